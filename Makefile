@@ -1,0 +1,160 @@
+# pixelvault - one Makefile, non-recursive, no configure step.
+#   make demo    installs what is missing, builds, and shows the main job against a bundled TikTok emulator
+#   make test    the same set-up, then the tests
+# CC=clang picks the other compiler; SAN=address,undefined builds with sanitizers in a folder of its own;
+# WERROR=1 (or CI=true) makes warnings errors.
+comma  := ,
+CC     ?= cc
+ifeq ($(origin CC),default)
+CC     := gcc
+endif
+BUILD  ?= build$(addprefix -,$(subst $(comma),-,$(SAN)))
+PREFIX ?= /usr/local
+PYTHON ?= python3
+CFLAGS ?= -O2 -g
+
+WARN  := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Werror=format -Werror=unused-result \
+         $(if $(filter-out 0,$(WERROR))$(filter true,$(CI)),-Werror)
+# Flags that some compilers lack are tried one by one, once per compiler: build/flags.mk keeps the answer.
+TRY   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero \
+         -fzero-call-used-regs=used-gpr -fPIE -ffunction-sections -fdata-sections
+TRYLD := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs -Wl,--gc-sections -Wl,--as-needed
+
+override CPPFLAGS += -I. -D_GNU_SOURCE $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+override CFLAGS   += -std=c17 -MMD -MP $(WARN) $(HARDEN) \
+                     $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(COVERAGE)
+override LDFLAGS  += $(HARDEN_LD) $(if $(SAN),-fsanitize=$(SAN)) $(COVERAGE)
+
+# The programs link the small libraries from their static archives where the system has them: loading four shared
+# libraries costs more than a whole `get`. libcurl and cJSON go into vault-agent only.
+STATIC := $(if $(findstring /,$(shell $(CC) -print-file-name=libsodium.a)$(shell $(CC) -print-file-name=libsqlite3.a)),yes)
+SMALL  := $(if $(STATIC),-Wl$(comma)-Bstatic -lsodium -lsqlite3 -linih -Wl$(comma)-Bdynamic -lm,-lsodium -lsqlite3 -linih -lm)
+NET    := -lcurl -lcjson
+
+HOUSE    := $(wildcard core/*.c vault/*.c agent/*.c)
+NETWORK  := agent/main.c agent/http.c agent/tiktok.c agent/courier_process.c
+CLI      := $(wildcard cli/*.c)
+UNIT     := $(wildcard tests/unit/test_*.c)
+FUZZ     := $(wildcard tests/fuzz/fuzz_*.c)
+SUPPORT  := $(wildcard tests/support/*.c)
+EMULATOR := $(wildcard tests/emulator/*.c)
+BENCH    := $(wildcard bench/*.c)
+obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+VAULT_OBJ := $(call obj,$(filter-out $(NETWORK),$(HOUSE)) $(CLI))
+AGENT_OBJ := $(call obj,$(HOUSE))
+LIB       := $(BUILD)/libpixelvault.a
+LIB_OBJ   := $(call obj,$(filter-out agent/main.c,$(HOUSE)) $(filter-out cli/main.c,$(CLI)))
+UNIT_BIN  := $(patsubst %.c,$(BUILD)/%,$(UNIT))
+REPLAY    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/replay_%,$(FUZZ))
+FUZZ_BIN  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ))
+SUP_BIN   := $(patsubst tests/support/%.c,$(BUILD)/tests/%,$(SUPPORT))
+BENCH_BIN := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH))
+EMU_BIN   := $(if $(EMULATOR),$(BUILD)/tests/tiktok-emulator)
+
+all: $(BUILD)/vault $(BUILD)/vault-agent
+
+$(BUILD)/flags.mk: Makefile
+	@mkdir -p $(@D)
+	@ok() { echo 'int main(void){return 0;}' | $(CC) $$1 -Werror -x c - -o /dev/null >/dev/null 2>&1; }; \
+	 for f in $(TRY); do ok $$f && c="$$c $$f"; done; \
+	 for f in $(TRYLD); do ok "-fPIE $$f" && l="$$l $$f"; done; \
+	 printf 'HARDEN := %s\nHARDEN_LD := %s\n' "$$c" "$$l" >$@
+ifeq ($(filter clean deps install-deps layers help,$(MAKECMDGOALS)),)
+include $(BUILD)/flags.mk
+endif
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/vault: $(VAULT_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) -o $@
+$(BUILD)/vault-agent: $(AGENT_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) $(NET) -o $@
+$(LIB): $(LIB_OBJ)
+	@rm -f $@; $(AR) rcs $@ $^
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -lcmocka -o $@
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(BUILD)/obj/tests/fuzz/$*.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB) $(SMALL) $(NET) -o $@
+$(BUILD)/tests/tiktok-emulator: $(call obj,$(EMULATOR))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ -lgnutls -lcjson -lpthread -o $@
+$(BUILD)/tests/%: $(BUILD)/obj/tests/support/%.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@
+$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -o $@
+.SECONDARY:
+
+# ---- the README's two commands ----
+deps:
+	@sh packaging/deps.sh
+demo: deps
+	@$(MAKE) --no-print-directory -s -j2 all $(EMU_BIN)
+	@sh examples/demo.sh $(BUILD)
+test: deps layers
+	@$(MAKE) --no-print-directory -s -j2 all test-programs
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh tests/run.sh $(ONLY)
+test-programs: $(UNIT_BIN) $(REPLAY) $(EMU_BIN) $(SUP_BIN)
+
+check-san:
+	@$(MAKE) --no-print-directory test SAN=address,undefined
+valgrind: all test-programs
+	@BUILD=$(BUILD) sh tests/valgrind.sh
+
+# ---- proofs about the source ----
+layers:
+	@sh tests/layers.sh
+lint:
+	@CC="$(CC)" sh tests/lint.sh
+
+# ---- fuzzing: make fuzz-config runs a minute, FUZZ_SECONDS=n more; make fuzz-long runs each for an hour ----
+FUZZ_SECONDS ?= 60
+$(BUILD)-fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(filter-out agent/main.c cli/main.c,$(HOUSE) $(CLI))
+	@mkdir -p $(@D)
+	clang -g -O1 -std=c17 -I. -D_GNU_SOURCE -DFUZZING -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ \
+	      -lsodium -lsqlite3 -linih -lm $(NET) -o $@
+fuzz-long:
+	@for t in $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ)); do $(MAKE) fuzz-$$t FUZZ_SECONDS=3600 || exit 1; done
+fuzz-%: $(BUILD)-fuzz/fuzz_%
+	@mkdir -p $(BUILD)-fuzz/scratch-$*
+	$< -max_total_time=$(FUZZ_SECONDS) -timeout=5 -print_final_stats=1 $(BUILD)-fuzz/scratch-$* tests/fuzz/corpus/$*
+
+bench: all $(EMU_BIN) $(BENCH_BIN)
+	@BUILD=$(BUILD) sh bench/run.sh $(ONLY)
+soak: all test-programs
+	@BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py --soak
+
+# ---- installing: pixelvault and pixelvault-agent, and a plain `vault` unless another one is on PATH ----
+BIN := $(DESTDIR)$(PREFIX)/bin
+install: all
+	install -D -m 755 $(BUILD)/vault $(BIN)/pixelvault
+	install -D -m 755 $(BUILD)/vault-agent $(BIN)/pixelvault-agent
+	install -D -m 644 packaging/man/pixelvault.1 $(DESTDIR)$(PREFIX)/share/man/man1/pixelvault.1
+	install -D -m 644 packaging/man/pixelvault-agent.8 $(DESTDIR)$(PREFIX)/share/man/man8/pixelvault-agent.8
+	install -D -m 644 packaging/man/pixelvault.ini.5 $(DESTDIR)$(PREFIX)/share/man/man5/pixelvault.ini.5
+	install -D -m 644 examples/pixelvault.ini $(DESTDIR)$(PREFIX)/share/doc/pixelvault/pixelvault.ini
+	@mkdir -p $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	          $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BUILD)/vault completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pixelvault
+	$(BUILD)/vault completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_pixelvault
+	$(BUILD)/vault completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pixelvault.fish
+	@sh packaging/link-vault.sh "$(BIN)" "$(LINK_VAULT)"
+uninstall:
+	rm -f $(BIN)/pixelvault $(BIN)/pixelvault-agent
+	@if [ "$$(readlink $(BIN)/vault)" = pixelvault ]; then rm -f $(BIN)/vault; fi
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/pixelvault.1 $(DESTDIR)$(PREFIX)/share/man/man8/pixelvault-agent.8 \
+	      $(DESTDIR)$(PREFIX)/share/man/man5/pixelvault.ini.5 $(DESTDIR)$(PREFIX)/share/doc/pixelvault/pixelvault.ini \
+	      $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pixelvault \
+	      $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_pixelvault \
+	      $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pixelvault.fish
+
+clean:
+	rm -rf build build-*
+
+.PHONY: all deps demo test test-programs check-san valgrind layers lint bench soak install uninstall clean fuzz-long
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

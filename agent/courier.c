@@ -1,0 +1,343 @@
+#include "agent/courier.h"
+
+#include "agent/courier_wire.h"
+#include "core/clock.h"
+#include "core/process.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* The courier ends an exchange by itself when its time is over; one that has not done so this much later hangs. */
+#define GUARD_MS 3000
+#define END_MS 300
+#define ANSWERS_AT_ONCE 64
+#define TOOK_MAX_MS 3600000
+#define CODE_MAX 999999999
+
+struct open_question {
+	uint64_t id;
+	int64_t asked_ms;
+};
+
+struct courier {
+	struct courier_config config;
+	size_t in_flight;
+	pid_t pid;
+	int fd;                     /* -1: not running */
+	struct open_question *open; /* asked and not answered */
+	struct reply *ready;        /* answered and not fetched: a ring */
+	size_t open_count, ready_first, ready_count;
+	size_t in_len;
+	uint8_t in[ANSWERS_AT_ONCE * sizeof(struct courier_answer)];
+};
+
+bool courier_new(const struct settings *settings, struct courier **ret, struct error *err)
+{
+	scoped(courier_freep) struct courier *c = calloc(1, sizeof *c);
+	if (!c)
+		return fail_no_memory(err);
+	c->fd = -1;
+	c->in_flight = settings->in_flight;
+	c->open = calloc(c->in_flight, sizeof *c->open);
+	c->ready = calloc(c->in_flight, sizeof *c->ready);
+	if (!c->open || !c->ready)
+		return fail_no_memory(err);
+	c->config.version = COURIER_VERSION;
+	c->config.in_flight = settings->in_flight;
+	c->config.connect_timeout_ms = settings->connect_timeout_ms;
+	c->config.timeout_ms = settings->timeout_ms;
+	snprintf(c->config.base_url, sizeof c->config.base_url, "%s", settings->base_url);
+	snprintf(c->config.ca_file, sizeof c->config.ca_file, "%s", settings->ca_file);
+	*ret = take(c);
+	return true;
+}
+
+/* --- replies --- */
+
+static void add_reply(struct courier *c, const struct reply *reply)
+{
+	assert(c->ready_count < c->in_flight);
+	c->ready[(c->ready_first + c->ready_count++) % c->in_flight] = *reply;
+}
+
+static void add_no_courier(struct courier *c, uint64_t id, const char *why)
+{
+	struct reply reply = { .id = id,
+			       .answer = { .transport = TRANSPORT_NO_COURIER, .code = NO_CODE, .at = clock_wall() } };
+	snprintf(reply.answer.text, sizeof reply.answer.text, "%s", why);
+	add_reply(c, &reply);
+}
+
+/* End the process, and answer for it. */
+static void give_up(struct courier *c, const char *why)
+{
+	kill(c->pid, SIGKILL);
+	close(c->fd);
+	process_end(c->pid, END_MS);
+	c->fd = -1;
+	c->in_len = 0;
+	for (size_t i = 0; i < c->open_count; i++)
+		add_no_courier(c, c->open[i].id, why);
+	c->open_count = 0;
+}
+
+static bool is_in_range(int32_t value, int32_t least, int32_t most)
+{
+	return value >= least && value <= most;
+}
+
+static bool is_printable(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size);
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			return false;
+	return len < size;
+}
+
+static bool answer_is_sound(const struct courier_answer *a)
+{
+	bool is_answered = a->transport == TRANSPORT_OK;
+	return a->version == COURIER_VERSION && is_in_range(a->transport, TRANSPORT_OK, TRANSPORT_OTHER) &&
+	       is_in_range(a->body, BODY_NONE, BODY_OTHER) && (is_answered || a->body == BODY_NONE) &&
+	       is_in_range(a->http, 0, 999) && is_in_range(a->took_ms, 0, TOOK_MAX_MS) &&
+	       (a->body == BODY_CODE ? is_in_range(a->code, -CODE_MAX, CODE_MAX) : a->code == NO_CODE) &&
+	       is_printable(a->text, sizeof a->text) && is_printable(a->request_id, sizeof a->request_id);
+}
+
+static bool close_question(struct courier *c, uint64_t id)
+{
+	for (size_t i = 0; i < c->open_count; i++)
+		if (c->open[i].id == id) {
+			c->open[i] = c->open[--c->open_count];
+			return true;
+		}
+	return false;
+}
+
+/* The time is ours: the courier could say any. */
+static bool take_answer(struct courier *c, const struct courier_answer *from)
+{
+	struct reply reply = { .id = from->id };
+	struct answer *a = &reply.answer;
+	if (!answer_is_sound(from) || !close_question(c, from->id))
+		return false;
+	a->transport = (enum transport)from->transport;
+	a->body = (enum body_kind)from->body;
+	a->http = from->http;
+	a->code = from->code;
+	a->took_ms = from->took_ms;
+	a->at = clock_wall();
+	memcpy(a->text, from->text, strlen(from->text) + 1);
+	memcpy(a->request_id, from->request_id, strlen(from->request_id) + 1);
+	add_reply(c, &reply);
+	return true;
+}
+
+static bool take_answers(struct courier *c)
+{
+	struct courier_answer one;
+	size_t used = 0;
+	bool is_sound = true;
+	for (; is_sound && c->in_len - used >= sizeof one; used += sizeof one) {
+		memcpy(&one, c->in + used, sizeof one);
+		is_sound = take_answer(c, &one);
+	}
+	c->in_len -= used;
+	memmove(c->in, c->in + used, c->in_len);
+	return is_sound;
+}
+
+/* Take what has come, without waiting. Afterwards the courier may be gone. */
+static void hear(struct courier *c)
+{
+	ssize_t got = recv(c->fd, c->in + c->in_len, sizeof c->in - c->in_len, MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		give_up(c, "the courier ended before it answered");
+		return;
+	}
+	c->in_len += (size_t)got;
+	if (!take_answers(c))
+		give_up(c, "the courier answered what no courier of ours answers");
+}
+
+/* --- questions --- */
+
+static int64_t guard_of(const struct courier *c)
+{
+	return c->config.timeout_ms + GUARD_MS;
+}
+
+/* What is left of iov after sent bytes of it have gone. */
+static void iov_skip(struct iovec *iov, size_t count, size_t sent)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t part = sent < iov[i].iov_len ? sent : iov[i].iov_len;
+		iov[i].iov_base = (char *)iov[i].iov_base + part;
+		iov[i].iov_len -= part;
+		sent -= part;
+	}
+}
+
+/* Write all of it, listening meanwhile: a courier that waits for us to read its answers does not read. */
+static bool say(struct courier *c, struct iovec *iov, size_t count, size_t len)
+{
+	int64_t until = clock_boot_ms() + guard_of(c);
+	while (len) {
+		struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
+		ssize_t sent = sendmsg(c->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent >= 0) {
+			iov_skip(iov, count, (size_t)sent);
+			len -= (size_t)sent;
+			continue;
+		}
+		int64_t left = until - clock_boot_ms();
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN || left <= 0)
+			return false;
+		struct pollfd event = { .fd = c->fd, .events = POLLIN | POLLOUT };
+		if (poll(&event, 1, (int)left) > 0 && event.revents & POLLIN)
+			hear(c);
+		if (c->fd < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool start(struct courier *c, struct error *err)
+{
+	char path[PATH_MAX];
+	const char *const argv[] = { "vault-agent", "--courier", NULL };
+	if (c->fd >= 0)
+		return true;
+	if (!process_sibling("vault-agent", path, sizeof path, err) || !process_start(path, argv, &c->pid, &c->fd, err))
+		return false;
+	/* Should this fail, so will the first question, and that is where it is answered. */
+	struct iovec all = { .iov_base = &c->config, .iov_len = sizeof c->config };
+	(void)say(c, &all, 1, sizeof c->config);
+	return true;
+}
+
+/* The token goes from its locked place into the socket, without a copy of ours. */
+static bool say_question(struct courier *c, const struct question *q)
+{
+	static const uint8_t zeros[COURIER_TOKEN_ROOM];
+	struct bytes token = secret_reveal(q->token);
+	struct courier_probe head = { .version = COURIER_VERSION,
+				      .token_len = (uint32_t)token.len,
+				      .id = q->id,
+				      .kind = (int32_t)q->kind,
+				      .is_fresh = q->is_fresh };
+	snprintf(head.pixel, sizeof head.pixel, "%s", q->pixel);
+	snprintf(head.test_code, sizeof head.test_code, "%s", q->test_code);
+	struct iovec parts[] = {
+		{ .iov_base = &head, .iov_len = sizeof head },
+		{ .iov_base = (void *)(uintptr_t)token.at, .iov_len = token.len },
+		{ .iov_base = (void *)(uintptr_t)zeros, .iov_len = COURIER_TOKEN_ROOM - token.len },
+	};
+	return c->fd >= 0 && say(c, parts, COUNT_OF(parts), COURIER_PROBE_LEN);
+}
+
+void courier_ask(struct courier *c, const struct question *q)
+{
+	struct error err = { .message = "the courier died as soon as it was started" };
+	assert(courier_unanswered(c) < c->in_flight && secret_len(q->token) <= TOKEN_MAX);
+	/* Twice: the first may find that the courier died while it had nothing to do. */
+	for (int attempt = 0; attempt < 2; attempt++) {
+		if (!start(c, &err))
+			break;
+		if (say_question(c, q)) {
+			c->open[c->open_count++] = (struct open_question){ q->id, clock_boot_ms() };
+			return;
+		}
+		if (c->fd >= 0)
+			give_up(c, "the courier ended before it answered");
+	}
+	add_no_courier(c, q->id, err.message);
+}
+
+size_t courier_unanswered(const struct courier *c)
+{
+	return c->open_count + c->ready_count;
+}
+
+/* --- waiting --- */
+
+static int64_t first_guard_ends(const struct courier *c)
+{
+	int64_t first = INT64_MAX;
+	for (size_t i = 0; i < c->open_count; i++)
+		if (c->open[i].asked_ms + guard_of(c) < first)
+			first = c->open[i].asked_ms + guard_of(c);
+	return first;
+}
+
+static void wait_for_answer(struct courier *c, int64_t until)
+{
+	int64_t guard = first_guard_ends(c), now = clock_boot_ms();
+	int64_t left = (guard < until ? guard : until) - now;
+	struct pollfd event = { .fd = c->fd, .events = POLLIN }; /* -1 is passed over: then this only sleeps */
+	int wait = left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+	if (poll(&event, 1, wait) > 0)
+		hear(c);
+	else if (guard <= clock_boot_ms())
+		give_up(c, "the courier did not answer in time");
+}
+
+bool courier_next(struct courier *c, int64_t wait_ms, struct reply *ret)
+{
+	int64_t until = clock_boot_ms() + wait_ms;
+	while (c->ready_count == 0) {
+		wait_for_answer(c, until);
+		if (c->ready_count == 0 && clock_boot_ms() >= until)
+			return false;
+	}
+	*ret = c->ready[c->ready_first];
+	c->ready_first = (c->ready_first + 1) % c->in_flight;
+	c->ready_count--;
+	return true;
+}
+
+void courier_ask_one(struct courier *c, const struct question *q, struct answer *ret)
+{
+	struct reply reply;
+	assert(courier_unanswered(c) == 0);
+	courier_ask(c, q);
+	while (!courier_next(c, guard_of(c), &reply))
+		;
+	*ret = reply.answer;
+}
+
+void courier_free(struct courier *c)
+{
+	if (!c)
+		return;
+	if (c->fd >= 0) {
+		/* It ends when it reads our end; seeing its own end close is quicker than asking for its death. */
+		struct pollfd event = { .fd = c->fd };
+		shutdown(c->fd, SHUT_WR);
+		(void)poll(&event, 1, END_MS);
+		close(c->fd);
+		process_end(c->pid, END_MS);
+	}
+	free(c->open);
+	free(c->ready);
+	free(c);
+}
+
+void courier_freep(struct courier **c)
+{
+	courier_free(*c);
+	*c = NULL;
+}

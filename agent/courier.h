@@ -1,0 +1,51 @@
+/* agent/courier.h - the process that talks to the Internet, seen from the process that holds the keys.
+ *
+ * The courier is vault-agent started by fork+exec with an empty environment and a socketpair. It holds no root key and
+ * no store; it is given one token per question and gives back one fixed-size answer. What TikTok sends is parsed there,
+ * so a fault in a TLS, HTTP or JSON library is that process's death, answered here as TRANSPORT_NO_COURIER, never ours.
+ * A dead courier is started again by the next question.
+ *
+ * Messages are fixed-size and versioned (agent/courier_wire.h). */
+#ifndef AGENT_COURIER_H
+#define AGENT_COURIER_H
+
+#include "agent/settings.h"
+#include "agent/verdict.h"
+#include "core/secret.h"
+
+struct courier;
+
+struct question {
+	uint64_t id;
+	enum probe_kind kind; /* dry, test, live */
+	bool is_fresh;	      /* on a connection of its own: a confirmation */
+	const char *pixel;
+	const char *test_code; /* "" unless kind is test */
+	const struct secret *token;
+};
+
+struct reply {
+	uint64_t id;
+	struct answer answer;
+};
+
+/* Starts nothing yet. The settings' [tiktok] part and in_flight are copied. */
+must_check bool courier_new(const struct settings *settings, struct courier **ret, struct error *err);
+void courier_free(struct courier *c); /* ends the process */
+void courier_freep(struct courier **c);
+
+/* Hand over a question; at most in_flight may be unanswered (asking more is a bug). The token is copied into the message
+ * and wiped from it after writing. Cannot fail: trouble becomes the answer. */
+void courier_ask(struct courier *c, const struct question *q);
+size_t courier_unanswered(const struct courier *c);
+
+/* Wait for the next answer, at most wait_ms (0 = only look). False when none came in time. */
+must_check bool courier_next(struct courier *c, int64_t wait_ms, struct reply *ret);
+
+/* Both at once. */
+void courier_ask_one(struct courier *c, const struct question *q, struct answer *ret);
+
+/* The other side: main of a process started as a courier, speaking on descriptor 3 until it closes. */
+int courier_main(void);
+
+#endif

@@ -1,0 +1,274 @@
+#include "agent/courier.h"
+
+#include "agent/courier_wire.h"
+#include "agent/http.h"
+#include "agent/text.h"
+#include "agent/tiktok.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/wipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PROBES_AT_ONCE 16 /* read in one go */
+#define REST_AFTER_MS 50
+#define ARENA_SLACK 4096
+
+/* The courier's desk: questions come in, exchanges run, answers go out. */
+struct desk {
+	struct http *http;
+	size_t in_flight;
+	struct secret *in; /* probes as read; the last may be incomplete */
+	size_t in_len;
+	struct courier_answer *out;
+	size_t out_count, out_sent; /* answers waiting; bytes of them already written */
+	struct buf request;
+};
+
+static void desk_done(struct desk *d)
+{
+	http_free(d->http);
+	secret_free(d->in);
+	free(d->out);
+	buf_done(&d->request);
+}
+
+/* --- messages --- */
+
+static bool is_terminated(const char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+static bool probe_is_sound(const struct courier_probe *p)
+{
+	return p->version == COURIER_VERSION && p->token_len <= TOKEN_MAX && p->kind >= PROBE_DRY &&
+	       p->kind <= PROBE_LIVE && is_terminated(p->pixel, sizeof p->pixel) &&
+	       is_terminated(p->test_code, sizeof p->test_code);
+}
+
+static bool config_is_sound(const struct courier_config *c)
+{
+	return c->version == COURIER_VERSION && c->in_flight >= 1 && c->in_flight <= COURIER_IN_FLIGHT_MAX &&
+	       c->timeout_ms > 0 && c->connect_timeout_ms > 0 && is_terminated(c->base_url, sizeof c->base_url) &&
+	       is_terminated(c->ca_file, sizeof c->ca_file);
+}
+
+/* Before descriptor 3 is made non-blocking. */
+static bool read_whole(void *at, size_t len)
+{
+	uint8_t *to = at;
+	while (len) {
+		ssize_t got = read(COURIER_FD, to, len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		to += got;
+		len -= (size_t)got;
+	}
+	return true;
+}
+
+static void put_answer(struct desk *d, uint64_t id, const struct answer *a)
+{
+	struct courier_answer *to = &d->out[d->out_count++];
+	*to = (struct courier_answer){ .version = COURIER_VERSION,
+				       .transport = (int32_t)a->transport,
+				       .body = (int32_t)a->body,
+				       .http = a->http,
+				       .code = a->code,
+				       .took_ms = a->took_ms,
+				       .id = id };
+	memcpy(to->text, a->text, sizeof to->text);
+	memcpy(to->request_id, a->request_id, sizeof to->request_id);
+}
+
+static void put_failure(struct desk *d, uint64_t id, const char *why)
+{
+	struct answer a = { .transport = TRANSPORT_OTHER, .code = NO_CODE };
+	tiktok_clean(bytes_of_text(why), bytes_of("", 0), a.text, sizeof a.text);
+	put_answer(d, id, &a);
+}
+
+/* --- the work --- */
+
+static void start_probe(struct desk *d, const struct courier_probe *p, struct bytes token)
+{
+	struct probe probe = {
+		.kind = (enum probe_kind)p->kind, .pixel = p->pixel, .test_code = p->test_code, .id = p->id
+	};
+	buf_clear(&d->request);
+	tiktok_request(&probe, clock_wall(), &d->request);
+	struct http_request request = {
+		.id = p->id, .body = buf_bytes(&d->request), .token = token, .is_fresh = p->is_fresh != 0
+	};
+	if (!tiktok_token_is_sendable(token))
+		put_failure(d, p->id, "not sent: the token holds bytes that no header may carry");
+	else if (d->request.is_bad || !http_start(d->http, &request))
+		put_failure(d, p->id, "not sent: no memory for one more request");
+}
+
+/* How many more questions may be taken up: each needs a place among the answers. */
+static size_t room(const struct desk *d)
+{
+	return d->in_flight - http_open(d->http) - d->out_count;
+}
+
+/* False when what came is no probe. */
+static bool take_probes(struct desk *d)
+{
+	uint8_t *in = secret_room(d->in);
+	struct courier_probe p;
+	size_t used = 0;
+	for (; d->in_len - used >= COURIER_PROBE_LEN && room(d) > 0; used += COURIER_PROBE_LEN) {
+		memcpy(&p, in + used, sizeof p);
+		if (!probe_is_sound(&p))
+			return false;
+		start_probe(d, &p, bytes_of(in + used + sizeof p, p.token_len));
+	}
+	if (used == 0)
+		return true;
+	memmove(in, in + used, d->in_len - used);
+	wipe(in + d->in_len - used, used);
+	d->in_len -= used;
+	return true;
+}
+
+/* False at the end: the keeper has gone. */
+static bool read_probes(struct desk *d)
+{
+	size_t free_len = secret_len(d->in) - d->in_len;
+	if (free_len == 0)
+		return true;
+	ssize_t got = recv(COURIER_FD, secret_room(d->in) + d->in_len, free_len, MSG_DONTWAIT);
+	if (got > 0)
+		d->in_len += (size_t)got;
+	return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static void collect_answers(struct desk *d)
+{
+	struct http_answer from;
+	while (http_next(d->http, &from)) {
+		struct answer a = {
+			.transport = from.transport, .http = from.status, .code = NO_CODE, .took_ms = from.took_ms
+		};
+		if (from.transport == TRANSPORT_OK)
+			tiktok_read(from.body, from.token, &a);
+		else
+			tiktok_clean(bytes_of_text(from.reason), from.token, a.text, sizeof a.text);
+		put_answer(d, from.id, &a);
+		http_done(d->http, &from);
+	}
+}
+
+static bool write_answers(struct desk *d)
+{
+	size_t len = d->out_count * sizeof *d->out - d->out_sent;
+	if (len == 0)
+		return true;
+	ssize_t sent = send(COURIER_FD, (const uint8_t *)d->out + d->out_sent, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0)
+		return errno == EAGAIN || errno == EINTR;
+	size_t gone = (d->out_sent + (size_t)sent) / sizeof *d->out;
+	d->out_sent = (d->out_sent + (size_t)sent) % sizeof *d->out;
+	d->out_count -= gone;
+	memmove(d->out, d->out + gone, d->out_count * sizeof *d->out);
+	return true;
+}
+
+/* Until the keeper closes its end (true) or says something that makes no sense (false). */
+static bool work(struct desk *d)
+{
+	bool has_rested = true;
+	for (;;) {
+		bool is_idle = http_open(d->http) == 0 && d->out_count == 0;
+		http_watch(d->http, COURIER_FD,
+			   (room(d) ? (uint32_t)EPOLLIN : 0) | (d->out_count ? (uint32_t)EPOLLOUT : 0));
+		uint32_t ready = http_work(d->http, is_idle && !has_rested ? REST_AFTER_MS : -1);
+		if (is_idle && !has_rested && !ready) {
+			http_rest(d->http);
+			has_rested = true;
+		}
+		collect_answers(d);
+		if (!write_answers(d) || (ready & (EPOLLIN | EPOLLHUP | EPOLLERR) && !read_probes(d)))
+			return true;
+		if (!take_probes(d))
+			return false;
+		has_rested = has_rested && http_open(d->http) == 0;
+	}
+}
+
+/* Nothing can be asked: say so to every question, since that is where a person will look. */
+static void apologise(struct desk *d, const char *why)
+{
+	while (read_whole(secret_room(d->in), COURIER_PROBE_LEN)) {
+		struct courier_probe p;
+		memcpy(&p, secret_room(d->in), sizeof p);
+		wipe(secret_room(d->in), COURIER_PROBE_LEN);
+		d->out_count = d->out_sent = 0;
+		put_failure(d, p.id, why);
+		if (send(COURIER_FD, d->out, sizeof *d->out, MSG_NOSIGNAL) != sizeof *d->out)
+			return;
+	}
+}
+
+static bool desk_open(struct desk *d, const struct courier_config *config, struct error *err)
+{
+	size_t probes = config->in_flight < PROBES_AT_ONCE ? config->in_flight : PROBES_AT_ONCE;
+	d->in_flight = config->in_flight;
+	d->out = calloc(d->in_flight, sizeof *d->out);
+	if (!d->out)
+		return fail_no_memory(err);
+	return secret_arena_open(HTTP_SECRETS(d->in_flight) + probes * COURIER_PROBE_LEN + ARENA_SLACK, err) &&
+	       secret_new(probes * COURIER_PROBE_LEN, &d->in, err);
+}
+
+static bool serve(const struct courier_config *config, struct error *err)
+{
+	scoped(desk_done) struct desk desk = { .request = BUF_INIT(TIKTOK_REQUEST_MAX) };
+	struct http_settings settings = { .base_url = config->base_url,
+					  .path = TIKTOK_EVENT_TRACK,
+					  .ca_file = config->ca_file,
+					  .connect_timeout_ms = config->connect_timeout_ms,
+					  .timeout_ms = config->timeout_ms,
+					  .in_flight = config->in_flight };
+	struct error why;
+	if (!desk_open(&desk, config, err))
+		return false;
+	if (!http_new(&settings, &desk.http, &why)) {
+		apologise(&desk, why.message);
+		return true;
+	}
+	return work(&desk) ? true : fail(err, ERR_UNEXPECTED, TXT_COURIER_STRANGER);
+}
+
+int courier_main(void)
+{
+	struct courier_config config;
+	struct error err;
+	int type;
+	socklen_t len = sizeof type;
+	log_open("vault-agent (courier)", LOG_INFO);
+	if (getsockopt(COURIER_FD, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM) {
+		(void)!fail(&err, ERR_USAGE, TXT_COURIER_NOT_BY_HAND);
+		log_error(&err);
+		return (int)err.code;
+	}
+	(void)fcntl(COURIER_FD, F_SETFD, FD_CLOEXEC);
+	if (!read_whole(&config, sizeof config))
+		return 0; /* ended before it began */
+	if (!config_is_sound(&config))
+		(void)!fail(&err, ERR_UNEXPECTED, TXT_COURIER_STRANGER);
+	else if (serve(&config, &err))
+		return 0;
+	log_error(&err);
+	return (int)err.code;
+}

@@ -1,0 +1,54 @@
+/* agent/courier_wire.h - what keeper and courier say to each other. Both are the same build on one host, so messages
+ * are structs as they lie in memory, of fixed size; the version stands first in each, for the moment in which an
+ * upgrade has replaced one program and not the other.
+ *
+ * keeper -> courier: one courier_config, then any number of courier_probe.
+ * courier -> keeper: one courier_answer per probe, in any order.
+ *
+ * The courier trusts the keeper. The keeper trusts nothing it reads here (agent/courier.c checks every field). */
+#ifndef AGENT_COURIER_WIRE_H
+#define AGENT_COURIER_WIRE_H
+
+#include "vault/credential.h"
+#include "vault/health.h"
+
+#include <limits.h>
+
+#define COURIER_VERSION 0x70760001u
+#define COURIER_FD 3
+#define COURIER_IN_FLIGHT_MAX 256
+
+struct courier_config {
+	uint32_t version, in_flight;
+	int64_t connect_timeout_ms, timeout_ms;
+	char base_url[512];
+	char ca_file[PATH_MAX]; /* "" = the system's bundle */
+};
+
+/* Followed by room for the longest token; the bytes behind token_len are zero. */
+struct courier_probe {
+	uint32_t version, token_len;
+	uint64_t id;
+	int32_t kind; /* enum probe_kind */
+	uint32_t is_fresh;
+	char pixel[PIXEL_CODE_MAX + 1];
+	char test_code[TEST_CODE_MAX + 1];
+	uint8_t zero[6];
+};
+
+#define COURIER_TOKEN_ROOM (TOKEN_MAX + 1)
+#define COURIER_PROBE_LEN (sizeof(struct courier_probe) + COURIER_TOKEN_ROOM)
+
+struct courier_answer {
+	uint32_t version;
+	int32_t transport, body, http, code, took_ms; /* as in struct answer */
+	uint64_t id;
+	char text[EVIDENCE_TEXT_MAX + 1];
+	char request_id[REQUEST_ID_MAX + 1];
+	uint8_t zero[158];
+};
+
+_Static_assert(sizeof(struct courier_probe) == 136 && COURIER_PROBE_LEN == 4232, "fixed on the wire");
+_Static_assert(sizeof(struct courier_answer) == 512, "fixed on the wire");
+
+#endif

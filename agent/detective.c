@@ -1,0 +1,128 @@
+#include "agent/detective.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum likeliness likeliness_of(const struct credential *c, const struct health *h)
+{
+	const struct judgement *j = health_speaking(h, c);
+	if (j && j->verdict == VERDICT_MISMATCHED)
+		return LIKELY_SWAPPED;
+	bool is_served = credential_staged(c, STAGE_CURRENT) && j && j->verdict == VERDICT_HEALTHY;
+	return is_served ? LIKELY_NOT : LIKELY_IN_NEED;
+}
+
+void detective_consider(struct detective *d, const struct credential *c, const struct health *h)
+{
+	enum likeliness likely = likeliness_of(c, h);
+	if (d->counts[likely] == COUNT_OF(d->candidates[likely]))
+		return;
+	struct candidate *candidate = &d->candidates[likely][d->counts[likely]++];
+	memcpy(candidate->pixel, c->pixel, sizeof candidate->pixel);
+	memcpy(candidate->test_code, c->test_code, sizeof candidate->test_code);
+}
+
+bool detective_convicts(enum probe_kind refuted_by, enum probe_kind tried_by, enum verdict outcome)
+{
+	if (outcome == VERDICT_HEALTHY)
+		return true;
+	return outcome == VERDICT_UNPROVEN && refuted_by == PROBE_DRY && tried_by == PROBE_DRY;
+}
+
+static bool consider(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	(void)err;
+	detective_consider(context, c, h);
+	return true;
+}
+
+bool detective_new(struct service *s, size_t budget, struct detective **ret, struct error *err)
+{
+	scoped(detective_freep) struct detective *d = calloc(1, sizeof *d);
+	if (!d)
+		return fail_no_memory(err);
+	d->budget = budget;
+	if (!vault_each(s->vault, true, false, consider, d, err))
+		return false;
+	*ret = take(d);
+	return true;
+}
+
+void detective_freep(struct detective **d)
+{
+	free(*d);
+	*d = NULL;
+}
+
+/* The verdict of the version of c that holds this very token. */
+static enum verdict verdict_with(const struct credential *c, const struct health *h,
+				 const uint8_t fingerprint[FINGERPRINT_LEN])
+{
+	const struct judgement *both[] = { &h->current, &h->pending };
+	for (size_t i = 0; i < COUNT_OF(both); i++) {
+		const struct version *v = credential_numbered(c, both[i]->version);
+		if (v && memcmp(v->fingerprint, fingerprint, FINGERPRINT_LEN) == 0)
+			return both[i]->verdict;
+	}
+	return VERDICT_UNCHECKED;
+}
+
+void detective_twin(struct service *s, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
+		    char ret_pixel[PIXEL_CODE_MAX + 1])
+{
+	char twin[PIXEL_CODE_MAX + 1];
+	struct credential c;
+	struct health h;
+	struct error ignored;
+	ret_pixel[0] = '\0';
+	vault_find_duplicate(s->vault, fingerprint, not_pixel, twin);
+	if (!twin[0] || !vault_find(s->vault, twin, false, &c, &ignored) || !vault_health(s->vault, &c, &h, &ignored))
+		return;
+	enum verdict verdict = verdict_with(&c, &h, fingerprint);
+	/* Nobody asked about it there: nothing is known. */
+	if (verdict == VERDICT_HEALTHY || verdict == VERDICT_UNPROVEN)
+		memcpy(ret_pixel, twin, sizeof twin);
+}
+
+/* True when the search goes on. */
+static bool try_one(struct service *s, struct detective *d, const struct secret *token, enum probe_kind refuted_by,
+		    const struct candidate *candidate, bool *ret_is_it, struct error *err)
+{
+	struct asked asked;
+	struct question q = {
+		.kind = candidate->test_code[0] ? PROBE_TEST : PROBE_DRY,
+		.pixel = candidate->pixel,
+		.test_code = candidate->test_code,
+		.token = token,
+	};
+	d->budget--;
+	if (!service_ask(s, &q, false, &asked, err))
+		return false;
+	d->is_over = verdict_is_transient(asked.finding.outcome);
+	*ret_is_it = detective_convicts(refuted_by, q.kind, asked.finding.outcome);
+	return true;
+}
+
+bool detective_find(struct service *s, struct detective *d, const struct secret *token, const char *not_pixel,
+		    enum probe_kind refuted_by, size_t calls, char ret_pixel[PIXEL_CODE_MAX + 1], struct error *err)
+{
+	ret_pixel[0] = '\0';
+	for (size_t likely = 0; likely < LIKELY_COUNT; likely++)
+		for (size_t i = 0; i < d->counts[likely]; i++) {
+			const struct candidate *candidate = &d->candidates[likely][i];
+			bool is_it = false;
+			/* A dry try after a refusal by a proving probe could tell nothing. */
+			if (strcmp(candidate->pixel, not_pixel) == 0 ||
+			    (!candidate->test_code[0] && refuted_by != PROBE_DRY))
+				continue;
+			if (d->is_over || d->budget == 0 || calls-- == 0)
+				return true;
+			if (!try_one(s, d, token, refuted_by, candidate, &is_it, err))
+				return false;
+			if (is_it) {
+				memcpy(ret_pixel, candidate->pixel, sizeof candidate->pixel);
+				return true;
+			}
+		}
+	return true;
+}

@@ -1,0 +1,589 @@
+#include "agent/http.h"
+
+#include "agent/text.h"
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/secret.h"
+#include "core/version.h"
+#include "core/wipe.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define BODY_MAX 65536
+#define HEAD_BYTES_MAX 32768
+#define HEAD_LINES_MAX 100
+#define EVENTS_MAX 64
+#define TEXT_TOO_BIG "the answer is over 64 KiB, or its head over 32 KiB or 100 lines"
+
+#define HEADER_NAME "Access-Token: "
+#define HEADER_NAME_LEN (sizeof HEADER_NAME - 1)
+#define HEADER_ROOM (HEADER_NAME_LEN + HTTP_TOKEN_MAX + 1)
+_Static_assert(HEADER_ROOM <= HTTP_SECRETS(1), "the arena must hold all header lines");
+
+enum place { PLACE_FREE, PLACE_OPEN, PLACE_FINISHED };
+
+/* One exchange. libcurl borrows the header list and the body until the transfer is done. */
+struct exchange {
+	struct http *http;
+	CURL *easy; /* kept for the next exchange; NULL after a rest */
+	enum place place;
+	struct exchange *next; /* in the list of free or of finished ones */
+	uint64_t id;
+	struct secret *header;   /* room for the line with the longest token and a NUL */
+	size_t header_len;       /* used of it, without the NUL */
+	struct curl_slist first; /* points at header's bytes; the rest of the list is http->headers */
+	struct buf sent, got;
+	size_t head_bytes, head_lines;
+	bool is_too_big;
+	CURLcode result;
+	char reason[CURL_ERROR_SIZE];
+};
+
+struct http {
+	CURLM *multi;
+	struct curl_slist *headers; /* the lines every request has */
+	char *url, *ca_file;
+	int64_t connect_timeout_ms, timeout_ms;
+	size_t in_flight, open;
+	struct exchange *exchanges, *free, *finished, **last_finished;
+	int epoll, watched;
+	uint32_t watched_events;
+	int64_t due_ms; /* when libcurl wants to be called at the latest, -1 = never */
+};
+
+/* --- libcurl's callbacks --- */
+
+static size_t on_body(char *at, size_t size, size_t count, void *context)
+{
+	struct exchange *e = context;
+	size_t len = size * count;
+	buf_append(&e->got, at, len);
+	e->is_too_big = e->is_too_big || e->got.is_bad;
+	return e->is_too_big ? 0 : len;
+}
+
+/* Counts what libcurl would take without end: header lines, and 100 Continue after 100 Continue. */
+static size_t on_head(char *at, size_t size, size_t count, void *context)
+{
+	struct exchange *e = context;
+	size_t len = size * count;
+	(void)at;
+	e->head_bytes += len;
+	e->head_lines++;
+	e->is_too_big = e->is_too_big || e->head_bytes > HEAD_BYTES_MAX || e->head_lines > HEAD_LINES_MAX;
+	return e->is_too_big ? 0 : len;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *is_known)
+{
+	struct http *h = context;
+	struct epoll_event event = { .data.fd = fd };
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		(void)epoll_ctl(h->epoll, EPOLL_CTL_DEL, fd, NULL);
+		return 0;
+	}
+	event.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+	if (epoll_ctl(h->epoll, is_known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0)
+		return -1;
+	if (!is_known)
+		(void)curl_multi_assign(h->multi, fd, h);
+	return 0;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *context)
+{
+	struct http *h = context;
+	(void)multi;
+	h->due_ms = timeout_ms < 0 ? -1 : timeout_ms == 0 ? 0 : clock_boot_ms() + timeout_ms;
+	return 0;
+}
+
+/* --- options --- */
+
+struct option {
+	CURLoption name;
+	const char *text;
+	long number;
+};
+
+#define NUMBER(name, value)                                                                                            \
+	{                                                                                                              \
+		CURLOPT_##name, NULL, (value)                                                                          \
+	}
+#define TEXT(name, value)                                                                                              \
+	{                                                                                                              \
+		CURLOPT_##name, (value), 0                                                                             \
+	}
+
+/* What never changes. A libcurl that refuses one of these is not the libcurl we can trust with a token. There is no
+ * LOW_SPEED_LIMIT: it would break off an answer that TikTok takes 6 s to begin, and the total time already ends a slow
+ * one. ACCEPT_ENCODING is left off so that nothing is unpacked. */
+static const struct option options[] = {
+	TEXT(PROTOCOLS_STR, "https"),
+	TEXT(REDIR_PROTOCOLS_STR, "https"), /* "" is refused by libcurl; redirects are never followed anyway */
+	NUMBER(FOLLOWLOCATION, 0),
+	NUMBER(MAXREDIRS, 0),
+	NUMBER(AUTOREFERER, 0),
+	NUMBER(UNRESTRICTED_AUTH, 0),
+	TEXT(PROXY, ""), /* also keeps libcurl from looking at https_proxy */
+	TEXT(NOPROXY, "*"),
+	NUMBER(NETRC, CURL_NETRC_IGNORED),
+	NUMBER(SSL_VERIFYPEER, 1),
+	NUMBER(SSL_VERIFYHOST, 2),
+	NUMBER(SSLVERSION, CURL_SSLVERSION_TLSv1_2),
+	NUMBER(SSL_SESSIONID_CACHE, 0),              /* a resumed session would not show its certificate again */
+	NUMBER(HTTP_VERSION, CURL_HTTP_VERSION_1_1), /* HTTP/2 would keep the token in its header table */
+	NUMBER(HTTP09_ALLOWED, 0),
+	NUMBER(MAXFILESIZE, BODY_MAX), /* by announced length; on_body counts what really comes */
+	NUMBER(MAXLIFETIME_CONN, 120),
+	NUMBER(NOSIGNAL, 1),
+	NUMBER(NOPROGRESS, 1),
+	NUMBER(VERBOSE, 0),
+	NUMBER(FAILONERROR, 0), /* the body decides, whatever the status */
+	NUMBER(POST, 1),
+	NUMBER(BUFFERSIZE, 8192), /* small ones: they are wiped after every exchange */
+	NUMBER(UPLOAD_BUFFERSIZE, 16384),
+	TEXT(USERAGENT, "pixelvault/" PIXELVAULT_VERSION),
+};
+
+static CURLcode set_fixed(CURL *easy)
+{
+	CURLcode rc = CURLE_OK;
+	for (size_t i = 0; rc == CURLE_OK && i < COUNT_OF(options); i++)
+		rc = options[i].text ? curl_easy_setopt(easy, options[i].name, options[i].text)
+				     : curl_easy_setopt(easy, options[i].name, options[i].number);
+	return rc;
+}
+
+#define SET(name, value) (rc = rc == CURLE_OK ? curl_easy_setopt(easy, CURLOPT_##name, (value)) : rc)
+
+/* CAPATH off is safety (one place that says whom we trust) and speed (libcurl caches the bundle only without it). */
+static CURLcode set_own(CURL *easy, struct exchange *e)
+{
+	const struct http *h = e->http;
+	CURLcode rc = CURLE_OK;
+	SET(URL, h->url);
+	SET(CAINFO, h->ca_file);
+	SET(CAPATH, (char *)NULL);
+	SET(CONNECTTIMEOUT_MS, (long)h->connect_timeout_ms);
+	SET(TIMEOUT_MS, (long)h->timeout_ms);
+	SET(WRITEFUNCTION, on_body);
+	SET(WRITEDATA, e);
+	SET(HEADERFUNCTION, on_head);
+	SET(HEADERDATA, e);
+	SET(ERRORBUFFER, e->reason);
+	SET(HTTPHEADER, &e->first);
+	SET(PRIVATE, e);
+	return rc;
+}
+
+static CURLcode set_request(CURL *easy, const struct exchange *e, bool is_fresh)
+{
+	CURLcode rc = CURLE_OK;
+	SET(POSTFIELDS, (const char *)e->sent.at);
+	SET(POSTFIELDSIZE, (long)e->sent.len);
+	SET(FRESH_CONNECT, is_fresh ? 1L : 0L);
+	SET(FORBID_REUSE, is_fresh ? 1L : 0L);
+	return rc;
+}
+
+static CURLcode make_easy(struct exchange *e)
+{
+	CURL *easy = curl_easy_init();
+	CURLcode rc = easy ? set_fixed(easy) : CURLE_OUT_OF_MEMORY;
+	if (rc == CURLE_OK)
+		rc = set_own(easy, e);
+	if (rc == CURLE_OK)
+		e->easy = easy;
+	else
+		curl_easy_cleanup(easy);
+	return rc;
+}
+
+/* --- setting up --- */
+
+static bool get_part(CURLU *url, CURLUPart part, char **ret)
+{
+	*ret = NULL;
+	return curl_url_get(url, part, ret, 0) == CURLUE_OK;
+}
+
+static bool has_part(CURLU *url, CURLUPart part)
+{
+	char *text;
+	bool is_there = get_part(url, part, &text);
+	curl_free(text);
+	return is_there;
+}
+
+static bool join_path(CURLU *url, const char *path, char **ret)
+{
+	char *base, joined[1024];
+	if (!get_part(url, CURLUPART_PATH, &base))
+		return false;
+	size_t len = strlen(base);
+	if (len && base[len - 1] == '/')
+		len--;
+	int put = snprintf(joined, sizeof joined, "%.*s%s", (int)len, base, path);
+	curl_free(base);
+	return put > 0 && (size_t)put < sizeof joined && curl_url_set(url, CURLUPART_PATH, joined, 0) == CURLUE_OK &&
+	       get_part(url, CURLUPART_URL, ret);
+}
+
+static bool is_https(CURLU *url)
+{
+	char *scheme;
+	bool is = get_part(url, CURLUPART_SCHEME, &scheme) && strcmp(scheme, "https") == 0;
+	curl_free(scheme);
+	return is;
+}
+
+static bool make_url(struct http *h, const struct http_settings *settings, struct error *err)
+{
+	CURLU *url = curl_url();
+	bool is_good = url && curl_url_set(url, CURLUPART_URL, settings->base_url, 0) == CURLUE_OK && is_https(url) &&
+		       !has_part(url, CURLUPART_QUERY) && !has_part(url, CURLUPART_FRAGMENT) &&
+		       !has_part(url, CURLUPART_USER) && !has_part(url, CURLUPART_PASSWORD) &&
+		       join_path(url, settings->path, &h->url);
+	curl_url_cleanup(url);
+	return is_good ? true : fail(err, ERR_CONFIG, TXT_HTTP_BAD_URL, settings->base_url);
+}
+
+static bool find_ca_file(struct http *h, const struct http_settings *settings, struct error *err)
+{
+	static const char *const usual[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+					     "/etc/ssl/cert.pem" };
+	const char *found = settings->ca_file[0] ? settings->ca_file : NULL;
+	for (size_t i = 0; !found && i < COUNT_OF(usual); i++)
+		if (access(usual[i], R_OK) == 0)
+			found = usual[i];
+	if (!found)
+		return fail(err, ERR_CONFIG, TXT_HTTP_NO_CA);
+	if (access(found, R_OK) != 0)
+		return fail(err, ERR_CONFIG, TXT_HTTP_BAD_CA, found);
+	h->ca_file = wipe_strdup(found);
+	return h->ca_file ? true : fail_no_memory(err);
+}
+
+/* "Expect:" with nothing behind it keeps libcurl from asking for a 100 Continue. */
+static bool make_headers(struct http *h, struct error *err)
+{
+	static const char *const lines[] = { "Content-Type: application/json", "Accept: application/json", "Expect:" };
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		struct curl_slist *longer = curl_slist_append(h->headers, lines[i]);
+		if (!longer)
+			return fail_no_memory(err);
+		h->headers = longer;
+	}
+	return true;
+}
+
+static bool make_exchanges(struct http *h, struct error *err)
+{
+	h->exchanges = calloc(h->in_flight, sizeof *h->exchanges);
+	if (!h->exchanges)
+		return fail_no_memory(err);
+	for (size_t i = h->in_flight; i-- > 0;) {
+		struct exchange *e = &h->exchanges[i];
+		*e = (struct exchange){ .http = h, .next = h->free, .sent = BUF_INIT(4096), .got = BUF_INIT(BODY_MAX) };
+		h->free = e;
+		if (!secret_new(HEADER_ROOM, &e->header, err))
+			return false;
+	}
+	h->last_finished = &h->finished;
+	return true;
+}
+
+static bool make_multi(struct http *h, struct error *err)
+{
+	h->multi = curl_multi_init();
+	h->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (!h->multi || h->epoll < 0)
+		return fail_no_memory(err);
+	if (curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||
+	    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h) != CURLM_OK ||
+	    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK ||
+	    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h) != CURLM_OK ||
+	    curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) != CURLM_OK ||
+	    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)h->in_flight) != CURLM_OK)
+		return fail(err, ERR_UNEXPECTED, TXT_HTTP_OPTION, "curl_multi_setopt");
+	return true;
+}
+
+/* Options are tried now, not at the first question: a libcurl that lacks one never gets a token. */
+static bool try_options(struct http *h, struct error *err)
+{
+	CURLcode rc = make_easy(&h->exchanges[0]);
+	return rc == CURLE_OK ? true : fail(err, ERR_UNEXPECTED, TXT_HTTP_OPTION, curl_easy_strerror(rc));
+}
+
+bool http_new(const struct http_settings *settings, struct http **ret, struct error *err)
+{
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, wipe_malloc, wipe_free, wipe_realloc, wipe_strdup, wipe_calloc) !=
+	    CURLE_OK)
+		return fail(err, ERR_UNEXPECTED, TXT_HTTP_OPTION, "curl_global_init_mem");
+	scoped(http_freep) struct http *h = calloc(1, sizeof *h);
+	if (!h)
+		return fail_no_memory(err);
+	h->epoll = h->watched = -1;
+	h->due_ms = -1;
+	h->in_flight = settings->in_flight;
+	h->connect_timeout_ms = settings->connect_timeout_ms;
+	h->timeout_ms = settings->timeout_ms;
+	if (!make_url(h, settings, err) || !find_ca_file(h, settings, err) || !make_headers(h, err) ||
+	    !make_exchanges(h, err) || !make_multi(h, err) || !try_options(h, err))
+		return false;
+	*ret = take(h);
+	return true;
+}
+
+static void exchange_done(struct exchange *e)
+{
+	if (e->header)
+		wipe(secret_room(e->header), e->header_len);
+	e->first = (struct curl_slist){ NULL, NULL };
+	e->header_len = 0;
+	buf_clear(&e->sent);
+	buf_clear(&e->got);
+	wipe(e->reason, sizeof e->reason);
+}
+
+void http_free(struct http *h)
+{
+	if (!h)
+		return;
+	for (size_t i = 0; h->exchanges && i < h->in_flight; i++) {
+		struct exchange *e = &h->exchanges[i];
+		if (e->easy && e->place == PLACE_OPEN)
+			(void)curl_multi_remove_handle(h->multi, e->easy);
+		curl_easy_cleanup(e->easy);
+		exchange_done(e);
+		buf_done(&e->sent);
+		buf_done(&e->got);
+		secret_free(e->header);
+	}
+	if (h->multi)
+		(void)curl_multi_cleanup(h->multi);
+	if (h->epoll >= 0)
+		close(h->epoll);
+	curl_slist_free_all(h->headers);
+	curl_free(h->url);
+	wipe_free(h->ca_file);
+	free(h->exchanges);
+	free(h);
+	curl_global_cleanup();
+}
+
+void http_freep(struct http **h)
+{
+	http_free(*h);
+	*h = NULL;
+}
+
+/* --- asking --- */
+
+/* The list node is ours and points into locked memory: curl_slist_append would make a copy that is not. */
+static void put_header(struct exchange *e, struct bytes token)
+{
+	uint8_t *line = secret_room(e->header);
+	memcpy(line, HEADER_NAME, HEADER_NAME_LEN);
+	memcpy(line + HEADER_NAME_LEN, token.at, token.len);
+	line[HEADER_NAME_LEN + token.len] = '\0';
+	e->header_len = HEADER_NAME_LEN + token.len;
+	e->first = (struct curl_slist){ .data = (char *)line, .next = e->http->headers };
+}
+
+static struct bytes token_of(const struct exchange *e)
+{
+	struct bytes line = secret_reveal(e->header);
+	return bytes_of(line.at + HEADER_NAME_LEN, e->header_len - HEADER_NAME_LEN);
+}
+
+bool http_start(struct http *h, const struct http_request *request)
+{
+	struct exchange *e = h->free;
+	if (!e || request->token.len > HTTP_TOKEN_MAX)
+		return false;
+	e->id = request->id;
+	e->head_bytes = e->head_lines = 0;
+	e->is_too_big = false;
+	buf_append(&e->sent, request->body.at, request->body.len);
+	put_header(e, request->token);
+	if (e->sent.is_bad || (!e->easy && make_easy(e) != CURLE_OK) ||
+	    set_request(e->easy, e, request->is_fresh) != CURLE_OK ||
+	    curl_multi_add_handle(h->multi, e->easy) != CURLM_OK) {
+		exchange_done(e);
+		return false;
+	}
+	h->free = e->next;
+	e->place = PLACE_OPEN;
+	h->open++;
+	return true;
+}
+
+/* --- letting it happen --- */
+
+void http_watch(struct http *h, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.fd = fd };
+	if (h->watched == fd && h->watched_events == events)
+		return;
+	(void)epoll_ctl(h->epoll, h->watched == fd ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+	h->watched = fd;
+	h->watched_events = events;
+}
+
+static void collect_finished(struct http *h)
+{
+	CURLMsg *message;
+	int left;
+	while ((message = curl_multi_info_read(h->multi, &left))) {
+		struct exchange *e = NULL;
+		CURL *easy = message->easy_handle;
+		CURLcode result = message->data.result; /* the message dies with the next call */
+		if (message->msg != CURLMSG_DONE || curl_easy_getinfo(easy, CURLINFO_PRIVATE, &e) != CURLE_OK)
+			continue;
+		(void)curl_multi_remove_handle(h->multi, easy);
+		e->result = result;
+		e->place = PLACE_FINISHED;
+		e->next = NULL;
+		*h->last_finished = e;
+		h->last_finished = &e->next;
+	}
+}
+
+static void run_timer(struct http *h)
+{
+	int running;
+	if (h->due_ms < 0 || (h->due_ms > 0 && h->due_ms > clock_boot_ms()))
+		return;
+	h->due_ms = -1;
+	(void)curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+}
+
+static int until_due(const struct http *h, int64_t wait_ms)
+{
+	if (h->finished)
+		return 0;
+	if (h->due_ms >= 0) {
+		int64_t left = h->due_ms - clock_boot_ms();
+		if (wait_ms < 0 || left < wait_ms)
+			wait_ms = left < 0 ? 0 : left;
+	}
+	return wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
+}
+
+uint32_t http_work(struct http *h, int64_t wait_ms)
+{
+	struct epoll_event events[EVENTS_MAX];
+	uint32_t ready = 0;
+	int running;
+	run_timer(h); /* sends what was started since the last call */
+	collect_finished(h);
+	int count = epoll_wait(h->epoll, events, EVENTS_MAX, until_due(h, wait_ms));
+	for (int i = 0; i < count; i++) {
+		uint32_t got = events[i].events;
+		if (events[i].data.fd == h->watched) {
+			ready = got;
+			continue;
+		}
+		int action = (got & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
+			     (got & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (got & EPOLLERR ? CURL_CSELECT_ERR : 0);
+		(void)curl_multi_socket_action(h->multi, events[i].data.fd, action, &running);
+	}
+	run_timer(h);
+	collect_finished(h);
+	return ready;
+}
+
+/* --- answers --- */
+
+static enum transport transport_of(const struct exchange *e)
+{
+	if (e->is_too_big)
+		return TRANSPORT_TOO_BIG;
+	switch (e->result) {
+	case CURLE_OK:
+		return TRANSPORT_OK;
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return TRANSPORT_NAME;
+	case CURLE_COULDNT_CONNECT:
+		return TRANSPORT_CONNECT;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+		return TRANSPORT_TLS;
+	case CURLE_OPERATION_TIMEDOUT:
+		return TRANSPORT_TIMEOUT;
+	case CURLE_PARTIAL_FILE:
+	case CURLE_GOT_NOTHING:
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+		return TRANSPORT_CUT;
+	case CURLE_FILESIZE_EXCEEDED:
+		return TRANSPORT_TOO_BIG;
+	default:
+		return TRANSPORT_OTHER;
+	}
+}
+
+bool http_next(struct http *h, struct http_answer *ret)
+{
+	struct exchange *e = h->finished;
+	long status = 0;
+	curl_off_t took_us = 0;
+	if (!e)
+		return false;
+	h->finished = e->next;
+	if (!h->finished)
+		h->last_finished = &h->finished;
+	(void)curl_easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)curl_easy_getinfo(e->easy, CURLINFO_TOTAL_TIME_T, &took_us);
+	*ret = (struct http_answer){
+		.exchange = e,
+		.id = e->id,
+		.transport = transport_of(e),
+		.status = (int32_t)status,
+		.took_ms = (int32_t)(took_us / 1000),
+		.token = token_of(e),
+		.reason = e->is_too_big  ? TEXT_TOO_BIG
+			  : e->reason[0] ? e->reason
+					 : curl_easy_strerror(e->result),
+	};
+	/* A body that was cut off may have looked whole: it counts only when the exchange ended well. */
+	if (ret->transport == TRANSPORT_OK)
+		ret->body = buf_bytes(&e->got);
+	return true;
+}
+
+void http_done(struct http *h, const struct http_answer *answer)
+{
+	struct exchange *e = answer->exchange;
+	assert(e->place == PLACE_FINISHED);
+	exchange_done(e);
+	e->place = PLACE_FREE;
+	e->next = h->free;
+	h->free = e;
+	h->open--;
+}
+
+size_t http_open(const struct http *h)
+{
+	return h->open;
+}
+
+void http_rest(struct http *h)
+{
+	assert(h->open == 0);
+	for (size_t i = 0; i < h->in_flight; i++)
+		curl_easy_cleanup(take(h->exchanges[i].easy));
+}

@@ -1,0 +1,224 @@
+/* vault-agent: proves tokens. `--once` is one sweep and an exit code, made for cron; `--courier` is how our own
+ * programs start the process that talks to TikTok (agent/courier.h). */
+#include "agent/courier.h"
+#include "agent/service.h"
+#include "agent/text.h"
+#include "agent/unlock.h"
+#include "core/process.h"
+#include "core/version.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum mode { MODE_NONE, MODE_ONCE, MODE_HELP, MODE_VERSION };
+
+struct command_line {
+	enum mode mode;
+	bool is_quiet;
+	const char *config;
+	const char **pixels;
+	size_t pixel_count;
+};
+
+static const char usage[] =
+	"usage: vault-agent --once [PIXEL...] [-q] [--config FILE]\n"
+	"\n"
+	"Asks TikTok about every stored token (or those of the Pixels named), once, and says what changed.\n"
+	"Never prompts: the vault is opened by a key file, a systemd credential or a passphrase file.\n"
+	"\n"
+	"  --once         one sweep, then exit\n"
+	"  -q, --quiet    problems only\n"
+	"  --config FILE  read this configuration and no other\n"
+	"  --version      print the version\n"
+	"  --help         print this\n"
+	"\n"
+	"Exit status: 0 all is well; 10 expired or revoked, 11 mismatched or no permission, 15 malformed, 16 unclear,\n"
+	"9 unreachable or throttled, 14 due soon (the gravest of these, in this order); others: vault exit-codes.\n";
+
+static void print_error(const struct error *err)
+{
+	fprintf(stderr, "vault-agent: %s\n", err->message);
+	if (err->hint[0])
+		fprintf(stderr, "  hint: %s\n", err->hint);
+}
+
+/* --- the command line --- */
+
+/* "--config FILE" and "--config=FILE". True when argv[*i] was that option; *value is NULL when its value is missing. */
+static bool take_value(const char *name, int argc, char *const argv[], int *i, const char **value)
+{
+	size_t len = strlen(name);
+	if (strncmp(argv[*i], name, len) != 0 || (argv[*i][len] != '\0' && argv[*i][len] != '='))
+		return false;
+	if (argv[*i][len] == '=')
+		*value = argv[*i] + len + 1;
+	else
+		*value = *i + 1 < argc ? argv[++*i] : NULL;
+	return true;
+}
+
+static bool is_either(const char *text, const char *one, const char *other)
+{
+	return strcmp(text, one) == 0 || strcmp(text, other) == 0;
+}
+
+static bool take_option(struct command_line *ret, int argc, char *const argv[], int *i, struct error *err)
+{
+	const char *option = argv[*i];
+	if (take_value("--config", argc, argv, i, &ret->config))
+		return ret->config ? true : fail(err, ERR_USAGE, TXT_AGENT_NO_VALUE, "--config");
+	if (is_either(option, "-q", "--quiet"))
+		ret->is_quiet = true;
+	else if (strcmp(option, "--once") == 0)
+		ret->mode = MODE_ONCE;
+	else if (strcmp(option, "--courier") == 0)
+		return fail(err, ERR_USAGE, TXT_AGENT_STANDS_ALONE, option);
+	else
+		return fail(err, ERR_USAGE, TXT_AGENT_BAD_OPTION, option);
+	return true;
+}
+
+/* Help and version win over everything else, also over mistakes elsewhere on the line. */
+static bool asks_for(int argc, char *const argv[], const char *one, const char *other)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (is_either(argv[i], one, other))
+			return true;
+	return false;
+}
+
+/* ret->pixels has room for argc. */
+static bool parse(int argc, char *const argv[], struct command_line *ret, struct error *err)
+{
+	bool only_pixels = false;
+	if (asks_for(argc, argv, "--help", "-h") || asks_for(argc, argv, "--version", "-V")) {
+		ret->mode = asks_for(argc, argv, "--help", "-h") ? MODE_HELP : MODE_VERSION;
+		return true;
+	}
+	for (int i = 1; i < argc; i++) {
+		if (!only_pixels && strcmp(argv[i], "--") == 0)
+			only_pixels = true;
+		else if (only_pixels || argv[i][0] != '-')
+			ret->pixels[ret->pixel_count++] = argv[i];
+		else if (!take_option(ret, argc, argv, &i, err))
+			return false;
+	}
+	return ret->mode == MODE_NONE ? fail(err, ERR_USAGE, TXT_AGENT_NO_MODE) : true;
+}
+
+/* --- one sweep --- */
+
+static void print_changed(void *context, const char *pixel, enum verdict was, const struct judgement *now)
+{
+	const struct command_line *line = context;
+	const struct evidence *e = &now->evidence;
+	bool is_bad = verdict_is_bad(now->verdict);
+	if (line->is_quiet && !is_bad)
+		return;
+	fprintf(stderr, "%s: %s (was %s)", pixel, verdict_name(now->verdict), verdict_name(was));
+	if (is_bad && e->code != NO_CODE)
+		fprintf(stderr, ", TikTok answered %d%s%s", (int)e->code, e->text[0] ? ": " : "", e->text);
+	fputc('\n', stderr);
+	if (is_bad)
+		fprintf(stderr, "  hint: %s\n", verdict_advice(now->verdict));
+}
+
+static const char *plural(size_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static void print_result(const struct check_result *r, bool is_quiet)
+{
+	if (r->notice)
+		fprintf(stderr, "vault-agent: %s\n", r->notice);
+	if (r->bad)
+		fprintf(stderr,
+			"vault-agent: %zu of %zu Pixel%s without a working token: 'vault status' says which and why\n",
+			r->bad, r->pixels, plural(r->pixels));
+	if (r->transient)
+		fprintf(stderr,
+			"vault-agent: %zu Pixel%s could not be judged this time; what was known of them stands\n",
+			r->transient, plural(r->transient));
+	if (r->due)
+		fprintf(stderr, "vault-agent: %zu Pixel%s due for a new token soon: 'vault status' says when\n", r->due,
+			plural(r->due));
+	if (r->exit != ERR_NONE && !r->notice && !r->bad && !r->transient && !r->due)
+		fprintf(stderr, "vault-agent: %s\n", error_meaning(r->exit));
+	if (r->exit == ERR_NONE && !is_quiet && isatty(STDERR_FILENO))
+		fprintf(stderr, "vault-agent: %zu Pixel%s, all is well\n", r->pixels, plural(r->pixels));
+}
+
+static bool sweep(const struct settings *settings, struct command_line *line, struct check_result *ret,
+		  struct error *err)
+{
+	scoped(vault_closep) struct vault *vault = NULL;
+	scoped(service_freep) struct service *service = NULL;
+	struct check_request request = { .pixels = line->pixels,
+					 .pixel_count = line->pixel_count,
+					 .probe = PROBE_CHOICE_AUTO,
+					 .changed = print_changed,
+					 .context = line };
+	return unlock_open(settings, NULL, NULL, &vault, err) && service_new(vault, settings, &service, err) &&
+	       service_check(service, &request, ret, err);
+}
+
+static bool once(struct command_line *line, struct check_result *ret, struct error *err)
+{
+	struct settings_flags flags = { .config = line->config };
+	scoped(settings_done) struct settings settings = { 0 };
+	if (!secret_arena_open(SECRET_ARENA_LARGE, err) || !settings_load(&flags, &settings, err))
+		return false;
+	if (settings.require_locked_memory && !secret_arena_is_locked())
+		return fail(err, ERR_UNEXPECTED, TXT_AGENT_NOT_LOCKED);
+	return sweep(&settings, line, ret, err);
+}
+
+static int run(struct command_line *line, struct error *err)
+{
+	struct check_result result = { 0 };
+	switch (line->mode) {
+	case MODE_HELP:
+		return fputs(usage, stdout) < 0 || fflush(stdout) != 0;
+	case MODE_VERSION:
+		return puts("vault-agent " PIXELVAULT_VERSION) < 0 || fflush(stdout) != 0;
+	default:
+		break;
+	}
+	if (!once(line, &result, err)) {
+		print_error(err);
+		return (int)err->code;
+	}
+	print_result(&result, line->is_quiet);
+	return (int)result.exit;
+}
+
+/* The courier's environment came empty from process_start; this is for one started in any other way. */
+static int run_courier(void)
+{
+	return clearenv() == 0 && setenv("LANG", "C", 1) == 0 ? courier_main() : (int)ERR_UNEXPECTED;
+}
+
+int main(int argc, char *argv[])
+{
+	struct error err;
+	struct command_line line = { 0 };
+	if (!process_harden(&err)) {
+		print_error(&err);
+		return (int)err.code;
+	}
+	if (argc == 2 && strcmp(argv[1], "--courier") == 0)
+		return run_courier();
+	line.pixels = calloc((size_t)argc + 1, sizeof *line.pixels);
+	int status;
+	if (line.pixels ? parse(argc, argv, &line, &err) : fail_no_memory(&err)) {
+		status = run(&line, &err);
+	} else {
+		print_error(&err);
+		status = (int)err.code;
+	}
+	free(line.pixels);
+	secret_arena_close();
+	return status;
+}

@@ -1,0 +1,86 @@
+#include "agent/ruling.h"
+
+#include "agent/schedule.h"
+
+#include <stdio.h>
+
+struct evidence evidence_of(const struct answer *answer, enum probe_kind kind)
+{
+	struct evidence e = { .probe = kind, .code = answer->code, .http = answer->http, .at = answer->at };
+	snprintf(e.text, sizeof e.text, "%s", answer->text);
+	snprintf(e.request_id, sizeof e.request_id, "%s", answer->request_id);
+	return e;
+}
+
+struct judgement *ruling_place(struct health *h, const struct credential *c, uint32_t version)
+{
+	const struct version *v = credential_numbered(c, version);
+	if (!v || (v->stage != STAGE_CURRENT && v->stage != STAGE_PENDING))
+		return NULL;
+	struct judgement *j = v->stage == STAGE_CURRENT ? &h->current : &h->pending;
+	if (j->version != version)
+		*j = (struct judgement){ .version = version, .evidence.code = NO_CODE };
+	return j;
+}
+
+static void stand(struct judgement *j, enum verdict verdict, const struct evidence *evidence)
+{
+	j->suspected = VERDICT_UNCHECKED;
+	j->checked_at = evidence->at;
+	if (verdict == VERDICT_UNPROVEN && j->verdict == VERDICT_HEALTHY)
+		return;
+	if (verdict == VERDICT_HEALTHY)
+		j->proven_at = evidence->at;
+	if (verdict != j->verdict)
+		j->belongs_to[0] = '\0';
+	j->verdict = verdict;
+	j->evidence = *evidence;
+}
+
+void ruling_apply(struct judgement *j, enum ruling ruling, enum verdict outcome, const struct evidence *evidence)
+{
+	if (ruling == RULING_NONE)
+		return;
+	j->attempted_at = evidence->at;
+	j->last_outcome = ruling == RULING_OUTAGE ? OUTCOME_UNREACHABLE : outcome;
+	switch (ruling) {
+	case RULING_SUSPECT:
+		j->suspected = outcome;
+		j->suspected_at = evidence->at;
+		break;
+	case RULING_VERDICT:
+		stand(j, outcome, evidence);
+		break;
+	case RULING_DISAGREED:
+	case RULING_OUTAGE:
+		j->suspected = VERDICT_UNCHECKED;
+		break;
+	case RULING_NONE:
+	case RULING_TRANSIENT:
+		break;
+	}
+}
+
+void ruling_plan(struct health *h, const struct credential *c, const struct settings *settings, int64_t now)
+{
+	const struct version *v = credential_staged(c, STAGE_CURRENT);
+	if (!v)
+		v = credential_staged(c, STAGE_PENDING);
+	h->next_check_at = schedule_next(c->pixel, settings, v ? v->expires_at : 0, now, h->failures);
+}
+
+bool ruling_write(struct health *h, const struct credential *c, uint32_t version, enum ruling ruling,
+		  enum verdict outcome, const struct evidence *evidence, const struct settings *settings)
+{
+	struct judgement *j = ruling_place(h, c, version);
+	if (!j)
+		return false;
+	ruling_apply(j, ruling, outcome, evidence);
+	if (ruling == RULING_VERDICT)
+		health_remember(h, j);
+	bool is_failure = ruling == RULING_TRANSIENT || ruling == RULING_OUTAGE;
+	if (ruling != RULING_NONE)
+		h->failures = is_failure ? h->failures + (h->failures < UINT32_MAX) : 0;
+	ruling_plan(h, c, settings, evidence->at);
+	return true;
+}

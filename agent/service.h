@@ -1,0 +1,86 @@
+/* agent/service.h - the verbs of the product that need TikTok's word, once for all faces (CLI now, socket later).
+ *
+ * A token comes in (service_put): clean, refuse, store as pending, probe, promote. Tokens are proven (service_check): one
+ * sweep with a canary, a pace, a confirmation of every bad answer and the outage rule. Everything is durable before it
+ * is reported; nothing TikTok says in passing (throttled, unreachable, unknown) changes what consumers get. */
+#ifndef AGENT_SERVICE_H
+#define AGENT_SERVICE_H
+
+#include "agent/settings.h"
+#include "agent/verdict.h"
+#include "vault/vault.h"
+
+struct service;
+
+/* Borrows both. The courier is started when a verb first needs it. */
+must_check bool service_new(struct vault *v, const struct settings *settings, struct service **ret,
+			    struct error *err);
+void service_free(struct service *s);
+void service_freep(struct service **s);
+
+struct put_request {
+	const char *pixel;
+	const struct secret *pasted; /* as it came; cleaned here */
+	const struct label *labels;  /* set or (empty value) removed with the put */
+	size_t label_count;
+	int64_t expires_at;	/* 0 = unknown */
+	const char *test_code;	/* NULL = keep what is stored, "" = remove */
+	bool no_check;
+	bool has_if_version;
+	uint32_t if_version; /* the current number expected; 0 = none */
+};
+
+struct put_result {
+	char pixel[PIXEL_CODE_MAX + 1];
+	uint32_t version;
+	enum stage stage;
+	bool is_unchanged;    /* this token was `current` already: nothing to do */
+	enum verdict verdict; /* unchecked when not judged */
+	enum verdict outcome; /* what the probe said; VERDICT_UNCHECKED when none was made */
+	struct evidence evidence;
+	const char *advice;   /* NULL or one sentence */
+	uint8_t fingerprint[FINGERPRINT_LEN];
+	unsigned removed; /* enum removed bits */
+	char belongs_to[PIXEL_CODE_MAX + 1];   /* refuted here, known to work there; "" */
+	char also_stored[PIXEL_CODE_MAX + 1];  /* the same token lies under this Pixel too; "" */
+	enum error_code exit; /* ERR_NONE, ERR_UNREACHABLE, ERR_EXPIRED, ERR_MISMATCHED, ERR_MALFORMED, ERR_UNCLEAR */
+};
+
+/* Called before any network call when the token is already stored under another Pixel, and before the probe: what a
+ * person wants to read while waiting. May be NULL. */
+typedef void put_notice_fn(void *context, const struct put_result *so_far);
+
+/* True when the put took place: result->exit says how it was judged, and result->stage where the token is now. False
+ * (nothing stored): ERR_MALFORMED, ERR_CONFLICT (previous again, --if-version, deleted Pixel, busy), ERR_STORAGE ... */
+must_check bool service_put(struct service *s, const struct put_request *request, put_notice_fn *notice, void *context,
+			    struct put_result *ret, struct error *err);
+
+struct check_request {
+	const char *const *pixels; /* none = all */
+	size_t pixel_count;
+	const struct label *labels; /* all must match */
+	size_t label_count;
+	enum probe_choice probe; /* auto = the setting, then test where there is a test code, else dry */
+	/* Called after each answer, for progress; may be NULL. */
+	void (*progress)(void *context, size_t done, size_t total, const char *pixel, enum verdict outcome);
+	/* Called once for each Pixel that changed to a bad verdict or recovered in this sweep; may be NULL. */
+	void (*changed)(void *context, const char *pixel, enum verdict was, const struct judgement *now);
+	void *context;
+};
+
+enum sweep_end { SWEEP_COMPLETE, SWEEP_CANARY, SWEEP_BREAKER, SWEEP_OUTAGE, SWEEP_INTERRUPTED };
+
+struct check_result {
+	size_t pixels, asked, bad, newly_bad, transient, promoted, due;
+	enum sweep_end end;
+	int64_t resume_at;	/* SWEEP_BREAKER: when TikTok may be asked again */
+	const char *notice;	/* one sentence on why the sweep ended early, or what concerns no Pixel; NULL */
+	enum error_code exit;	/* the gravest of 10, 11, 15, 16, 9, 14, 0 */
+};
+
+/* One sweep, or probes of the Pixels named. ERR_NOT_FOUND for a named Pixel that is not stored, ERR_CONFLICT while
+ * another process sweeps, ERR_STORAGE ... */
+must_check bool service_check(struct service *s, const struct check_request *request, struct check_result *ret,
+			      struct error *err);
+
+#endif

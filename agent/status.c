@@ -1,0 +1,199 @@
+#include "agent/status.h"
+
+#include "agent/text.h"
+#include "agent/verdict.h"
+#include "core/clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct version *speaking_version(const struct credential *c)
+{
+	const struct version *v = credential_staged(c, STAGE_CURRENT);
+	return v ? v : credential_staged(c, STAGE_PENDING);
+}
+
+static bool expires_soon(const struct version *v, const struct settings *settings, int64_t now)
+{
+	/* Steps descend: the first is the longest. */
+	return v->expires_at && v->expires_at - now <= settings->expiry_warning_s[0];
+}
+
+static bool is_too_old(const struct version *v, const struct settings *settings, int64_t now)
+{
+	return settings->max_age_s && now - v->stored_at > settings->max_age_s;
+}
+
+bool status_is_due(const struct credential *c, const struct settings *settings, int64_t now)
+{
+	const struct version *v = speaking_version(c);
+	return v && (expires_soon(v, settings, now) || is_too_old(v, settings, now));
+}
+
+/* ---- advice: the most pressing sentence wins ---- */
+
+static void advise(struct status_row *row, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void advise(struct status_row *row, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(row->advice, sizeof row->advice, format, args);
+	va_end(args);
+}
+
+static void advise_on_pending(struct status_row *row, const struct version *current, const struct version *pending)
+{
+	const struct judgement *j = &row->health->pending;
+	if (!verdict_is_bad(j->verdict))
+		advise(row, ADVISE_PENDING_OPEN, pending->number, current->number);
+	else if (j->belongs_to[0])
+		advise(row, ADVISE_PENDING_BELONGS, pending->number, j->belongs_to);
+	else
+		advise(row, ADVISE_PENDING_REFUSED, pending->number, verdict_name(j->verdict), current->number);
+}
+
+static void advise_on_age(struct status_row *row, const struct version *v, const struct settings *settings, int64_t now)
+{
+	char text[CLOCK_TEXT_MAX];
+	if (!expires_soon(v, settings, now))
+		advise(row, "%s", ADVISE_OLD);
+	else if (v->expires_at <= now)
+		advise(row, ADVISE_EXPIRED, clock_format(v->expires_at, text));
+	else
+		advise(row, ADVISE_EXPIRES, clock_format(v->expires_at, text));
+}
+
+static void choose_advice(struct status_row *row, const struct settings *settings, int64_t now)
+{
+	const struct version *current = credential_staged(row->credential, STAGE_CURRENT);
+	const struct version *pending = credential_staged(row->credential, STAGE_PENDING);
+	const struct judgement *j = row->speaking;
+	const char *usual = verdict_advice(row->verdict);
+	if (verdict_is_bad(row->verdict) && j->belongs_to[0])
+		advise(row, ADVISE_BELONGS_TO, j->belongs_to);
+	else if (verdict_is_bad(row->verdict))
+		advise(row, "%s", usual);
+	else if (current && pending)
+		advise_on_pending(row, current, pending);
+	else if (j && j->suspected)
+		advise(row, ADVISE_SUSPECTED, verdict_name(j->suspected));
+	else if (row->is_due)
+		advise_on_age(row, current ? current : pending, settings, now);
+	else if (usual)
+		advise(row, "%s", usual);
+}
+
+void status_of(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now,
+	       struct status_row *ret)
+{
+	const struct judgement *j = health_speaking(h, c);
+	*ret = (struct status_row){ .credential = c, .health = h, .next_check_at = h->next_check_at };
+	if (j && (j->attempted_at || j->verdict))
+		ret->speaking = j;
+	ret->verdict = ret->speaking ? j->verdict : VERDICT_UNCHECKED;
+	ret->is_due = status_is_due(c, settings, now);
+	if (speaking_version(c))
+		choose_advice(ret, settings, now);
+}
+
+/* ---- JSON ---- */
+
+static void labels_json(struct json *j, const struct credential *c)
+{
+	json_object(j, "labels");
+	for (size_t i = 0; i < c->label_count; i++)
+		json_text(j, c->labels[i].key, c->labels[i].value);
+	json_end_object(j);
+}
+
+static const char *text_or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+void status_evidence_json(struct json *j, const char *key, const struct evidence *e)
+{
+	if (!e || !e->at || !e->probe) {
+		json_null(j, key);
+		return;
+	}
+	json_object(j, key);
+	json_text(j, "probe", probe_name(e->probe));
+	if (e->code == NO_CODE)
+		json_null(j, "code");
+	else
+		json_int(j, "code", e->code);
+	json_text(j, "message", text_or_null(e->text));
+	json_text(j, "request_id", text_or_null(e->request_id));
+	json_time(j, "at", e->at);
+	json_end_object(j);
+}
+
+static void last_attempt_json(struct json *j, const struct judgement *judgement)
+{
+	if (!judgement || !judgement->attempted_at) {
+		json_null(j, "last_attempt");
+		return;
+	}
+	json_object(j, "last_attempt");
+	json_text(j, "outcome", verdict_name(judgement->last_outcome));
+	json_time(j, "at", judgement->attempted_at);
+	json_end_object(j);
+}
+
+static void version_json(struct json *j, const struct status_row *row, enum stage stage)
+{
+	const struct version *v = credential_staged(row->credential, stage);
+	char text[FINGERPRINT_TEXT_MAX];
+	if (!v) {
+		json_null(j, stage_name(stage));
+		return;
+	}
+	json_object(j, stage_name(stage));
+	json_int(j, "version", v->number);
+	json_text(j, "fingerprint", fingerprint_text(v->fingerprint, text));
+	json_time(j, "stored_at", v->stored_at);
+	json_time(j, "expires_at", v->expires_at);
+	if (stage == STAGE_PENDING)
+		json_text(j, "verdict", verdict_name(row->health->pending.verdict));
+	json_end_object(j);
+}
+
+void status_json(struct json *j, const struct status_row *row)
+{
+	const struct judgement *speaking = row->speaking;
+	json_object(j, NULL);
+	json_text(j, "pixel", row->credential->pixel);
+	labels_json(j, row->credential);
+	json_text(j, "verdict", verdict_name(row->verdict));
+	status_evidence_json(j, "evidence", speaking ? &speaking->evidence : NULL);
+	last_attempt_json(j, speaking);
+	json_time(j, "checked_at", speaking ? speaking->checked_at : 0);
+	json_time(j, "proven_at", speaking ? speaking->proven_at : 0);
+	json_time(j, "next_check_at", row->next_check_at);
+	version_json(j, row, STAGE_CURRENT);
+	version_json(j, row, STAGE_PENDING);
+	version_json(j, row, STAGE_PREVIOUS);
+	json_text(j, "advice", text_or_null(row->advice));
+	json_end_object(j);
+}
+
+/* ---- filtering ---- */
+
+static bool is_named(const char *pixel, const char *const *pixels, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(pixels[i], pixel) == 0)
+			return true;
+	return count == 0;
+}
+
+bool status_matches(const struct credential *c, const char *const *pixels, size_t pixel_count,
+		    const struct label *labels, size_t label_count)
+{
+	for (size_t i = 0; i < label_count; i++)
+		if (!credential_has_label(c, &labels[i]))
+			return false;
+	return is_named(c->pixel, pixels, pixel_count);
+}

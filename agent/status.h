@@ -1,0 +1,38 @@
+/* agent/status.h - one Pixel as people and scripts see it: the row of the board and the JSON object. Pure.
+ *
+ * Both faces (CLI and socket) print these; so they cannot disagree. */
+#ifndef AGENT_STATUS_H
+#define AGENT_STATUS_H
+
+#include "agent/settings.h"
+#include "core/json.h"
+#include "vault/vault.h"
+
+struct status_row {
+	const struct credential *credential;
+	const struct health *health;
+	const struct judgement *speaking; /* NULL: never asked */
+	enum verdict verdict;
+	bool is_due; /* expires within the longest warning step, or older than max-age */
+	int64_t next_check_at; /* 0 = none planned */
+	char advice[200];      /* "" when there is nothing to do */
+};
+
+void status_of(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now,
+	       struct status_row *ret);
+
+/* Only that: cheaper than a row. */
+bool status_is_due(const struct credential *c, const struct settings *settings, int64_t now);
+
+/* The object of `status`: pixel, labels, verdict, evidence, last_attempt, checked_at, proven_at, next_check_at, current,
+ * pending, previous, advice. key NULL inside an array. */
+void status_json(struct json *j, const struct status_row *row);
+
+/* null unless TikTok was asked. Serves `put` and `history` too. */
+void status_evidence_json(struct json *j, const char *key, const struct evidence *e);
+
+/* Everything people filter by, in one place: any of the names (none = all), and all of the labels. */
+bool status_matches(const struct credential *c, const char *const *pixels, size_t pixel_count,
+		    const struct label *labels, size_t label_count);
+
+#endif

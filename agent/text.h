@@ -1,0 +1,131 @@
+/* agent/text.h - every sentence of this layer: message, then what to do next. */
+#ifndef AGENT_TEXT_H
+#define AGENT_TEXT_H
+
+/* settings: what a value must be, and how to write it; the rows of agent/settings.c hold these */
+#define TXT_SET_FILE                                                                                                   \
+	"an absolute path of a file", "begin it with '/' and end it with a name; '~' and variables are not expanded"
+#define TXT_SET_FOLDER "an absolute path of a folder", "begin it with '/'; '~' and variables are not expanded"
+#define TXT_SET_SOCKET                                                                                                 \
+	"an absolute path of at most 107 bytes", "a Unix socket's path has no more room; use a shorter one"
+#define TXT_SET_CREDENTIAL "the name of a systemd credential", "give the name only, as in LoadCredential=NAME:PATH"
+#define TXT_SET_AUDIT_READS "written or durable", "written survives a crash of the agent, durable one of the machine"
+#define TXT_SET_ACCOUNT "a user's or group's name or number", "see 'getent passwd' and 'getent group'"
+#define TXT_SET_YES_NO "yes, no, true or false", "write it in lower case, such as: require-locked-memory = yes"
+#define TXT_SET_LISTEN "an address and a port", "write it like 127.0.0.1:9187 or [::1]:9187"
+#define TXT_SET_INTERVAL "from 1s to 90d", "write an integer with s, m, h or d behind it, such as 6h"
+#define TXT_SET_RATE "from 1 to 100000", "write an integer: requests per second, such as 5"
+#define TXT_SET_IN_FLIGHT "from 1 to 256", "write an integer: requests at a time, such as 4"
+#define TXT_SET_CONFIRM_DELAY "from 0s to 1d", "write an integer with s, m, h or d behind it, such as 10m"
+#define TXT_SET_EXPIRY_WARNING                                                                                         \
+	"at most 8 different times from 1s to 3650d, or 0 for none",                                                   \
+		"separate them by blanks, such as: 30d 14d 7d 3d 1d"
+#define TXT_SET_MAX_AGE                                                                                                \
+	"from 1s to 3650d, or 0 for no limit", "write an integer with s, m, h or d behind it, such as 90d"
+#define TXT_SET_PROBE "dry, test or live", "leave it out to use test where a test code is stored, else dry"
+#define TXT_SET_BASE_URL                                                                                               \
+	"an https address that ends in the version", "write it like https://business-api.tiktok.com/open_api/v1.3"
+#define TXT_SET_TIMEOUT "from 1s to 60s", "write an integer with s or m behind it, such as 5s"
+#define TXT_SET_ALERT_TYPE "webhook, slack, email, exec or syslog", "write it like: type = webhook"
+#define TXT_SET_ALERT_URL                                                                                              \
+	"an address with https, smtp or smtps",                                                                        \
+		"write it like https://HOST/PATH; user names and '#' have no place in it"
+#define TXT_SET_ALERT_TO "e-mail addresses", "separate them by blanks, such as: ops@example.com lead@example.com"
+#define TXT_SET_ALERT_COMMAND "an absolute path, and arguments", "no shell reads it: /usr/local/bin/page --team ops"
+#define TXT_SET_SEVERITY "info, warning or critical", "write it like: min-severity = warning"
+#define TXT_SET_REMIND "from 1m to 90d, or 0 for never", "write an integer with m, h or d behind it, such as 1d"
+#define TXT_SET_PIXELS "Pixel codes, or *", "separate them by blanks, in upper case, such as: C9ABCDEFGHIJKLMNOPQR"
+#define TXT_SET_LABELS                                                                                                 \
+	"labels like brand=acme", "separate them by blanks; keys have at most 32 of a-z 0-9 _ . -, values 64 bytes"
+#define TXT_SET_VERBS "any of meta read report put admin", "separate them by blanks, such as: meta read"
+
+/* settings: sentences */
+#define TXT_WHAT_SET_VALUE "'%s' in [%s] must be %s"
+#define TXT_WHAT_SET_VALUE_HERE "must be %s"
+#define TXT_SET_FLAG_EMPTY "'%s' got no value", "give it a path, or leave it out"
+#define TXT_SET_VAULT_IS_FOLDER "the vault's path names a folder", "add a file name, such as vault.db"
+#define TXT_SET_NO_HOME                                                                                                \
+	"no home folder is known for uid %u", "set HOME, or say where with PIXELVAULT_VAULT and PIXELVAULT_STATE"
+#define TXT_SET_NO_CURRENT_FOLDER                                                                                      \
+	"the current folder is not known: %s", "use an absolute path, or change to a folder that exists"
+#define TXT_SET_PATH_TOO_LONG "the path of %s is too long", "use a shorter one"
+#define TXT_SET_STATE_INSIDE                                                                                           \
+	"the state folder lies inside the folder of the vault",                                                        \
+		"who can put back an old vault there could put back the anchor too: give the vault a folder of its "   \
+		"own, or set "                                                                                         \
+		"state-dir (PIXELVAULT_STATE)"
+#define TXT_SET_ALERT_NO_TYPE "[alert %s] has no type", "add one: type = webhook, slack, email, exec or syslog"
+#define TXT_SET_ALERT_NEEDS "[alert %s] is of a type that needs '%s'", "add the key, or choose another type"
+#define TXT_SET_ALERT_UNUSED "[alert %s] is of a type that does not use '%s'", "remove the key, or choose another type"
+#define TXT_SET_ALERT_SCHEME                                                                                           \
+	"[alert %s] has a url of another type", "webhook and slack use https, email uses smtp or smtps"
+#define TXT_SET_ACCESS_WHO "[access %s] must name a user or a group, and not both", "make two rules of it"
+#define TXT_SET_ACCESS_VERBS "[access %s] grants nothing", "add verbs, such as: verbs = meta read"
+#define TXT_SET_ACCESS_WHAT "[access %s] names no Pixels", "add pixels (* for all) or labels"
+#define TXT_SET_ACCESS_NOBODY                                                                                          \
+	"[access %s] names nobody, nogroup or 65534", "these stand for everyone the system cannot tell apart; name "   \
+						      "the user of the one service this rule is for"
+
+/* courier */
+#define TXT_HTTP_BAD_URL \
+	"base-url '%s' is no https address to build on", "write it like https://business-api.tiktok.com/open_api/v1.3, without query or user"
+#define TXT_HTTP_NO_CA "this system has no bundle of CA certificates", "install the package ca-certificates, or name a bundle with ca-file in [tiktok]"
+#define TXT_HTTP_BAD_CA "the CA certificates '%s' cannot be read", "check the path and its permissions (ca-file in [tiktok])"
+#define TXT_HTTP_OPTION "this libcurl lacks an option that keeps tokens safe: %s", "install libcurl 7.85 or newer, built with OpenSSL"
+#define TXT_COURIER_NOT_BY_HAND "--courier is not for people: it needs a descriptor 3 from the program that started it", "use 'vault check' or 'vault-agent --once'"
+#define TXT_COURIER_STRANGER "the program that started this courier is of another version", "install vault and vault-agent from one build"
+
+/* main */
+#define TXT_AGENT_NO_MODE "the agent that stays in the background is not part of this version", "use 'vault-agent --once', for example from cron"
+#define TXT_AGENT_BAD_OPTION "unknown option '%s'", "see 'vault-agent --help'"
+#define TXT_AGENT_NO_VALUE "'%s' needs a value", "see 'vault-agent --help'"
+#define TXT_AGENT_STANDS_ALONE "'%s' stands alone on its command line", "see 'vault-agent --help'"
+#define TXT_AGENT_NOT_LOCKED \
+	"memory for secrets could not be locked", "raise the limit (ulimit -l 8192, or LimitMEMLOCK= in the unit), or set require-locked-memory = no"
+
+/* service */
+#define TXT_PUT_DELETED "Pixel '%s' was deleted", "bring it back first: pixelvault rm --restore PIXEL"
+#define TXT_PUT_IF_VERSION \
+	"Pixel '%s' has version %u as current, not %u", "someone was faster: look at 'status', then put with that number"
+#define TXT_PUT_PREVIOUS \
+	"this token is the previous one of Pixel '%s' (version %u)", "to go back to it use: pixelvault rollback PIXEL"
+#define TXT_PUT_OVERTAKEN \
+	"version %u of Pixel '%s' was overtaken by a newer put before it was proven", "look at 'status'; the newer token counts"
+#define TXT_CHECK_BUSY "another program is checking tokens right now", "wait until it has finished, then try again"
+#define TXT_CHECK_KIND "there is no test code for Pixel '%s'", "store one with: pixelvault put PIXEL --test-code CODE"
+
+#define NOTICE_CANARY "the first answer was no verdict, so the others were not asked: every verdict stays as it was"
+#define NOTICE_SILENCE "TikTok stopped answering, so the rest was not asked: every verdict stays as it was"
+#define NOTICE_BREAKER "TikTok asked us to slow down, so the rest was not asked: every verdict stays as it was"
+#define NOTICE_OUTAGE                                                                                                  \
+	"most tokens were refused at once, which looks like an outage at TikTok: the verdicts stay until other checks " \
+	"agree"
+#define NOTICE_INTERRUPTED "interrupted: what was answered is stored, the rest was not asked"
+
+/* status: what to do, in one sentence */
+#define ADVISE_BELONGS_TO "this token works for Pixel '%s', not for this one: put it there, and this Pixel's own token here"
+#define ADVISE_PENDING_REFUSED "the new token (version %u) was refused as %s: 'put' another; version %u is still handed out"
+#define ADVISE_PENDING_BELONGS "the new token (version %u) works for Pixel '%s', not for this one: 'put' it there, and another here"
+#define ADVISE_PENDING_OPEN "the new token (version %u) waits to be proven: run 'check'; version %u is still handed out"
+#define ADVISE_SUSPECTED "TikTok refused the token once (%s): run 'check' for the second look that decides"
+#define ADVISE_EXPIRED "the token was to expire on %.10s: generate a new one in Events Manager and 'put' it"
+#define ADVISE_EXPIRES "the token expires on %.10s: generate a new one in Events Manager and 'put' it"
+#define ADVISE_OLD "the token is older than max-age: generate a new one in Events Manager and 'put' it"
+
+/* unlock */
+#define TXT_KEY_FILE_LENGTH                                                                                            \
+	"'%s' is not a key file: one holds exactly %d bytes", "give the file that 'pixelvault init --key-file' wrote"
+#define TXT_CREDENTIAL_TOO_OPEN                                                                                        \
+	"the credential '%s' is open to everybody", "let systemd pass it: LoadCredential= or LoadCredentialEncrypted="
+#define TXT_CREDENTIAL_PATH "the path of credential '%s' is too long", "give it a shorter name in LoadCredential="
+#define TXT_PASSPHRASE_FILE                                                                                            \
+	"no passphrase could be read from '%s'", "it holds the passphrase alone, at most 4096 bytes; one line end is fine"
+#define TXT_RECOVERY_ONLY                                                                                              \
+	"this vault has no passphrase, and what was typed is not its recovery key", "type the recovery key group by group"
+#define TXT_NO_SUCH_SLOT                                                                                               \
+	"what the settings name opens no slot of vault '%s'", "see how it was made: key file, credential or passphrase"
+#define TXT_NOTHING_OPENS                                                                                              \
+	"vault '%s' is locked, and there is nobody to ask",                                                            \
+		"name a key file with PIXELVAULT_KEY_FILE or key-file in [vault], or PIXELVAULT_PASSPHRASE_FILE"
+
+#endif

@@ -1,0 +1,43 @@
+/* agent/tiktok.h - what is asked of TikTok's event/track, and how its answer is read. Bytes in, bytes out: no network.
+ *
+ * A probe is the least intrusive call that can tell whether a token may send events for a Pixel:
+ *   dry    a request whose list of events is empty: it cannot record anything
+ *   test   one event of a name of our own, marked with the Pixel's test code
+ *   live   the same without test code; its id is fixed for a day, so that repeats fall under TikTok's deduplication
+ * The user in it is made up (a hash of a constant, an address from TEST-NET-3), the page lies on example.com.
+ *
+ * The answer is read only when a strict check passes; what the strict check refuses is BODY_ODD_JSON, never a verdict.
+ *
+ * Source: TikTok Events API 2.0, "Report web events", as restated in docs/tiktok.md. */
+#ifndef AGENT_TIKTOK_H
+#define AGENT_TIKTOK_H
+
+#include "agent/verdict.h"
+#include "core/buf.h"
+
+#define TIKTOK_EVENT_TRACK "/event/track/" /* appended to base-url; without the last slash TikTok answers 404 */
+#define TIKTOK_REQUEST_MAX 1024
+#define TIKTOK_ANSWER_MAX 65536
+
+struct probe {
+	enum probe_kind kind; /* dry, test, live */
+	const char *pixel;
+	const char *test_code; /* only looked at for test */
+	uint64_t id;           /* makes the event of a test unlike that of any other */
+};
+
+/* The body of the request, appended to ret. No token in it. */
+void tiktok_request(const struct probe *probe, int64_t now, struct buf *ret);
+
+/* Fill body, code, text and request_id of ret from a complete body and ret->http. token (may be empty) is what was
+ * sent: wherever it stands in the answer, whole or from its start on, "[token]" is written instead. Text is printable
+ * ASCII, everything else in it becomes '?'. */
+void tiktok_read(struct bytes body, struct bytes token, struct answer *ret);
+
+/* The same cleaning for other foreign text, such as libcurl's reasons. size counts the NUL. */
+void tiktok_clean(struct bytes text, struct bytes token, char *ret, size_t size);
+
+/* May these bytes stand in a header line? Printable ASCII without blanks, at least one. */
+bool tiktok_token_is_sendable(struct bytes token);
+
+#endif

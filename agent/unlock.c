@@ -1,0 +1,189 @@
+#include "agent/unlock.h"
+
+#include "agent/text.h"
+#include "core/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- reading what opens ---- */
+
+static bool read_key(int fd, const char *path, struct secret **ret, struct error *err)
+{
+	scoped(secret_freep) struct secret *key = NULL;
+	struct error ignored;
+	if (!secret_read(fd, KEY_FILE_LEN, &key, &ignored) || secret_len(key) != KEY_FILE_LEN)
+		return fail(err, ERR_LOCKED, TXT_KEY_FILE_LENGTH, path, KEY_FILE_LEN);
+	*ret = take(key);
+	return true;
+}
+
+bool unlock_read_key_file(const char *path, struct secret **ret, struct error *err)
+{
+	scoped(file_closep) int fd = -1;
+	return file_open_trusted(path, true, ERR_LOCKED, &fd, err) && read_key(fd, path, ret, err);
+}
+
+/* systemd lets the service's user in by an access list, which shows as group bits: they are no fault here. */
+static bool read_credential(const char *path, struct secret **ret, struct error *err)
+{
+	scoped(file_closep) int fd = -1;
+	struct stat st;
+	if (!file_open_trusted(path, false, ERR_LOCKED, &fd, err))
+		return false;
+	if (fstat(fd, &st) != 0 || st.st_mode & S_IRWXO)
+		return fail(err, ERR_LOCKED, TXT_CREDENTIAL_TOO_OPEN, path);
+	return read_key(fd, path, ret, err);
+}
+
+bool unlock_read_passphrase(int fd, struct secret **ret, struct error *err)
+{
+	scoped(secret_freep) struct secret *typed = NULL;
+	if (!secret_read(fd, PASSPHRASE_MAX + 2, &typed, err))
+		return false;
+	struct bytes text = secret_reveal(typed);
+	size_t len = text.len;
+	if (len && text.at[len - 1] == '\n')
+		len -= len > 1 && text.at[len - 2] == '\r' ? 2 : 1;
+	secret_cut(typed, len);
+	*ret = take(typed);
+	return true;
+}
+
+static bool read_passphrase_file(const char *path, struct secret **ret, struct error *err)
+{
+	scoped(file_closep) int fd = -1;
+	struct error why;
+	if (!file_open_trusted(path, true, ERR_LOCKED, &fd, err))
+		return false;
+	if (!unlock_read_passphrase(fd, ret, &why))
+		return fail(err, ERR_LOCKED, TXT_PASSPHRASE_FILE, path);
+	return true;
+}
+
+/* ---- trying it ---- */
+
+enum attempt { OPENED, REFUSED, NO_SUCH_SLOT };
+
+static enum attempt try_slot(struct vault *v, enum slot_kind kind, const struct secret *secret, struct error *err)
+{
+	struct slot_secret holder = { kind, secret };
+	if (!vault_has_slot(v, kind))
+		return NO_SUCH_SLOT;
+	return vault_unlock(v, &holder, err) ? OPENED : REFUSED;
+}
+
+/* Slots of the first kind, then, unless something worse than a wrong key was found, of the second. */
+static enum attempt try_slots(struct vault *v, enum slot_kind first, enum slot_kind second,
+			      const struct secret *secret, struct error *err)
+{
+	enum attempt attempt = try_slot(v, first, secret, err);
+	if (attempt == OPENED || (attempt == REFUSED && err->code != ERR_WRONG_KEY))
+		return attempt;
+	enum attempt other = try_slot(v, second, secret, err);
+	return other == NO_SUCH_SLOT ? attempt : other;
+}
+
+static enum attempt try_typed(struct vault *v, const struct secret *typed, struct error *err)
+{
+	scoped(secret_freep) struct secret *recovery = NULL;
+	struct error not_one;
+	if (vault_has_slot(v, SLOT_RECOVERY) && recovery_decode(secret_reveal(typed), &recovery, &not_one)) {
+		enum attempt attempt = try_slot(v, SLOT_RECOVERY, recovery, err);
+		if (attempt == OPENED || err->code != ERR_WRONG_KEY)
+			return attempt;
+	}
+	enum attempt attempt = try_slot(v, SLOT_PASSPHRASE, typed, err);
+	if (attempt != NO_SUCH_SLOT || !vault_has_slot(v, SLOT_RECOVERY))
+		return attempt;
+	/* Only the recovery key would do, and this is none. */
+	(void)!fail(err, ERR_WRONG_KEY, TXT_RECOVERY_ONLY);
+	return REFUSED;
+}
+
+/* ---- where it comes from; each source answers NO_SUCH_SLOT when it has nothing for this vault ---- */
+
+static enum attempt from_key_file(struct vault *v, const struct settings *settings, struct error *err)
+{
+	scoped(secret_freep) struct secret *key = NULL;
+	if (!settings->key_file[0])
+		return NO_SUCH_SLOT;
+	if (!unlock_read_key_file(settings->key_file, &key, err))
+		return REFUSED;
+	return try_slots(v, SLOT_KEY_FILE, SLOT_CREDENTIAL, key, err);
+}
+
+static enum attempt from_credential(struct vault *v, const struct settings *settings, struct error *err)
+{
+	scoped(secret_freep) struct secret *key = NULL;
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	char path[PATH_MAX];
+	/* Not started by systemd (someone at a terminal, with the agent's configuration): there is another way in. */
+	if (!settings->credential[0] || !folder || folder[0] != '/')
+		return NO_SUCH_SLOT;
+	int len = snprintf(path, sizeof path, "%s/%s", folder, settings->credential);
+	if (len < 0 || (size_t)len >= sizeof path) {
+		(void)!fail(err, ERR_LOCKED, TXT_CREDENTIAL_PATH, settings->credential);
+		return REFUSED;
+	}
+	if (!read_credential(path, &key, err))
+		return REFUSED;
+	return try_slots(v, SLOT_CREDENTIAL, SLOT_KEY_FILE, key, err);
+}
+
+static enum attempt from_passphrase_file(struct vault *v, const struct settings *settings, struct error *err)
+{
+	scoped(secret_freep) struct secret *typed = NULL;
+	if (!settings->passphrase_file[0])
+		return NO_SUCH_SLOT;
+	if (!read_passphrase_file(settings->passphrase_file, &typed, err))
+		return REFUSED;
+	return try_typed(v, typed, err);
+}
+
+static enum attempt from_person(struct vault *v, ask_passphrase_fn *ask, void *context, struct error *err)
+{
+	scoped(secret_freep) struct secret *typed = NULL;
+	if (!ask || (!vault_has_slot(v, SLOT_PASSPHRASE) && !vault_has_slot(v, SLOT_RECOVERY)))
+		return NO_SUCH_SLOT;
+	return ask(context, &typed, err) ? try_typed(v, typed, err) : REFUSED;
+}
+
+static bool nothing_opened(const struct vault *v, const struct settings *settings, struct error *err)
+{
+	bool has_source = settings->key_file[0] || settings->passphrase_file[0];
+	if (has_source)
+		return fail(err, ERR_WRONG_KEY, TXT_NO_SUCH_SLOT, vault_path(v));
+	return fail(err, ERR_LOCKED, TXT_NOTHING_OPENS, vault_path(v));
+}
+
+static bool open_with_any(struct vault *v, const struct settings *settings, ask_passphrase_fn *ask, void *context,
+			  struct error *err)
+{
+	enum attempt attempt = from_key_file(v, settings, err);
+	if (attempt == NO_SUCH_SLOT)
+		attempt = from_credential(v, settings, err);
+	if (attempt == NO_SUCH_SLOT)
+		attempt = from_passphrase_file(v, settings, err);
+	bool has_asked = attempt == NO_SUCH_SLOT;
+	if (has_asked)
+		attempt = from_person(v, ask, context, err);
+	/* A key that opens no slot is a wrong key, also where a passphrase might have done but nobody is there to type it. */
+	bool is_nobody_there = attempt == REFUSED && err->code == ERR_LOCKED && settings->key_file[0];
+	if (attempt == NO_SUCH_SLOT || (is_nobody_there && has_asked))
+		return nothing_opened(v, settings, err);
+	return attempt == OPENED;
+}
+
+bool unlock_open(const struct settings *settings, ask_passphrase_fn *ask, void *context, struct vault **ret,
+		 struct error *err)
+{
+	struct vault_place place = { .path = settings->vault_path, .state_dir = settings->state_dir };
+	scoped(vault_closep) struct vault *v = NULL;
+	if (!vault_open(&place, &v, err) || !open_with_any(v, settings, ask, context, err))
+		return false;
+	*ret = take(v);
+	return true;
+}

@@ -1,0 +1,24 @@
+/* agent/unlock.h - open a vault with whatever the settings say opens it.
+ *
+ * In this order: key file, systemd credential, passphrase (file, then prompt; a recovery key is accepted where a
+ * passphrase is asked for). A key file that is configured but missing, unreadable or too open is ERR_LOCKED with the
+ * reason, and nothing else is tried; a key that opens no slot is ERR_WRONG_KEY. */
+#ifndef AGENT_UNLOCK_H
+#define AGENT_UNLOCK_H
+
+#include "agent/settings.h"
+#include "vault/vault.h"
+
+/* Ask a person; false with err (ERR_LOCKED) when there is nobody to ask. NULL = never ask. */
+typedef bool ask_passphrase_fn(void *context, struct secret **ret, struct error *err);
+
+must_check bool unlock_open(const struct settings *settings, ask_passphrase_fn *ask, void *context,
+			    struct vault **ret, struct error *err);
+
+/* A key file: exactly 32 bytes, private. ERR_LOCKED otherwise. */
+must_check bool unlock_read_key_file(const char *path, struct secret **ret, struct error *err);
+
+/* A passphrase from a file or descriptor: one line end at the close is not part of it. */
+must_check bool unlock_read_passphrase(int fd, struct secret **ret, struct error *err);
+
+#endif

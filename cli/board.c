@@ -1,0 +1,387 @@
+#include "cli/board.h"
+
+#include "agent/status.h"
+#include "cli/output.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "cli/text.h"
+#include "core/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BOARD_BYTES_MAX ((size_t)1 << 30)
+#define ADVICE_LINES_MAX 20
+
+/* What needs a person comes first. */
+enum rank { RANK_BAD, RANK_SUSPECTED, RANK_DUE, RANK_TRANSIENT, RANK_UNCHECKED, RANK_UNPROVEN, RANK_HEALTHY };
+
+/* A Pixel's piece of the output lies in `text` until all are read and can be sorted. */
+struct piece {
+	char pixel[PIXEL_CODE_MAX + 1];
+	enum rank rank;
+	size_t at, len;
+};
+
+struct pass {
+	struct invocation *inv;
+	const struct board_request *request;
+	int64_t now;
+	struct buf text, pieces;
+	struct table table;
+	size_t pixels, bad, due, unproven;
+};
+
+static void pass_done(struct pass *p)
+{
+	buf_done(&p->text);
+	buf_done(&p->pieces);
+	table_done(&p->table);
+}
+
+static bool is_transient_now(const struct status_row *row, int64_t since)
+{
+	return row->speaking && verdict_is_transient(row->speaking->last_outcome) &&
+	       row->speaking->attempted_at >= since;
+}
+
+static enum rank rank_of(const struct status_row *row)
+{
+	if (verdict_is_bad(row->verdict))
+		return RANK_BAD;
+	if (row->speaking && row->speaking->suspected != VERDICT_UNCHECKED)
+		return RANK_SUSPECTED;
+	if (row->is_due)
+		return RANK_DUE;
+	if (is_transient_now(row, 1))
+		return RANK_TRANSIENT;
+	if (row->verdict == VERDICT_HEALTHY)
+		return RANK_HEALTHY;
+	return row->verdict == VERDICT_UNPROVEN ? RANK_UNPROVEN : RANK_UNCHECKED;
+}
+
+static const struct version *version_shown(const struct credential *c)
+{
+	const struct version *current = credential_staged(c, STAGE_CURRENT);
+	return current ? current : credential_staged(c, STAGE_PENDING);
+}
+
+/* ---- cells ---- */
+
+static const char *ago(int64_t at, int64_t now, char *text, size_t size)
+{
+	char span[CLOCK_TEXT_MAX];
+	if (!at)
+		return "-";
+	snprintf(text, size, "%s%s%s", at > now ? "in " : "", clock_format_span(at > now ? at - now : now - at, span),
+		 at > now ? "" : " ago");
+	return text;
+}
+
+static void verdict_words(const struct status_row *row, char *text, size_t size)
+{
+	const struct version *current = credential_staged(row->credential, STAGE_CURRENT);
+	const struct version *pending = credential_staged(row->credential, STAGE_PENDING);
+	bool is_suspected = row->speaking && row->speaking->suspected != VERDICT_UNCHECKED;
+	char waiting[32] = "";
+	if (pending)
+		snprintf(waiting, sizeof waiting, current ? ", v%u pending" : " (pending)", pending->number);
+	snprintf(text, size, "%s%s%s%s%s", verdict_name(row->verdict), row->is_due ? ", due" : "",
+		 is_suspected ? ", perhaps " : "", is_suspected ? verdict_name(row->speaking->suspected) : "", waiting);
+}
+
+static const char *evidence_words(const struct judgement *j, char *text, size_t size)
+{
+	const char *probe = j ? probe_name(j->evidence.probe) : NULL;
+	if (!probe)
+		return "-";
+	if (j->evidence.code != NO_CODE)
+		snprintf(text, size, "%s %d", probe, (int)j->evidence.code);
+	else if (j->evidence.http)
+		snprintf(text, size, "%s http %d", probe, (int)j->evidence.http);
+	else
+		snprintf(text, size, "%s", probe);
+	return text;
+}
+
+static void label_words(const struct credential *c, char *text, size_t size)
+{
+	size_t at = 0;
+	text[0] = '\0';
+	for (size_t i = 0; i < c->label_count && at < size; i++)
+		at += (size_t)snprintf(text + at, size - at, "%s%s=%s", i ? " " : "", c->labels[i].key,
+				       c->labels[i].value);
+}
+
+static enum tint tint_of(enum rank rank)
+{
+	return rank == RANK_BAD ? TINT_BAD : rank == RANK_HEALTHY ? TINT_GOOD : TINT_WARN;
+}
+
+static const char *const headings[] = {
+	"PIXEL", "VERDICT", "EVIDENCE", "PROVEN", "EXPIRES", "CHECKED", "NEXT", "LABELS"
+};
+
+static void add_row(struct pass *p, const struct status_row *row, enum rank rank)
+{
+	const struct judgement *j = row->speaking;
+	const struct version *v = version_shown(row->credential);
+	char text[LABELS_MAX * (LABEL_KEY_MAX + LABEL_VALUE_MAX + 2) + 1];
+	char failing[32] = "", when[CLOCK_TEXT_MAX + 8];
+	table_row(&p->table, (unsigned)rank);
+	table_cell(&p->table, row->credential->pixel, TINT_NONE);
+	verdict_words(row, text, sizeof text);
+	table_cell(&p->table, text, tint_of(rank));
+	table_cell(&p->table, evidence_words(j, text, sizeof text), TINT_NONE);
+	table_cell(&p->table, ago(j ? j->proven_at : 0, p->now, text, sizeof text), TINT_NONE);
+	table_cell(&p->table, ago(v ? v->expires_at : 0, p->now, text, sizeof text), TINT_NONE);
+	if (is_transient_now(row, 1))
+		snprintf(failing, sizeof failing, " (%s)", verdict_name(j->last_outcome));
+	snprintf(text, sizeof text, "%s%s", ago(j ? j->attempted_at : 0, p->now, when, sizeof when), failing);
+	table_cell(&p->table, text, TINT_NONE);
+	table_cell(&p->table,
+		   row->next_check_at && row->next_check_at <= p->now
+			   ? "now"
+			   : ago(row->next_check_at, p->now, text, sizeof text),
+		   TINT_NONE);
+	label_words(row->credential, text, sizeof text);
+	table_cell(&p->table, text, TINT_NONE);
+}
+
+/* ---- sentences ---- */
+
+static void describe_bad(const struct status_row *row, char *text, size_t size)
+{
+	const struct evidence *e = &row->speaking->evidence;
+	int len = snprintf(text, size, "%s: %s", row->credential->pixel, verdict_name(row->verdict));
+	size_t at = (size_t)len;
+	if (e->code != NO_CODE)
+		at += (size_t)snprintf(text + at, size - at, ": TikTok answered %d", (int)e->code);
+	if (at < size && e->text[0])
+		at += (size_t)snprintf(text + at, size - at, " \"%.120s\"", e->text);
+	if (at < size && row->speaking->belongs_to[0])
+		snprintf(text + at, size - at, "; the token belongs to %s", row->speaking->belongs_to);
+}
+
+static void describe_transient(const struct status_row *row, char *text, size_t size)
+{
+	static const char *const words[OUTCOME_COUNT] = {
+		[OUTCOME_THROTTLED] = "TikTok throttles us",
+		[OUTCOME_UNREACHABLE] = "TikTok could not be reached",
+		[OUTCOME_UNKNOWN] = "TikTok's answer could not be judged",
+	};
+	snprintf(text, size, "%s: %s; what is known stays: %s", row->credential->pixel,
+		 words[row->speaking->last_outcome], verdict_name(row->verdict));
+}
+
+static void describe_due(const struct status_row *row, int64_t now, char *text, size_t size)
+{
+	const struct version *v = version_shown(row->credential);
+	char when[64], exact[CLOCK_TEXT_MAX];
+	if (v && v->expires_at)
+		snprintf(text, size, "%s: %s %s (%s)", row->credential->pixel,
+			 v->expires_at > now ? "expires" : "expired", ago(v->expires_at, now, when, sizeof when),
+			 clock_format(v->expires_at, exact));
+	else
+		snprintf(text, size, "%s: stored %s, it is time for a new token", row->credential->pixel,
+			 ago(v ? v->stored_at : 0, now, when, sizeof when));
+}
+
+/* True when this Pixel has something to say; hint is what to do. */
+static bool describe(const struct status_row *row, const struct pass *p, char *text, size_t size)
+{
+	if (verdict_is_bad(row->verdict) && row->speaking)
+		describe_bad(row, text, size);
+	else if (is_transient_now(row, p->request->asked_since))
+		describe_transient(row, text, size);
+	else if (row->is_due)
+		describe_due(row, p->now, text, size);
+	else
+		return false;
+	return true;
+}
+
+/* ---- pieces ---- */
+
+static void end_piece(struct pass *p, const struct status_row *row, enum rank rank, size_t at)
+{
+	struct piece piece = { .rank = rank, .at = at, .len = p->text.len - at };
+	memcpy(piece.pixel, row->credential->pixel, sizeof piece.pixel);
+	buf_append(&p->pieces, &piece, sizeof piece);
+}
+
+static void add_problem(struct pass *p, const struct status_row *row, enum rank rank)
+{
+	char text[512];
+	size_t at = p->text.len;
+	if (!describe(row, p, text, sizeof text))
+		return;
+	buf_append(&p->text, text, strlen(text) + 1);
+	buf_append(&p->text, row->advice, strlen(row->advice) + 1);
+	end_piece(p, row, rank, at);
+}
+
+static void add_advice(struct pass *p, const struct status_row *row, enum rank rank)
+{
+	if (rank > RANK_DUE || !row->advice[0])
+		return;
+	size_t at = p->text.len;
+	buf_printf(&p->text, "%s  %s\n", row->credential->pixel, row->advice);
+	end_piece(p, row, rank, at);
+}
+
+static void add_nagios(struct pass *p, const struct status_row *row, enum rank rank)
+{
+	char text[512];
+	size_t at = p->text.len;
+	if (row->verdict == VERDICT_HEALTHY && !row->is_due && !is_transient_now(row, p->request->asked_since))
+		return;
+	if (describe(row, p, text, sizeof text))
+		buf_printf(&p->text, "%s%s%s\n", text, row->advice[0] ? " - " : "", row->advice);
+	else
+		buf_printf(&p->text, "%s: %s\n", row->credential->pixel, verdict_name(row->verdict));
+	/* A bar begins performance data, a line end the next Pixel. */
+	for (size_t i = at; i < p->text.len; i++)
+		if (p->text.at[i] == '|' || (p->text.at[i] < 0x20 && i + 1 < p->text.len))
+			p->text.at[i] = '/';
+	end_piece(p, row, rank, at);
+}
+
+static void add_object(struct pass *p, const struct status_row *row)
+{
+	struct json j = JSON_INIT(&p->text);
+	size_t at = p->text.len;
+	status_json(&j, row);
+	end_piece(p, row, RANK_BAD, at);
+}
+
+static bool add(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	struct pass *p = context;
+	struct status_row row;
+	status_of(c, h, &p->inv->settings, p->now, &row);
+	enum rank rank = rank_of(&row);
+	p->pixels++;
+	p->bad += rank == RANK_BAD;
+	p->due += row.is_due && rank != RANK_BAD;
+	p->unproven += rank == RANK_UNPROVEN || rank == RANK_UNCHECKED;
+	switch (p->request->face) {
+	case BOARD_TABLE:
+		add_row(p, &row, rank);
+		add_advice(p, &row, rank);
+		break;
+	case BOARD_JSON:
+		add_object(p, &row);
+		break;
+	case BOARD_PROBLEM:
+		add_problem(p, &row, rank);
+		break;
+	case BOARD_NAGIOS:
+		add_nagios(p, &row, rank);
+		break;
+	}
+	return buf_ok(&p->text, err) && buf_ok(&p->pieces, err);
+}
+
+static int by_rank_then_pixel(const void *a, const void *b)
+{
+	const struct piece *x = a, *y = b;
+	return x->rank != y->rank ? (x->rank < y->rank ? -1 : 1) : strcmp(x->pixel, y->pixel);
+}
+
+static const struct piece *piece_at(const struct pass *p, size_t i)
+{
+	return (const struct piece *)(const void *)p->pieces.at + i;
+}
+
+static size_t sort_pieces(struct pass *p)
+{
+	size_t count = p->pieces.len / sizeof(struct piece);
+	if (count > 1)
+		qsort(p->pieces.at, count, sizeof(struct piece), by_rank_then_pixel);
+	return count;
+}
+
+/* ---- the faces ---- */
+
+static void print_objects(struct pass *p)
+{
+	struct buf *out = &p->inv->out;
+	size_t count = sort_pieces(p);
+	buf_append_text(out, "{\"schema\":1,\"pixels\":[");
+	for (size_t i = 0; i < count; i++) {
+		buf_append(out, ",", i ? 1 : 0);
+		buf_append(out, p->text.at + piece_at(p, i)->at, piece_at(p, i)->len);
+	}
+	buf_append_text(out, "]");
+	if (p->request->exit_member >= 0)
+		buf_printf(out, ",\"exit\":%d", p->request->exit_member);
+	buf_append_text(out, "}\n");
+}
+
+static void say_problems(struct pass *p)
+{
+	size_t count = sort_pieces(p);
+	for (size_t i = 0; i < count; i++) {
+		const char *text = (const char *)p->text.at + piece_at(p, i)->at;
+		say_problem(p->inv, text + strlen(text) + 1, "%s", text);
+	}
+}
+
+static void print_lines(struct pass *p, size_t max)
+{
+	size_t count = sort_pieces(p);
+	for (size_t i = 0; i < count && i < max; i++)
+		buf_append(&p->inv->out, p->text.at + piece_at(p, i)->at, piece_at(p, i)->len);
+	if (count > max)
+		buf_printf(&p->inv->out, "... and %zu more: vault status --json\n", count - max);
+}
+
+static bool print_table(struct pass *p, struct error *err)
+{
+	struct buf *out = &p->inv->out;
+	unsigned width = term_width(STDOUT_FILENO);
+	if (!p->pixels)
+		return true;
+	/* Two programs are called vault; a person sees at once which one speaks. A script sees only the rows. */
+	if (width)
+		buf_printf(out, "pixelvault: %zu Pixel%s, %zu bad, %zu due, %zu without proof\n", p->pixels,
+			   p->pixels == 1 ? "" : "s", p->bad, p->due, p->unproven);
+	table_sort(&p->table);
+	if (!table_print(&p->table, term_wants_colour(p->inv->globals.colour, STDOUT_FILENO), width, out, err))
+		return false;
+	if (p->pieces.len)
+		buf_append_text(out, "\n");
+	print_lines(p, ADVICE_LINES_MAX);
+	return true;
+}
+
+bool board_show(struct invocation *inv, const struct selection *which, const struct board_request *request,
+		size_t *ret_pixels, struct error *err)
+{
+	scoped(pass_done) struct pass p = { .inv = inv,
+					    .request = request,
+					    .now = clock_wall(),
+					    .text = BUF_INIT(BOARD_BYTES_MAX),
+					    .pieces = BUF_INIT(BOARD_BYTES_MAX) };
+	table_init(&p.table, headings, COUNT_OF(headings));
+	if (!select_each(inv, which, true, add, &p, err))
+		return false;
+	*ret_pixels = p.pixels;
+	switch (request->face) {
+	case BOARD_TABLE:
+		return print_table(&p, err);
+	case BOARD_JSON:
+		print_objects(&p);
+		return true;
+	case BOARD_PROBLEM:
+		say_problems(&p);
+		return true;
+	case BOARD_NAGIOS:
+		print_lines(&p, SIZE_MAX);
+		return true;
+	}
+	return true;
+}

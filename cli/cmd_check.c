@@ -1,0 +1,103 @@
+#include "agent/service.h"
+#include "cli/board.h"
+#include "cli/output.h"
+#include "cli/term.h"
+#include "cli/text.h"
+#include "core/clock.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static void show_progress(void *context, size_t done, size_t total, const char *pixel, enum verdict outcome)
+{
+	char what[PIXEL_CODE_MAX + 32];
+	snprintf(what, sizeof what, "%s %s", pixel ? pixel : "", pixel ? verdict_name(outcome) : "");
+	progress_show(context, done, total, what);
+}
+
+/* Bars of the plugin interface: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN; a warning is graver than not knowing. */
+static int nagios_state(const struct check_result *r)
+{
+	if (r->exit == ERR_EXPIRED || r->exit == ERR_MISMATCHED || r->exit == ERR_MALFORMED)
+		return 2;
+	if (r->due || r->exit == ERR_DUE)
+		return 1;
+	return r->exit == ERR_NONE ? 0 : 3;
+}
+
+static void append_nagios_head(struct buf *out, const struct check_result *r)
+{
+	static const char *const words[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
+	buf_printf(out, "PIXELVAULT %s - %zu Pixel%s, %zu bad, %zu due, %zu without an answer", words[nagios_state(r)],
+		   r->pixels, r->pixels == 1 ? "" : "s", r->bad, r->due, r->transient);
+	buf_printf(out, " | pixels=%zu;;;0 asked=%zu;;;0 bad=%zu;;0;0 due=%zu;0;;0 unanswered=%zu;;;0\n", r->pixels,
+		   r->asked, r->bad, r->due, r->transient);
+}
+
+static void say_result(struct invocation *inv, const struct check_result *r)
+{
+	char until[CLOCK_TEXT_MAX];
+	if (r->promoted)
+		say(inv, "%zu new token%s took over", r->promoted, r->promoted == 1 ? "" : "s");
+	if (r->end == SWEEP_BREAKER && r->resume_at)
+		say_problem(inv, NULL, "TikTok throttles us; it may be asked again at %s",
+			    clock_format(r->resume_at, until));
+	else if (r->notice)
+		say_problem(inv, NULL, r->end == SWEEP_COMPLETE ? "%s" : SAY_SWEEP_ENDED, r->notice);
+	if (!r->pixels)
+		say(inv, "%s", option_is_given(inv, "label") ? SAY_NONE_MATCH : SAY_EMPTY);
+}
+
+/* What people, cron, scripts or monitoring get to see of it. */
+static bool show_result(struct invocation *inv, const struct selection *which, const struct check_result *r,
+			int64_t started_at, struct error *err)
+{
+	struct board_request request = { .face = BOARD_PROBLEM,
+					 .asked_since = started_at,
+					 .exit_member = (int)r->exit };
+	size_t unused;
+	if (inv->style == STYLE_NAGIOS) {
+		request.face = BOARD_NAGIOS;
+		append_nagios_head(&inv->out, r);
+		inv->exit = nagios_state(r);
+		return board_show(inv, which, &request, &unused, err);
+	}
+	inv->exit = (int)r->exit;
+	if (inv->globals.json) {
+		request.face = BOARD_JSON;
+		return board_show(inv, which, &request, &unused, err);
+	}
+	say_result(inv, r);
+	if (!inv->globals.quiet && isatty(STDOUT_FILENO))
+		request.face = BOARD_TABLE;
+	return board_show(inv, which, &request, &unused, err);
+}
+
+bool cmd_check(struct invocation *inv, struct error *err)
+{
+	struct selection which;
+	struct progress bar;
+	struct check_result result;
+	scoped(service_freep) struct service *service = NULL;
+	const struct given *probe = option_find(inv, "probe");
+	if (!select_read(inv, &which, err) || !service_new(inv->vault, &inv->settings, &service, err))
+		return false;
+	/* The choices of --probe stand in the order of the enumeration, without its first. */
+	struct check_request request = { .pixels = which.pixels,
+					 .pixel_count = which.pixel_count,
+					 .labels = which.labels,
+					 .label_count = which.label_count,
+					 .probe = probe ? (enum probe_choice)(probe->number + PROBE_CHOICE_DRY)
+							: PROBE_CHOICE_AUTO,
+					 .progress = show_progress,
+					 .context = &bar };
+	if (request.probe == PROBE_CHOICE_LIVE)
+		say(inv, SAY_LIVE);
+	progress_begin(&bar, &inv->globals);
+	if (inv->style == STYLE_NAGIOS)
+		bar.is_on = false;
+	int64_t started_at = clock_wall();
+	bool is_done = service_check(service, &request, &result, err);
+	progress_end(&bar);
+	return is_done && show_result(inv, &which, &result, started_at, err);
+}

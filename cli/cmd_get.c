@@ -1,0 +1,40 @@
+#include "cli/handout.h"
+#include "cli/output.h"
+#include "cli/text.h"
+
+#include <unistd.h>
+
+static bool print_json(struct invocation *inv, const struct handout *h, struct error *err)
+{
+	char fingerprint[FINGERPRINT_TEXT_MAX];
+	struct json j = JSON_INIT(&inv->out);
+	output_json_begin(&j);
+	json_text(&j, "pixel", h->credential.pixel);
+	json_int(&j, "version", h->version->number);
+	json_text_n(&j, "token", secret_reveal(h->token));
+	json_text(&j, "fingerprint", fingerprint_text(h->version->fingerprint, fingerprint));
+	json_text(&j, "verdict", verdict_name(h->verdict));
+	json_time(&j, "proven_at", h->proven_at);
+	json_time(&j, "expires_at", h->version->expires_at);
+	output_json_end(inv, &j);
+	return buf_ok(&inv->out, err);
+}
+
+bool cmd_get(struct invocation *inv, struct error *err)
+{
+	scoped(handout_done) struct handout h = { .token = NULL };
+	const struct given *number = option_find(inv, "version");
+	struct handout_request request = { .pixel = inv->args[0],
+					   .has_number = number != NULL,
+					   .number = number ? (uint32_t)number->number : 0,
+					   .is_previous = option_is_given(inv, "previous"),
+					   .must_be_healthy = option_is_given(inv, "healthy"),
+					   .reader = option_text(inv, "as") };
+	if (!handout_take(inv, &request, &h, err))
+		return false;
+	if (inv->globals.json)
+		return print_json(inv, &h, err);
+	if (!output_write(inv, secret_reveal(h.token), err))
+		return false;
+	return !isatty(STDOUT_FILENO) || output_write(inv, bytes_of("\n", 1), err);
+}

@@ -1,0 +1,122 @@
+#include "cli/output.h"
+#include "cli/table.h"
+#include "cli/term.h"
+#include "cli/text.h"
+#include "core/clock.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static void versions_json(struct json *j, const struct credential *c)
+{
+	char fingerprint[FINGERPRINT_TEXT_MAX];
+	json_array(j, "versions");
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		json_object(j, NULL);
+		json_int(j, "version", v->number);
+		json_text(j, "stage", stage_name(v->stage));
+		json_text(j, "fingerprint", fingerprint_text(v->fingerprint, fingerprint));
+		json_time(j, "stored_at", v->stored_at);
+		json_time(j, "staged_at", v->staged_at);
+		json_time(j, "expires_at", v->expires_at);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+static void verdicts_json(struct json *j, const struct health *h)
+{
+	json_array(j, "verdicts");
+	for (size_t i = 0; i < h->history_count; i++) {
+		const struct health_change *change = &h->history[i];
+		json_object(j, NULL);
+		json_time(j, "at", change->at);
+		json_int(j, "version", change->version);
+		json_text(j, "verdict", verdict_name(change->verdict));
+		json_text(j, "probe", probe_name(change->probe));
+		if (change->code == NO_CODE)
+			json_null(j, "code");
+		else
+			json_int(j, "code", change->code);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+static void print_json(struct invocation *inv, const struct credential *c, const struct health *h)
+{
+	struct json j = JSON_INIT(&inv->out);
+	output_json_begin(&j);
+	json_text(&j, "pixel", c->pixel);
+	json_time(&j, "created_at", c->created_at);
+	json_time(&j, "deleted_at", c->deleted_at);
+	json_bool(&j, "destroyed", c->is_destroyed);
+	versions_json(&j, c);
+	verdicts_json(&j, h);
+	output_json_end(inv, &j);
+}
+
+static bool print_versions(struct invocation *inv, const struct credential *c, bool has_colour, struct error *err)
+{
+	static const char *const headings[] = { "VERSION", "STAGE", "FINGERPRINT", "STORED", "SINCE", "EXPIRES" };
+	scoped(table_done) struct table t;
+	char text[CLOCK_TEXT_MAX], fingerprint[FINGERPRINT_TEXT_MAX];
+	table_init(&t, headings, COUNT_OF(headings));
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		table_row(&t, 0);
+		snprintf(text, sizeof text, "v%u", v->number);
+		table_cell(&t, text, TINT_NONE);
+		table_cell(&t, stage_name(v->stage), v->stage == STAGE_CURRENT ? TINT_GOOD : TINT_NONE);
+		table_cell(&t, fingerprint_text(v->fingerprint, fingerprint), TINT_NONE);
+		table_cell(&t, clock_format(v->stored_at, text), TINT_NONE);
+		table_cell(&t, clock_format(v->staged_at, text), TINT_NONE);
+		table_cell(&t, v->expires_at ? clock_format(v->expires_at, text) : "-", TINT_NONE);
+	}
+	return table_print(&t, has_colour, 0, &inv->out, err);
+}
+
+static bool print_verdicts(struct invocation *inv, const struct health *h, bool has_colour, struct error *err)
+{
+	static const char *const headings[] = { "AT", "VERSION", "VERDICT", "PROBE", "CODE" };
+	scoped(table_done) struct table t;
+	char text[CLOCK_TEXT_MAX];
+	table_init(&t, headings, COUNT_OF(headings));
+	for (size_t i = 0; i < h->history_count; i++) {
+		const struct health_change *change = &h->history[i];
+		const char *probe = probe_name(change->probe);
+		table_row(&t, 0);
+		table_cell(&t, clock_format(change->at, text), TINT_NONE);
+		snprintf(text, sizeof text, "v%u", change->version);
+		table_cell(&t, text, TINT_NONE);
+		table_cell(&t, verdict_name(change->verdict), verdict_is_bad(change->verdict) ? TINT_BAD : TINT_NONE);
+		table_cell(&t, probe ? probe : "-", TINT_NONE);
+		snprintf(text, sizeof text, "%d", (int)change->code);
+		table_cell(&t, change->code == NO_CODE ? "-" : text, TINT_NONE);
+	}
+	return table_print(&t, has_colour, 0, &inv->out, err);
+}
+
+bool cmd_history(struct invocation *inv, struct error *err)
+{
+	struct credential c;
+	struct health h;
+	char text[CLOCK_TEXT_MAX];
+	bool has_colour = term_wants_colour(inv->globals.colour, STDOUT_FILENO);
+	if (!vault_find(inv->vault, inv->args[0], true, &c, err) || !vault_health(inv->vault, &c, &h, err))
+		return false;
+	if (inv->globals.json) {
+		print_json(inv, &c, &h);
+		return true;
+	}
+	if (c.deleted_at)
+		say(inv, c.is_destroyed ? SAY_HISTORY_DESTROYED : SAY_HISTORY_REMOVED, c.pixel,
+		    clock_format(c.deleted_at, text));
+	if (!print_versions(inv, &c, has_colour, err))
+		return false;
+	if (!h.history_count)
+		return true;
+	buf_append_text(&inv->out, "\n");
+	return print_verdicts(inv, &h, has_colour, err);
+}

@@ -1,0 +1,199 @@
+#include "agent/service.h"
+#include "cli/output.h"
+#include "cli/term.h"
+#include "cli/text.h"
+#include "core/clock.h"
+#include "core/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- where the token comes from ---- */
+
+static bool read_token(int fd, struct secret **ret, struct error *err)
+{
+	if (secret_read(fd, TOKEN_INPUT_MAX, ret, err))
+		return true;
+	return err->code == ERR_USAGE ? fail(err, ERR_MALFORMED, TXT_TOKEN_INPUT) : false;
+}
+
+static bool read_token_file(const char *path, struct secret **ret, struct error *err)
+{
+	scoped(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+	if (fd < 0)
+		return fail(err, ERR_USAGE, TXT_FROM_FILE, path, strerror(errno));
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		return fail(err, ERR_USAGE, TXT_FROM_FILE, path, strerror(EISDIR));
+	return read_token(fd, ret, err);
+}
+
+static bool take_token(struct invocation *inv, const char *pixel, struct secret **ret, struct error *err)
+{
+	const char *path = option_text(inv, "from-file");
+	char prompt[PIXEL_CODE_MAX + sizeof ASK_TOKEN];
+	if (path && strcmp(path, "-") != 0)
+		return read_token_file(path, ret, err);
+	if (path || !isatty(STDIN_FILENO))
+		return read_token(STDIN_FILENO, ret, err);
+	if (!term_may_ask(&inv->globals))
+		return fail(err, ERR_USAGE, TXT_PUT_NO_TOKEN);
+	snprintf(prompt, sizeof prompt, ASK_TOKEN, pixel);
+	struct question_on_tty q = { .prompt = prompt, .echo = ECHO_OFF, .max = TOKEN_INPUT_MAX, .is_only_line = true };
+	return term_ask(&q, ret, err);
+}
+
+/* ---- what is said before and after ---- */
+
+struct teller {
+	struct invocation *inv;
+	bool has_told_removed, has_told_also, has_told_asking;
+};
+
+static void tell_removed(struct teller *t, const struct put_result *r)
+{
+	char list[160];
+	size_t at = 0;
+	if (!r->removed || t->has_told_removed)
+		return;
+	for (unsigned bit = 1; bit <= REMOVED_HEADER_NAME && at < sizeof list; bit <<= 1)
+		if (r->removed & bit)
+			at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "",
+					       removed_name((enum removed)bit));
+	say(t->inv, SAY_REMOVED, list);
+	t->has_told_removed = true;
+}
+
+static void tell_so_far(void *context, const struct put_result *so_far)
+{
+	struct teller *t = context;
+	tell_removed(t, so_far);
+	if (so_far->also_stored[0] && !t->has_told_also)
+		say(t->inv, SAY_ALSO_STORED, so_far->also_stored);
+	t->has_told_also = t->has_told_also || so_far->also_stored[0];
+	if (so_far->version && !t->has_told_asking && t->inv->style == STYLE_TEXT && isatty(STDERR_FILENO)) {
+		say(t->inv, SAY_ASKING, so_far->pixel);
+		t->has_told_asking = true;
+	}
+}
+
+static void tell_current(struct invocation *inv, const struct put_result *r)
+{
+	const char *pixel = r->pixel;
+	if (r->is_unchanged)
+		say(inv, SAY_PUT_UNCHANGED, pixel, r->version);
+	else if (verdict_is_transient(r->outcome))
+		say(inv, SAY_PUT_NOT_JUDGED, pixel, r->version, verdict_name(r->outcome), pixel);
+	else if (r->verdict == VERDICT_HEALTHY)
+		say(inv, SAY_PUT_HEALTHY, pixel, r->version);
+	else if (r->verdict == VERDICT_UNPROVEN)
+		say(inv, SAY_PUT_UNPROVEN, pixel, r->version);
+	else
+		say(inv, SAY_PUT_NOT_ASKED, pixel, r->version, pixel);
+}
+
+/* What to do about a refusal, where the service has no better word. */
+static const char *refusal_hint(const struct put_result *r)
+{
+	static const char *const hints[OUTCOME_COUNT] = {
+		[VERDICT_EXPIRED] = "make a new token in TikTok's Events Manager, on the settings page of this Pixel",
+		[VERDICT_REVOKED] = "make a new token in TikTok's Events Manager, on the settings page of this Pixel",
+		[VERDICT_MISMATCHED] = "take the token from the settings page of this very Pixel",
+		[VERDICT_NO_PERMISSION] = "let somebody who manages this Pixel make the token",
+		[VERDICT_MALFORMED] = "copy the token again, all of it",
+	};
+	const char *hint = r->advice ? r->advice : (unsigned)r->outcome < OUTCOME_COUNT ? hints[r->outcome] : NULL;
+	return hint ? hint : "copy the token again from the settings page of this Pixel";
+}
+
+/* The sentence every reader of a refusal asks for first: do my senders still work? */
+static void what_consumers_get(struct invocation *inv, const char *pixel, char *text, size_t size)
+{
+	struct error unused;
+	struct credential c;
+	const struct version *current =
+		vault_find(inv->vault, pixel, false, &c, &unused) ? credential_staged(&c, STAGE_CURRENT) : NULL;
+	if (current)
+		snprintf(text, size, "consumers still get version %u", current->number);
+	else
+		snprintf(text, size, "consumers get nothing for this Pixel yet");
+}
+
+static bool tell_pending(struct invocation *inv, const struct put_result *r, struct error *err)
+{
+	char consumers[64];
+	what_consumers_get(inv, r->pixel, consumers, sizeof consumers);
+	if (!verdict_is_bad(r->outcome))
+		return fail(err, r->exit, TXT_PUT_PENDING, r->pixel, verdict_name(r->outcome), r->version, consumers);
+	return fail(err, r->exit, TXT_PUT_REFUSED, refusal_hint(r), r->pixel, verdict_name(r->outcome),
+		    r->belongs_to[0] ? ", it belongs to " : "", r->belongs_to, r->version, consumers);
+}
+
+static void print_json(struct invocation *inv, const struct put_result *r)
+{
+	char fingerprint[FINGERPRINT_TEXT_MAX];
+	struct json j = JSON_INIT(&inv->out);
+	output_json_begin(&j);
+	json_text(&j, "pixel", r->pixel);
+	json_int(&j, "version", r->version);
+	json_text(&j, "stage", stage_name(r->stage));
+	json_text(&j, "verdict", verdict_name(r->verdict));
+	json_text(&j, "fingerprint", fingerprint_text(r->fingerprint, fingerprint));
+	json_array(&j, "removed");
+	for (unsigned bit = 1; bit <= REMOVED_HEADER_NAME; bit <<= 1)
+		if (r->removed & bit)
+			json_text(&j, NULL, removed_name((enum removed)bit));
+	json_end_array(&j);
+	json_text(&j, "belongs_to", r->belongs_to[0] ? r->belongs_to : NULL);
+	output_json_end(inv, &j);
+}
+
+/* ---- the command ---- */
+
+static void warn_about(struct invocation *inv, const struct put_request *r)
+{
+	char text[CLOCK_TEXT_MAX];
+	if (!pixel_has_known_shape(r->pixel))
+		say(inv, SAY_PIXEL_ODD, r->pixel);
+	if (r->expires_at && r->expires_at <= clock_wall())
+		say(inv, SAY_EXPIRES_PAST, clock_format(r->expires_at, text));
+}
+
+bool cmd_put(struct invocation *inv, struct error *err)
+{
+	struct label labels[LABELS_MAX];
+	struct put_result result;
+	struct teller teller = { .inv = inv };
+	scoped(secret_freep) struct secret *pasted = NULL;
+	scoped(service_freep) struct service *service = NULL;
+	const struct given *expires = option_find(inv, "expires"), *number = option_find(inv, "if-version");
+	struct put_request request = { .pixel = inv->args[0],
+				       .labels = labels,
+				       .expires_at = expires ? expires->number : 0,
+				       .test_code = option_text(inv, "test-code"),
+				       .no_check = option_is_given(inv, "no-check"),
+				       .has_if_version = number != NULL,
+				       .if_version = number ? (uint32_t)number->number : 0 };
+	if (!option_labels(inv, labels, COUNT_OF(labels), &request.label_count, err))
+		return false;
+	warn_about(inv, &request);
+	if (!take_token(inv, request.pixel, &pasted, err) || !service_new(inv->vault, &inv->settings, &service, err))
+		return false;
+	request.pasted = pasted;
+	if (!service_put(service, &request, tell_so_far, &teller, &result, err))
+		return false;
+	tell_removed(&teller, &result);
+	if (inv->globals.json) {
+		print_json(inv, &result);
+		inv->exit = (int)result.exit;
+		return true;
+	}
+	if (result.exit != ERR_NONE)
+		return tell_pending(inv, &result, err);
+	tell_current(inv, &result);
+	return true;
+}

@@ -1,0 +1,159 @@
+/* The commands, one row each. Order is the order of the help. */
+#include "cli/command.h"
+
+#include <string.h>
+
+#define OPTIONS(array) (array), COUNT_OF(array)
+#define NO_OPTIONS NULL, 0
+#define ALL_ARGS ARGS_MANY
+
+/* A Pixel code for examples, made up. */
+#define PX "C0U2T02IU8J6B9GC2B90"
+#define LABEL_FILTER                                                                                                   \
+	{                                                                                                              \
+		"label", 'l', OPTION_LABEL, "K=V", "only Pixels with this label; may be repeated", 0, true             \
+	}
+
+static const struct option init_options[] = {
+	{ "key-file", 0, OPTION_PATH, "F", "open with the 32 bytes in F; made (0600) when F does not exist", 1, false },
+	{ "passphrase-fd", 0, OPTION_NUMBER, "N", "read the passphrase from this descriptor", 1, false },
+	{ "passphrase-file", 0, OPTION_PATH, "F", "read the passphrase from F (0600)", 1, false },
+	{ "no-recovery", 0, OPTION_FLAG, NULL, "make no recovery key", 0, false },
+};
+
+static const struct option put_options[] = {
+	{ "from-file", 0, OPTION_PATH, "F", "read the token from F; - is standard input", 0, false },
+	{ "label", 'l', OPTION_LABEL, "K=V", "label the Pixel (K= takes a label away); may be repeated", 0, true },
+	{ "expires", 0, OPTION_TIME, "RFC3339", "when the token ends, as far as you know", 0, false },
+	{ "test-code", 0, OPTION_TEST_CODE, "C", "the Pixel's test event code, for proof; \"\" takes it away", 0,
+	  false },
+	{ "no-check", 0, OPTION_FLAG, NULL, "promote at once, without asking TikTok", 0, false },
+	{ "if-version", 0, OPTION_NUMBER, "N", "only if the current version is N (0 = none), else 8", 0, false },
+};
+
+static const struct option get_options[] = {
+	{ "version", 0, OPTION_NUMBER, "N", "this version instead of the current one", 1, false },
+	{ "previous", 0, OPTION_FLAG, NULL, "the version before the current one", 1, false },
+	{ "healthy", 0, OPTION_FLAG, NULL, "refuse a token that TikTok refuses (10, 11 or 15)", 0, false },
+	{ "as", 0, OPTION_CONSUMER, "NAME", "note who reads which version", 0, false },
+};
+
+static const struct option run_options[] = {
+	{ "env", 0, OPTION_BINDING, "NAME=PIXEL", "put the Pixel's token into the variable NAME; may be repeated", 0,
+	  true },
+	{ "file", 0, OPTION_BINDING, "NAME=PIXEL",
+	  "put it into a sealed memory file whose path is in NAME; may be repeated", 0, true },
+};
+
+static const struct option filter_options[] = { LABEL_FILTER };
+
+static const struct option check_options[] = {
+	LABEL_FILTER,
+	{ "probe", 0, OPTION_CHOICE, "dry|test|live", "what kind of question to ask", 0, false },
+	{ "nagios", 0, OPTION_FLAG, NULL, "answer as a Nagios plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN", 0,
+	  false },
+};
+
+static const struct option rm_options[] = {
+	{ "restore", 0, OPTION_FLAG, NULL, "bring a removed Pixel back", 1, false },
+	{ "destroy", 0, OPTION_FLAG, NULL, "delete its tokens for good", 1, false },
+	{ "yes", 0, OPTION_FLAG, NULL, "do not ask whether this is meant", 0, false },
+};
+
+const struct command commands[] = {
+	{ "init", GROUP_TOKENS, NEEDS_SETTINGS, 0, 0, 0,
+	  "[--key-file F | --passphrase-fd N | --passphrase-file F] [--no-recovery]", "make the vault",
+	  "Makes an empty vault and the one key that opens it: a key file (best for machines), or a\n"
+	  "passphrase of at least 15 characters. Without an option the configured key file is taken, then\n"
+	  "the configured passphrase file; else a passphrase is asked for.\n"
+	  "On a terminal a recovery key is shown once and must be typed back: it opens the vault when every\n"
+	  "other key is lost. An existing vault is never touched.\n",
+	  "vault init --key-file ~/.config/pixelvault/key", OPTIONS(init_options), cmd_init },
+
+	{ "put", GROUP_TOKENS, NEEDS_UNLOCK | ARGUMENTS_MAY_BE_SECRET, 1, 1, 1,
+	  "PIXEL [--from-file F] [--label K=V]... [--expires RFC3339] [--test-code C] [--no-check] [--if-version N]",
+	  "store a token, prove it, make it current",
+	  "The token comes from standard input, from a file, or is asked for without being shown; never from\n"
+	  "the command line. It is cleaned of what pasting adds (quotes, line ends, \"Bearer \"), stored as\n"
+	  "pending, and TikTok is asked whether it works for this Pixel. If TikTok does not refuse it, it\n"
+	  "becomes current and the old one previous; if it does, consumers keep getting the old one.\n",
+	  "vault put " PX " --label shop=berlin --test-code TEST12345 < token.txt", OPTIONS(put_options), cmd_put },
+
+	{ "get", GROUP_TOKENS, NEEDS_UNLOCK, 1, 1, 1,
+	  "PIXEL [--version N | --previous] [--healthy] [--as NAME] [--json]", "print a token",
+	  "Prints exactly the token; a line end follows only on a terminal. The current token is handed out\n"
+	  "whatever TikTok last said of it, so that a false alarm never stops a sender; if TikTok refuses it,\n"
+	  "that is said on stderr. With --healthy such a token is refused instead.\n",
+	  "TOKEN=$(vault get " PX " --as checkout)", OPTIONS(get_options), cmd_get },
+
+	{ "run", GROUP_TOKENS, NEEDS_UNLOCK | FIRST_ARGUMENT_ENDS_OPTIONS, 1, ALL_ARGS, 0,
+	  "[--env NAME=PIXEL]... [--file NAME=PIXEL]... -- CMD...", "start a program that is given tokens",
+	  "Becomes CMD, with the tokens in its environment, or in sealed memory files whose paths are in its\n"
+	  "environment. Nothing of pixelvault stays behind: signals and the exit status are CMD's own.\n"
+	  "126 and 127 mean what they mean for env(1): cannot be started, not found.\n",
+	  "vault run --env TIKTOK_TOKEN=" PX " -- ./send-events", OPTIONS(run_options), cmd_run },
+
+	{ "list", GROUP_WATCH, NEEDS_UNLOCK, 0, ALL_ARGS, ARGS_MANY, "[PIXEL...] [-l K=V]", "which Pixels are stored",
+	  "One line a Pixel: code, current version, labels. Never a token.\n", "vault list -l shop=berlin",
+	  OPTIONS(filter_options), cmd_list },
+
+	{ "status", GROUP_WATCH, NEEDS_UNLOCK, 0, ALL_ARGS, ARGS_MANY, "[PIXEL...] [-l K=V]",
+	  "the board: what is known of each token, and what to do",
+	  "Verdict, the evidence for it, when the token was last proven, when it ends, the last and the next\n"
+	  "check. What needs you comes first. Asks nobody, shows no token; exits 0 whatever the verdicts\n"
+	  "('check' is for scripts that want to know).\n",
+	  "vault status", OPTIONS(filter_options), cmd_status },
+
+	{ "check", GROUP_WATCH, NEEDS_UNLOCK, 0, ALL_ARGS, ARGS_MANY,
+	  "[PIXEL...] [-l K=V] [--probe dry|test|live] [--nagios]", "ask TikTok now whether the tokens work",
+	  "Asks for each Pixel, and once more where the answer is bad. Silent in cron when all is well; one\n"
+	  "line for each problem otherwise, also with -q. Exits with the gravest of 10 expired or revoked,\n"
+	  "11 of another Pixel, 15 malformed, 16 not judged, 9 unreachable, 14 due soon, 0 all well.\n"
+	  "A dry probe can refute a token but not prove it; a stored test code (put --test-code) proves it;\n"
+	  "a live probe proves it too, by one real event that shows in the Events Manager.\n",
+	  "vault check -q -l shop=berlin", OPTIONS(check_options), cmd_check },
+
+	{ "history", GROUP_WATCH, NEEDS_UNLOCK, 1, 1, 1, "PIXEL", "versions and verdicts of a Pixel so far",
+	  "Shows each version with its stage and fingerprint, and each change of verdict. Also for a Pixel\n"
+	  "that was removed.\n",
+	  "vault history " PX, NO_OPTIONS, cmd_history },
+
+	{ "label", GROUP_UPKEEP, NEEDS_UNLOCK, 1, ALL_ARGS, 1, "PIXEL [K=V...]", "show or change labels",
+	  "Without K=V the labels are printed. K= with nothing behind it takes the label away. At most 16.\n",
+	  "vault label " PX " shop=berlin owner=ann", NO_OPTIONS, cmd_label },
+
+	{ "rm", GROUP_UPKEEP, NEEDS_UNLOCK, 1, 1, 1, "PIXEL [--restore | --destroy] [--yes]",
+	  "remove a Pixel, or bring it back",
+	  "A removed Pixel is handed out and checked no more, and comes back whole with --restore. --destroy\n"
+	  "deletes its tokens for good; it asks first, and needs --yes where there is no terminal.\n",
+	  "vault rm " PX, OPTIONS(rm_options), cmd_rm },
+
+	{ "verify", GROUP_UPKEEP, NEEDS_UNLOCK, 0, 0, 0, "", "prove the whole vault",
+	  "Reads every record and proves it against the key, the exact set of them, and the database itself.\n"
+	  "Each fault is a line on stderr; exits 7 when there is one.\n",
+	  "vault verify", NO_OPTIONS, cmd_verify },
+
+	{ "config", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 1, 0, "check|show", "prove or print the configuration",
+	  "check reads all there is to read and exits 13 with file and line if something is wrong. show prints\n"
+	  "every setting and where its value came from.\n",
+	  "vault config show", NO_OPTIONS, cmd_config },
+
+	{ "completion", GROUP_ABOUT, 0, 1, 1, 0, "bash|zsh|fish", "completions for your shell",
+	  "Prints a script for the shell to read. It completes commands, options and their values.\n",
+	  "vault completion bash > ~/.local/share/bash-completion/completions/pixelvault", NO_OPTIONS, cmd_completion },
+
+	{ "exit-codes", GROUP_ABOUT, 0, 0, 0, 0, "", "what each exit code means",
+	  "The numbers never change; scripts may rely on them.\n", "vault exit-codes", NO_OPTIONS, cmd_exit_codes },
+
+	{ "help", GROUP_ABOUT, 0, 0, 1, 0, "[COMMAND]", "this, or the manual of one command",
+	  "The same as --help behind a command.\n", "vault help put", NO_OPTIONS, cmd_help },
+};
+const size_t command_count = COUNT_OF(commands);
+
+const struct command *command_named(const char *name)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}

@@ -1,0 +1,109 @@
+#include "cli/handout.h"
+
+#include "cli/output.h"
+#include "cli/text.h"
+#include "core/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MARK_REFRESH_S (24 * 3600)
+
+void handout_done(struct handout *h)
+{
+	secret_freep(&h->token);
+}
+
+static bool explain_no_current(struct invocation *inv, const struct credential *c, struct error *err)
+{
+	const struct version *pending = credential_staged(c, STAGE_PENDING);
+	struct health h;
+	if (!pending)
+		return fail(err, ERR_NOT_FOUND, TXT_NO_TOKEN, c->pixel);
+	if (!vault_health(inv->vault, c, &h, err))
+		return false;
+	if (verdict_is_bad(h.pending.verdict))
+		return fail(err, ERR_NOT_FOUND, TXT_ONLY_PENDING_BAD, c->pixel, pending->number,
+			    verdict_name(h.pending.verdict));
+	return fail(err, ERR_NOT_FOUND, TXT_ONLY_PENDING, c->pixel, pending->number,
+		    h.pending.attempted_at ? verdict_name(h.pending.last_outcome) : "never asked");
+}
+
+static bool choose_version(struct invocation *inv, const struct handout_request *r, struct handout *h,
+			   struct error *err)
+{
+	const struct credential *c = &h->credential;
+	if (r->has_number) {
+		h->version = credential_numbered(c, r->number);
+		return h->version || fail(err, ERR_NOT_FOUND, TXT_NO_VERSION, c->pixel, r->number);
+	}
+	h->version = credential_staged(c, r->is_previous ? STAGE_PREVIOUS : STAGE_CURRENT);
+	if (h->version)
+		return true;
+	return r->is_previous ? fail(err, ERR_NOT_FOUND, TXT_NO_PREVIOUS, c->pixel) : explain_no_current(inv, c, err);
+}
+
+/* Of a version that is neither current nor pending only the history knows. */
+static void find_verdict(const struct health *health, struct handout *h)
+{
+	uint32_t number = h->version->number;
+	const struct judgement *j = health->current.version == number   ? &health->current
+				    : health->pending.version == number ? &health->pending
+									: NULL;
+	if (j) {
+		h->verdict = j->verdict;
+		h->proven_at = j->proven_at;
+	}
+	for (size_t i = 0; !j && i < health->history_count; i++)
+		if (health->history[i].version == number)
+			h->verdict = health->history[i].verdict;
+}
+
+struct mark_search {
+	const struct read_mark *wanted;
+	bool is_fresh;
+};
+
+static bool compare_mark(void *context, const struct read_mark *mark, struct error *err)
+{
+	struct mark_search *s = context;
+	(void)err;
+	if (strcmp(mark->name, s->wanted->name) == 0)
+		s->is_fresh = mark->version == s->wanted->version && s->wanted->at - mark->at < MARK_REFRESH_S &&
+			      mark->at <= s->wanted->at;
+	return true;
+}
+
+/* A write only when it says something new. A failure is told but stops nobody: the token matters more than the note. */
+static void mark_reader(struct invocation *inv, const struct handout *h, const char *reader)
+{
+	struct error err;
+	struct read_mark mark = { .version = h->version->number, .at = clock_wall() };
+	struct mark_search search = { .wanted = &mark };
+	snprintf(mark.name, sizeof mark.name, "%s", reader);
+	bool is_done = vault_each_mark(inv->vault, h->credential.pixel, compare_mark, &search, &err);
+	if (is_done && !search.is_fresh)
+		is_done = vault_mark_read(inv->vault, h->credential.pixel, &mark, &err);
+	if (!is_done)
+		say(inv, SAY_MARK_FAILED, err.message);
+}
+
+bool handout_take(struct invocation *inv, const struct handout_request *r, struct handout *ret, struct error *err)
+{
+	struct health health;
+	if (!vault_find(inv->vault, r->pixel, false, &ret->credential, err) || !choose_version(inv, r, ret, err) ||
+	    !vault_health(inv->vault, &ret->credential, &health, err))
+		return false;
+	find_verdict(&health, ret);
+	bool is_bad = verdict_is_bad(ret->verdict);
+	if (is_bad && r->must_be_healthy)
+		return fail(err, verdict_exit(ret->verdict), TXT_NOT_HEALTHY, r->pixel, ret->version->number,
+			    verdict_name(ret->verdict));
+	if (!vault_token(inv->vault, &ret->credential, ret->version, &ret->token, err))
+		return false;
+	if (is_bad)
+		say(inv, SAY_NOT_HEALTHY, r->pixel, ret->version->number, verdict_name(ret->verdict), r->pixel);
+	if (r->reader)
+		mark_reader(inv, ret, r->reader);
+	return true;
+}

@@ -1,0 +1,29 @@
+/* cli/handout.h - a token on its way to whoever asked: which version, may it go, who is told. Shared by get and run. */
+#ifndef CLI_HANDOUT_H
+#define CLI_HANDOUT_H
+
+#include "cli/command.h"
+
+struct handout_request {
+	const char *pixel;
+	bool has_number, is_previous; /* neither: current */
+	uint32_t number;
+	bool must_be_healthy;
+	const char *reader; /* --as; NULL = nobody in particular */
+};
+
+struct handout {
+	struct credential credential;
+	const struct version *version; /* inside credential */
+	enum verdict verdict;
+	int64_t proven_at;
+	struct secret *token;
+};
+
+/* Finds the token and says on stderr when TikTok refuses it: a false alarm must never stop a sender, so the verdict
+ * only refuses when must_be_healthy. ERR_NOT_FOUND names a token that waits as pending, and why. */
+must_check bool handout_take(struct invocation *inv, const struct handout_request *request, struct handout *ret,
+			     struct error *err);
+void handout_done(struct handout *h);
+
+#endif

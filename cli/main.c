@@ -1,0 +1,95 @@
+/* vault - the command line program: parse, open what the command needs, run it, tell how it ended. */
+#include "agent/unlock.h"
+#include "cli/output.h"
+#include "cli/term.h"
+#include "cli/text.h"
+#include "core/file.h"
+#include "core/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define OUTPUT_BYTES_MAX ((size_t)1 << 30)
+#define HELD_BYTES_MAX 65536
+
+static bool ask_passphrase(void *context, struct secret **ret, struct error *err)
+{
+	const struct invocation *inv = context;
+	char prompt[PATH_MAX + sizeof ASK_PASSPHRASE];
+	if (!term_may_ask(&inv->globals))
+		return fail(err, ERR_LOCKED, TXT_LOCKED_NO_ASKING);
+	snprintf(prompt, sizeof prompt, ASK_PASSPHRASE, inv->settings.vault_path);
+	struct question_on_tty q = { .prompt = prompt, .echo = ECHO_OFF, .max = PASSPHRASE_MAX };
+	return term_ask(&q, ret, err);
+}
+
+static bool prepare(struct invocation *inv, struct error *err)
+{
+	unsigned flags = inv->command->flags;
+	struct settings_flags given = { .vault = inv->globals.vault, .config = inv->globals.config };
+	if (!(flags & NEEDS_SETTINGS))
+		return true;
+	if (!settings_load(&given, &inv->settings, err) || !secret_arena_open(SECRET_ARENA_SMALL, err))
+		return false;
+	if (!secret_arena_is_locked())
+		say(inv, SAY_NOT_LOCKED);
+	if ((flags & NEEDS_UNLOCK) != NEEDS_UNLOCK)
+		return true;
+	return unlock_open(&inv->settings, ask_passphrase, inv, &inv->vault, err);
+}
+
+/* Help and version come before everything else: they must work where nothing else does. */
+static bool tell_about(struct invocation *inv)
+{
+	if (inv->globals.version)
+		buf_append_text(&inv->out, "pixelvault " PIXELVAULT_VERSION "\n");
+	else if (inv->globals.help && inv->command)
+		help_command(inv->command, &inv->out);
+	else if (inv->globals.help)
+		help_program(&inv->out, false);
+	else
+		return false;
+	return true;
+}
+
+static void help_on_stderr(void)
+{
+	struct buf help = BUF_INIT(OUTPUT_BYTES_MAX);
+	struct error unused;
+	help_program(&help, true);
+	if (!file_write_all(STDERR_FILENO, buf_bytes(&help), "standard error", &unused))
+		buf_clear(&help);
+	buf_done(&help);
+}
+
+static bool run(struct invocation *inv, int argc, char **argv, struct error *err)
+{
+	if (!process_harden(err) || !options_parse(inv, commands, command_count, argc, argv, err))
+		return false;
+	if (tell_about(inv))
+		return true;
+	if (inv->command)
+		return prepare(inv, err) && inv->command->run(inv, err);
+	if (inv->style != STYLE_TEXT)
+		return fail(err, ERR_USAGE, TXT_NO_COMMAND);
+	help_on_stderr();
+	inv->exit = ERR_USAGE;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct error err = { .code = ERR_NONE };
+	struct invocation inv = { .out = BUF_INIT(OUTPUT_BYTES_MAX), .held = BUF_INIT(HELD_BYTES_MAX) };
+	/* Asked before process_harden opens /dev/null in its place: data for a closed stdout is lost data. */
+	inv.is_stdout_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0 && errno == EBADF;
+	bool is_done = run(&inv, argc, argv, &err);
+	/* The vault goes before the last word: its closing may take a moment and must not follow an answer. */
+	vault_closep(&inv.vault);
+	int status = output_finish(&inv, is_done, &err);
+	invocation_done(&inv);
+	secret_arena_close();
+	return status;
+}

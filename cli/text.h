@@ -1,0 +1,169 @@
+/* cli/text.h - every sentence of the command line program.
+ *
+ * TXT_: a failure, message and what to do next. SAY_: one line on stderr that is no failure. ASK_: a prompt. */
+#ifndef CLI_TEXT_H
+#define CLI_TEXT_H
+
+/* ---- command line ---- */
+#define TXT_NO_COMMAND "no command was given", "see: vault help"
+#define TXT_COMMAND_UNKNOWN "there is no command '%s'"
+#define TXT_COMMAND_NO_WORD                                                                                            \
+	"what stands in the place of the command is not one",                                                          \
+		"say what to do first, such as: vault get PIXEL; all commands: vault help"
+#define TXT_COMMAND_FOREIGN                                                                                            \
+	"'%s' is a command of HashiCorp Vault; this is pixelvault, which keeps TikTok access tokens",                  \
+		"'type -a vault' lists every program of this name; the commands of this one: vault help"
+#define TXT_OPTION_UNKNOWN "there is no option '--%s'"
+#define TXT_OPTION_SECRET                                                                                              \
+	"there is no option '--%s': a secret on the command line is seen by others and kept by the shell",             \
+		"give the token on standard input or when asked: vault put PIXEL < FILE; replace one that was typed "  \
+		"here"
+#define TXT_LETTER_UNKNOWN "there is no option '-%c'", "see: vault help"
+#define TXT_OPTION_NEEDS_VALUE "'--%s' needs a value: --%s %s", "add the value, or leave the option out"
+#define TXT_OPTION_NO_VALUE "'--%s' takes no value", "leave out what stands behind the equals sign"
+#define TXT_OPTION_EMPTY "the value of '--%s' is empty", "is a variable of the script unset?"
+#define TXT_OPTION_NOT_NUMBER "'--%s' takes a whole number", "such as 3"
+#define TXT_OPTION_NOT_CHOICE "'--%s' takes one of %s", "write one of these words"
+#define TXT_OPTION_TWICE "'--%s' is given twice", "give it once"
+#define TXT_OPTIONS_EXCLUDE "'--%s' and '--%s' exclude each other", "leave one of them out"
+#define TXT_ARGUMENTS_MISSING "'%s' needs another argument"
+#define TXT_ARGUMENTS_SURPLUS "'%s' takes %u argument(s), %zu were given"
+#define TXT_TOKEN_IN_ARGUMENT                                                                                          \
+	"put takes only the Pixel code; a token on the command line is seen by others and kept by the shell",          \
+		"run 'vault put PIXEL' and paste it when asked, or 'vault put PIXEL < FILE'; replace a token typed "   \
+		"here"
+#define TXT_PIXEL_IS_TOKEN                                                                                             \
+	"what stands in the place of the Pixel code is no Pixel code, and perhaps a token; it is not repeated here",   \
+		"the Pixel code has 20 capitals and digits; a token goes to standard input: vault put PIXEL < FILE"
+#define TXT_TOO_MANY_LABELS "more than %zu labels", "a Pixel carries at most 16; leave some out"
+#define TXT_BINDING_FORM "the value is not of the form NAME=PIXEL", "such as --env TIKTOK_TOKEN=C0U2T02IU8J6B9GC2B90"
+#define TXT_BINDING_NAME                                                                                               \
+	"'%s' is not a name for a token in the environment",                                                           \
+		"use letters, digits and _, no digit first; PATH and LD_* are not taken"
+#define TXT_BINDING_TWICE "two tokens for the variable '%.*s'", "give each its own name"
+#define TXT_NOTHING_TO_BIND                                                                                            \
+	"no token was asked for", "add --env NAME=PIXEL or --file NAME=PIXEL, or call the program itself"
+#define TXT_HELP_UNKNOWN "there is no command of that name to explain", "all commands: vault help"
+
+/* ---- output ---- */
+#define TXT_OUTPUT_FAILED                                                                                              \
+	"the output could not be written: %s",                                                                         \
+		"what was printed is not complete; check free space, or the program that reads it"
+#define TXT_OUTPUT_CLOSED "standard output is closed", "open it or send it to a file; nothing was printed"
+
+/* ---- asking ---- */
+#define TXT_NO_TERMINAL_ANSWER "there is no terminal to ask on, or --no-input forbids it", "run it on a terminal"
+#define TXT_LOCKED_NO_ASKING                                                                                           \
+	"the vault is locked, and there is nobody to ask for its passphrase",                                          \
+		"set PIXELVAULT_KEY_FILE or PIXELVAULT_PASSPHRASE_FILE, or run it on a terminal without --no-input"
+#define TXT_ANSWER_UNREADABLE "the terminal could not be read: %s", "is it still there? run the command again"
+#define TXT_ANSWER_NONE "nothing was entered", "run the command again"
+#define TXT_ANSWER_TOO_LONG "more than %zu characters were entered", "is this the right text? run the command again"
+#define ASK_PASSPHRASE "Passphrase (or recovery key) of %s: "
+#define ASK_NEW_PASSPHRASE "New passphrase, at least %u characters: "
+#define ASK_AGAIN "The same once more: "
+#define ASK_TOKEN "Access token of %s (not shown while you paste): "
+
+/* ---- init ---- */
+#define TXT_VAULT_EXISTS                                                                                               \
+	"there is something at '%s' already",                                                                          \
+		"use it as it is, give another place with --vault, or move it away first; nothing was changed"
+#define TXT_PASSPHRASE_SHORT                                                                                           \
+	"the passphrase has %zu characters; at least %u are needed where it is the only key",                          \
+		"take four or five random words; or use --key-file"
+#define TXT_PASSPHRASE_DIFFERS "the two passphrases differ", "run init again; nothing was made"
+#define TXT_INIT_NO_KEY                                                                                                \
+	"no key was given, and there is no terminal to ask for a passphrase",                                          \
+		"add --key-file FILE (made when it does not exist), --passphrase-file or --passphrase-fd"
+#define TXT_FD_NOT_OPEN "descriptor %lld is not open for reading", "open it in the shell: --passphrase-fd 3 3< FILE"
+#define TXT_RECOVERY_WRONG                                                                                             \
+	"the recovery key was not typed back as shown",                                                                \
+		"run init again and write the key down first, or add --no-recovery; nothing was made"
+#define SAY_INIT_DONE "made the vault %s"
+#define SAY_INIT_KEY_MADE "wrote a new key to %s; keep a copy of it elsewhere: without it the tokens are lost"
+#define SAY_INIT_NO_RECOVERY                                                                                           \
+	"no recovery key was made: there is no terminal to show one on (--no-recovery says this is meant)"
+#define SAY_INIT_FIND "later commands find it with: export%s%s%s%s"
+#define SAY_INIT_BESIDE "the key lies in the vault's own folder: whoever copies that folder has both"
+#define SHOW_RECOVERY                                                                                                  \
+	"\nThis recovery key opens the vault when every other key is lost. It is shown once, now.\n"                   \
+	"Write it on paper and keep it away from this machine.\n\n    %s\n\n"
+#define ASK_RECOVERY "Type it back, all of it: "
+#define SHOW_RECOVERY_WRONG "That is not the key shown above.\n"
+
+/* ---- put ---- */
+#define TXT_PUT_NO_TOKEN                                                                                               \
+	"no token was given, and --no-input forbids asking for it", "give it on standard input: vault put PIXEL < "    \
+								    "FILE"
+#define TXT_FROM_FILE "'%s' cannot be read: %s", "check the path and its permissions"
+#define TXT_TOKEN_INPUT "this is far too long to be one token", "give just the token: is this the right file?"
+#define TXT_TOKEN_LINES "more than one line was pasted", "paste the token alone, in one piece; nothing was stored"
+#define SAY_PIXEL_ODD                                                                                                  \
+	"'%s' is not shaped like the Pixel codes TikTok gives out (20 characters, 0-9 and A-V); stored as it is"
+#define SAY_EXPIRES_PAST "the expiry given, %s, has passed already"
+#define SAY_REMOVED "removed from the pasted token: %s"
+#define SAY_ALSO_STORED "this very token is stored for %s too; a token belongs to one Pixel as a rule"
+#define SAY_ASKING "asking TikTok about %s ..."
+
+/* What became of the token: message, then hint where it is a failure. */
+#define SAY_PUT_UNCHANGED "%s: this token is current already (version %u); nothing to do"
+#define SAY_PUT_HEALTHY "%s: version %u is current; TikTok accepts it for this Pixel"
+#define SAY_PUT_UNPROVEN                                                                                               \
+	"%s: version %u is current; TikTok did not refuse it, but only a test code proves it (--test-code)"
+#define SAY_PUT_NOT_ASKED "%s: version %u is current, unchecked as you asked; 'vault check %s' asks TikTok"
+#define SAY_PUT_NOT_JUDGED                                                                                             \
+	"warning: %s: version %u is current but unchecked, TikTok could not be asked (%s); run 'vault check %s' later"
+/* The hint of these follows the verdict: table in cmd_put.c. */
+#define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
+#define TXT_PUT_PENDING                                                                                                \
+	"%s: TikTok could not judge the new token (%s); it waits as version %u, %s",                                   \
+		"it takes over once proven: run 'vault check' later, or let vault-agent; --no-check does not wait"
+
+/* ---- get, run ---- */
+#define TXT_NO_VERSION "'%s' has no version %u", "see: vault history PIXEL"
+#define TXT_NO_PREVIOUS "'%s' has no previous version", "see: vault history PIXEL"
+#define TXT_NO_TOKEN "'%s' holds no token", "store one: vault put PIXEL"
+#define TXT_ONLY_PENDING_BAD                                                                                           \
+	"'%s' has no current token; version %u waits as pending: TikTok refused it (%s)",                              \
+		"put the right token: vault put PIXEL"
+#define TXT_ONLY_PENDING                                                                                               \
+	"'%s' has no current token; version %u waits as pending: TikTok has not judged it yet (%s)",                   \
+		"ask again: vault check PIXEL; or take it unproven: vault get PIXEL --version N"
+#define TXT_NOT_HEALTHY                                                                                                \
+	"the token of '%s' (version %u) is %s",                                                                        \
+		"put a new one: vault put PIXEL; without --healthy it is handed out as it is"
+#define SAY_NOT_HEALTHY "warning: the token of %s (version %u) is %s; see 'vault status %s'"
+#define SAY_MARK_FAILED "who read this version could not be noted: %s"
+#define TXT_MEMFD "no memory file could be made for '%s': %s", "use --env instead"
+#define TXT_EXEC "'%s' cannot be started: %s", "check the name and that it may be executed"
+
+/* ---- list, status, check ---- */
+#define SAY_EMPTY "no Pixel is stored yet; the first: vault put PIXEL"
+#define SAY_NONE_MATCH "no Pixel carries these labels"
+#define SAY_LIVE "a live probe sends one real event a day for each Pixel; it shows in the Events Manager"
+#define SAY_SWEEP_ENDED "not all were asked: %s"
+
+/* ---- label, rm, history, verify, config ---- */
+#define TXT_NOT_STORED "'%s' is not stored", "see what is: vault list"
+#define TXT_CONFIG_ACTION "config takes check or show", "vault config check, or vault config show"
+#define TXT_SHELL_UNKNOWN "completions are made for bash, zsh and fish", "such as: vault completion bash"
+#define SAY_HISTORY_REMOVED "%s was removed at %s; 'vault rm --restore' brings it back"
+#define SAY_HISTORY_DESTROYED "the tokens of %s were destroyed; it was removed at %s"
+#define TXT_DESTROYED "the tokens of '%s' were destroyed", "put a new one: vault put PIXEL"
+#define TXT_DESTROY_NEEDS_YES                                                                                          \
+	"destroying the tokens of '%s' cannot be undone",                                                              \
+		"say so with --yes; 'vault rm PIXEL' alone can be undone with --restore"
+#define TXT_DESTROY_NOT_CONFIRMED "not confirmed; '%s' is as it was", "type yes to destroy it"
+#define ASK_DESTROY "Destroy every token of %s for good? Type yes: "
+#define SAY_RM_ALREADY "%s is removed already"
+#define SAY_RM_DONE "removed %s; 'vault rm %s --restore' brings it back"
+#define SAY_RM_DESTROYED "destroyed every token of %s"
+#define SAY_RM_RESTORED "%s is back"
+#define SAY_RM_NOT_REMOVED "%s is not removed; nothing to do"
+#define SAY_CONFIG_FINE "the configuration is in order"
+
+/* ---- everywhere ---- */
+#define SAY_NOT_LOCKED                                                                                                 \
+	"warning: this process's memory could not be locked, a token may reach swap; raise the limit (ulimit -l)"
+
+#endif

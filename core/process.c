@@ -1,0 +1,124 @@
+#include "core/process.h"
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What process_restore gives back before an exec; written once, in process_harden. */
+static struct {
+	mode_t mask;
+	struct sigaction on_pipe, on_file_size;
+	struct rlimit core;
+} at_start;
+
+/* A descriptor 0-2 left closed by the caller would be taken by the next file we open, and a stray message written into
+ * the vault. */
+static bool open_standard_fds(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
+bool process_harden(struct error *err)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct rlimit none;
+	at_start.mask = umask(077);
+	if (!open_standard_fds() || prctl(PR_SET_DUMPABLE, 0) != 0 || getrlimit(RLIMIT_CORE, &at_start.core) != 0)
+		return fail(err, ERR_UNEXPECTED, TXT_HARDEN_FAILED, strerror(errno));
+	none = at_start.core;
+	none.rlim_cur = 0;
+	if (setrlimit(RLIMIT_CORE, &none) != 0 || sigaction(SIGPIPE, &ignore, &at_start.on_pipe) != 0 ||
+	    sigaction(SIGXFSZ, &ignore, &at_start.on_file_size) != 0)
+		return fail(err, ERR_UNEXPECTED, TXT_HARDEN_FAILED, strerror(errno));
+	return true;
+}
+
+void process_restore(void)
+{
+	umask(at_start.mask);
+	(void)setrlimit(RLIMIT_CORE, &at_start.core);
+	(void)sigaction(SIGPIPE, &at_start.on_pipe, NULL);
+	(void)sigaction(SIGXFSZ, &at_start.on_file_size, NULL);
+}
+
+bool process_sibling(const char *name, char *ret, size_t size, struct error *err)
+{
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (len <= 0)
+		return fail(err, ERR_UNEXPECTED, TXT_SIBLING_MISSING, name);
+	self[len] = '\0';
+	char *slash = strrchr(self, '/');
+	const char *prefix = slash && strncmp(slash + 1, "pixelvault", 10) == 0 ? "pixel" : "";
+	if (!slash)
+		return fail(err, ERR_UNEXPECTED, TXT_SIBLING_MISSING, name);
+	*slash = '\0';
+	int put = snprintf(ret, size, "%s/%s%s", self, prefix, name);
+	if (put < 0 || (size_t)put >= size || access(ret, X_OK) != 0)
+		return fail(err, ERR_UNEXPECTED, TXT_SIBLING_MISSING, name);
+	return true;
+}
+
+static _Noreturn void become(const char *path, const char *const argv[], int fd, pid_t parent)
+{
+	char *const no_environment[] = { NULL };
+	int null = open("/dev/null", O_RDWR);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
+		_exit(127);
+	if (fd == 3 ? fcntl(fd, F_SETFD, 0) < 0 : dup2(fd, 3) < 0)
+		_exit(127);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+		_exit(127);
+	execve(path, (char *const *)(uintptr_t)argv, no_environment);
+	_exit(127);
+}
+
+bool process_start(const char *path, const char *const argv[], pid_t *ret_pid, int *ret_fd, struct error *err)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return fail(err, ERR_UNEXPECTED, TXT_START_FAILED, path, strerror(errno));
+	pid_t parent = getpid(), pid = fork();
+	if (pid == 0)
+		become(path, argv, pair[1], parent);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return fail(err, ERR_UNEXPECTED, TXT_START_FAILED, path, strerror(errno));
+	}
+	*ret_pid = pid;
+	*ret_fd = pair[0];
+	return true;
+}
+
+void process_end(pid_t pid, int wait_ms)
+{
+	for (int waited = 0; waited <= wait_ms; waited += 5) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return;
+		clock_sleep_ms(5);
+	}
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}

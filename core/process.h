@@ -1,0 +1,28 @@
+/* core/process.h - what a process owes its secrets, and how helpers of ours are started. */
+#ifndef CORE_PROCESS_H
+#define CORE_PROCESS_H
+
+#include "core/error.h"
+
+#include <sys/types.h>
+
+/* First thing in main: undumpable, no core files, umask 077, descriptors 0-2 open, SIGPIPE and SIGXFSZ ignored (a write
+ * then fails with an error we report instead of killing us half-way). */
+must_check bool process_harden(struct error *err);
+
+/* Undo what a command started by us must not inherit: signal dispositions and umask as they were at start. */
+void process_restore(void);
+
+/* The program of ours named `name` that lies beside this one: build/vault finds build/vault-agent, and an installed
+ * pixelvault finds pixelvault-agent. PATH is never searched. */
+must_check bool process_sibling(const char *name, char *ret, size_t size, struct error *err);
+
+/* Start path by fork and exec with an empty environment, its end of a Unix stream socketpair as descriptor 3, /dev/null
+ * as 0 and 1, our stderr as 2. The child dies with us (PDEATHSIG). */
+must_check bool process_start(const char *path, const char *const argv[], pid_t *ret_pid, int *ret_fd,
+			      struct error *err);
+
+/* Close our end first. Waits up to wait_ms for the child to end by itself, then kills it. */
+void process_end(pid_t pid, int wait_ms);
+
+#endif

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Installs what is missing to build and test pixelvault on Debian and its relatives; says what to install elsewhere.
+set -eu
+packages="gcc make pkg-config python3 ca-certificates libsodium-dev libsqlite3-dev libcurl4-openssl-dev libcjson-dev
+	libinih-dev libmicrohttpd-dev libgnutls28-dev libseccomp-dev libcmocka-dev"
+if command -v dpkg-query >/dev/null 2>&1; then
+	missing=
+	for package in $packages; do
+		case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true) in
+		ii*) ;;
+		*) missing="$missing $package" ;;
+		esac
+	done
+	# A compiler or interpreter that did not come from a package is as good.
+	[ -n "$missing" ] || exit 0
+	echo "installing:$missing"
+	as_root=
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null 2>&1 || {
+			echo "run as root: apt-get install$missing" >&2
+			exit 1
+		}
+		as_root=sudo
+	fi
+	log=$(mktemp)
+	if ! { $as_root apt-get update && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+		cat "$log" >&2
+		rm -f "$log"
+		echo "the packages above could not be installed" >&2
+		exit 1
+	fi
+	rm -f "$log"
+	exit 0
+fi
+for library in libsodium sqlite3 libcurl libcjson inih libmicrohttpd gnutls libseccomp cmocka; do
+	pkg-config --exists "$library" || missing="${missing:-} $library"
+done
+[ -z "${missing:-}" ] || {
+	echo "install the development files of:$missing" >&2
+	exit 1
+}

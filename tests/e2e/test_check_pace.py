@@ -1,0 +1,125 @@
+"""How fast and how many at once, as TikTok sees it. Runs alone: it measures time."""
+
+import threading
+import time
+import unittest
+
+from harness import Case, PATIENCE, say
+
+
+class Pace(Case):
+    def many(self, n):
+        for _ in range(n):
+            pixel, token = self.pair()
+            self.put(pixel, token, "--no-check", "--test-code", "T1")
+
+    def sweep(self, rc=0):
+        """The requests of one sweep and the time it took."""
+        self.emu.reset()
+        return self.emu, self.vault("check", rc=rc)
+
+    def test_no_more_than_in_flight_at_once(self):
+        self.many(12)
+        for limit in (1, 3):
+            self.configure(check={"in-flight": limit})
+            self.emu.reset()
+            self.emu.knob("delay-ms", 150)
+            self.vault("check")
+            self.assertEqual(12, self.emu.requests())
+            self.assertEqual(limit, self.emu.totals()["max-in-flight"])
+
+    def test_several_at_once_save_time(self):
+        self.many(13)
+        self.configure(check={"in-flight": 6})
+        self.emu.reset()
+        self.emu.knob("delay-ms", 300)
+        took = self.vault("check").took
+        self.assertLess(took, 13 * 0.3 * 0.7 * PATIENCE)
+
+    def test_no_more_than_rate_in_any_second(self):
+        self.many(16)
+        self.configure(check={"rate": 5, "in-flight": 8})
+        self.emu.reset()
+        self.vault("check")
+        at = [l["ms"] for l in self.emu.log()]
+        self.assertEqual(16, len(at))
+        for i, first in enumerate(at):
+            self.assertLessEqual(len([t for t in at[i:] if t < first + 900]), 5 + 1, "within 0.9 s of %d: %s" % (first, at))
+        self.assertGreater(at[-1] - at[0], 2000)
+
+    def test_confirmations_keep_to_the_rate_too(self):
+        self.many(8)
+        for line in self.json("status")["pixels"][:3]:
+            self.emu.revoke(self.get(line["pixel"]))
+        self.configure(check={"rate": 5})
+        self.emu.reset()
+        self.vault("check", rc=10)
+        at = [l["ms"] for l in self.emu.log()]
+        for i, first in enumerate(at):
+            self.assertLessEqual(len([t for t in at[i:] if t < first + 900]), 5 + 1, at)
+
+    def test_connections_are_reused(self):
+        self.many(12)
+        self.configure(check={"in-flight": 2})
+        self.emu.reset()
+        self.vault("check")
+        self.assertLessEqual(self.emu.totals()["connections"], 4)
+
+    def test_one_sweep_at_a_time(self):
+        self.many(4)
+        self.configure(check={"in-flight": 1})
+        self.emu.reset()
+        self.emu.knob("delay-ms", 400)
+        first = self.start("check")
+        end = time.monotonic() + 5
+        while self.emu.totals()["connections"] == 0 and time.monotonic() < end:
+            time.sleep(0.01)
+        second = self.vault("check", rc=(0, 8))
+        third = self.agent("--once", rc=(0, 8))
+        self.assertEqual(0, first.wait(20))
+        self.assertEqual(1, self.emu.totals()["max-in-flight"], "two sweeps never overlap" + say(second) + say(third))
+
+    def test_a_put_need_not_wait_for_a_sweep(self):
+        self.many(5)
+        pixel, token = self.pair()
+        self.configure(check={"in-flight": 1})
+        self.emu.knob("delay-ms", 600)
+        sweep = self.start("check")
+        time.sleep(0.3)
+        r = self.put(pixel, token)
+        self.assertIsNone(sweep.poll(), "the sweep goes on" + say(r))
+        self.assertEqual(0, sweep.wait(20))
+        self.assertEqual(token, self.get(pixel))
+        self.vault("verify")
+
+    def test_a_put_during_a_sweep_is_not_lost(self):
+        self.many(6)
+        pixels = [p["pixel"] for p in self.json("status")["pixels"]]
+        self.configure(check={"in-flight": 1})
+        self.emu.knob("delay-ms", 200)
+        sweep = self.start("check")
+        new = {}
+        for pixel in pixels:
+            new[pixel] = self.token()
+            self.put(pixel, new[pixel], "--no-check")
+        sweep.wait(20)
+        for pixel in pixels:
+            self.assertEqual(new[pixel], self.get(pixel))
+            self.assertEqual(2, self.status(pixel)["current"]["version"])
+        self.vault("verify")
+
+    def test_interrupted_it_keeps_what_was_learnt_and_frees_the_lock(self):
+        self.many(6)
+        self.configure(check={"in-flight": 1})
+        self.emu.knob("delay-ms", 400)
+        sweep = self.start("check")
+        time.sleep(1.2)
+        sweep.terminate()
+        sweep.wait(10)
+        self.emu.knob("delay-ms", 0)
+        self.vault("check", rc=0)
+        self.vault("verify")
+
+
+if __name__ == "__main__":
+    unittest.main()

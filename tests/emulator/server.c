@@ -1,0 +1,439 @@
+#include "tests/emulator/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/emulator/api.h"
+#include "tests/emulator/control.h"
+#include "tests/emulator/fault.h"
+#include "tests/emulator/http.h"
+#include "tests/emulator/stream.h"
+
+enum role { ROLE_API, ROLE_OTHER, ROLE_CONTROL, ROLE_COUNT };
+enum { HANDSHAKE_S = 10, IDLE_S = 120, SEND_S = 20, STACK_SIZE = 1024 * 1024 };
+
+struct connection {
+	struct server *server;
+	struct connection *before, *after;
+	enum role role;
+	uint64_t number;
+	bool is_bad; /* made while `cert` or `tls` was not good: no token should ever come here */
+	struct stream stream;
+};
+
+struct server {
+	struct world *world;
+	struct tls *tls;
+	int listeners[ROLE_COUNT];
+	int stop_fd, signal_fd;
+	pthread_attr_t thread_attr;
+	pthread_mutex_t mutex; /* the fields below */
+	pthread_cond_t ended;
+	struct connection *connections;
+	size_t connection_count;
+};
+
+static int listen_on(uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) || bind(fd, (struct sockaddr *)&address, sizeof address) ||
+	    listen(fd, 1024)) {
+		perror("tiktok-emulator: cannot listen on 127.0.0.1");
+		if (fd >= 0)
+			(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_in address = { 0 };
+	socklen_t len = sizeof address;
+
+	(void)getsockname(fd, (struct sockaddr *)&address, &len);
+	return ntohs(address.sin_port);
+}
+
+struct server *server_new(struct world *world, struct tls *tls, uint16_t port)
+{
+	struct server *s = must_alloc(sizeof *s);
+	sigset_t signals;
+
+	*s = (struct server){ .world = world, .tls = tls, .listeners = { -1, -1, -1 } };
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	s->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	s->stop_fd = eventfd(0, EFD_CLOEXEC);
+	(void)pthread_mutex_init(&s->mutex, NULL);
+	(void)pthread_cond_init(&s->ended, NULL);
+	(void)pthread_attr_init(&s->thread_attr);
+	(void)pthread_attr_setdetachstate(&s->thread_attr, PTHREAD_CREATE_DETACHED);
+	(void)pthread_attr_setstacksize(&s->thread_attr, STACK_SIZE);
+	s->listeners[ROLE_API] = listen_on(port);
+	s->listeners[ROLE_OTHER] = listen_on(0);
+	if (s->signal_fd >= 0 && s->stop_fd >= 0 && s->listeners[ROLE_API] >= 0 && s->listeners[ROLE_OTHER] >= 0)
+		return s;
+	server_free(s);
+	return NULL;
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	for (int i = 0; i < ROLE_COUNT; i++)
+		if (s->listeners[i] >= 0)
+			(void)close(s->listeners[i]);
+	if (s->signal_fd >= 0)
+		(void)close(s->signal_fd);
+	if (s->stop_fd >= 0)
+		(void)close(s->stop_fd);
+	(void)pthread_attr_destroy(&s->thread_attr);
+	(void)pthread_cond_destroy(&s->ended);
+	(void)pthread_mutex_destroy(&s->mutex);
+	free(s);
+}
+
+uint16_t server_port(const struct server *s)
+{
+	return port_of(s->listeners[ROLE_API]);
+}
+
+uint16_t server_other_port(const struct server *s)
+{
+	return port_of(s->listeners[ROLE_OTHER]);
+}
+
+void server_stop(struct server *s)
+{
+	uint64_t one = 1;
+
+	while (write(s->stop_fd, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}
+
+/* Shutting the descriptor down wakes whatever its thread waits in; the thread closes it. */
+static void shut_all(struct server *s, bool only_api)
+{
+	(void)pthread_mutex_lock(&s->mutex);
+	for (struct connection *c = s->connections; c; c = c->after)
+		if (!only_api || c->role == ROLE_API)
+			(void)shutdown(c->stream.fd, SHUT_RDWR);
+	(void)pthread_mutex_unlock(&s->mutex);
+}
+
+void server_drop(struct server *s)
+{
+	shut_all(s, true);
+}
+
+static void stop_hook(void *server)
+{
+	server_stop(server);
+}
+
+static void drop_hook(void *server)
+{
+	server_drop(server);
+}
+
+static void enter(struct connection *c)
+{
+	struct server *s = c->server;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	c->after = s->connections;
+	if (c->after)
+		c->after->before = c;
+	s->connections = c;
+	s->connection_count++;
+	(void)pthread_mutex_unlock(&s->mutex);
+}
+
+static void leave(struct connection *c)
+{
+	struct server *s = c->server;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	*(c->before ? &c->before->after : &s->connections) = c->after;
+	if (c->after)
+		c->after->before = c->before;
+	(void)close(c->stream.fd); /* under the lock, so that shut_all never meets a reused number */
+	free(c);
+	s->connection_count--;
+	(void)pthread_cond_signal(&s->ended);
+	(void)pthread_mutex_unlock(&s->mutex);
+}
+
+static void in_flight(struct world *w, int change)
+{
+	world_lock(w);
+	w->totals.in_flight += change;
+	if (w->totals.in_flight > w->totals.max_in_flight)
+		w->totals.max_in_flight = w->totals.in_flight;
+	world_unlock(w);
+}
+
+/* One request of the API; false = close. */
+static bool answer_api(struct connection *c, const struct request *request)
+{
+	struct reply reply = { 0 };
+	bool keep_alive = request->keep_alive, goes_on = false;
+
+	api_handle(c->server->world, request, c->number, &reply);
+	if (stream_wait(&c->stream, reply.delay_ms)) {
+		struct fault_talk talk = { .stream = &c->stream, .row = reply.fault.row, .logid = reply.request_id, .keep_alive = &keep_alive,
+					   .token = request->token ? request->token : "", .other_base_url = c->server->world->other_base_url };
+
+		if (reply.is_spoilt)
+			goes_on = fault_send(&talk);
+		else if (reply.answer.status)
+			goes_on = http_write(&c->stream, &reply.answer, keep_alive, reply.request_id);
+	}
+	reply_done(&reply);
+	return goes_on && keep_alive;
+}
+
+/* The other host says yes to everything and remembers what it was shown. */
+static bool answer_other(struct connection *c, const struct request *request)
+{
+	struct world *w = c->server->world;
+	struct answer a = { .status = 200, .type = "application/json" };
+	bool goes_on;
+
+	world_lock(w);
+	w->totals.other_requests++;
+	w->totals.other_tokens += request->token || request->has_authorization;
+	world_unlock(w);
+	text_puts(&a.body, "{\"code\":0,\"message\":\"OK\",\"request_id\":\"20260101000000OTHERHOST0000000000\",\"data\":{}}");
+	goes_on = http_write(&c->stream, &a, request->keep_alive, "20260101000000OTHERHOST0000000000");
+	text_free(&a.body);
+	return goes_on && request->keep_alive;
+}
+
+static void answer_nonsense(struct connection *c)
+{
+	struct answer a = { .status = 400, .type = "text/html" };
+
+	text_puts(&a.body, "<html><head><title>400 Bad Request</title></head><body>400 Bad Request</body></html>");
+	(void)http_write(&c->stream, &a, false, "-");
+	text_free(&a.body);
+}
+
+static void note_bad_bytes(struct connection *c, size_t bytes)
+{
+	if (!c->is_bad || !bytes)
+		return;
+	world_lock(c->server->world);
+	c->server->world->totals.bad_cert_bytes += bytes;
+	world_unlock(c->server->world);
+}
+
+static void serve_http(struct connection *c)
+{
+	struct http_reader reader = { .stream = &c->stream };
+	struct request request;
+	enum http_read what = HTTP_END;
+	bool goes_on = true;
+
+	while (goes_on && (what = http_read(&reader, &request)) == HTTP_REQUEST) {
+		note_bad_bytes(c, reader.received);
+		reader.received = 0;
+		in_flight(c->server->world, 1);
+		goes_on = c->role == ROLE_API ? answer_api(c, &request) : answer_other(c, &request);
+		in_flight(c->server->world, -1);
+	}
+	note_bad_bytes(c, reader.received);
+	if (what == HTTP_NONSENSE)
+		answer_nonsense(c);
+	http_reader_done(&reader);
+	stream_goodbye(&c->stream);
+}
+
+/* Does the client start with a TLS hello? (Only asked where plain HTTP may come.) */
+static bool speaks_tls(struct connection *c)
+{
+	unsigned char first = 0;
+
+	return recv(c->stream.fd, &first, 1, MSG_PEEK) != 1 || first == 0x16;
+}
+
+static bool start_tls(struct connection *c)
+{
+	struct world *w = c->server->world;
+	int cert = CERT_GOOD, version = TLS_MODERN;
+	gnutls_session_t session;
+
+	if (c->role == ROLE_OTHER && !speaks_tls(c))
+		return true;
+	world_lock(w);
+	if (c->role == ROLE_API) {
+		cert = w->knobs[KNOB_CERT].choice;
+		version = w->knobs[KNOB_TLS].choice;
+	}
+	world_unlock(w);
+	c->is_bad = cert != CERT_GOOD || version != TLS_MODERN;
+	if (version == TLS_PLAINTEXT) {
+		c->is_bad = !speaks_tls(c); /* a hello is no secret */
+		return true;
+	}
+	session = tls_session(c->server->tls, cert, version);
+	if (session && stream_handshake(&c->stream, session))
+		return true;
+	world_lock(w);
+	w->totals.handshakes_failed++;
+	world_unlock(w);
+	return false;
+}
+
+static void *serve(void *at)
+{
+	struct connection *c = at;
+	struct timeval patience = { .tv_sec = SEND_S };
+	int on = 1;
+
+	if (c->role == ROLE_CONTROL) {
+		const struct control_hooks hooks = { .context = c->server, .drop = drop_hook, .stop = stop_hook };
+
+		control_serve(c->stream.fd, c->server->world, &hooks);
+		leave(c);
+		return NULL;
+	}
+	(void)setsockopt(c->stream.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	(void)setsockopt(c->stream.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+	stream_patience(&c->stream, HANDSHAKE_S);
+	if (start_tls(c)) {
+		stream_patience(&c->stream, IDLE_S);
+		serve_http(c);
+	}
+	stream_done(&c->stream);
+	leave(c);
+	return NULL;
+}
+
+/* Count it; does a `refuse` fault want it closed at once? */
+static bool greet(struct world *w, enum role role, uint64_t *ret_number)
+{
+	struct fault_rule fault;
+	bool refused = false;
+
+	if (role == ROLE_CONTROL)
+		return true;
+	world_lock(w);
+	if (role == ROLE_OTHER) {
+		w->totals.other_connections++;
+	} else {
+		*ret_number = ++w->totals.connections;
+		refused = world_take_fault(w, NULL, NULL, &fault);
+	}
+	world_unlock(w);
+	return !refused;
+}
+
+static void accept_one(struct server *s, enum role role)
+{
+	int fd = accept4(s->listeners[role], NULL, NULL, SOCK_CLOEXEC);
+	struct connection *c;
+	pthread_t thread;
+	uint64_t number = 0;
+
+	if (fd < 0)
+		return;
+	if (!greet(s->world, role, &number)) {
+		(void)close(fd);
+		return;
+	}
+	c = must_grow(NULL, sizeof *c); /* not cleared: its buffer is big */
+	c->server = s;
+	c->role = role;
+	c->number = number;
+	c->is_bad = false;
+	c->before = c->after = NULL;
+	c->stream.fd = fd;
+	c->stream.tls = NULL;
+	c->stream.is_reset = false;
+	c->stream.in_at = c->stream.in_len = 0;
+	enter(c);
+	if (pthread_create(&thread, &s->thread_attr, serve, c))
+		leave(c);
+}
+
+static bool is_full(struct server *s)
+{
+	bool full;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	full = s->connection_count >= CONNECTION_MAX;
+	(void)pthread_mutex_unlock(&s->mutex);
+	return full;
+}
+
+static bool all_ended(struct server *s)
+{
+	struct timespec until;
+	bool done;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 3;
+	(void)pthread_mutex_lock(&s->mutex);
+	while (s->connection_count && !pthread_cond_timedwait(&s->ended, &s->mutex, &until))
+		;
+	done = !s->connection_count;
+	(void)pthread_mutex_unlock(&s->mutex);
+	return done;
+}
+
+static bool stdin_ended(void)
+{
+	char sink[256];
+
+	return read(STDIN_FILENO, sink, sizeof sink) <= 0;
+}
+
+bool server_run(struct server *s, int control, bool watch_stdin)
+{
+	struct pollfd wait[ROLE_COUNT + 3] = { 0 };
+
+	s->listeners[ROLE_CONTROL] = control;
+	for (;;) {
+		bool full = is_full(s);
+
+		for (int i = 0; i < ROLE_COUNT; i++)
+			wait[i] = (struct pollfd){ .fd = full && i != ROLE_CONTROL ? -1 : s->listeners[i], .events = POLLIN };
+		wait[ROLE_COUNT] = (struct pollfd){ .fd = s->stop_fd, .events = POLLIN };
+		wait[ROLE_COUNT + 1] = (struct pollfd){ .fd = s->signal_fd, .events = POLLIN };
+		wait[ROLE_COUNT + 2] = (struct pollfd){ .fd = watch_stdin ? STDIN_FILENO : -1, .events = POLLIN };
+		if (poll(wait, ROLE_COUNT + 3, full ? 20 : -1) < 0 && errno != EINTR)
+			break;
+		if (wait[ROLE_COUNT].revents || wait[ROLE_COUNT + 1].revents || (wait[ROLE_COUNT + 2].revents && stdin_ended()))
+			break;
+		for (int i = 0; i < ROLE_COUNT; i++)
+			if (wait[i].revents)
+				accept_one(s, (enum role)i);
+	}
+	for (int i = 0; i < ROLE_COUNT; i++) {
+		(void)close(s->listeners[i]);
+		s->listeners[i] = -1;
+	}
+	shut_all(s, false);
+	return all_ended(s);
+}

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Runs what `make test` built: unit programs, the kept fuzz corpora, then the end-to-end tests; prints what failed and
+# ends with one line. ONLY=word picks programs and tests by name.
+set -u
+build=${BUILD:-build} only=${1:-}
+logs=$build/test-logs
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+
+for program in "$build"/tests/unit/test_*; do
+	case $program in *.o | *.d) continue ;; *"$only"*) ;; *) continue ;; esac
+	[ -x "$program" ] || continue
+	log=$logs/$(basename "$program").log
+	BUILD=$build CMOCKA_MESSAGE_OUTPUT=tap timeout 300 "$program" >"$log" 2>&1
+	status=$?
+	ok=$(grep -c '^ok ' "$log")
+	bad=$(grep -c '^not ok ' "$log")
+	skip=$(grep -c '^ok .*# *SKIP' "$log")
+	[ $status -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+	passed=$((passed + ok - skip)) failed=$((failed + bad)) skipped=$((skipped + skip))
+	if [ "$bad" -ne 0 ]; then
+		echo "FAILED: $(basename "$program") (status $status)"
+		grep -v '^ok ' "$log" | head -60
+	fi
+done
+
+for program in "$build"/tests/fuzz/replay_fuzz_*; do
+	case $program in *"$only"*) ;; *) continue ;; esac
+	[ -x "$program" ] || continue
+	name=$(basename "$program") log=$logs/$(basename "$program").log
+	if timeout 300 "$program" tests/fuzz/corpus/"${name#replay_fuzz_}" >"$log" 2>&1; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $name"
+		tail -30 "$log"
+	fi
+done
+echo "unit and corpus: $passed passed, $failed failed, $skipped skipped"
+
+BUILD=$build "${PYTHON:-python3}" tests/e2e/run.py ${only:+"$only"} 2>&1 | tee "$logs/e2e.log"
+line=$(grep -E '^e2e: [0-9]+ passed, [0-9]+ failed' "$logs/e2e.log" | tail -1)
+if [ -n "$line" ]; then
+	set -- x $(echo "${line#e2e:}" | tr -cd "0-9 ")
+	passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + ${4:-0}))
+else
+	failed=$((failed + 1))
+	echo "FAILED: the end-to-end tests did not finish"
+fi
+
+echo "$passed passed, $failed failed$([ $skipped -gt 0 ] && echo ", $skipped skipped")"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,140 @@
+#include "vault/anchor.h"
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "vault/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC "pxanchr\n"
+#define MAC_AT (ANCHOR_BLOCK - DIGEST_LEN)
+
+bool anchor_place(const char *state_dir, const char *vault_path, struct anchor_file *ret, struct error *err)
+{
+	uint8_t hash[16];
+	char hex[17];
+	const char *slash = strrchr(vault_path, '/');
+	crypto_generichash(hash, sizeof hash, (const uint8_t *)vault_path, strlen(vault_path), NULL, 0);
+	sodium_bin2hex(hex, sizeof hex, hash, 8);
+	int len = snprintf(ret->path, sizeof ret->path, "%s/%.64s-%s.anchor", state_dir,
+			   slash ? slash + 1 : vault_path, hex);
+	ret->is_there = false;
+	if (len < 0 || (size_t)len >= sizeof ret->path)
+		return fail(err, ERR_CONFIG, "the state folder's path is too long", "use a shorter path");
+	return true;
+}
+
+bool anchor_read(struct anchor_file *file, struct error *err)
+{
+	scoped(file_closep) int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	file->is_there = false;
+	if (fd < 0 && errno == ENOENT)
+		return true;
+	if (fd < 0)
+		return fail(err, ERR_STORAGE, "the anchor '%s' cannot be read: %s",
+			    "check owner and mode of the state folder", file->path, strerror(errno));
+	ssize_t got = pread(fd, file->blocks, sizeof file->blocks, 0);
+	if (got < 0)
+		return fail(err, ERR_STORAGE, "the anchor '%s' cannot be read: %s", "check the disk", file->path,
+			    strerror(errno));
+	memset((uint8_t *)file->blocks + got, 0, sizeof file->blocks - (size_t)got);
+	file->is_there = got > 0;
+	return true;
+}
+
+static bool decode(const uint8_t block[ANCHOR_BLOCK], const struct keys *keys, struct anchor *ret)
+{
+	uint8_t mac[DIGEST_LEN], magic[8];
+	uint32_t format;
+	struct bytes from = bytes_of(block, MAC_AT);
+	keys_mac(keys, KEY_ANCHOR, "pxanch01", from, bytes_of("", 0), mac);
+	if (sodium_memcmp(mac, block + MAC_AT, DIGEST_LEN) != 0)
+		return false;
+	return bytes_take_copy(&from, magic, 8) && memcmp(magic, MAGIC, 8) == 0 && bytes_take_u32(&from, &format) &&
+	       format == FORMAT_VERSION && bytes_take_copy(&from, ret->vault_id, VAULT_ID_LEN) &&
+	       bytes_take_copy(&from, ret->lineage, 16) && bytes_take_u32(&from, &ret->epoch) &&
+	       bytes_take_u64(&from, &ret->generation) && bytes_take_copy(&from, ret->root_mac, DIGEST_LEN) &&
+	       bytes_take_u64(&from, &ret->audit_sequence) && bytes_take_copy(&from, ret->audit_head, DIGEST_LEN) &&
+	       bytes_take_i64(&from, &ret->wall_clock);
+}
+
+static bool encode(const struct anchor *a, const struct keys *keys, uint8_t ret[ANCHOR_BLOCK], struct error *err)
+{
+	struct buf b = BUF_INIT(ANCHOR_BLOCK);
+	buf_append(&b, MAGIC, 8);
+	buf_append_uint(&b, 4, FORMAT_VERSION);
+	buf_append(&b, a->vault_id, VAULT_ID_LEN);
+	buf_append(&b, a->lineage, 16);
+	buf_append_uint(&b, 4, a->epoch);
+	buf_append_uint(&b, 8, a->generation);
+	buf_append(&b, a->root_mac, DIGEST_LEN);
+	buf_append_uint(&b, 8, a->audit_sequence);
+	buf_append(&b, a->audit_head, DIGEST_LEN);
+	buf_append_uint(&b, 8, (uint64_t)a->wall_clock);
+	buf_append_zeros(&b, MAC_AT - b.len);
+	bool ok = buf_ok(&b, err);
+	if (ok) {
+		memcpy(ret, b.at, MAC_AT);
+		keys_mac(keys, KEY_ANCHOR, "pxanch01", buf_bytes(&b), bytes_of("", 0), ret + MAC_AT);
+	}
+	buf_done(&b);
+	return ok;
+}
+
+bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struct anchor *ret, unsigned *ret_block)
+{
+	struct anchor found[2];
+	bool is_valid[2];
+	if (!file->is_there)
+		return false;
+	for (unsigned i = 0; i < 2; i++)
+		is_valid[i] = decode(file->blocks[i], keys, &found[i]);
+	if (!is_valid[0] && !is_valid[1])
+		return false;
+	unsigned best = is_valid[0] && (!is_valid[1] || found[0].generation >= found[1].generation) ? 0 : 1;
+	*ret = found[best];
+	*ret_block = best;
+	return true;
+}
+
+bool anchor_create(const struct anchor_file *file, const struct keys *keys, const struct anchor *a, struct error *err)
+{
+	uint8_t blocks[2][ANCHOR_BLOCK] = { 0 };
+	return encode(a, keys, blocks[0], err) &&
+	       file_replace(file->path, bytes_of(blocks, sizeof blocks), 0600, err);
+}
+
+bool anchor_advance(struct anchor_file *file, const struct keys *keys, const struct anchor *a, unsigned valid_block,
+		    struct error *err)
+{
+	unsigned other = 1 - valid_block;
+	if (!encode(a, keys, file->blocks[other], err))
+		return false;
+	scoped(file_closep) int fd = open(file->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t put = fd < 0 ? -1 : pwrite(fd, file->blocks[other], ANCHOR_BLOCK, (off_t)other * ANCHOR_BLOCK);
+	if (put != ANCHOR_BLOCK || fdatasync(fd) != 0)
+		return fail(err, ERR_STORAGE, TXT_ANCHOR_UNWRITABLE, file->path,
+			    strerror(put >= 0 && put < ANCHOR_BLOCK ? ENOSPC : errno));
+	return true;
+}
+
+enum descent anchor_judge(const struct anchor *remembered, const struct root *now)
+{
+	if (memcmp(remembered->vault_id, now->vault_id, VAULT_ID_LEN) != 0 ||
+	    memcmp(remembered->lineage, now->lineage, 16) != 0)
+		return DESCENT_FORKED;
+	if (now->generation < remembered->generation)
+		return DESCENT_OLDER;
+	if (now->generation == remembered->generation)
+		return sodium_memcmp(now->mac, remembered->root_mac, DIGEST_LEN) == 0 ? DESCENT_SAME : DESCENT_FORKED;
+	uint64_t back = now->generation - remembered->generation;
+	if (back > ROOT_PAST)
+		return DESCENT_TOO_FAR;
+	return sodium_memcmp(now->past[back - 1], remembered->root_mac, DIGEST_LEN) == 0 ? DESCENT_NEWER : DESCENT_FORKED;
+}

@@ -1,0 +1,58 @@
+/* vault/anchor.h - what this host remembers of a vault, outside the vault's folder: the last generation.
+ *
+ * A file of two 512-byte blocks written in turn, each with a MAC; the valid block of the higher generation counts, so a
+ * torn write loses at most one generation, which the root's own memory bridges. It is bound to the vault's path: another
+ * vault's file put in its place is noticed, and so is an older copy of the right one. */
+#ifndef VAULT_ANCHOR_H
+#define VAULT_ANCHOR_H
+
+#include "vault/codec.h"
+
+#include <limits.h>
+
+#define ANCHOR_BLOCK 512
+
+struct anchor {
+	uint8_t vault_id[VAULT_ID_LEN];
+	uint8_t lineage[16];
+	uint32_t epoch;
+	uint64_t generation;
+	uint8_t root_mac[DIGEST_LEN];
+	uint64_t audit_sequence;
+	uint8_t audit_head[DIGEST_LEN];
+	int64_t wall_clock;
+};
+
+/* The raw file, read before the store and proven once the keys are there. */
+struct anchor_file {
+	char path[PATH_MAX];
+	uint8_t blocks[2][ANCHOR_BLOCK];
+	bool is_there;
+};
+
+/* Where the anchor of the vault at this absolute path lies in state_dir. */
+must_check bool anchor_place(const char *state_dir, const char *vault_path, struct anchor_file *ret,
+			     struct error *err);
+/* A missing or short file is not an error: is_there is false. */
+must_check bool anchor_read(struct anchor_file *file, struct error *err);
+/* The valid block of the higher generation; false when there is none. ret_block says which. */
+must_check bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struct anchor *ret,
+			     unsigned *ret_block);
+/* Make a new file holding just this. */
+must_check bool anchor_create(const struct anchor_file *file, const struct keys *keys, const struct anchor *a,
+			      struct error *err);
+/* Write the block that is not `valid_block`, durably. */
+must_check bool anchor_advance(struct anchor_file *file, const struct keys *keys, const struct anchor *a,
+			       unsigned valid_block, struct error *err);
+
+enum descent {
+	DESCENT_SAME,	  /* exactly what we remember */
+	DESCENT_NEWER,	  /* grew out of it: other writers, or a crash before the anchor */
+	DESCENT_OLDER,	  /* rolled back */
+	DESCENT_FORKED,	  /* another history or another vault */
+	DESCENT_TOO_FAR,  /* newer than the root's memory can prove */
+};
+/* How a proven root relates to what we remember. Pure. */
+enum descent anchor_judge(const struct anchor *remembered, const struct root *now);
+
+#endif

@@ -1,0 +1,253 @@
+#include "vault/codec.h"
+
+#include <stdio.h>
+
+#define ROOT_MAGIC "pxvault\n"
+
+enum root_fault root_decode(struct bytes from, struct root *ret)
+{
+	uint32_t format, min_reader;
+	uint64_t features;
+	uint8_t magic[8];
+	struct root r;
+	if (!bytes_take_copy(&from, magic, 8) || memcmp(magic, ROOT_MAGIC, 8) != 0 ||
+	    !bytes_take_u32(&from, &format) || !bytes_take_u32(&from, &min_reader) ||
+	    !bytes_take_u64(&from, &features))
+		return ROOT_MALFORMED;
+	if (min_reader > FORMAT_VERSION || features != 0)
+		return ROOT_TOO_NEW;
+	if (format != FORMAT_VERSION || min_reader != FORMAT_VERSION)
+		return ROOT_MALFORMED;
+	if (!bytes_take_copy(&from, r.vault_id, sizeof r.vault_id) ||
+	    !bytes_take_copy(&from, r.lineage, sizeof r.lineage) || !bytes_take_u32(&from, &r.epoch) ||
+	    !bytes_take_u64(&from, &r.generation) || !bytes_take_copy(&from, r.commit_id, sizeof r.commit_id) ||
+	    !bytes_take_copy(&from, r.past, sizeof r.past) ||
+	    !bytes_take_copy(&from, r.slots_digest, sizeof r.slots_digest) ||
+	    !bytes_take_copy(&from, r.old_keys_digest, sizeof r.old_keys_digest) ||
+	    !bytes_take_copy(&from, r.top, sizeof r.top) || !bytes_take_copy(&from, r.mac, sizeof r.mac) ||
+	    from.len != 0 || r.epoch == 0 || r.generation == 0)
+		return ROOT_MALFORMED;
+	*ret = r;
+	return ROOT_FINE;
+}
+
+void root_encode(const struct root *r, struct buf *out)
+{
+	buf_append(out, ROOT_MAGIC, 8);
+	buf_append_uint(out, 4, FORMAT_VERSION);
+	buf_append_uint(out, 4, FORMAT_VERSION);
+	buf_append_uint(out, 8, 0);
+	buf_append(out, r->vault_id, sizeof r->vault_id);
+	buf_append(out, r->lineage, sizeof r->lineage);
+	buf_append_uint(out, 4, r->epoch);
+	buf_append_uint(out, 8, r->generation);
+	buf_append(out, r->commit_id, sizeof r->commit_id);
+	buf_append(out, r->past, sizeof r->past);
+	buf_append(out, r->slots_digest, sizeof r->slots_digest);
+	buf_append(out, r->old_keys_digest, sizeof r->old_keys_digest);
+	buf_append(out, r->top, sizeof r->top);
+}
+
+bool credential_encode(const struct credential *c, struct buf *out, struct error *err)
+{
+	buf_append_counted(out, 1, c->pixel);
+	buf_append_uint(out, 8, (uint64_t)c->created_at);
+	buf_append_uint(out, 8, (uint64_t)c->deleted_at);
+	buf_append_uint(out, 1, c->is_destroyed);
+	buf_append_counted(out, 1, c->test_code);
+	buf_append_uint(out, 4, c->last_number);
+	buf_append_uint(out, 1, c->label_count);
+	for (size_t i = 0; i < c->label_count; i++) {
+		buf_append_counted(out, 1, c->labels[i].key);
+		buf_append_counted(out, 1, c->labels[i].value);
+	}
+	buf_append_uint(out, 1, c->version_count);
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		buf_append_uint(out, 4, v->number);
+		buf_append_uint(out, 1, v->stage);
+		buf_append_uint(out, 8, (uint64_t)v->stored_at);
+		buf_append_uint(out, 8, (uint64_t)v->staged_at);
+		buf_append_uint(out, 8, (uint64_t)v->expires_at);
+		buf_append(out, v->fingerprint, FINGERPRINT_LEN);
+		buf_append(out, v->digest, DIGEST_LEN);
+	}
+	return buf_ok(out, err);
+}
+
+static bool take_version(struct bytes *from, struct version *v)
+{
+	uint8_t stage;
+	if (!bytes_take_u32(from, &v->number) || !bytes_take_u8(from, &stage) ||
+	    !bytes_take_i64(from, &v->stored_at) || !bytes_take_i64(from, &v->staged_at) ||
+	    !bytes_take_i64(from, &v->expires_at) || !bytes_take_copy(from, v->fingerprint, FINGERPRINT_LEN) ||
+	    !bytes_take_copy(from, v->digest, DIGEST_LEN) || stage < STAGE_PENDING || stage > STAGE_RETIRED)
+		return false;
+	v->stage = (enum stage)stage;
+	return true;
+}
+
+/* Numbers ascend, none above the highest ever given, and no live stage is held twice. */
+static bool versions_are_sound(const struct credential *c)
+{
+	unsigned held[STAGE_RETIRED + 1] = { 0 };
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		if (v->number == 0 || v->number > c->last_number || (i && v->number <= c->versions[i - 1].number))
+			return false;
+		if (v->stage != STAGE_RETIRED && held[v->stage]++)
+			return false;
+	}
+	return true;
+}
+
+bool credential_decode(struct bytes from, struct credential *ret)
+{
+	struct credential c = { 0 };
+	uint8_t labels, versions, destroyed;
+	if (!bytes_take_counted(&from, 1, c.pixel, sizeof c.pixel) || !bytes_take_i64(&from, &c.created_at) ||
+	    !bytes_take_i64(&from, &c.deleted_at) || !bytes_take_u8(&from, &destroyed) || destroyed > 1 ||
+	    !bytes_take_counted(&from, 1, c.test_code, sizeof c.test_code) || !bytes_take_u32(&from, &c.last_number) ||
+	    !bytes_take_u8(&from, &labels) || labels > LABELS_MAX)
+		return false;
+	c.is_destroyed = destroyed;
+	for (c.label_count = 0; c.label_count < labels; c.label_count++)
+		if (!bytes_take_counted(&from, 1, c.labels[c.label_count].key, sizeof c.labels[0].key) ||
+		    !bytes_take_counted(&from, 1, c.labels[c.label_count].value, sizeof c.labels[0].value))
+			return false;
+	if (!bytes_take_u8(&from, &versions) || versions > VERSIONS_MAX)
+		return false;
+	for (c.version_count = 0; c.version_count < versions; c.version_count++)
+		if (!take_version(&from, &c.versions[c.version_count]))
+			return false;
+	if (from.len != 0 || !versions_are_sound(&c))
+		return false;
+	*ret = c;
+	return true;
+}
+
+unsigned id_nibble(const uint8_t id[PIXEL_ID_LEN], size_t i)
+{
+	return i % 2 ? id[i / 2] & 15u : id[i / 2] >> 4;
+}
+
+bool leaf_check(struct bytes from, const char *prefix)
+{
+	if (from.len == 0 || from.len % ENTRY_LEN != 0 || from.len / ENTRY_LEN > LEAF_ENTRIES_MAX)
+		return false;
+	for (size_t at = 0; at < from.len; at += ENTRY_LEN) {
+		for (size_t i = 0; i < NODE_DEPTH; i++)
+			if ("0123456789abcdef"[id_nibble(from.at + at, i)] != prefix[i])
+				return false;
+		if (at && memcmp(from.at + at - ENTRY_LEN, from.at + at, PIXEL_ID_LEN) >= 0)
+			return false;
+	}
+	return true;
+}
+
+/* The offset of the first entry that is not below id. */
+static size_t leaf_position(struct bytes leaf, const uint8_t id[PIXEL_ID_LEN])
+{
+	size_t low = 0, high = leaf.len / ENTRY_LEN;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (memcmp(leaf.at + middle * ENTRY_LEN, id, PIXEL_ID_LEN) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low * ENTRY_LEN;
+}
+
+const uint8_t *leaf_find(struct bytes leaf, const uint8_t id[PIXEL_ID_LEN])
+{
+	size_t at = leaf_position(leaf, id);
+	if (at == leaf.len || memcmp(leaf.at + at, id, PIXEL_ID_LEN) != 0)
+		return NULL;
+	return leaf.at + at + PIXEL_ID_LEN;
+}
+
+void leaf_with(struct bytes leaf, const uint8_t id[PIXEL_ID_LEN], const uint8_t digest[DIGEST_LEN], struct buf *out)
+{
+	size_t at = leaf_position(leaf, id), after = at;
+	if (at < leaf.len && memcmp(leaf.at + at, id, PIXEL_ID_LEN) == 0)
+		after += ENTRY_LEN;
+	buf_append(out, leaf.at, at);
+	buf_append(out, id, PIXEL_ID_LEN);
+	buf_append(out, digest, DIGEST_LEN);
+	buf_append(out, leaf.at + after, leaf.len - after);
+}
+
+static char *put_hex(char *p, const uint8_t *at, size_t nibbles)
+{
+	for (size_t i = 0; i < nibbles; i++)
+		*p++ = "0123456789abcdef"[id_nibble(at, i)];
+	*p = '\0';
+	return p;
+}
+
+static char *put_prefix(char *p, uint32_t epoch, char kind)
+{
+	return p + snprintf(p, 20, "e%u/%c/", (unsigned)epoch, kind);
+}
+
+void key_for_node(uint32_t epoch, const uint8_t id[PIXEL_ID_LEN], size_t depth, char ret[KEY_TEXT_MAX])
+{
+	put_hex(put_prefix(ret, epoch, 'n'), id, depth);
+}
+
+void key_for_pixel(uint32_t epoch, char kind, const uint8_t id[PIXEL_ID_LEN], char ret[KEY_TEXT_MAX])
+{
+	put_hex(put_prefix(ret, epoch, kind), id, (size_t)PIXEL_ID_LEN * 2);
+}
+
+void key_for_token(uint32_t epoch, const uint8_t id[PIXEL_ID_LEN], uint32_t number, char ret[KEY_TEXT_MAX])
+{
+	char *p = put_hex(put_prefix(ret, epoch, 't'), id, (size_t)PIXEL_ID_LEN * 2);
+	snprintf(p, 12, "/%u", (unsigned)number);
+}
+
+void key_for_note(uint32_t epoch, const char *name, char ret[KEY_TEXT_MAX])
+{
+	snprintf(put_prefix(ret, epoch, 'a'), 40, "%.32s", name);
+}
+
+void key_for_hint(uint32_t epoch, const uint8_t fingerprint[FINGERPRINT_LEN], char ret[KEY_TEXT_MAX])
+{
+	put_hex(put_prefix(ret, epoch, 'd'), fingerprint, (size_t)FINGERPRINT_LEN * 2);
+}
+
+void hint_encode(const struct hint *h, struct buf *out)
+{
+	buf_append_uint(out, 1, h->count);
+	for (size_t i = 0; i < h->count; i++)
+		buf_append_counted(out, 1, h->pixels[i]);
+}
+
+bool hint_decode(struct bytes from, struct hint *ret)
+{
+	struct hint h = { 0 };
+	uint8_t count;
+	if (!bytes_take_u8(&from, &count) || count > HINT_PIXELS_MAX)
+		return false;
+	for (; h.count < count; h.count++)
+		if (!bytes_take_counted(&from, 1, h.pixels[h.count], sizeof h.pixels[0]))
+			return false;
+	if (from.len != 0)
+		return false;
+	*ret = h;
+	return true;
+}
+
+void read_mark_encode(const char *name, uint32_t version, int64_t at, struct buf *out)
+{
+	buf_append_counted(out, 1, name);
+	buf_append_uint(out, 4, version);
+	buf_append_uint(out, 8, (uint64_t)at);
+}
+
+bool read_mark_decode(struct bytes from, char ret_name[65], uint32_t *ret_version, int64_t *ret_at)
+{
+	return bytes_take_counted(&from, 1, ret_name, 65) && bytes_take_u32(&from, ret_version) && bytes_take_i64(&from, ret_at) &&
+	       from.len == 0;
+}

@@ -1,0 +1,440 @@
+#include "vault/credential.h"
+
+#include "core/utf8.h"
+#include "vault/text.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* ---- what a person types ---- */
+
+static bool all_of(const char *text, const char *allowed)
+{
+	return strspn(text, allowed) == strlen(text);
+}
+
+#define DIGITS "0123456789"
+#define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define SMALL "abcdefghijklmnopqrstuvwxyz"
+
+bool pixel_check(const char *text, struct error *err)
+{
+	size_t len = strlen(text);
+	if (len == 0)
+		return fail(err, ERR_MALFORMED, TXT_PIXEL_EMPTY);
+	if (len >= 17 && len <= 20 && all_of(text, DIGITS))
+		return fail(err, ERR_MALFORMED, TXT_PIXEL_NUMERIC, text);
+	if (len >= PIXEL_CODE_MIN && len <= PIXEL_CODE_MAX && all_of(text, DIGITS CAPITALS))
+		return true;
+	if (len >= PIXEL_CODE_MIN && len <= PIXEL_CODE_MAX && all_of(text, DIGITS CAPITALS SMALL)) {
+		char upper[PIXEL_CODE_MAX + 1];
+		for (size_t i = 0; i <= len; i++)
+			upper[i] = (char)toupper((unsigned char)text[i]);
+		return fail(err, ERR_MALFORMED, TXT_PIXEL_LOWER, text, upper);
+	}
+	return fail(err, ERR_MALFORMED, TXT_PIXEL_BAD, text);
+}
+
+bool pixel_has_known_shape(const char *text)
+{
+	size_t len = strlen(text);
+	return len == 20 && all_of(text, DIGITS "ABCDEFGHIJKLMNOPQRSTUV") && (text[19] == '0' || text[19] == 'G');
+}
+
+bool test_code_check(const char *text, struct error *err)
+{
+	size_t len = strlen(text);
+	for (size_t i = 0; i < len; i++)
+		if (text[i] <= 0x20 || text[i] >= 0x7f)
+			len = 0;
+	if (len == 0 || len > TEST_CODE_MAX)
+		return fail(err, ERR_USAGE, TXT_TEST_CODE_BAD);
+	return true;
+}
+
+static bool is_plain_text(struct bytes text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.at[i] < 0x20 || text.at[i] == 0x7f)
+			return false;
+	return utf8_is_valid(text);
+}
+
+bool label_parse(const char *text, struct label *ret, struct error *err)
+{
+	const char *equals = strchr(text, '=');
+	size_t key_len = equals ? (size_t)(equals - text) : 0, value_len = equals ? strlen(equals + 1) : 0;
+	if (!equals || key_len == 0 || key_len > LABEL_KEY_MAX || value_len > LABEL_VALUE_MAX ||
+	    strspn(text, SMALL DIGITS "_.-") != key_len || !is_plain_text(bytes_of(equals + 1, value_len)))
+		return fail(err, ERR_USAGE, TXT_LABEL_BAD, text);
+	memcpy(ret->key, text, key_len);
+	ret->key[key_len] = '\0';
+	memcpy(ret->value, equals + 1, value_len + 1);
+	return true;
+}
+
+bool consumer_name_check(const char *text, struct error *err)
+{
+	size_t len = strlen(text);
+	if (len == 0 || len > 64 || !all_of(text, DIGITS CAPITALS SMALL "_.@:/-"))
+		return fail(err, ERR_USAGE, TXT_NAME_BAD, text);
+	return true;
+}
+
+/* ---- cleaning a pasted token ---- */
+
+/* What editors, browsers and chats leave around a pasted value. */
+static const struct {
+	const char *bytes;
+	enum removed what;
+} surroundings[] = {
+	{ " ", REMOVED_BLANKS },
+	{ "\t", REMOVED_BLANKS },
+	{ "\v", REMOVED_BLANKS },
+	{ "\f", REMOVED_BLANKS },
+	{ "\xc2\xa0", REMOVED_BLANKS },	    /* no-break space */
+	{ "\xe1\x9a\x80", REMOVED_BLANKS }, /* ogham space mark */
+	{ "\xe2\x80\x80", REMOVED_BLANKS }, /* en quad ... hair space */
+	{ "\xe2\x80\x81", REMOVED_BLANKS },
+	{ "\xe2\x80\x82", REMOVED_BLANKS },
+	{ "\xe2\x80\x83", REMOVED_BLANKS },
+	{ "\xe2\x80\x84", REMOVED_BLANKS },
+	{ "\xe2\x80\x85", REMOVED_BLANKS },
+	{ "\xe2\x80\x86", REMOVED_BLANKS },
+	{ "\xe2\x80\x87", REMOVED_BLANKS },
+	{ "\xe2\x80\x88", REMOVED_BLANKS },
+	{ "\xe2\x80\x89", REMOVED_BLANKS },
+	{ "\xe2\x80\x8a", REMOVED_BLANKS },
+	{ "\xe2\x80\xaf", REMOVED_BLANKS }, /* narrow no-break space */
+	{ "\xe2\x81\x9f", REMOVED_BLANKS }, /* mathematical space */
+	{ "\xe3\x80\x80", REMOVED_BLANKS }, /* ideographic space */
+	{ "\n", REMOVED_LINE_ENDS },
+	{ "\r", REMOVED_LINE_ENDS },
+	{ "\xc2\x85", REMOVED_LINE_ENDS },     /* next line */
+	{ "\xe2\x80\xa8", REMOVED_LINE_ENDS }, /* line separator */
+	{ "\xe2\x80\xa9", REMOVED_LINE_ENDS }, /* paragraph separator */
+	{ "\xc2\xad", REMOVED_ZERO_WIDTH },    /* soft hyphen */
+	{ "\xe1\xa0\x8e", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x80\x8b", REMOVED_ZERO_WIDTH }, /* zero-width space, joiners, marks of direction */
+	{ "\xe2\x80\x8c", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x80\x8d", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x80\x8e", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x80\x8f", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x80\xaa", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x80\xab", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x80\xac", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x80\xad", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x80\xae", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x81\xa0", REMOVED_ZERO_WIDTH }, /* word joiner */
+	{ "\xe2\x81\xa6", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x81\xa7", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x81\xa8", REMOVED_ZERO_WIDTH },
+	{ "\xe2\x81\xa9", REMOVED_ZERO_WIDTH },
+	{ "\xef\xbb\xbf", REMOVED_BOM },
+};
+
+static const char *const quotes[] = {
+	"\"", "'", "`", "\xe2\x80\x9c", "\xe2\x80\x9d", "\xe2\x80\x9e", "\xe2\x80\x9f", "\xe2\x80\x98", "\xe2\x80\x99",
+	"\xe2\x80\x9a", "\xe2\x80\x9b", "\xc2\xab", "\xc2\xbb", "\xe2\x80\xb9", "\xe2\x80\xba", "\xc2\xb4",
+};
+
+static bool starts_with(struct bytes in, const char *what, size_t *ret_len)
+{
+	*ret_len = strlen(what);
+	return in.len >= *ret_len && memcmp(in.at, what, *ret_len) == 0;
+}
+
+static bool ends_with(struct bytes in, const char *what, size_t *ret_len)
+{
+	*ret_len = strlen(what);
+	return in.len >= *ret_len && memcmp(in.at + in.len - *ret_len, what, *ret_len) == 0;
+}
+
+static bool strip_one(struct bytes *in, unsigned *removed)
+{
+	size_t len;
+	for (size_t i = 0; i < COUNT_OF(surroundings); i++) {
+		bool at_start = starts_with(*in, surroundings[i].bytes, &len);
+		if (!at_start && !ends_with(*in, surroundings[i].bytes, &len))
+			continue;
+		if (at_start)
+			in->at += len;
+		in->len -= len;
+		*removed |= (unsigned)surroundings[i].what;
+		return true;
+	}
+	return false;
+}
+
+static void strip(struct bytes *in, unsigned *removed)
+{
+	while (in->len && strip_one(in, removed))
+		;
+}
+
+static bool strip_quotes(struct bytes *in, unsigned *removed)
+{
+	size_t open = 0, close = 0;
+	bool opens = false, closes = false;
+	for (size_t i = 0; i < COUNT_OF(quotes) && !opens; i++)
+		opens = starts_with(*in, quotes[i], &open);
+	for (size_t i = 0; i < COUNT_OF(quotes) && !closes; i++)
+		closes = ends_with(*in, quotes[i], &close);
+	if (!opens || !closes || in->len < open + close)
+		return false;
+	in->at += open;
+	in->len -= open + close;
+	*removed |= REMOVED_QUOTES;
+	return true;
+}
+
+static bool strip_word(struct bytes *in, const char *word, enum removed what, unsigned *removed)
+{
+	size_t len = strlen(word);
+	if (in->len < len || strncasecmp((const char *)in->at, word, len) != 0)
+		return false;
+	in->at += len;
+	in->len -= len;
+	*removed |= (unsigned)what;
+	return true;
+}
+
+/* Quotes may stand around the header line or around the token in it, but only one pair is taken. */
+static struct bytes clean(struct bytes in, unsigned *removed)
+{
+	strip(&in, removed);
+	bool unquoted = strip_quotes(&in, removed);
+	strip(&in, removed);
+	if (strip_word(&in, "Access-Token:", REMOVED_HEADER_NAME, removed))
+		strip(&in, removed);
+	if (strip_word(&in, "Bearer ", REMOVED_BEARER, removed) || strip_word(&in, "Bearer\t", REMOVED_BEARER, removed))
+		strip(&in, removed);
+	if (!unquoted && strip_quotes(&in, removed))
+		strip(&in, removed);
+	return in;
+}
+
+static bool is_all(struct bytes in, const char *allowed)
+{
+	for (size_t i = 0; i < in.len; i++)
+		if (!in.at[i] || !strchr(allowed, in.at[i]))
+			return false;
+	return true;
+}
+
+static bool contains(struct bytes in, const char *what)
+{
+	return memmem(in.at, in.len, what, strlen(what)) != NULL;
+}
+
+static bool check_characters(struct bytes token, struct error *err)
+{
+	for (size_t i = 0; i < token.len; i++) {
+		if (token.at[i] <= 0x20 || token.at[i] == 0x7f)
+			return fail(err, ERR_MALFORMED, TXT_TOKEN_BLANK);
+		if (token.at[i] >= 0x80)
+			return fail(err, ERR_MALFORMED, TXT_TOKEN_ASCII);
+	}
+	return true;
+}
+
+static bool check_token(struct bytes token, struct error *err)
+{
+	size_t ignored;
+	if (token.len == 0)
+		return fail(err, ERR_MALFORMED, TXT_TOKEN_EMPTY);
+	if (token.at[0] == '{' || token.at[0] == '[')
+		return fail(err, ERR_MALFORMED, TXT_TOKEN_IS_JSON);
+	if (contains(token, "://"))
+		return fail(err, ERR_MALFORMED, TXT_TOKEN_IS_URL);
+	if (!check_characters(token, err))
+		return false;
+	if (starts_with(token, "rft.", &ignored))
+		return fail(err, ERR_MALFORMED, TXT_TOKEN_IS_REFRESH);
+	if (token.len >= 17 && token.len <= 20 && is_all(token, DIGITS))
+		return fail(err, ERR_MALFORMED, TXT_TOKEN_IS_ID);
+	if (token.len == 20 && is_all(token, DIGITS "ABCDEFGHIJKLMNOPQRSTUV"))
+		return fail(err, ERR_MALFORMED, TXT_TOKEN_IS_PIXEL);
+	if (token.len < TOKEN_MIN)
+		return fail(err, ERR_MALFORMED, TXT_TOKEN_SHORT, token.len);
+	if (token.len > TOKEN_MAX)
+		return fail(err, ERR_MALFORMED, TXT_TOKEN_LONG);
+	return true;
+}
+
+bool token_clean(const struct secret *pasted, struct secret **ret, unsigned *ret_removed, struct error *err)
+{
+	unsigned removed = 0;
+	struct bytes token = clean(secret_reveal(pasted), &removed);
+	if (!check_token(token, err) || !secret_copy(token, ret, err))
+		return false;
+	*ret_removed = removed;
+	return true;
+}
+
+const char *removed_name(enum removed one)
+{
+	switch (one) {
+	case REMOVED_BLANKS:
+		return "blanks";
+	case REMOVED_LINE_ENDS:
+		return "line-ends";
+	case REMOVED_ZERO_WIDTH:
+		return "zero-width";
+	case REMOVED_BOM:
+		return "byte-order-mark";
+	case REMOVED_QUOTES:
+		return "quotes";
+	case REMOVED_BEARER:
+		return "bearer";
+	case REMOVED_HEADER_NAME:
+		return "header-name";
+	}
+	return "?";
+}
+
+/* ---- versions and their stages ---- */
+
+const struct version *credential_staged(const struct credential *c, enum stage stage)
+{
+	for (size_t i = c->version_count; i-- > 0;)
+		if (c->versions[i].stage == stage)
+			return &c->versions[i];
+	return NULL;
+}
+
+struct version *credential_at_stage(struct credential *c, enum stage stage)
+{
+	for (size_t i = c->version_count; i-- > 0;)
+		if (c->versions[i].stage == stage)
+			return &c->versions[i];
+	return NULL;
+}
+
+const struct version *credential_numbered(const struct credential *c, uint32_t number)
+{
+	for (size_t i = 0; i < c->version_count; i++)
+		if (c->versions[i].number == number)
+			return &c->versions[i];
+	return NULL;
+}
+
+const struct version *credential_with_fingerprint(const struct credential *c, const uint8_t fingerprint[FINGERPRINT_LEN])
+{
+	/* Newest first: the same token may have been retired long ago and put again since. */
+	for (size_t i = c->version_count; i-- > 0;)
+		if (memcmp(c->versions[i].fingerprint, fingerprint, FINGERPRINT_LEN) == 0)
+			return &c->versions[i];
+	return NULL;
+}
+
+static void move_stage(struct version *v, enum stage stage, int64_t now)
+{
+	v->stage = stage;
+	v->staged_at = now;
+}
+
+static bool drop_oldest_retired(struct credential *c, uint32_t *ret_dropped)
+{
+	for (size_t i = 0; i < c->version_count; i++) {
+		if (c->versions[i].stage != STAGE_RETIRED)
+			continue;
+		*ret_dropped = c->versions[i].number;
+		memmove(&c->versions[i], &c->versions[i + 1], (c->version_count - i - 1) * sizeof c->versions[0]);
+		c->version_count--;
+		return true;
+	}
+	return false;
+}
+
+bool credential_add(struct credential *c, const struct version *v, int64_t now, uint32_t *ret_number,
+		    uint32_t *ret_dropped, struct error *err)
+{
+	struct version *pending = credential_at_stage(c, STAGE_PENDING);
+	if (pending)
+		move_stage(pending, STAGE_RETIRED, now);
+	*ret_dropped = 0;
+	if (c->version_count == VERSIONS_MAX && !drop_oldest_retired(c, ret_dropped))
+		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
+	if (c->last_number == UINT32_MAX)
+		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
+	struct version *added = &c->versions[c->version_count++];
+	*added = *v;
+	added->number = ++c->last_number;
+	added->stored_at = now;
+	move_stage(added, STAGE_PENDING, now);
+	*ret_number = added->number;
+	return true;
+}
+
+bool credential_promote(struct credential *c, uint32_t number, int64_t now)
+{
+	struct version *pending = credential_at_stage(c, STAGE_PENDING);
+	struct version *current = credential_at_stage(c, STAGE_CURRENT);
+	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
+	if (!pending || pending->number != number)
+		return false;
+	if (current && previous)
+		move_stage(previous, STAGE_RETIRED, now);
+	if (current)
+		move_stage(current, STAGE_PREVIOUS, now);
+	move_stage(pending, STAGE_CURRENT, now);
+	return true;
+}
+
+/* ---- labels ---- */
+
+bool credential_label(struct credential *c, const struct label *label, struct error *err)
+{
+	size_t i = 0;
+	while (i < c->label_count && strcmp(c->labels[i].key, label->key) < 0)
+		i++;
+	bool is_there = i < c->label_count && strcmp(c->labels[i].key, label->key) == 0;
+	if (!label->value[0]) {
+		if (is_there) {
+			memmove(&c->labels[i], &c->labels[i + 1], (c->label_count - i - 1) * sizeof c->labels[0]);
+			c->label_count--;
+		}
+		return true;
+	}
+	if (!is_there) {
+		if (c->label_count == LABELS_MAX)
+			return fail(err, ERR_USAGE, TXT_LABELS_MANY, c->pixel);
+		memmove(&c->labels[i + 1], &c->labels[i], (c->label_count - i) * sizeof c->labels[0]);
+		c->label_count++;
+	}
+	c->labels[i] = *label;
+	return true;
+}
+
+bool credential_has_label(const struct credential *c, const struct label *label)
+{
+	for (size_t i = 0; i < c->label_count; i++)
+		if (strcmp(c->labels[i].key, label->key) == 0)
+			return strcmp(c->labels[i].value, label->value) == 0;
+	return false;
+}
+
+const char *stage_name(enum stage stage)
+{
+	static const char *const names[] = { "?", "pending", "current", "previous", "retired" };
+	return (unsigned)stage < COUNT_OF(names) ? names[stage] : "?";
+}
+
+const char *fingerprint_text(const uint8_t fingerprint[FINGERPRINT_LEN], char text[FINGERPRINT_TEXT_MAX])
+{
+	/* No I, O, 0 or 1: read over a telephone. 40 bits are eight characters. */
+	static const char alphabet[] = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+	uint64_t bits = 0;
+	for (size_t i = 0; i < 5; i++)
+		bits = bits << 8 | fingerprint[i];
+	char *p = text;
+	memcpy(p, "tk-", 3), p += 3;
+	for (size_t i = 0; i < 8; i++) {
+		if (i == 4)
+			*p++ = '-';
+		*p++ = alphabet[bits >> (35 - 5 * i) & 31];
+	}
+	*p = '\0';
+	return text;
+}

@@ -1,0 +1,114 @@
+/* vault/credential.h - what we keep for a Pixel, and the moves a token may make. Pure: no store, no clock, no network.
+ *
+ * A Pixel has versions: one token each, numbered from 1, never reused. A version has a stage:
+ *
+ *     pending ──promote──▶ current ──next promote──▶ previous ──next promote──▶ retired
+ *        └──────────────────── a newer put ─────────────────────────────────────▶┘
+ *
+ * At most one version is pending, one current, one previous. Consumers are only ever given `current` (or what they ask
+ * for by number), so a new token never takes a working one away before it was judged.
+ *
+ * Formats: the Pixel code is what TikTok shows in Events Manager (20 characters 0-9A-V in all seen so far; undocumented,
+ * so the strict shape only warns), the token is opaque. Source: TikTok's Events API documents and public integrations,
+ * read 2026-11-22. */
+#ifndef VAULT_CREDENTIAL_H
+#define VAULT_CREDENTIAL_H
+
+#include "core/error.h"
+#include "core/secret.h"
+
+#include <stdint.h>
+
+#define PIXEL_CODE_MIN 8
+#define PIXEL_CODE_MAX 40
+#define TOKEN_MIN 8
+#define TOKEN_MAX 4095
+#define TOKEN_INPUT_MAX 16384 /* what we read before cleaning */
+#define LABELS_MAX 16
+#define LABEL_KEY_MAX 32
+#define LABEL_VALUE_MAX 64
+#define TEST_CODE_MAX 64
+#define VERSIONS_MAX 16
+#define FINGERPRINT_LEN 16
+#define DIGEST_LEN 32
+
+enum stage { STAGE_PENDING = 1, STAGE_CURRENT, STAGE_PREVIOUS, STAGE_RETIRED };
+
+struct version {
+	uint32_t number;
+	enum stage stage;
+	int64_t stored_at;
+	int64_t staged_at;  /* when it came to its present stage */
+	int64_t expires_at; /* what the person told us, 0 = unknown */
+	uint8_t fingerprint[FINGERPRINT_LEN];
+	uint8_t digest[DIGEST_LEN]; /* of the sealed token: proves it through the metadata */
+};
+
+struct label {
+	char key[LABEL_KEY_MAX + 1];
+	char value[LABEL_VALUE_MAX + 1];
+};
+
+struct credential {
+	char pixel[PIXEL_CODE_MAX + 1];
+	int64_t created_at;
+	int64_t deleted_at; /* soft delete; 0 = alive */
+	bool is_destroyed;  /* tokens gone for good; the record stays so that numbers are never reused */
+	char test_code[TEST_CODE_MAX + 1]; /* "" = none */
+	uint32_t last_number;		   /* highest number ever given; only grows */
+	size_t label_count;
+	struct label labels[LABELS_MAX]; /* sorted by key */
+	size_t version_count;
+	struct version versions[VERSIONS_MAX]; /* ascending by number */
+};
+
+/* ERR_MALFORMED with the hint that fits the mistake (lower case, the numeric id, a token in the wrong place). */
+must_check bool pixel_check(const char *text, struct error *err);
+bool pixel_has_known_shape(const char *text); /* else warn: 20 characters 0-9A-V ending in 0 or G */
+
+must_check bool test_code_check(const char *text, struct error *err);
+must_check bool label_parse(const char *text, struct label *ret, struct error *err); /* "key=value"; "key=" is empty */
+must_check bool consumer_name_check(const char *text, struct error *err); /* --as: 1-64 of [A-Za-z0-9_.@:/-] */
+
+/* What cleaning took away; each bit has a name for people and JSON. */
+enum removed {
+	REMOVED_BLANKS = 1 << 0,
+	REMOVED_LINE_ENDS = 1 << 1,
+	REMOVED_ZERO_WIDTH = 1 << 2,
+	REMOVED_BOM = 1 << 3,
+	REMOVED_QUOTES = 1 << 4,
+	REMOVED_BEARER = 1 << 5,
+	REMOVED_HEADER_NAME = 1 << 6,
+};
+const char *removed_name(enum removed one); /* "blanks", "line-ends", "zero-width", "byte-order-mark", "quotes", "bearer", "header-name" */
+
+/* Clean what somebody pasted: surrounding blanks of any kind, line ends, byte order mark, one pair of plain or
+ * typographic quotes, a leading "Bearer " or "Access-Token:". *ret is a new secret. ERR_MALFORMED says what is wrong
+ * without showing any of it. */
+must_check bool token_clean(const struct secret *pasted, struct secret **ret, unsigned *ret_removed, struct error *err);
+
+/* NULL when there is none. */
+struct version *credential_at_stage(struct credential *c, enum stage stage);
+const struct version *credential_staged(const struct credential *c, enum stage stage);
+const struct version *credential_numbered(const struct credential *c, uint32_t number);
+const struct version *credential_with_fingerprint(const struct credential *c, const uint8_t fingerprint[FINGERPRINT_LEN]);
+
+/* Add a version as pending, retiring an earlier pending one. When all places are taken the oldest retired one is
+ * dropped and its number given in *ret_dropped (0 = none), so that its token can be deleted in the same commit. */
+must_check bool credential_add(struct credential *c, const struct version *v, int64_t now, uint32_t *ret_number,
+			       uint32_t *ret_dropped, struct error *err);
+
+/* pending -> current, current -> previous, previous -> retired. False when `number` is not pending. */
+must_check bool credential_promote(struct credential *c, uint32_t number, int64_t now);
+
+/* Set or (empty value) remove. ERR_USAGE when there would be more than LABELS_MAX. */
+must_check bool credential_label(struct credential *c, const struct label *label, struct error *err);
+bool credential_has_label(const struct credential *c, const struct label *label);
+
+const char *stage_name(enum stage stage);
+
+#define FINGERPRINT_TEXT_MAX 16
+/* "tk-7Q2M-9FKD": the first 40 bits, for people; decides nothing. */
+const char *fingerprint_text(const uint8_t fingerprint[FINGERPRINT_LEN], char text[FINGERPRINT_TEXT_MAX]);
+
+#endif

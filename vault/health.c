@@ -1,0 +1,199 @@
+#include "vault/health.h"
+
+#include <stddef.h>
+
+static const struct {
+	const char *name;
+	enum error_code exit;
+} verdicts[OUTCOME_COUNT] = {
+	[VERDICT_UNCHECKED] = { "unchecked", ERR_NONE },
+	[VERDICT_HEALTHY] = { "healthy", ERR_NONE },
+	[VERDICT_UNPROVEN] = { "unproven", ERR_NONE },
+	[VERDICT_EXPIRED] = { "expired", ERR_EXPIRED },
+	[VERDICT_REVOKED] = { "revoked", ERR_EXPIRED },
+	[VERDICT_MISMATCHED] = { "mismatched", ERR_MISMATCHED },
+	[VERDICT_NO_PERMISSION] = { "no-permission", ERR_MISMATCHED },
+	[VERDICT_MALFORMED] = { "malformed", ERR_MALFORMED },
+	[OUTCOME_THROTTLED] = { "throttled", ERR_UNREACHABLE },
+	[OUTCOME_UNREACHABLE] = { "unreachable", ERR_UNREACHABLE },
+	[OUTCOME_UNKNOWN] = { "unknown", ERR_UNCLEAR },
+};
+
+const char *verdict_name(enum verdict v)
+{
+	return (unsigned)v < OUTCOME_COUNT ? verdicts[v].name : "unknown";
+}
+
+bool verdict_is_bad(enum verdict v)
+{
+	return v >= VERDICT_EXPIRED && v <= VERDICT_MALFORMED;
+}
+
+bool verdict_is_transient(enum verdict v)
+{
+	return v >= OUTCOME_THROTTLED;
+}
+
+enum error_code verdict_exit(enum verdict v)
+{
+	return (unsigned)v < OUTCOME_COUNT ? verdicts[v].exit : ERR_UNCLEAR;
+}
+
+const char *probe_name(enum probe_kind kind)
+{
+	static const char *const names[] = { NULL, "dry", "test", "live", "listing", "report" };
+	return (unsigned)kind < COUNT_OF(names) ? names[kind] : NULL;
+}
+
+static void forget(struct judgement *j)
+{
+	*j = (struct judgement){ .evidence.code = NO_CODE };
+}
+
+void health_align(struct health *h, const struct credential *c)
+{
+	const struct version *current = credential_staged(c, STAGE_CURRENT);
+	const struct version *pending = credential_staged(c, STAGE_PENDING);
+	uint32_t current_number = current ? current->number : 0, pending_number = pending ? pending->number : 0;
+	if (current_number && h->pending.version == current_number)
+		h->current = h->pending;
+	if (h->current.version != current_number) {
+		forget(&h->current);
+		h->current.version = current_number;
+	}
+	if (h->pending.version != pending_number) {
+		forget(&h->pending);
+		h->pending.version = pending_number;
+	}
+}
+
+const struct judgement *health_speaking(const struct health *h, const struct credential *c)
+{
+	if (credential_staged(c, STAGE_CURRENT))
+		return &h->current;
+	return credential_staged(c, STAGE_PENDING) ? &h->pending : NULL;
+}
+
+void health_remember(struct health *h, const struct judgement *j)
+{
+	for (size_t i = h->history_count; i-- > 0;)
+		if (h->history[i].version == j->version) {
+			if (h->history[i].verdict == j->verdict)
+				return;
+			break;
+		}
+	if (h->history_count == HEALTH_HISTORY_MAX) {
+		memmove(h->history, h->history + 1, sizeof h->history - sizeof h->history[0]);
+		h->history_count--;
+	}
+	h->history[h->history_count++] = (struct health_change){
+		.at = j->evidence.at,
+		.version = j->version,
+		.verdict = j->verdict,
+		.probe = j->evidence.probe,
+		.code = j->evidence.code,
+	};
+}
+
+#define HEALTH_FORMAT 1
+
+static void put_judgement(struct buf *out, const struct judgement *j)
+{
+	buf_append_uint(out, 4, j->version);
+	buf_append_uint(out, 1, j->verdict);
+	buf_append_uint(out, 1, j->evidence.probe);
+	buf_append_uint(out, 4, (uint32_t)j->evidence.code);
+	buf_append_uint(out, 4, (uint32_t)j->evidence.http);
+	buf_append_uint(out, 8, (uint64_t)j->evidence.at);
+	buf_append_counted(out, 2, j->evidence.text);
+	buf_append_counted(out, 2, j->evidence.request_id);
+	buf_append_uint(out, 1, j->last_outcome);
+	buf_append_uint(out, 8, (uint64_t)j->attempted_at);
+	buf_append_uint(out, 8, (uint64_t)j->checked_at);
+	buf_append_uint(out, 8, (uint64_t)j->proven_at);
+	buf_append_uint(out, 1, j->suspected);
+	buf_append_uint(out, 8, (uint64_t)j->suspected_at);
+	buf_append_counted(out, 2, j->belongs_to);
+}
+
+static bool take_verdict(struct bytes *from, enum verdict *ret)
+{
+	uint8_t value;
+	if (!bytes_take_u8(from, &value) || value >= OUTCOME_COUNT)
+		return false;
+	*ret = (enum verdict)value;
+	return true;
+}
+
+static bool take_probe(struct bytes *from, enum probe_kind *ret)
+{
+	uint8_t value;
+	if (!bytes_take_u8(from, &value) || value > PROBE_REPORT)
+		return false;
+	*ret = (enum probe_kind)value;
+	return true;
+}
+
+static bool take_i32(struct bytes *from, int32_t *ret)
+{
+	uint32_t value;
+	if (!bytes_take_u32(from, &value))
+		return false;
+	*ret = (int32_t)value;
+	return true;
+}
+
+static bool take_judgement(struct bytes *from, struct judgement *j)
+{
+	return bytes_take_u32(from, &j->version) && take_verdict(from, &j->verdict) &&
+	       take_probe(from, &j->evidence.probe) && take_i32(from, &j->evidence.code) &&
+	       take_i32(from, &j->evidence.http) && bytes_take_i64(from, &j->evidence.at) &&
+	       bytes_take_counted(from, 2, j->evidence.text, sizeof j->evidence.text) &&
+	       bytes_take_counted(from, 2, j->evidence.request_id, sizeof j->evidence.request_id) &&
+	       take_verdict(from, &j->last_outcome) && bytes_take_i64(from, &j->attempted_at) &&
+	       bytes_take_i64(from, &j->checked_at) && bytes_take_i64(from, &j->proven_at) &&
+	       take_verdict(from, &j->suspected) && bytes_take_i64(from, &j->suspected_at) &&
+	       bytes_take_counted(from, 2, j->belongs_to, sizeof j->belongs_to);
+}
+
+bool health_encode(const struct health *h, struct buf *out, struct error *err)
+{
+	buf_append_uint(out, 1, HEALTH_FORMAT);
+	buf_append_uint(out, 8, h->counter);
+	put_judgement(out, &h->current);
+	put_judgement(out, &h->pending);
+	buf_append_uint(out, 4, h->failures);
+	buf_append_uint(out, 8, (uint64_t)h->next_check_at);
+	buf_append_uint(out, 1, h->history_count);
+	for (size_t i = 0; i < h->history_count; i++) {
+		buf_append_uint(out, 8, (uint64_t)h->history[i].at);
+		buf_append_uint(out, 4, h->history[i].version);
+		buf_append_uint(out, 1, h->history[i].verdict);
+		buf_append_uint(out, 1, h->history[i].probe);
+		buf_append_uint(out, 4, (uint32_t)h->history[i].code);
+	}
+	return buf_ok(out, err);
+}
+
+bool health_decode(struct bytes from, struct health *ret)
+{
+	struct health h;
+	uint8_t format, count;
+	memset(&h, 0, sizeof h);
+	if (!bytes_take_u8(&from, &format) || format != HEALTH_FORMAT || !bytes_take_u64(&from, &h.counter) ||
+	    !take_judgement(&from, &h.current) || !take_judgement(&from, &h.pending) ||
+	    !bytes_take_u32(&from, &h.failures) || !bytes_take_i64(&from, &h.next_check_at) ||
+	    !bytes_take_u8(&from, &count) || count > HEALTH_HISTORY_MAX)
+		return false;
+	for (; h.history_count < count; h.history_count++) {
+		struct health_change *change = &h.history[h.history_count];
+		if (!bytes_take_i64(&from, &change->at) || !bytes_take_u32(&from, &change->version) ||
+		    !take_verdict(&from, &change->verdict) || !take_probe(&from, &change->probe) ||
+		    !take_i32(&from, &change->code))
+			return false;
+	}
+	if (from.len != 0)
+		return false;
+	*ret = h;
+	return true;
+}

@@ -1,0 +1,65 @@
+/* vault/internal.h - what vault.c, change.c and verify.c share; nobody else includes it. */
+#ifndef VAULT_INTERNAL_H
+#define VAULT_INTERNAL_H
+
+#include "vault/anchor.h"
+#include "vault/codec.h"
+#include "vault/store.h"
+#include "vault/vault.h"
+
+struct vault {
+	struct store *store;
+	char path[PATH_MAX];
+	struct anchor_file anchor_file;
+	struct buf root_bytes; /* the root last proven (before unlocking: last read) */
+	struct root root;
+	struct buf slots;
+	struct secret *root_key; /* NULL while sealed */
+	struct keys *keys;
+	struct buf room;  /* what the store's answers are copied into */
+	struct buf plain; /* what metadata is opened into */
+};
+
+/* A Pixel's proven place in the inventory. */
+struct path_proof {
+	struct bytes node[NODE_DEPTH]; /* the nodes that exist, from the top */
+	size_t depth;		       /* how many do */
+	const uint8_t *digest;	       /* of the metadata; NULL: proven absent */
+};
+
+/* Decode and prove these root bytes; v is untouched. */
+must_check bool root_prove(const struct vault *v, struct bytes bytes, struct root *ret, struct error *err);
+
+/* The store answered with these root bytes: prove that they are ours and no older than what we know, and take them
+ * over. Cheap when nothing changed. */
+must_check bool vault_meet_root(struct vault *v, const struct store_record *record, struct error *err);
+
+/* Read root and anchor anew, with other writers held out, and judge them; the anchor found goes to ret. */
+must_check bool vault_judge_held(struct vault *v, struct anchor *ret, unsigned *ret_block, struct error *err);
+
+/* MAC of a node as its parent names it; prefix is its hexadecimal digits. */
+void node_mac(const struct keys *keys, const char *prefix, struct bytes node, uint8_t ret[DIGEST_LEN]);
+
+/* Prove the nodes read for id, given as records from the top, down from top digests. */
+must_check bool path_prove(const struct vault *v, const struct root *root, const uint8_t id[PIXEL_ID_LEN],
+			   const struct store_record nodes[NODE_DEPTH], struct path_proof *ret, struct error *err);
+
+/* Open one metadata record that the inventory names by digest. name is for messages. */
+must_check bool metadata_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct store_record *record,
+			      const uint8_t *digest, const char *name, struct credential *ret, struct error *err);
+
+/* Open h/<id>; all zero when it is missing, damaged or not aligned with c. */
+void health_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct bytes sealed, const struct credential *c,
+		 struct health *ret);
+
+struct seal_context vault_context(const struct vault *v, char kind, struct bytes what, uint32_t version);
+void prefix_of(const uint8_t id[PIXEL_ID_LEN], size_t depth, char ret[NODE_DEPTH + 1]);
+bool digest_is_zero(const uint8_t digest[DIGEST_LEN]);
+must_check bool vault_is_open(const struct vault *v, struct error *err);
+
+/* The whole inventory of one view, proven from the top: the sorted entries of every leaf, one after the other. */
+must_check bool inventory_load(struct vault *v, struct store_view *view, struct buf *ret_entries, uint64_t *ret_nodes,
+			       struct error *err);
+must_check bool view_root(struct vault *v, struct store_view *view, struct error *err);
+
+#endif

@@ -1,0 +1,1146 @@
+/* The embedded store: one SQLite file in WAL mode with synchronous=FULL.
+ *
+ * Tables: kv (key, value, seq of the commit that wrote it), meta (incarnation, seq, horizon), fence (one row per lock
+ * name). None of this is trusted by the layer above; it orders, wakes and stores.
+ *
+ * Every write transaction and every checkpoint runs under one lock of ours, an OFD lock on <path>.lock, a file that is
+ * never renamed or removed: with it SQLite's WAL-reset bug (a commit that resets the log during another connection's
+ * checkpoint; fixed upstream in 3.51.3, open in Debian 12) cannot happen. The vault file itself is never opened beside
+ * SQLite: closing such a descriptor would drop SQLite's own POSIX locks. */
+#include "vault/store.h"
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/wipe.h"
+#include "vault/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sodium.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#define SCHEMA_KV "CREATE TABLE kv(k TEXT PRIMARY KEY, v BLOB NOT NULL, mod INTEGER NOT NULL) WITHOUT ROWID"
+#define SCHEMA_META "CREATE TABLE meta(k TEXT PRIMARY KEY, v NOT NULL) WITHOUT ROWID"
+#define SCHEMA_FENCE "CREATE TABLE fence(k TEXT PRIMARY KEY, n INTEGER NOT NULL, who BLOB NOT NULL) WITHOUT ROWID"
+#define SCHEMA_INDEX "CREATE INDEX kv_mod ON kv(mod)"
+
+/* A vault in use keeps its log below this; a command that ends empties it. */
+#define WAL_PAGES_MAX 1024
+
+enum statement { GET, PUT, DELETE, META_GET, META_SET, FENCE_GET, FENCE_SET, SINCE, STATEMENT_COUNT };
+static const char *const sql[STATEMENT_COUNT] = {
+	[GET] = "SELECT v, mod FROM kv WHERE k = ?1",
+	[PUT] = "INSERT INTO kv(k, v, mod) VALUES(?1, ?2, ?3) ON CONFLICT(k) DO UPDATE SET v = ?2, mod = ?3",
+	[DELETE] = "DELETE FROM kv WHERE k = ?1",
+	[META_GET] = "SELECT v FROM meta WHERE k = ?1",
+	[META_SET] = "UPDATE meta SET v = ?2 WHERE k = ?1",
+	[FENCE_GET] = "SELECT n, who FROM fence WHERE k = ?1",
+	[FENCE_SET] = "INSERT INTO fence(k, n, who) VALUES(?1, ?2, ?3) ON CONFLICT(k) DO UPDATE SET n = ?2, who = ?3",
+	[SINCE] = "SELECT k, v, mod FROM kv WHERE mod > ?1 AND k >= ?2 AND k < ?3 ORDER BY mod, k",
+};
+
+struct sqlite_store {
+	struct store head;
+	sqlite3 *db;
+	char path[PATH_MAX];
+	sqlite3_stmt *prepared[STATEMENT_COUNT];
+	uint8_t incarnation[16];
+	int lock_fd;
+	unsigned held;
+	int wal_pages;
+	bool is_writer; /* has written: the log is emptied when it closes */
+	bool is_failed; /* a sync failed: final, nothing is written any more */
+};
+
+struct store_view {
+	struct sqlite_store *s;
+};
+
+struct store_cursor {
+	struct sqlite_store *s;
+	sqlite3_stmt *rows;
+};
+
+struct store_lock {
+	int fd;
+};
+
+/* ---- SQLite, configured once ---- */
+
+static void *sqlite_malloc(int len)
+{
+	return wipe_malloc((size_t)len);
+}
+
+static void *sqlite_realloc(void *at, int len)
+{
+	return wipe_realloc(at, (size_t)len);
+}
+
+static int sqlite_size(void *at)
+{
+	return (int)wipe_size(at);
+}
+
+static int sqlite_roundup(int len)
+{
+	return (len + 7) & ~7;
+}
+
+static int sqlite_allocator_start(void *unused)
+{
+	(void)unused;
+	return SQLITE_OK;
+}
+
+static void sqlite_allocator_stop(void *unused)
+{
+	(void)unused;
+}
+
+static bool start_sqlite(struct error *err)
+{
+	static const sqlite3_mem_methods wiping = { sqlite_malloc, wipe_free,	   sqlite_realloc,
+						    sqlite_size,   sqlite_roundup, sqlite_allocator_start,
+						    sqlite_allocator_stop, NULL };
+	static bool is_started;
+	if (is_started)
+		return true;
+	/* Both fail only when SQLite was initialised before us, in a test program that uses it itself. */
+	(void)sqlite3_config(SQLITE_CONFIG_MALLOC, &wiping);
+	(void)sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	if (sqlite3_initialize() != SQLITE_OK)
+		return fail_no_memory(err);
+	is_started = true;
+	return true;
+}
+
+/* ---- classes ---- */
+
+static enum store_class answer(enum store_class class, bool unused)
+{
+	(void)unused;
+	return class;
+}
+
+#define refuse(class, ...) answer((class), fail(__VA_ARGS__))
+
+static enum store_class corrupt(struct sqlite_store *s, const char *what, struct error *err)
+{
+	return answer(STORE_CORRUPT, fail_class(err, ERR_DAMAGED, "damaged", TXT_STORE_CORRUPT, s->path, what));
+}
+
+static enum store_class classify(struct sqlite_store *s, int rc, struct error *err)
+{
+	const char *what = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return refuse(STORE_UNAVAILABLE, err, ERR_CONFLICT, TXT_STORE_BUSY, STORE_WAIT_MS / 1000);
+	case SQLITE_FULL:
+		return refuse(STORE_FULL, err, ERR_STORAGE, TXT_STORE_FULL, s->path);
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, s->path, what);
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_FORMAT:
+	case SQLITE_SCHEMA:
+	case SQLITE_ERROR: /* a table that is not there: the schema is not ours */
+		return corrupt(s, what, err);
+	case SQLITE_TOOBIG:
+		return refuse(STORE_TOO_BIG, err, ERR_UNEXPECTED, TXT_STORE_KEY, "value");
+	case SQLITE_NOMEM:
+		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
+	default:
+		return refuse(STORE_UNAVAILABLE, err, ERR_STORAGE, TXT_STORE_IO, s->path, what);
+	}
+}
+
+static bool key_is_allowed(const char *key)
+{
+	size_t len = strlen(key);
+	return len > 0 && len <= STORE_KEY_MAX && strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789/_-") == len;
+}
+
+/* ---- statements ---- */
+
+static int statement(struct sqlite_store *s, enum statement which, sqlite3_stmt **ret)
+{
+	if (!s->prepared[which]) {
+		int rc = sqlite3_prepare_v3(s->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->prepared[which], NULL);
+		if (rc != SQLITE_OK)
+			return rc;
+	}
+	*ret = s->prepared[which];
+	return SQLITE_OK;
+}
+
+static void done(sqlite3_stmt **stmt)
+{
+	if (*stmt) {
+		sqlite3_reset(*stmt);
+		sqlite3_clear_bindings(*stmt);
+	}
+}
+
+static int run(struct sqlite_store *s, const char *text)
+{
+	return sqlite3_exec(s->db, text, NULL, NULL, NULL);
+}
+
+static int bind_text(sqlite3_stmt *stmt, int i, const char *text)
+{
+	return sqlite3_bind_text(stmt, i, text, -1, SQLITE_STATIC);
+}
+
+static int bind_bytes(sqlite3_stmt *stmt, int i, struct bytes value)
+{
+	return value.len ? sqlite3_bind_blob(stmt, i, value.at, (int)value.len, SQLITE_STATIC)
+			 : sqlite3_bind_zeroblob(stmt, i, 0);
+}
+
+static struct bytes column_bytes(sqlite3_stmt *stmt, int i)
+{
+	const void *at = sqlite3_column_blob(stmt, i);
+	return bytes_of(at ? at : "", (size_t)sqlite3_column_bytes(stmt, i));
+}
+
+static int meta_number(struct sqlite_store *s, const char *key, uint64_t *ret)
+{
+	scoped(done) sqlite3_stmt *stmt = NULL;
+	int rc = statement(s, META_GET, &stmt);
+	if (rc != SQLITE_OK)
+		return rc;
+	bind_text(stmt, 1, key);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_INTEGER) {
+		*ret = (uint64_t)sqlite3_column_int64(stmt, 0);
+		return SQLITE_OK;
+	}
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_CORRUPT : rc;
+}
+
+static int set_meta_number(struct sqlite_store *s, const char *key, uint64_t value)
+{
+	scoped(done) sqlite3_stmt *stmt = NULL;
+	int rc = statement(s, META_SET, &stmt);
+	if (rc != SQLITE_OK)
+		return rc;
+	bind_text(stmt, 1, key);
+	sqlite3_bind_int64(stmt, 2, (sqlite3_int64)value);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_DONE && sqlite3_changes(s->db) != 1)
+		return SQLITE_CORRUPT;
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* ---- opening ---- */
+
+static bool check_place(const char *path, bool *ret_exists, struct error *err)
+{
+	struct stat st;
+	struct statfs fs;
+	char folder[PATH_MAX];
+	*ret_exists = lstat(path, &st) == 0;
+	if (!*ret_exists && errno != ENOENT && errno != ENOTDIR)
+		return fail(err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
+	if (!*ret_exists)
+		return true;
+	if (!S_ISREG(st.st_mode))
+		return fail_class(err, ERR_DAMAGED, "damaged", "'%s' is not a regular file",
+				  "a vault is a plain file; a link or folder at its place is refused", path);
+	if (st.st_uid != geteuid() && geteuid() != 0 && access(path, R_OK) != 0)
+		return fail(err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
+	if (st.st_mode & (S_IRWXG | S_IRWXO))
+		return fail_class(err, ERR_DAMAGED, "damaged", "the vault '%s' is open to others (mode %04o)",
+				  "find out why, then make it private: chmod 600 FILE", path,
+				  (unsigned)(st.st_mode & 07777));
+	if (!file_folder_of(path, folder, sizeof folder, err))
+		return false;
+	if (statfs(folder, &fs) == 0) {
+		unsigned type = (unsigned)fs.f_type;
+		if (type == 0x6969 || type == 0x517b || type == 0xff534d42 || type == 0xfe534d42)
+			return fail(err, ERR_STORAGE, TXT_STORE_SHARED, path);
+	}
+	return true;
+}
+
+static int note_wal_pages(void *context, sqlite3 *db, const char *schema, int pages)
+{
+	(void)db;
+	(void)schema;
+	((struct sqlite_store *)context)->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+static int configure(struct sqlite_store *s)
+{
+	sqlite3_busy_timeout(s->db, 2000);
+	sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, 1 << 20);
+	sqlite3_limit(s->db, SQLITE_LIMIT_SQL_LENGTH, 4096);
+	sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_limit(s->db, SQLITE_LIMIT_TRIGGER_DEPTH, 0);
+	sqlite3_limit(s->db, SQLITE_LIMIT_WORKER_THREADS, 0);
+	sqlite3_wal_hook(s->db, note_wal_pages, s); /* replaces SQLite's own checkpoints */
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+	/* Checkpoints happen under our lock or not at all, so never while closing. */
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	return run(s, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cell_size_check=ON;"
+		      "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;");
+}
+
+static enum store_class check_schema(struct sqlite_store *s, struct error *err)
+{
+	static const char *const expected[] = { SCHEMA_KV, SCHEMA_META, SCHEMA_FENCE, SCHEMA_INDEX };
+	sqlite3_stmt *rows = NULL;
+	size_t found = 0;
+	bool is_ours = true;
+	int rc = sqlite3_prepare_v2(s->db, "SELECT sql FROM sqlite_schema ORDER BY rowid", -1, &rows, NULL);
+	while (rc == SQLITE_OK && (rc = sqlite3_step(rows)) == SQLITE_ROW) {
+		const char *text = (const char *)sqlite3_column_text(rows, 0);
+		if (found >= COUNT_OF(expected) || !text || strcmp(text, expected[found]) != 0)
+			is_ours = false;
+		found++;
+		rc = SQLITE_OK;
+	}
+	sqlite3_finalize(rows);
+	if (rc != SQLITE_DONE)
+		return classify(s, rc, err);
+	if (!is_ours || found != COUNT_OF(expected))
+		return corrupt(s, "its tables are not a vault's", err);
+	return STORE_OK;
+}
+
+static enum store_class read_meta(struct sqlite_store *s, struct error *err)
+{
+	sqlite3_stmt *rows = NULL;
+	unsigned seen = 0, odd = 0;
+	int rc = sqlite3_prepare_v2(s->db, "SELECT k, v FROM meta", -1, &rows, NULL);
+	while (rc == SQLITE_OK && (rc = sqlite3_step(rows)) == SQLITE_ROW) {
+		const char *key = (const char *)sqlite3_column_text(rows, 0);
+		struct bytes value = column_bytes(rows, 1);
+		int type = sqlite3_column_type(rows, 1);
+		if (key && strcmp(key, "incarnation") == 0 && type == SQLITE_BLOB && value.len == 16) {
+			memcpy(s->incarnation, value.at, 16);
+			seen |= 1;
+		} else if (key && strcmp(key, "seq") == 0 && type == SQLITE_INTEGER) {
+			seen |= 2;
+		} else if (key && strcmp(key, "horizon") == 0 && type == SQLITE_INTEGER) {
+			seen |= 4;
+		} else {
+			odd++;
+		}
+		rc = SQLITE_OK;
+	}
+	sqlite3_finalize(rows);
+	if (rc != SQLITE_DONE)
+		return classify(s, rc, err);
+	return seen == 7 && !odd ? STORE_OK : corrupt(s, "a row of its own bookkeeping is missing or odd", err);
+}
+
+static void sqlite_close(struct store *store);
+
+static void store_freep(struct sqlite_store **s)
+{
+	if (*s)
+		sqlite_close(&(*s)->head);
+}
+
+static enum store_class open_db(const char *path, int flags, struct sqlite_store **ret, struct error *err)
+{
+	if (!start_sqlite(err))
+		return STORE_UNAVAILABLE;
+	scoped(store_freep) struct sqlite_store *s = calloc(1, sizeof *s);
+	if (!s)
+		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
+	s->head.ops = &store_sqlite;
+	s->lock_fd = -1;
+	snprintf(s->path, sizeof s->path, "%s", path);
+	int rc = sqlite3_open_v2(path, &s->db,
+				 flags | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	if (rc == SQLITE_OK)
+		rc = configure(s);
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
+	*ret = take(s);
+	return STORE_OK;
+}
+
+static enum store_class sqlite_open(const char *path, struct store **ret, struct error *err)
+{
+	bool exists;
+	if (!check_place(path, &exists, err))
+		return err->code == ERR_DAMAGED ? STORE_CORRUPT : STORE_DENIED;
+	if (!exists)
+		return refuse(STORE_NOT_FOUND, err, ERR_NOT_FOUND, TXT_NO_VAULT, path);
+	scoped(store_freep) struct sqlite_store *s = NULL;
+	enum store_class class = open_db(path, SQLITE_OPEN_READWRITE, &s, err);
+	if (class == STORE_OK)
+		class = check_schema(s, err);
+	if (class == STORE_OK)
+		class = read_meta(s, err);
+	if (class == STORE_OK)
+		*ret = &take(s)->head;
+	return class;
+}
+
+static struct sqlite_store *of(struct store *store)
+{
+	return (struct sqlite_store *)store;
+}
+
+static struct store_caps sqlite_caps(struct store *store)
+{
+	(void)store;
+	return (struct store_caps){ .is_shared = false, .batch_max = 1u << 20 };
+}
+
+/* ---- the write lock ---- */
+
+static int lock_range(int fd, short type, off_t start)
+{
+	struct flock range = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1 };
+	return fcntl(fd, F_OFD_SETLK, &range);
+}
+
+static int open_lock_file(const struct sqlite_store *s)
+{
+	char path[PATH_MAX + 8];
+	snprintf(path, sizeof path, "%s.lock", s->path);
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* Waiting polls: a blocking OFD lock could only be bounded by signals, which are not a library's to use. The pause
+ * grows and is drawn by chance, so that waiting writers do not march in step. */
+static enum store_class sqlite_hold(struct store *store, int64_t wait_ms, struct error *err)
+{
+	struct sqlite_store *s = of(store);
+	if (s->held++)
+		return STORE_OK;
+	s->held = 0;
+	if (s->lock_fd < 0 && (s->lock_fd = open_lock_file(s)) < 0)
+		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, s->path, strerror(errno));
+	int64_t until = clock_boot_ms() + wait_ms;
+	for (unsigned pause_us = 200; lock_range(s->lock_fd, F_WRLCK, 0) != 0;) {
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return refuse(STORE_UNAVAILABLE, err, ERR_STORAGE, TXT_STORE_IO, s->path, strerror(errno));
+		if (clock_boot_ms() >= until)
+			return refuse(STORE_UNAVAILABLE, err, ERR_CONFLICT, TXT_STORE_BUSY, STORE_WAIT_MS / 1000);
+		usleep(pause_us / 2 + randombytes_uniform(pause_us));
+		if (pause_us < 4000)
+			pause_us *= 2;
+	}
+	s->held = 1;
+	return STORE_OK;
+}
+
+/* The log is kept small: emptied by a command that ends, and at 4 MB by a process that stays. */
+static void checkpoint(struct sqlite_store *s, int mode)
+{
+	sqlite3_busy_timeout(s->db, 0);
+	(void)sqlite3_wal_checkpoint_v2(s->db, NULL, mode, NULL, NULL);
+	sqlite3_busy_timeout(s->db, 2000);
+}
+
+static void sqlite_release(struct store *store)
+{
+	struct sqlite_store *s = of(store);
+	if (s->held == 0 || --s->held)
+		return;
+	(void)lock_range(s->lock_fd, F_UNLCK, 0);
+}
+
+static void sqlite_close(struct store *store)
+{
+	struct sqlite_store *s = of(store);
+	struct error ignored;
+	/* A file that nobody has open is then whole in itself: it can be copied, and opens without replaying a log. */
+	if (s->is_writer && !s->is_failed && sqlite_hold(store, 1000, &ignored) == STORE_OK) {
+		checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
+		sqlite_release(store);
+	}
+	for (size_t i = 0; i < STATEMENT_COUNT; i++)
+		sqlite3_finalize(s->prepared[i]);
+	sqlite3_close_v2(s->db);
+	file_closep(&s->lock_fd);
+	free(s);
+}
+
+/* ---- reading ---- */
+
+static enum store_class sqlite_head(struct store *store, struct store_pos *ret, struct error *err)
+{
+	struct sqlite_store *s = of(store);
+	uint64_t seq;
+	int rc = meta_number(s, "seq", &seq);
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
+	memcpy(ret->incarnation, s->incarnation, 16);
+	ret->rev = seq;
+	return STORE_OK;
+}
+
+static int get_one(struct sqlite_store *s, const char *key, struct buf *room, struct store_record *ret, size_t *ret_at)
+{
+	scoped(done) sqlite3_stmt *stmt = NULL;
+	int rc = statement(s, GET, &stmt);
+	if (rc != SQLITE_OK)
+		return rc;
+	*ret = (struct store_record){ .key = key };
+	bind_text(stmt, 1, key);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_DONE)
+		return SQLITE_OK;
+	if (rc != SQLITE_ROW)
+		return rc;
+	struct bytes value = column_bytes(stmt, 0);
+	*ret_at = room->len;
+	buf_append(room, value.at, value.len);
+	ret->value.len = value.len;
+	ret->mod = (uint64_t)sqlite3_column_int64(stmt, 1);
+	ret->is_found = true;
+	return SQLITE_OK;
+}
+
+static int get_all(struct sqlite_store *s, const char *const *keys, size_t count, struct buf *room,
+		   struct store_record *ret, size_t *offsets)
+{
+	for (size_t i = 0; i < count; i++) {
+		int rc = get_one(s, keys[i], room, &ret[i], &offsets[i]);
+		if (rc != SQLITE_OK)
+			return rc;
+	}
+	return SQLITE_OK;
+}
+
+static enum store_class sqlite_get_many(struct store *store, const char *const *keys, size_t count, struct buf *room,
+					struct store_record *ret, struct error *err)
+{
+	struct sqlite_store *s = of(store);
+	scoped(wipe_freep) size_t *offsets = wipe_calloc(count, sizeof *offsets);
+	if (!offsets)
+		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
+	buf_clear(room);
+	bool is_nested = sqlite3_get_autocommit(s->db) == 0;
+	int rc = is_nested ? SQLITE_OK : run(s, "BEGIN");
+	if (rc == SQLITE_OK)
+		rc = get_all(s, keys, count, room, ret, offsets);
+	if (!is_nested)
+		(void)run(s, "COMMIT");
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
+	if (!buf_ok(room, err))
+		return STORE_UNAVAILABLE;
+	for (size_t i = 0; i < count; i++)
+		ret[i].value.at = room->at + offsets[i];
+	return STORE_OK;
+}
+
+/* ---- committing ---- */
+
+static enum store_class check_condition(struct sqlite_store *s, const struct store_condition *c, bool *ret_holds,
+					struct store_record *now, struct buf *room, struct error *err)
+{
+	if (c->kind == STORE_IF_FENCE) {
+		uint64_t fence;
+		enum store_class class = s->head.ops->lock_peek(&s->head, c->key, NULL, &fence, err);
+		*ret_holds = class == STORE_OK && fence == c->number;
+		return class == STORE_NOT_FOUND ? STORE_OK : class;
+	}
+	size_t at = 0;
+	buf_clear(room);
+	int rc = get_one(s, c->key, room, now, &at);
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
+	now->value.at = room->at + at;
+	*ret_holds = c->kind == STORE_IF_ABSENT ? !now->is_found
+		     : c->kind == STORE_IF_MOD	? now->mod == c->number
+						: now->is_found && bytes_equal(now->value, c->value);
+	return STORE_OK;
+}
+
+static bool is_what_we_write(const struct store_record *now, const char *key, const struct store_op *ops, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(ops[i].key, key) == 0)
+			return ops[i].is_delete ? !now->is_found
+						: now->is_found && bytes_equal(now->value, ops[i].value);
+	return false;
+}
+
+static enum store_class check_conditions(struct sqlite_store *s, const struct store_condition *conditions,
+					 size_t count, const struct store_op *ops, size_t op_count,
+					 struct store_why *why, struct error *err)
+{
+	struct buf room = BUF_INIT(STORE_VALUE_MAX + 1);
+	enum store_class class = STORE_OK;
+	for (size_t i = 0; i < count && class == STORE_OK; i++) {
+		struct store_record now = { 0 };
+		bool holds = false;
+		class = check_condition(s, &conditions[i], &holds, &now, &room, err);
+		if (class != STORE_OK || holds)
+			continue;
+		bool is_fence = conditions[i].kind == STORE_IF_FENCE;
+		if (why)
+			*why = (struct store_why){ i,
+						   !is_fence && is_what_we_write(&now, conditions[i].key, ops, op_count) };
+		class = refuse(is_fence ? STORE_FENCED : STORE_CONFLICT, err, ERR_CONFLICT, TXT_STORE_CONDITION);
+	}
+	buf_done(&room);
+	return class;
+}
+
+static int write_one(struct sqlite_store *s, const struct store_op *op, uint64_t seq)
+{
+	scoped(done) sqlite3_stmt *stmt = NULL;
+	int rc = statement(s, op->is_delete ? DELETE : PUT, &stmt);
+	if (rc != SQLITE_OK)
+		return rc;
+	bind_text(stmt, 1, op->key);
+	if (!op->is_delete) {
+		bind_bytes(stmt, 2, op->value);
+		sqlite3_bind_int64(stmt, 3, (sqlite3_int64)seq);
+	}
+	rc = sqlite3_step(stmt);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* What was written is read back through the ordinary path before it is committed. */
+static int read_back(struct sqlite_store *s, const struct store_op *op)
+{
+	scoped(done) sqlite3_stmt *stmt = NULL;
+	int rc = statement(s, GET, &stmt);
+	if (rc != SQLITE_OK)
+		return rc;
+	bind_text(stmt, 1, op->key);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_DONE)
+		return op->is_delete ? SQLITE_OK : SQLITE_CORRUPT;
+	if (rc != SQLITE_ROW)
+		return rc;
+	return !op->is_delete && bytes_equal(column_bytes(stmt, 0), op->value) ? SQLITE_OK : SQLITE_CORRUPT;
+}
+
+static int write_all(struct sqlite_store *s, const struct store_op *ops, size_t count, uint64_t *ret_seq)
+{
+	uint64_t seq;
+	bool deletes = false;
+	int rc = meta_number(s, "seq", &seq);
+	seq++;
+	if (rc == SQLITE_OK)
+		rc = set_meta_number(s, "seq", seq);
+	for (size_t i = 0; i < count && rc == SQLITE_OK; i++) {
+		rc = write_one(s, &ops[i], seq);
+		deletes |= ops[i].is_delete;
+	}
+	for (size_t i = 0; i < count && rc == SQLITE_OK; i++)
+		rc = read_back(s, &ops[i]);
+	/* A deletion leaves no row behind; whoever watches from before it is told to list again. */
+	if (rc == SQLITE_OK && deletes)
+		rc = set_meta_number(s, "horizon", seq);
+	*ret_seq = seq;
+	return rc;
+}
+
+static enum store_class finish(struct sqlite_store *s, struct error *err)
+{
+	int rc = run(s, "COMMIT");
+	if (rc == SQLITE_OK)
+		return STORE_OK;
+	enum store_class class = classify(s, rc, err);
+	if ((rc & 0xff) != SQLITE_IOERR)
+		return class;
+	/* After a failed sync the kernel calls the pages clean; trying again would report success over lost data. */
+	s->is_failed = true;
+	return STORE_UNKNOWN;
+}
+
+static enum store_class transact(struct sqlite_store *s, const struct store_condition *conditions,
+				 size_t condition_count, const struct store_op *ops, size_t op_count,
+				 struct store_pos *ret, struct store_why *why, struct error *err)
+{
+	uint64_t seq = 0;
+	int rc = run(s, "BEGIN IMMEDIATE");
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
+	enum store_class class = check_conditions(s, conditions, condition_count, ops, op_count, why, err);
+	if (class == STORE_OK) {
+		rc = write_all(s, ops, op_count, &seq);
+		class = rc == SQLITE_OK ? finish(s, err) : classify(s, rc, err);
+	}
+	if (class != STORE_OK && sqlite3_get_autocommit(s->db) == 0)
+		(void)run(s, "ROLLBACK");
+	if (class == STORE_OK && ret) {
+		memcpy(ret->incarnation, s->incarnation, 16);
+		ret->rev = seq;
+	}
+	return class;
+}
+
+static enum store_class sqlite_commit(struct store *store, const struct store_condition *conditions,
+				      size_t condition_count, const struct store_op *ops, size_t op_count,
+				      struct store_pos *ret, struct store_why *why, struct error *err)
+{
+	struct sqlite_store *s = of(store);
+	for (size_t i = 0; i < op_count; i++)
+		if (!key_is_allowed(ops[i].key) || ops[i].value.len > STORE_VALUE_MAX)
+			return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, ops[i].key);
+	if (s->is_failed)
+		return refuse(STORE_UNAVAILABLE, err, ERR_STORAGE, TXT_STORE_IO, s->path, "an earlier write was lost");
+	enum store_class class = sqlite_hold(store, STORE_WAIT_MS, err);
+	if (class != STORE_OK)
+		return class;
+	s->is_writer = true;
+	class = transact(s, conditions, condition_count, ops, op_count, ret, why, err);
+	if (class == STORE_OK && s->wal_pages > WAL_PAGES_MAX)
+		checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
+	sqlite_release(store);
+	return class;
+}
+
+/* ---- views ---- */
+
+static enum store_class sqlite_view_open(struct store *store, struct store_view **ret, struct error *err)
+{
+	struct sqlite_store *s = of(store);
+	struct store_view *view = calloc(1, sizeof *view);
+	if (!view)
+		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
+	int rc = run(s, "BEGIN");
+	if (rc != SQLITE_OK) {
+		free(view);
+		return classify(s, rc, err);
+	}
+	view->s = s;
+	*ret = view;
+	return STORE_OK;
+}
+
+static void sqlite_view_close(struct store_view *view)
+{
+	(void)run(view->s, "COMMIT");
+	free(view);
+}
+
+/* The keys that begin with prefix end before the prefix with its last byte raised; no allowed byte is 0xff. */
+static void upper_bound(const char *prefix, char ret[STORE_KEY_MAX + 2])
+{
+	size_t len = strlen(prefix);
+	memcpy(ret, prefix, len + 1);
+	if (len)
+		ret[len - 1]++;
+	else
+		memcpy(ret, "~", 2);
+}
+
+static void cursor_closep(struct store_cursor **cursor)
+{
+	if (*cursor)
+		sqlite3_finalize((*cursor)->rows);
+	free(*cursor);
+}
+
+static enum store_class sqlite_cursor_open(struct store_view *view, const char *prefix, struct store_cursor **ret,
+					   struct error *err)
+{
+	char end[STORE_KEY_MAX + 2];
+	if (strlen(prefix) > STORE_KEY_MAX)
+		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, prefix);
+	scoped(cursor_closep) struct store_cursor *cursor = calloc(1, sizeof *cursor);
+	if (!cursor)
+		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
+	cursor->s = view->s;
+	upper_bound(prefix, end);
+	int rc = sqlite3_prepare_v2(view->s->db, "SELECT k, v, mod FROM kv WHERE k >= ?1 AND k < ?2 ORDER BY k", -1,
+				    &cursor->rows, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(cursor->rows, 1, prefix, -1, SQLITE_TRANSIENT);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(cursor->rows, 2, end, -1, SQLITE_TRANSIENT);
+	if (rc != SQLITE_OK)
+		return classify(view->s, rc, err);
+	*ret = take(cursor);
+	return STORE_OK;
+}
+
+static void record_of_row(sqlite3_stmt *rows, struct store_record *ret)
+{
+	const char *key = (const char *)sqlite3_column_text(rows, 0);
+	*ret = (struct store_record){ .key = key ? key : "",
+				      .value = column_bytes(rows, 1),
+				      .mod = (uint64_t)sqlite3_column_int64(rows, 2),
+				      .is_found = true };
+}
+
+static enum store_class sqlite_cursor_next(struct store_cursor *cursor, struct store_record *ret, struct error *err)
+{
+	int rc = sqlite3_step(cursor->rows);
+	if (rc == SQLITE_DONE)
+		return STORE_NOT_FOUND;
+	if (rc != SQLITE_ROW)
+		return classify(cursor->s, rc, err);
+	record_of_row(cursor->rows, ret);
+	return STORE_OK;
+}
+
+static void sqlite_cursor_close(struct store_cursor *cursor)
+{
+	cursor_closep(&cursor);
+}
+
+/* ---- watching ---- */
+
+#define WATCH_PAUSE_MS 200
+#define WATCH_IDLE_MS 60000
+
+struct watcher {
+	const char *prefix;
+	struct store_pos at;
+	store_watch_fn *fn;
+	void *context;
+	bool goes_on;
+};
+
+static int deliver_rows(struct sqlite_store *s, struct watcher *w)
+{
+	char end[STORE_KEY_MAX + 2];
+	scoped(done) sqlite3_stmt *rows = NULL;
+	int rc = statement(s, SINCE, &rows);
+	if (rc != SQLITE_OK)
+		return rc;
+	upper_bound(w->prefix, end);
+	sqlite3_bind_int64(rows, 1, (sqlite3_int64)w->at.rev);
+	bind_text(rows, 2, w->prefix);
+	bind_text(rows, 3, end);
+	while (w->goes_on && (rc = sqlite3_step(rows)) == SQLITE_ROW) {
+		struct store_event event = { .kind = STORE_EVENT_PUT, .at = w->at };
+		record_of_row(rows, &event.record);
+		event.at.rev = event.record.mod;
+		w->goes_on = w->fn(w->context, &event);
+	}
+	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* One look, at one instant: what was committed since, or a RESYNC where a deletion could be among it. */
+static enum store_class deliver(struct sqlite_store *s, struct watcher *w, bool *ret_any, struct error *err)
+{
+	uint64_t seq = 0, horizon = 0;
+	int rc = run(s, "BEGIN");
+	if (rc == SQLITE_OK)
+		rc = meta_number(s, "seq", &seq);
+	if (rc == SQLITE_OK)
+		rc = meta_number(s, "horizon", &horizon);
+	bool is_back = rc == SQLITE_OK && (seq < w->at.rev || memcmp(w->at.incarnation, s->incarnation, 16) != 0);
+	*ret_any = seq != w->at.rev;
+	if (rc == SQLITE_OK && !is_back && *ret_any && horizon > w->at.rev) {
+		struct store_event resync = { .kind = STORE_EVENT_RESYNC, .at = w->at };
+		resync.at.rev = seq;
+		w->goes_on = w->fn(w->context, &resync);
+	} else if (rc == SQLITE_OK && !is_back && *ret_any) {
+		rc = deliver_rows(s, w);
+	}
+	(void)run(s, "COMMIT");
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
+	if (is_back)
+		return answer(STORE_ROLLBACK, fail_class(err, ERR_DAMAGED, "forked", TXT_FORKED, s->path));
+	w->at.rev = seq;
+	return STORE_OK;
+}
+
+static enum store_class sqlite_watch(struct store *store, const char *prefix, const struct store_pos *after,
+				     store_watch_fn *fn, void *context, const atomic_bool *stop, struct error *err)
+{
+	struct sqlite_store *s = of(store);
+	struct watcher w = { .prefix = prefix, .at = *after, .fn = fn, .context = context, .goes_on = true };
+	int64_t said_at = clock_boot_ms();
+	while (w.goes_on && !atomic_load(stop)) {
+		bool any = false;
+		enum store_class class = deliver(s, &w, &any, err);
+		if (class != STORE_OK)
+			return class;
+		if (any)
+			said_at = clock_boot_ms();
+		if (w.goes_on && clock_boot_ms() - said_at >= WATCH_IDLE_MS) {
+			w.goes_on = fn(context, &(struct store_event){ .kind = STORE_EVENT_IDLE, .at = w.at });
+			said_at = clock_boot_ms();
+		}
+		if (w.goes_on && !atomic_load(stop))
+			clock_sleep_ms(WATCH_PAUSE_MS);
+	}
+	return STORE_CANCELLED;
+}
+
+/* ---- named locks: one byte each of the lock file, far apart by hash; byte 0 is the write lock ---- */
+
+static off_t lock_place(const char *name)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (const char *p = name; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
+	return (off_t)(1 + (hash >> 2));
+}
+
+static void fence_key(const char *name, char ret[STORE_KEY_MAX + 1])
+{
+	snprintf(ret, STORE_KEY_MAX + 1, "lock/%s", name);
+}
+
+static int read_fence(struct sqlite_store *s, const char *name, struct buf *ret_who, uint64_t *ret_fence)
+{
+	char key[STORE_KEY_MAX + 1];
+	scoped(done) sqlite3_stmt *stmt = NULL;
+	int rc = statement(s, FENCE_GET, &stmt);
+	if (rc != SQLITE_OK)
+		return rc;
+	fence_key(name, key);
+	bind_text(stmt, 1, key);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW) {
+		struct bytes who = column_bytes(stmt, 1);
+		*ret_fence = (uint64_t)sqlite3_column_int64(stmt, 0);
+		if (ret_who)
+			buf_append(ret_who, who.at, who.len);
+	}
+	return rc;
+}
+
+static enum store_class sqlite_lock_peek(struct store *store, const char *name, struct buf *ret_who,
+					 uint64_t *ret_fence, struct error *err)
+{
+	int rc = read_fence(of(store), name, ret_who, ret_fence);
+	if (rc == SQLITE_DONE)
+		return STORE_NOT_FOUND;
+	return rc == SQLITE_ROW ? STORE_OK : classify(of(store), rc, err);
+}
+
+static int write_fence(struct sqlite_store *s, const char *name, struct bytes who, uint64_t fence)
+{
+	char key[STORE_KEY_MAX + 1];
+	scoped(done) sqlite3_stmt *stmt = NULL;
+	int rc = statement(s, FENCE_SET, &stmt);
+	if (rc != SQLITE_OK)
+		return rc;
+	fence_key(name, key);
+	bind_text(stmt, 1, key);
+	sqlite3_bind_int64(stmt, 2, (sqlite3_int64)fence);
+	bind_bytes(stmt, 3, who);
+	rc = sqlite3_step(stmt);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static enum store_class next_fence(struct sqlite_store *s, const char *name, struct bytes who, uint64_t *ret_fence,
+				   struct error *err)
+{
+	uint64_t fence = 0;
+	enum store_class class = sqlite_hold(&s->head, STORE_WAIT_MS, err);
+	if (class != STORE_OK)
+		return class;
+	s->is_writer = true;
+	int rc = run(s, "BEGIN IMMEDIATE");
+	if (rc == SQLITE_OK) {
+		rc = read_fence(s, name, NULL, &fence);
+		if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+			rc = write_fence(s, name, who, fence + 1);
+		class = rc == SQLITE_OK ? finish(s, err) : classify(s, rc, err);
+		if (class != STORE_OK && sqlite3_get_autocommit(s->db) == 0)
+			(void)run(s, "ROLLBACK");
+	} else {
+		class = classify(s, rc, err);
+	}
+	sqlite_release(&s->head);
+	*ret_fence = fence + 1;
+	return class;
+}
+
+static void sqlite_lock_release(struct store_lock *lock)
+{
+	file_closep(&lock->fd); /* the kernel gives the lock back */
+	free(lock);
+}
+
+static void lock_releasep(struct store_lock **lock)
+{
+	if (*lock)
+		sqlite_lock_release(*lock);
+}
+
+static enum store_class sqlite_lock_try(struct store *store, const char *name, struct bytes who,
+					struct store_lock **ret, uint64_t *ret_fence, struct error *err)
+{
+	struct sqlite_store *s = of(store);
+	char key[STORE_KEY_MAX + 1];
+	fence_key(name, key);
+	if (!key_is_allowed(key))
+		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, name);
+	scoped(lock_releasep) struct store_lock *lock = calloc(1, sizeof *lock);
+	if (!lock)
+		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
+	/* A description of its own for each lock: OFD locks exclude descriptions, not processes. */
+	lock->fd = open_lock_file(s);
+	if (lock->fd < 0)
+		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, s->path, strerror(errno));
+	if (lock_range(lock->fd, F_WRLCK, lock_place(name)) != 0)
+		return refuse(STORE_CONFLICT, err, ERR_CONFLICT, TXT_STORE_LOCKED, name);
+	enum store_class class = next_fence(s, name, who, ret_fence, err);
+	if (class == STORE_OK)
+		*ret = take(lock);
+	return class;
+}
+
+/* ---- proof of the file's own structure ---- */
+
+static enum store_class sqlite_check(struct store *store, struct error *err)
+{
+	struct sqlite_store *s = of(store);
+	enum store_class class = check_schema(s, err);
+	if (class == STORE_OK)
+		class = read_meta(s, err);
+	if (class != STORE_OK)
+		return class;
+	sqlite3_stmt *rows = NULL;
+	char what[200] = "";
+	int rc = sqlite3_prepare_v2(s->db, "PRAGMA integrity_check(1)", -1, &rows, NULL);
+	if (rc == SQLITE_OK && (rc = sqlite3_step(rows)) == SQLITE_ROW)
+		snprintf(what, sizeof what, "%s", (const char *)sqlite3_column_text(rows, 0));
+	sqlite3_finalize(rows);
+	if (rc != SQLITE_ROW)
+		return classify(s, rc, err);
+	if (strcmp(what, "ok") != 0)
+		return corrupt(s, what, err);
+	rc = sqlite3_prepare_v2(s->db, "SELECT count(*) FROM fence WHERE k NOT LIKE 'lock/_%'", -1, &rows, NULL);
+	bool is_odd = rc == SQLITE_OK && sqlite3_step(rows) == SQLITE_ROW && sqlite3_column_int(rows, 0) != 0;
+	sqlite3_finalize(rows);
+	return is_odd ? corrupt(s, "a lock row has an odd name", err) : STORE_OK;
+}
+
+/* ---- making one ---- */
+
+static int lay_out(struct sqlite_store *s, const struct store_op *ops, size_t count)
+{
+	int rc = run(s, "PRAGMA journal_mode=DELETE; BEGIN IMMEDIATE;" SCHEMA_KV ";" SCHEMA_META ";" SCHEMA_FENCE
+			";" SCHEMA_INDEX ";"
+			"INSERT INTO meta(k, v) VALUES('incarnation', randomblob(16)), ('seq', 1), ('horizon', 0);");
+	for (size_t i = 0; i < count && rc == SQLITE_OK; i++)
+		rc = write_one(s, &ops[i], 1);
+	if (rc == SQLITE_OK)
+		rc = run(s, "COMMIT; PRAGMA journal_mode=WAL;");
+	return rc;
+}
+
+static void remove_beside(const char *path)
+{
+	static const char *const endings[] = { "", "-journal", "-wal", "-shm", ".lock" };
+	for (size_t i = 0; i < COUNT_OF(endings); i++) {
+		char beside[PATH_MAX + 16];
+		snprintf(beside, sizeof beside, "%s%s", path, endings[i]);
+		unlink(beside);
+	}
+}
+
+static enum store_class fill_new(const char *path, const struct store_op *ops, size_t count, struct error *err)
+{
+	scoped(store_freep) struct sqlite_store *s = NULL;
+	remove_beside(path); /* an earlier init that was killed left it */
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
+	close(fd); /* SQLite has not opened it yet, so no lock of its can be lost */
+	enum store_class class = open_db(path, SQLITE_OPEN_READWRITE, &s, err);
+	if (class != STORE_OK)
+		return class;
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL); /* nobody else knows this file yet */
+	int rc = lay_out(s, ops, count);
+	return rc == SQLITE_OK ? STORE_OK : classify(s, rc, err);
+}
+
+static enum store_class publish(const char *fresh, const char *path, struct error *err)
+{
+	scoped(file_closep) int fd = open(fresh, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fsync(fd) != 0 || renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
+		int why = errno;
+		if (why == EEXIST)
+			return refuse(STORE_CONFLICT, err, ERR_CONFLICT, TXT_VAULT_EXISTS, path);
+		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(why));
+	}
+	return file_sync_folder_of(path, err) ? STORE_OK : STORE_UNKNOWN;
+}
+
+static enum store_class create_locked(const char *path, const struct store_op *ops, size_t count,
+				      store_before_fn *before, void *context, struct error *err)
+{
+	char fresh[PATH_MAX + 8];
+	struct stat st;
+	if (lstat(path, &st) == 0)
+		return refuse(STORE_CONFLICT, err, ERR_CONFLICT, TXT_VAULT_EXISTS, path);
+	snprintf(fresh, sizeof fresh, "%s.new", path);
+	enum store_class class = fill_new(fresh, ops, count, err);
+	if (class == STORE_OK && !before(context, err))
+		class = STORE_CANCELLED;
+	if (class == STORE_OK)
+		class = publish(fresh, path, err);
+	if (class != STORE_OK && class != STORE_UNKNOWN)
+		remove_beside(fresh);
+	return class;
+}
+
+/* Whole or not at all: laid out beside under another name, then moved to a place that must be empty. */
+static enum store_class sqlite_create(const char *path, const struct store_op *ops, size_t count,
+				      store_before_fn *before, void *context, struct error *err)
+{
+	struct sqlite_store lock = { .lock_fd = -1 };
+	snprintf(lock.path, sizeof lock.path, "%s", path);
+	enum store_class class = sqlite_hold(&lock.head, STORE_WAIT_MS, err);
+	if (class == STORE_OK)
+		class = create_locked(path, ops, count, before, context, err);
+	file_closep(&lock.lock_fd);
+	return class;
+}
+
+const struct store_ops store_sqlite = {
+	.name = "sqlite",
+	.create = sqlite_create,
+	.open = sqlite_open,
+	.close = sqlite_close,
+	.caps = sqlite_caps,
+	.head = sqlite_head,
+	.get_many = sqlite_get_many,
+	.hold = sqlite_hold,
+	.release = sqlite_release,
+	.commit = sqlite_commit,
+	.view_open = sqlite_view_open,
+	.view_close = sqlite_view_close,
+	.cursor_open = sqlite_cursor_open,
+	.cursor_next = sqlite_cursor_next,
+	.cursor_close = sqlite_cursor_close,
+	.watch = sqlite_watch,
+	.lock_try = sqlite_lock_try,
+	.lock_peek = sqlite_lock_peek,
+	.lock_release = sqlite_lock_release,
+	.check = sqlite_check,
+};
+
+const char *store_class_name(enum store_class class)
+{
+	static const char *const names[STORE_CLASS_COUNT] = {
+		"ok",	  "not-found", "conflict",  "fenced",	 "unavailable", "denied",   "full",
+		"too-big", "invalid",  "compacted", "cancelled", "unknown",	"rollback", "corrupt",
+	};
+	return (unsigned)class < STORE_CLASS_COUNT ? names[class] : "?";
+}

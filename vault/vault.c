@@ -1,0 +1,740 @@
+#include "vault/vault.h"
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "vault/internal.h"
+#include "vault/text.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM_MAX (32u << 20)
+
+/* ---- small things ---- */
+
+bool digest_is_zero(const uint8_t digest[DIGEST_LEN])
+{
+	return sodium_is_zero(digest, DIGEST_LEN) == 1;
+}
+
+struct seal_context vault_context(const struct vault *v, char kind, struct bytes what, uint32_t version)
+{
+	return (struct seal_context){
+		.vault_id = v->root.vault_id, .epoch = v->root.epoch, .kind = kind, .what = what, .version = version
+	};
+}
+
+void prefix_of(const uint8_t id[PIXEL_ID_LEN], size_t depth, char ret[NODE_DEPTH + 1])
+{
+	for (size_t i = 0; i < depth; i++)
+		ret[i] = "0123456789abcdef"[id_nibble(id, i)];
+	ret[depth] = '\0';
+}
+
+void node_mac(const struct keys *keys, const char *prefix, struct bytes node, uint8_t ret[DIGEST_LEN])
+{
+	keys_mac(keys, KEY_MAC, "pxnode01", bytes_of_text(prefix), node, ret);
+}
+
+bool vault_is_open(const struct vault *v, struct error *err)
+{
+	return v->keys ? true : fail(err, ERR_LOCKED, TXT_SEALED);
+}
+
+uint64_t vault_generation(const struct vault *v)
+{
+	return v->root.generation;
+}
+
+const char *vault_path(const struct vault *v)
+{
+	return v->path;
+}
+
+static bool remember_bytes(struct buf *b, struct bytes value, struct error *err)
+{
+	buf_clear(b);
+	buf_append(b, value.at, value.len);
+	return buf_ok(b, err);
+}
+
+static struct anchor anchor_of(const struct root *r)
+{
+	struct anchor a = { .epoch = r->epoch, .generation = r->generation, .wall_clock = clock_wall() };
+	memcpy(a.vault_id, r->vault_id, VAULT_ID_LEN);
+	memcpy(a.lineage, r->lineage, 16);
+	memcpy(a.root_mac, r->mac, DIGEST_LEN);
+	return a;
+}
+
+/* ---- making a vault ---- */
+
+struct creation {
+	const struct vault_place *place;
+	struct vault *v;
+};
+
+static bool build_slots(struct vault *v, const struct slot_secret *secrets, size_t count, struct error *err)
+{
+	buf_append_uint(&v->slots, 4, count);
+	for (size_t i = 0; i < count; i++) {
+		uint8_t slot[SLOT_LEN];
+		if (!slot_make(v->root.vault_id, &secrets[i], v->root_key, slot, err))
+			return false;
+		buf_append(&v->slots, slot, SLOT_LEN);
+	}
+	seal_digest(buf_bytes(&v->slots), v->root.slots_digest);
+	return buf_ok(&v->slots, err);
+}
+
+static bool seal_root(const struct keys *keys, struct root *r, struct buf *out, struct error *err)
+{
+	buf_clear(out);
+	root_encode(r, out);
+	if (!buf_ok(out, err))
+		return false;
+	keys_mac(keys, KEY_MAC, "pxroot01", buf_bytes(out), bytes_of("", 0), r->mac);
+	buf_append(out, r->mac, DIGEST_LEN);
+	return buf_ok(out, err);
+}
+
+/* The anchor lies there before the vault does: a vault that can be seen can be opened. */
+static bool drop_anchor(void *context, struct error *err)
+{
+	struct creation *creation = context;
+	struct anchor a = anchor_of(&creation->v->root);
+	return anchor_create(&creation->v->anchor_file, creation->v->keys, &a, err);
+}
+
+static struct vault *vault_new(void)
+{
+	struct vault *v = calloc(1, sizeof *v);
+	if (v) {
+		v->root_bytes.max = v->slots.max = STORE_VALUE_MAX;
+		v->room.max = ROOM_MAX;
+		v->plain.max = STORE_VALUE_MAX;
+	}
+	return v;
+}
+
+static bool find_place(struct vault *v, const struct vault_place *place, struct error *err)
+{
+	if (!file_absolute(place->path, v->path, sizeof v->path, err)) {
+		if (err->code == ERR_NOT_FOUND)
+			return fail(err, ERR_NOT_FOUND, TXT_NO_VAULT, place->path);
+		return false;
+	}
+	return anchor_place(place->state_dir, v->path, &v->anchor_file, err);
+}
+
+bool vault_create(const struct vault_place *place, const struct slot_secret *secrets, size_t count, struct error *err)
+{
+	scoped(vault_closep) struct vault *v = vault_new();
+	if (!v)
+		return fail_no_memory(err);
+	if (count < 1 || count > SLOTS_MAX)
+		return fail(err, ERR_USAGE, "a vault needs 1 to 16 keys", "give a key file or a passphrase");
+	if (!find_place(v, place, err) || !file_make_folder(place->state_dir, err) ||
+	    !secret_new(ROOT_KEY_LEN, &v->root_key, err))
+		return false;
+	crypto_kdf_keygen(secret_room(v->root_key));
+	randombytes_buf(v->root.vault_id, sizeof v->root.vault_id);
+	randombytes_buf(v->root.lineage, sizeof v->root.lineage);
+	randombytes_buf(v->root.commit_id, sizeof v->root.commit_id);
+	v->root.epoch = 1;
+	v->root.generation = 1;
+	if (!keys_derive(v->root_key, &v->keys, err) || !build_slots(v, secrets, count, err) ||
+	    !seal_root(v->keys, &v->root, &v->root_bytes, err))
+		return false;
+	struct store_op ops[] = { { .key = "root", .value = buf_bytes(&v->root_bytes) },
+				  { .key = "slots", .value = buf_bytes(&v->slots) } };
+	struct creation creation = { place, v };
+	return store_create(&store_sqlite, v->path, ops, COUNT_OF(ops), drop_anchor, &creation, err) == STORE_OK;
+}
+
+/* ---- opening and unlocking ---- */
+
+static bool decode_root(const struct vault *v, struct bytes bytes, struct root *ret, struct error *err)
+{
+	switch (root_decode(bytes, ret)) {
+	case ROOT_FINE:
+		return true;
+	case ROOT_TOO_NEW:
+		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT_NEWER, v->path);
+	default:
+		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
+	}
+}
+
+static bool read_head(struct vault *v, struct error *err)
+{
+	static const char *const keys[] = { "root", "slots" };
+	struct store_record found[2];
+	uint8_t digest[DIGEST_LEN];
+	size_t count;
+	if (store_get_many(v->store, keys, 2, &v->room, found, err) != STORE_OK)
+		return false;
+	if (!found[0].is_found)
+		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
+	if (!decode_root(v, found[0].value, &v->root, err))
+		return false;
+	seal_digest(found[1].is_found ? found[1].value : bytes_of("", 0), digest);
+	if (!found[1].is_found || sodium_memcmp(digest, v->root.slots_digest, DIGEST_LEN) != 0)
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_SLOTS_TAMPERED, v->path);
+	return slots_check(found[1].value, &count, err) && remember_bytes(&v->root_bytes, found[0].value, err) &&
+	       remember_bytes(&v->slots, found[1].value, err);
+}
+
+bool vault_open(const struct vault_place *place, struct vault **ret, struct error *err)
+{
+	scoped(vault_closep) struct vault *v = vault_new();
+	if (!v)
+		return fail_no_memory(err);
+	/* The anchor is read before the store: read after it, a commit in between would look like a rollback. */
+	if (!find_place(v, place, err) || !anchor_read(&v->anchor_file, err) ||
+	    store_open(&store_sqlite, v->path, &v->store, err) != STORE_OK || !read_head(v, err))
+		return false;
+	*ret = take(v);
+	return true;
+}
+
+bool vault_has_slot(const struct vault *v, enum slot_kind kind)
+{
+	size_t count = (v->slots.len - 4) / SLOT_LEN;
+	for (size_t i = 0; i < count; i++)
+		if (slots_kind(buf_bytes(&v->slots), i) == kind)
+			return true;
+	return false;
+}
+
+bool root_prove(const struct vault *v, struct bytes bytes, struct root *ret, struct error *err)
+{
+	uint8_t mac[DIGEST_LEN];
+	if (!decode_root(v, bytes, ret, err))
+		return false;
+	keys_mac(v->keys, KEY_MAC, "pxroot01", bytes_of(bytes.at, bytes.len - DIGEST_LEN), bytes_of("", 0), mac);
+	if (sodium_memcmp(mac, ret->mac, DIGEST_LEN) != 0)
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_ROOT_TAMPERED, v->path);
+	return true;
+}
+
+static bool judge(const struct vault *v, const struct anchor *remembered, const struct root *now, struct error *err)
+{
+	switch (anchor_judge(remembered, now)) {
+	case DESCENT_SAME:
+	case DESCENT_NEWER:
+		return true;
+	case DESCENT_OLDER:
+		return fail_class(err, ERR_DAMAGED, "rolled-back", TXT_ROLLED_BACK, v->path,
+				  (unsigned long long)now->generation, (unsigned long long)remembered->generation);
+	case DESCENT_TOO_FAR:
+		return fail_class(err, ERR_DAMAGED, "anchor", TXT_ANCHOR_FAR, v->path);
+	default:
+		return fail_class(err, ERR_DAMAGED, "forked", TXT_FORKED, v->path);
+	}
+}
+
+static bool judge_anchor(struct vault *v, const struct root *now, struct anchor *ret, unsigned *ret_block,
+			 struct error *err)
+{
+	if (!anchor_prove(&v->anchor_file, v->keys, ret, ret_block))
+		return fail_class(err, ERR_DAMAGED, "anchor-missing", TXT_ANCHOR_MISSING, v->path);
+	return judge(v, ret, now, err);
+}
+
+bool vault_judge_held(struct vault *v, struct anchor *ret, unsigned *ret_block, struct error *err)
+{
+	static const char *const keys[] = { "root" };
+	struct store_record found;
+	struct root now;
+	if (!anchor_read(&v->anchor_file, err) ||
+	    store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+		return false;
+	if (!found.is_found)
+		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
+	if (!root_prove(v, found.value, &now, err) || !judge_anchor(v, &now, ret, ret_block, err))
+		return false;
+	v->root = now;
+	return remember_bytes(&v->root_bytes, found.value, err);
+}
+
+/* A difference may be a change caught half-way by our own reading; it is only believed with other writers held out. */
+static bool judge_again(struct vault *v, struct error *err)
+{
+	struct anchor ignored;
+	unsigned block;
+	if (store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
+		return false;
+	bool ok = vault_judge_held(v, &ignored, &block, err);
+	store_release(v->store);
+	return ok;
+}
+
+static bool prove_start(struct vault *v, struct error *err)
+{
+	struct root now;
+	struct anchor ignored;
+	unsigned block;
+	if (!root_prove(v, buf_bytes(&v->root_bytes), &now, err))
+		return false;
+	return judge_anchor(v, &now, &ignored, &block, err) || judge_again(v, err);
+}
+
+bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct error *err)
+{
+	if (v->keys)
+		return true;
+	if (!slots_open(buf_bytes(&v->slots), v->root.vault_id, secret, &v->root_key, err))
+		return false;
+	if (keys_derive(v->root_key, &v->keys, err) && prove_start(v, err))
+		return true;
+	keys_free(v->keys);
+	v->keys = NULL;
+	secret_free(take(v->root_key));
+	return false;
+}
+
+void vault_close(struct vault *v)
+{
+	if (!v)
+		return;
+	keys_free(v->keys);
+	secret_free(v->root_key);
+	store_close(v->store);
+	buf_done(&v->root_bytes);
+	buf_done(&v->slots);
+	buf_done(&v->room);
+	buf_done(&v->plain);
+	free(v);
+}
+
+void vault_closep(struct vault **v)
+{
+	vault_close(*v);
+	*v = NULL;
+}
+
+bool vault_meet_root(struct vault *v, const struct store_record *record, struct error *err)
+{
+	struct root now;
+	if (!record->is_found)
+		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
+	if (bytes_equal(record->value, buf_bytes(&v->root_bytes)))
+		return true;
+	if (!root_prove(v, record->value, &now, err))
+		return false;
+	struct anchor remembered = anchor_of(&v->root);
+	enum descent descent = anchor_judge(&remembered, &now);
+	if (descent == DESCENT_TOO_FAR) { /* more changes than the head remembers since we last looked: ask the anchor */
+		unsigned block;
+		if (!anchor_read(&v->anchor_file, err) || !judge_anchor(v, &now, &remembered, &block, err))
+			return false;
+	} else if (!judge(v, &remembered, &now, err)) {
+		return false;
+	}
+	v->root = now;
+	return remember_bytes(&v->root_bytes, record->value, err);
+}
+
+/* ---- proving a path ---- */
+
+static bool node_is_sound(const struct vault *v, const char *prefix, size_t depth, const struct store_record *record,
+			  const uint8_t *expected, struct error *err)
+{
+	uint8_t mac[DIGEST_LEN];
+	if (record->is_found) {
+		node_mac(v->keys, prefix, record->value, mac);
+		bool is_shaped = depth == NODE_DEPTH ? leaf_check(record->value, prefix)
+						     : record->value.len == NODE_FANOUT * DIGEST_LEN;
+		if (sodium_memcmp(mac, expected, DIGEST_LEN) == 0 && is_shaped)
+			return true;
+	}
+	return fail_class(err, ERR_DAMAGED, "tampered", TXT_NODE_TAMPERED, v->path, prefix);
+}
+
+bool path_prove(const struct vault *v, const struct root *root, const uint8_t id[PIXEL_ID_LEN],
+		const struct store_record nodes[NODE_DEPTH], struct path_proof *ret, struct error *err)
+{
+	const uint8_t *expected = root->top[id_nibble(id, 0)];
+	*ret = (struct path_proof){ .digest = NULL };
+	for (size_t i = 0; i < NODE_DEPTH; i++) {
+		char prefix[NODE_DEPTH + 1];
+		if (digest_is_zero(expected))
+			return true;
+		prefix_of(id, i + 1, prefix);
+		if (!node_is_sound(v, prefix, i + 1, &nodes[i], expected, err))
+			return false;
+		ret->node[ret->depth++] = nodes[i].value;
+		if (i + 1 < NODE_DEPTH)
+			expected = nodes[i].value.at + (size_t)id_nibble(id, i + 1) * DIGEST_LEN;
+	}
+	ret->digest = leaf_find(ret->node[NODE_DEPTH - 1], id);
+	return true;
+}
+
+bool metadata_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct store_record *record,
+		   const uint8_t *digest, const char *name, struct credential *ret, struct error *err)
+{
+	uint8_t found[DIGEST_LEN];
+	struct seal_context context = vault_context(v, 'm', bytes_of(id, PIXEL_ID_LEN), 0);
+	if (!record->is_found)
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_RECORD_MISSING, name);
+	seal_digest(record->value, found);
+	buf_clear(&v->plain);
+	if (sodium_memcmp(found, digest, DIGEST_LEN) != 0 || !unseal(v->keys, &context, record->value, &v->plain) ||
+	    !credential_decode(buf_bytes(&v->plain), ret))
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_RECORD_TAMPERED, name);
+	return true;
+}
+
+/* ---- reading one Pixel ---- */
+
+bool vault_find(struct vault *v, const char *pixel, bool want_deleted, struct credential *ret, struct error *err)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	char node[NODE_DEPTH][KEY_TEXT_MAX], meta[KEY_TEXT_MAX];
+	struct store_record found[2 + NODE_DEPTH];
+	struct path_proof proof;
+	if (!vault_is_open(v, err))
+		return false;
+	keys_pixel_id(v->keys, pixel, id);
+	for (size_t i = 0; i < NODE_DEPTH; i++)
+		key_for_node(v->root.epoch, id, i + 1, node[i]);
+	key_for_pixel(v->root.epoch, 'm', id, meta);
+	const char *const keys[] = { "root", meta, node[0], node[1], node[2] };
+	if (store_get_many(v->store, keys, COUNT_OF(keys), &v->room, found, err) != STORE_OK ||
+	    !vault_meet_root(v, &found[0], err) || !path_prove(v, &v->root, id, &found[2], &proof, err))
+		return false;
+	if (!proof.digest)
+		return fail(err, ERR_NOT_FOUND, TXT_NO_PIXEL, pixel);
+	struct credential c;
+	if (!metadata_open(v, id, &found[1], proof.digest, pixel, &c, err))
+		return false;
+	if (strcmp(c.pixel, pixel) != 0)
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_RECORD_TAMPERED, pixel);
+	if (c.is_destroyed && !want_deleted)
+		return fail(err, ERR_NOT_FOUND, TXT_NO_PIXEL, pixel);
+	if (c.deleted_at && !want_deleted)
+		return fail(err, ERR_NOT_FOUND, TXT_PIXEL_DELETED, pixel);
+	*ret = c;
+	return true;
+}
+
+static bool token_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct credential *c,
+		       const struct version *version, const struct store_record *record, struct secret **ret,
+		       struct error *err)
+{
+	uint8_t digest[DIGEST_LEN];
+	struct error ignored;
+	struct seal_context context = vault_context(v, 't', bytes_of(id, PIXEL_ID_LEN), version->number);
+	seal_digest(record->value, digest);
+	if (sodium_memcmp(digest, version->digest, DIGEST_LEN) != 0 ||
+	    !unseal_secret(v->keys, &context, record->value, ret, &ignored))
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_TAMPERED, (unsigned)version->number, c->pixel);
+	return true;
+}
+
+bool vault_token(struct vault *v, const struct credential *c, const struct version *version, struct secret **ret,
+		 struct error *err)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	char key[KEY_TEXT_MAX];
+	struct store_record found[2];
+	if (!vault_is_open(v, err))
+		return false;
+	keys_pixel_id(v->keys, c->pixel, id);
+	key_for_token(v->root.epoch, id, version->number, key);
+	const char *const keys[] = { "root", key };
+	if (store_get_many(v->store, keys, 2, &v->room, found, err) != STORE_OK)
+		return false;
+	if (found[1].is_found)
+		return token_open(v, id, c, version, &found[1], ret, err);
+	/* Dropped by a later change, or by somebody else: only an unmoved root makes it the latter. */
+	if (found[0].is_found && bytes_equal(found[0].value, buf_bytes(&v->root_bytes)))
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_MISSING, (unsigned)version->number, c->pixel);
+	struct credential now;
+	if (!vault_find(v, c->pixel, true, &now, err))
+		return false;
+	if (credential_numbered(&now, version->number))
+		return fail(err, ERR_CONFLICT, TXT_ROOT_MOVED);
+	return fail(err, ERR_NOT_FOUND, TXT_NO_VERSION, c->pixel, (unsigned)version->number);
+}
+
+void health_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct bytes sealed, const struct credential *c,
+		 struct health *ret)
+{
+	struct seal_context context = vault_context(v, 'h', bytes_of(id, PIXEL_ID_LEN), 0);
+	buf_clear(&v->plain);
+	if (!unseal(v->keys, &context, sealed, &v->plain) || !health_decode(buf_bytes(&v->plain), ret))
+		memset(ret, 0, sizeof *ret);
+	health_align(ret, c);
+}
+
+bool vault_health(struct vault *v, const struct credential *c, struct health *ret, struct error *err)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	char key[KEY_TEXT_MAX];
+	struct store_record found;
+	if (!vault_is_open(v, err))
+		return false;
+	keys_pixel_id(v->keys, c->pixel, id);
+	key_for_pixel(v->root.epoch, 'h', id, key);
+	const char *const keys[] = { key };
+	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+		return false;
+	health_open(v, id, found.is_found ? found.value : bytes_of("", 0), c, ret);
+	return true;
+}
+
+void vault_fingerprint(const struct vault *v, const struct secret *token, uint8_t ret[FINGERPRINT_LEN])
+{
+	keys_fingerprint(v->keys, secret_reveal(token), ret);
+}
+
+static bool holds(const struct credential *c, const uint8_t fingerprint[FINGERPRINT_LEN])
+{
+	const struct version *found = credential_with_fingerprint(c, fingerprint);
+	return found && found->stage != STAGE_RETIRED;
+}
+
+void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
+			  char ret_pixel[PIXEL_CODE_MAX + 1])
+{
+	char key[KEY_TEXT_MAX];
+	struct store_record found;
+	struct hint hint;
+	struct error ignored;
+	ret_pixel[0] = '\0';
+	key_for_hint(v->root.epoch, fingerprint, key);
+	const char *const keys[] = { key };
+	struct seal_context context = vault_context(v, 'd', bytes_of_text(key), 0);
+	if (store_get_many(v->store, keys, 1, &v->room, &found, &ignored) != STORE_OK || !found.is_found)
+		return;
+	buf_clear(&v->plain);
+	if (!unseal(v->keys, &context, found.value, &v->plain) || !hint_decode(buf_bytes(&v->plain), &hint))
+		return;
+	for (size_t i = 0; i < hint.count; i++) {
+		struct credential c;
+		if (strcmp(hint.pixels[i], not_pixel) != 0 && vault_find(v, hint.pixels[i], false, &c, &ignored) &&
+		    holds(&c, fingerprint)) {
+			memcpy(ret_pixel, hint.pixels[i], sizeof hint.pixels[i]);
+			return;
+		}
+	}
+}
+
+/* ---- reading all ---- */
+
+bool view_root(struct vault *v, struct store_view *view, struct error *err)
+{
+	struct store_cursor *cursor;
+	struct store_record found;
+	if (store_cursor_open(v->store, view, "root", &cursor, err) != STORE_OK)
+		return false;
+	enum store_class class = store_cursor_next(v->store, cursor, &found, err);
+	bool ok = class == STORE_OK || class == STORE_NOT_FOUND;
+	if (ok) {
+		found.is_found = class == STORE_OK && strcmp(found.key, "root") == 0;
+		ok = vault_meet_root(v, &found, err);
+	}
+	store_cursor_close(v->store, cursor);
+	return ok;
+}
+
+/* Nodes as they lie in the store, found again by prefix: "" is none, else 16^depth places per level. */
+struct node_set {
+	struct buf bytes;
+	struct {
+		size_t at, len;
+	} node[16 + 256 + 4096];
+};
+
+static int hex_value(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool node_place(const char *prefix, size_t *ret)
+{
+	size_t value = 0, depth = strlen(prefix);
+	if (depth < 1 || depth > NODE_DEPTH)
+		return false;
+	for (const char *p = prefix; *p; p++) {
+		if (hex_value(*p) < 0)
+			return false;
+		value = value * 16 + (size_t)hex_value(*p);
+	}
+	*ret = value + (depth == 1 ? 0 : depth == 2 ? 16 : 272);
+	return true;
+}
+
+static void place_prefix(size_t place, char ret[NODE_DEPTH + 1])
+{
+	size_t depth = place < 16 ? 1 : place < 272 ? 2 : 3, value = place - (depth == 1 ? 0 : depth == 2 ? 16 : 272);
+	for (size_t i = depth; i-- > 0; value /= 16)
+		ret[i] = "0123456789abcdef"[value % 16];
+	ret[depth] = '\0';
+}
+
+static bool collect_nodes(struct vault *v, struct store_view *view, struct node_set *set, struct error *err)
+{
+	char start[KEY_TEXT_MAX];
+	uint8_t none[PIXEL_ID_LEN] = { 0 };
+	struct store_cursor *cursor;
+	struct store_record found;
+	enum store_class class;
+	key_for_node(v->root.epoch, none, 0, start);
+	if (store_cursor_open(v->store, view, start, &cursor, err) != STORE_OK)
+		return false;
+	while ((class = store_cursor_next(v->store, cursor, &found, err)) == STORE_OK) {
+		size_t place;
+		if (!node_place(found.key + strlen(start), &place))
+			continue; /* verify names it; nothing else looks there */
+		set->node[place].at = set->bytes.len;
+		set->node[place].len = found.value.len;
+		buf_append(&set->bytes, found.value.at, found.value.len);
+	}
+	store_cursor_close(v->store, cursor);
+	return class == STORE_NOT_FOUND && buf_ok(&set->bytes, err);
+}
+
+static const uint8_t *expected_digest(const struct vault *v, const struct node_set *set, size_t place)
+{
+	if (place < 16)
+		return v->root.top[place];
+	size_t value = place < 272 ? place - 16 : place - 272, parent = place < 272 ? value / 16 : 16 + value / 16;
+	return set->node[parent].len ? set->bytes.at + set->node[parent].at + value % 16 * DIGEST_LEN : NULL;
+}
+
+/* From the top down: a node counts only when its proven parent names it. */
+static bool prove_nodes(struct vault *v, struct node_set *set, struct buf *ret_entries, uint64_t *ret_nodes,
+			struct error *err)
+{
+	for (size_t place = 0; place < COUNT_OF(set->node); place++) {
+		const uint8_t *expected = expected_digest(v, set, place);
+		char prefix[NODE_DEPTH + 1];
+		struct store_record node = { .value = bytes_of(set->bytes.at + set->node[place].at,
+							       set->node[place].len),
+					     .is_found = set->node[place].len > 0 };
+		if (!expected || digest_is_zero(expected)) {
+			set->node[place].len = 0;
+			continue;
+		}
+		place_prefix(place, prefix);
+		if (!node_is_sound(v, prefix, strlen(prefix), &node, expected, err))
+			return false;
+		if (place >= 272)
+			buf_append(ret_entries, node.value.at, node.value.len);
+		++*ret_nodes;
+	}
+	return buf_ok(ret_entries, err);
+}
+
+bool inventory_load(struct vault *v, struct store_view *view, struct buf *ret_entries, uint64_t *ret_nodes,
+		    struct error *err)
+{
+	struct node_set *set = calloc(1, sizeof *set);
+	if (!set)
+		return fail_no_memory(err);
+	set->bytes.max = SIZE_MAX / 4;
+	*ret_nodes = 0;
+	bool ok = collect_nodes(v, view, set, err) && prove_nodes(v, set, ret_entries, ret_nodes, err);
+	buf_done(&set->bytes);
+	free(set);
+	return ok;
+}
+
+/* Two cursors of one view walk side by side: metadata and health lie in the same order. */
+struct walk {
+	struct vault *v;
+	struct store_view *view;
+	struct store_cursor *meta, *health;
+	struct store_record next_meta, next_health;
+	bool has_meta, has_health;
+};
+
+static bool advance(struct walk *w, struct store_cursor *cursor, struct store_record *ret, bool *ret_has,
+		    struct error *err)
+{
+	enum store_class class = cursor ? store_cursor_next(w->v->store, cursor, ret, err) : STORE_NOT_FOUND;
+	*ret_has = class == STORE_OK;
+	return class == STORE_OK || class == STORE_NOT_FOUND;
+}
+
+/* Move to key or past it; *ret_is_there when it is exactly there. */
+static bool seek(struct walk *w, struct store_cursor *cursor, struct store_record *record, bool *has, const char *key,
+		 bool *ret_is_there, struct error *err)
+{
+	while (*has && strcmp(record->key, key) < 0)
+		if (!advance(w, cursor, record, has, err))
+			return false;
+	*ret_is_there = *has && strcmp(record->key, key) == 0;
+	return true;
+}
+
+static bool visit(struct walk *w, const uint8_t *entry, bool want_deleted, vault_each_fn *fn, void *context,
+		  struct error *err)
+{
+	char key[KEY_TEXT_MAX];
+	bool is_there;
+	struct credential c;
+	struct health h;
+	key_for_pixel(w->v->root.epoch, 'm', entry, key);
+	if (!seek(w, w->meta, &w->next_meta, &w->has_meta, key, &is_there, err))
+		return false;
+	struct store_record record = { .is_found = false };
+	if (is_there)
+		record = w->next_meta;
+	if (!metadata_open(w->v, entry, &record, entry + PIXEL_ID_LEN, key + 3, &c, err))
+		return false;
+	if ((c.deleted_at || c.is_destroyed) && !want_deleted)
+		return true;
+	if (!w->health)
+		return fn(context, &c, NULL, err);
+	key_for_pixel(w->v->root.epoch, 'h', entry, key);
+	if (!seek(w, w->health, &w->next_health, &w->has_health, key, &is_there, err))
+		return false;
+	health_open(w->v, entry, is_there ? w->next_health.value : bytes_of("", 0), &c, &h);
+	return fn(context, &c, &h, err);
+}
+
+static bool walk_entries(struct walk *w, struct bytes entries, bool want_deleted, vault_each_fn *fn, void *context,
+			 struct error *err)
+{
+	if (!advance(w, w->meta, &w->next_meta, &w->has_meta, err) ||
+	    !advance(w, w->health, &w->next_health, &w->has_health, err))
+		return false;
+	for (size_t at = 0; at < entries.len; at += ENTRY_LEN)
+		if (!visit(w, entries.at + at, want_deleted, fn, context, err))
+			return false;
+	return true;
+}
+
+static bool open_cursor(struct walk *w, char kind, struct store_cursor **ret, struct error *err)
+{
+	char prefix[KEY_TEXT_MAX];
+	uint8_t none[PIXEL_ID_LEN] = { 0 };
+	key_for_pixel(w->v->root.epoch, kind, none, prefix);
+	prefix[strlen(prefix) - (size_t)PIXEL_ID_LEN * 2] = '\0';
+	return store_cursor_open(w->v->store, w->view, prefix, ret, err) == STORE_OK;
+}
+
+bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each_fn *fn, void *context,
+		struct error *err)
+{
+	struct walk w = { .v = v };
+	struct buf entries = BUF_INIT(SIZE_MAX / 4);
+	uint64_t nodes;
+	if (!vault_is_open(v, err) || store_view_open(v->store, &w.view, err) != STORE_OK)
+		return false;
+	bool ok = view_root(v, w.view, err) && inventory_load(v, w.view, &entries, &nodes, err) &&
+		  open_cursor(&w, 'm', &w.meta, err) && (!with_health || open_cursor(&w, 'h', &w.health, err)) &&
+		  walk_entries(&w, buf_bytes(&entries), want_deleted, fn, context, err);
+	store_cursor_close(v->store, w.meta);
+	store_cursor_close(v->store, w.health);
+	store_view_close(v->store, w.view);
+	buf_done(&entries);
+	return ok;
+}

@@ -1,0 +1,133 @@
+/* vault/vault.h - credentials kept sealed in a store that is not trusted.
+ *
+ * The public face of this layer. Opening reads; unlocking proves: slots, the root record's MAC, and that the store is
+ * not older than this host's anchor. Each read is proven along its own path to the root; each change is one commit or
+ * none, and durable when it returns. The network is never touched. Not thread-safe.
+ *
+ * Errors: ERR_NOT_FOUND no vault / no such Pixel; ERR_WRONG_KEY every slot is well-formed and none opens; ERR_DAMAGED
+ * with class damaged, format, tampered, limit, rolled-back, forked, anchor or anchor-missing; ERR_CONFLICT the write
+ * lock was not to be had within 5 s; ERR_STORAGE full, read-only, I/O. */
+#ifndef VAULT_VAULT_H
+#define VAULT_VAULT_H
+
+#include "core/buf.h"
+#include "core/error.h"
+#include "core/secret.h"
+#include "vault/credential.h"
+#include "vault/health.h"
+#include "vault/slots.h"
+
+struct vault;
+struct change;
+
+struct vault_place {
+	const char *path;      /* the store file, absolute or not */
+	const char *state_dir; /* where the anchor lies; never inside the vault's folder */
+};
+
+/* Make a new vault with one slot per secret given (at least one). ERR_CONFLICT when there is something at the path. */
+must_check bool vault_create(const struct vault_place *place, const struct slot_secret *secrets, size_t count,
+			     struct error *err);
+
+/* ERR_NOT_FOUND when there is nothing at the path. Reads head and slots; nothing is proven yet. */
+must_check bool vault_open(const struct vault_place *place, struct vault **ret, struct error *err);
+bool vault_has_slot(const struct vault *v, enum slot_kind kind);
+
+/* Try every slot of the secret's kind; then prove root and anchor. ERR_WRONG_KEY leaves the vault sealed, to be tried
+ * with another secret. */
+must_check bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct error *err);
+void vault_close(struct vault *v); /* NULL is fine; wipes the keys; leaves a file that can be copied whole */
+void vault_closep(struct vault **v);
+
+/* ---- reading; each call sees one instant ---- */
+
+/* ERR_NOT_FOUND also for a deleted Pixel unless want_deleted. */
+must_check bool vault_find(struct vault *v, const char *pixel, bool want_deleted, struct credential *ret,
+			   struct error *err);
+must_check bool vault_token(struct vault *v, const struct credential *c, const struct version *version,
+			    struct secret **ret, struct error *err);
+/* Missing or unreadable health is all zero: it is disposable. Aligned to c. */
+must_check bool vault_health(struct vault *v, const struct credential *c, struct health *ret, struct error *err);
+
+/* Every Pixel that is not deleted, proven, in store order (keyed ids: random to people). The callback returns false with
+ * err filled to stop. health is NULL unless with_health. The callback must not call back into the vault. */
+typedef bool vault_each_fn(void *context, const struct credential *c, const struct health *h, struct error *err);
+must_check bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each_fn *fn, void *context,
+			   struct error *err);
+
+/* The keyed fingerprint of a token. */
+void vault_fingerprint(const struct vault *v, const struct secret *token, uint8_t ret[FINGERPRINT_LEN]);
+
+/* Another live Pixel that holds this token as pending, current or previous; "" when none is known. Never fails: it is a
+ * hint, proven before it is given. */
+void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
+			  char ret_pixel[PIXEL_CODE_MAX + 1]);
+
+/* ---- changing: fn decides on what it reads through the change, stages, and returns true to commit ----
+ * fn may run again from the start when another writer was faster (for up to 5 s, then ERR_CONFLICT); returning false with
+ * err filled abandons everything. Returning true with nothing staged commits nothing. */
+typedef bool change_fn(void *context, struct change *change, struct error *err);
+must_check bool vault_change(struct vault *v, change_fn *fn, void *context, struct error *err);
+
+/* ret_exists false: *ret is a fresh credential for this Pixel. Deleted and destroyed ones are found too. */
+must_check bool change_find(struct change *ch, const char *pixel, struct credential *ret, bool *ret_exists,
+			    struct error *err);
+/* Seal the token as version->number of the Pixel and fill version->digest and ->fingerprint of c's own row for it. */
+must_check bool change_put_token(struct change *ch, struct credential *c, uint32_t number, const struct secret *token,
+				 struct error *err);
+must_check bool change_drop_token(struct change *ch, const struct credential *c, uint32_t number, struct error *err);
+must_check bool change_store(struct change *ch, const struct credential *c, struct error *err);
+/* Health written with the change that it speaks of. */
+must_check bool change_store_health(struct change *ch, const char *pixel, const struct health *h, struct error *err);
+must_check bool change_drop_health(struct change *ch, const char *pixel, struct error *err);
+
+/* ---- beside the inventory: sealed, disposable ---- */
+
+struct health_update {
+	char pixel[PIXEL_CODE_MAX + 1];
+	struct health health; /* the counter is set here */
+};
+/* All in one durable commit. Health of a Pixel deleted meanwhile is stored for nobody, which does no harm. */
+must_check bool vault_store_health(struct vault *v, const struct health_update *updates, size_t count,
+				   struct error *err);
+
+/* Small notes of the agent's: name is [a-z0-9-]{1,32} such as "breaker". Missing or unreadable: ret->len is 0. */
+#define NOTE_MAX 2048
+must_check bool vault_note(struct vault *v, const char *name, struct buf *ret, struct error *err);
+must_check bool vault_store_note(struct vault *v, const char *name, struct bytes value, struct error *err);
+
+/* Which consumers read which version (get --as). */
+struct read_mark {
+	char name[65];
+	uint32_t version;
+	int64_t at;
+};
+must_check bool vault_mark_read(struct vault *v, const char *pixel, const struct read_mark *mark, struct error *err);
+typedef bool vault_mark_fn(void *context, const struct read_mark *mark, struct error *err);
+must_check bool vault_each_mark(struct vault *v, const char *pixel, vault_mark_fn *fn, void *context,
+				struct error *err);
+
+/* One sweep at a time across processes: ERR_CONFLICT after wait_ms. Freed by the kernel when we die. */
+struct vault_lock;
+must_check bool vault_lock(struct vault *v, const char *name, int64_t wait_ms, struct vault_lock **ret,
+			   struct error *err);
+void vault_unlockp(struct vault_lock **lock);
+
+/* ---- proof of everything ---- */
+
+struct verify_report {
+	uint64_t pixels, tokens, nodes, disposable, rubbish, generation;
+	uint64_t faults;
+	char first[320]; /* the first fault, for people */
+};
+/* Proves each record, node and token, the exact set of them, the database's own structure, and every disposable record's
+ * seal. on_fault (may be NULL) is called with one sentence per fault. ERR_DAMAGED with the first fault when there was
+ * any; the report is filled either way. */
+typedef void verify_fault_fn(void *context, const char *sentence);
+must_check bool vault_verify(struct vault *v, verify_fault_fn *on_fault, void *context, struct verify_report *ret,
+			     struct error *err);
+
+uint64_t vault_generation(const struct vault *v);
+const char *vault_path(const struct vault *v); /* absolute */
+
+#endif
