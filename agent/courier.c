@@ -232,10 +232,11 @@ static bool start(struct courier *c, struct error *err)
 /* The token goes from its locked place into the socket, without a copy of ours. */
 static bool say_question(struct courier *c, const struct question *q)
 {
-	static const uint8_t zeros[COURIER_TOKEN_ROOM];
+	static const uint8_t zeros[COURIER_ROOM_LONG];
 	struct bytes token = secret_reveal(q->token);
+	size_t room = courier_token_room(token.len);
 	struct courier_probe head = { .version = COURIER_VERSION,
-				      .token_len = (uint32_t)token.len,
+				      .token_len = (uint16_t)token.len,
 				      .id = q->id,
 				      .kind = (int32_t)q->kind,
 				      .is_fresh = q->is_fresh };
@@ -244,9 +245,9 @@ static bool say_question(struct courier *c, const struct question *q)
 	struct iovec parts[] = {
 		{ .iov_base = &head, .iov_len = sizeof head },
 		{ .iov_base = (void *)(uintptr_t)token.at, .iov_len = token.len },
-		{ .iov_base = (void *)(uintptr_t)zeros, .iov_len = COURIER_TOKEN_ROOM - token.len },
+		{ .iov_base = (void *)(uintptr_t)zeros, .iov_len = room - token.len },
 	};
-	return c->fd >= 0 && say(c, parts, COUNT_OF(parts), COURIER_PROBE_LEN);
+	return c->fd >= 0 && say(c, parts, COUNT_OF(parts), sizeof head + room);
 }
 
 void courier_ask(struct courier *c, const struct question *q)

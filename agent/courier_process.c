@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ struct desk {
 	struct courier_answer *out;
 	size_t out_count, out_sent; /* answers waiting; bytes of them already written */
 	struct buf request;
+	uint64_t nonce; /* keeps the event ids of one courier apart from those of another */
 };
 
 static void desk_done(struct desk *d)
@@ -121,17 +123,30 @@ static size_t room(const struct desk *d)
 	return d->in_flight - http_open(d->http) - d->out_count;
 }
 
+/* A whole probe at the front of `from`: its length, head and token; 0 when it is not complete. */
+static size_t next_probe(struct bytes from, struct courier_probe *ret, struct bytes *ret_token)
+{
+	if (!bytes_take_copy(&from, ret, sizeof *ret))
+		return 0;
+	size_t room = courier_token_room(ret->token_len);
+	if (!bytes_take(&from, room, ret_token))
+		return 0;
+	ret_token->len = ret->token_len;
+	return sizeof *ret + room;
+}
+
 /* False when what came is no probe. */
 static bool take_probes(struct desk *d)
 {
 	uint8_t *in = secret_room(d->in);
 	struct courier_probe p;
-	size_t used = 0;
-	for (; d->in_len - used >= COURIER_PROBE_LEN && room(d) > 0; used += COURIER_PROBE_LEN) {
-		memcpy(&p, in + used, sizeof p);
+	struct bytes token;
+	size_t used = 0, len;
+	while (room(d) > 0 && (len = next_probe(bytes_of(in + used, d->in_len - used), &p, &token)) > 0) {
 		if (!probe_is_sound(&p))
 			return false;
-		start_probe(d, &p, bytes_of(in + used + sizeof p, p.token_len));
+		start_probe(d, &p, token);
+		used += len;
 	}
 	if (used == 0)
 		return true;
@@ -209,10 +224,9 @@ static bool work(struct desk *d)
 /* Nothing can be asked: say so to every question, since that is where a person will look. */
 static void apologise(struct desk *d, const char *why)
 {
-	while (read_whole(secret_room(d->in), COURIER_PROBE_LEN)) {
-		struct courier_probe p;
-		memcpy(&p, secret_room(d->in), sizeof p);
-		wipe(secret_room(d->in), COURIER_PROBE_LEN);
+	struct courier_probe p;
+	while (read_whole(&p, sizeof p) && probe_is_sound(&p) &&
+	       read_whole(secret_room(d->in), courier_token_room(p.token_len))) {
 		d->out_count = d->out_sent = 0;
 		put_failure(d, p.id, why);
 		if (send(COURIER_FD, d->out, sizeof *d->out, MSG_NOSIGNAL) != sizeof *d->out)
@@ -224,11 +238,13 @@ static bool desk_open(struct desk *d, const struct courier_config *config, struc
 {
 	size_t probes = config->in_flight < PROBES_AT_ONCE ? config->in_flight : PROBES_AT_ONCE;
 	d->in_flight = config->in_flight;
+	if (getrandom(&d->nonce, sizeof d->nonce, 0) != sizeof d->nonce)
+		d->nonce = (uint64_t)clock_boot_ms() << 20;
 	d->out = calloc(d->in_flight, sizeof *d->out);
 	if (!d->out)
 		return fail_no_memory(err);
-	return secret_arena_open(HTTP_SECRETS(d->in_flight) + probes * COURIER_PROBE_LEN + ARENA_SLACK, err) &&
-	       secret_new(probes * COURIER_PROBE_LEN, &d->in, err);
+	return secret_arena_open(HTTP_SECRETS(d->in_flight) + probes * COURIER_PROBE_MAX + ARENA_SLACK, err) &&
+	       secret_new(probes * COURIER_PROBE_MAX, &d->in, err);
 }
 
 static bool serve(const struct courier_config *config, struct error *err)

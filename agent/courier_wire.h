@@ -1,5 +1,5 @@
 /* agent/courier_wire.h - what keeper and courier say to each other. Both are the same build on one host, so messages
- * are structs as they lie in memory, of fixed size; the version stands first in each, for the moment in which an
+ * are structs as they lie in memory, of fixed sizes; the version stands first in each, for the moment in which an
  * upgrade has replaced one program and not the other.
  *
  * keeper -> courier: one courier_config, then any number of courier_probe.
@@ -25,19 +25,26 @@ struct courier_config {
 	char ca_file[PATH_MAX]; /* "" = the system's bundle */
 };
 
-/* Followed by room for the longest token; the bytes behind token_len are zero. */
+/* Followed by room for the token, of one of two sizes: most tokens are short, and 10,000 questions with room for the
+ * longest are 40 MB to copy. The bytes behind token_len are zero. */
 struct courier_probe {
-	uint32_t version, token_len;
+	uint32_t version;
+	uint16_t token_len, is_fresh;
 	uint64_t id;
 	int32_t kind; /* enum probe_kind */
-	uint32_t is_fresh;
 	char pixel[PIXEL_CODE_MAX + 1];
 	char test_code[TEST_CODE_MAX + 1];
 	uint8_t zero[6];
 };
 
-#define COURIER_TOKEN_ROOM (TOKEN_MAX + 1)
-#define COURIER_PROBE_LEN (sizeof(struct courier_probe) + COURIER_TOKEN_ROOM)
+#define COURIER_ROOM_SHORT 124u
+#define COURIER_ROOM_LONG (TOKEN_MAX + 1u)
+#define COURIER_PROBE_MAX (sizeof(struct courier_probe) + COURIER_ROOM_LONG)
+
+static inline size_t courier_token_room(size_t token_len)
+{
+	return token_len <= COURIER_ROOM_SHORT ? COURIER_ROOM_SHORT : COURIER_ROOM_LONG;
+}
 
 struct courier_answer {
 	uint32_t version;
@@ -48,7 +55,7 @@ struct courier_answer {
 	uint8_t zero[158];
 };
 
-_Static_assert(sizeof(struct courier_probe) == 136 && COURIER_PROBE_LEN == 4232, "fixed on the wire");
+_Static_assert(sizeof(struct courier_probe) == 136 && COURIER_PROBE_MAX == 4232, "fixed on the wire");
 _Static_assert(sizeof(struct courier_answer) == 512, "fixed on the wire");
 
 #endif

@@ -1,5 +1,6 @@
 #include "agent/detective.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,14 +13,28 @@ static enum likeliness likeliness_of(const struct credential *c, const struct he
 	return is_served ? LIKELY_NOT : LIKELY_IN_NEED;
 }
 
-void detective_consider(struct detective *d, const struct credential *c, const struct health *h)
+static void add(struct detective *d, enum likeliness likely, const char *pixel, const char *test_code)
 {
-	enum likeliness likely = likeliness_of(c, h);
 	if (d->counts[likely] == COUNT_OF(d->candidates[likely]))
 		return;
 	struct candidate *candidate = &d->candidates[likely][d->counts[likely]++];
-	memcpy(candidate->pixel, c->pixel, sizeof candidate->pixel);
-	memcpy(candidate->test_code, c->test_code, sizeof candidate->test_code);
+	snprintf(candidate->pixel, sizeof candidate->pixel, "%s", pixel);
+	snprintf(candidate->test_code, sizeof candidate->test_code, "%s", test_code);
+}
+
+void detective_consider(struct detective *d, const struct credential *c, const struct health *h)
+{
+	add(d, likeliness_of(c, h), c->pixel, c->test_code);
+}
+
+void detective_point(struct detective *d, const char *pixel, const char *test_code)
+{
+	/* Nobody is asked twice: a candidate without a name is passed over. */
+	for (size_t likely = 0; likely < LIKELY_COUNT; likely++)
+		for (size_t i = 0; i < d->counts[likely]; i++)
+			if (strcmp(d->candidates[likely][i].pixel, pixel) == 0)
+				d->candidates[likely][i].pixel[0] = '\0';
+	add(d, LIKELY_NOW, pixel, test_code);
 }
 
 bool detective_convicts(enum probe_kind refuted_by, enum probe_kind tried_by, enum verdict outcome)
@@ -112,7 +127,7 @@ bool detective_find(struct service *s, struct detective *d, const struct secret 
 			const struct candidate *candidate = &d->candidates[likely][i];
 			bool is_it = false;
 			/* A dry try after a refusal by a proving probe could tell nothing. */
-			if (strcmp(candidate->pixel, not_pixel) == 0 ||
+			if (!candidate->pixel[0] || strcmp(candidate->pixel, not_pixel) == 0 ||
 			    (!candidate->test_code[0] && refuted_by != PROBE_DRY))
 				continue;
 			if (d->is_over || d->budget == 0 || calls-- == 0)

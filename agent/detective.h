@@ -13,7 +13,8 @@
 #define DETECTIVE_BUDGET_PUT 16
 #define DETECTIVE_BUDGET_SWEEP 64
 
-enum likeliness { LIKELY_SWAPPED = 0, LIKELY_IN_NEED, LIKELY_NOT, LIKELY_COUNT };
+/* Refused in this very sweep; refused before; without a proven token; served well. */
+enum likeliness { LIKELY_NOW = 0, LIKELY_SWAPPED, LIKELY_IN_NEED, LIKELY_NOT, LIKELY_COUNT };
 
 struct candidate {
 	char pixel[PIXEL_CODE_MAX + 1];
@@ -29,6 +30,9 @@ struct detective {
 
 /* Pure: remember a Pixel as one a stray token may belong to. */
 void detective_consider(struct detective *d, const struct credential *c, const struct health *h);
+
+/* Pure: this one first, it was just refused for a Pixel that is not its own. */
+void detective_point(struct detective *d, const char *pixel, const char *test_code);
 
 /* Pure: does this answer of a try name the Pixel? */
 bool detective_convicts(enum probe_kind refuted_by, enum probe_kind tried_by, enum verdict outcome);

@@ -18,7 +18,6 @@
 #define HEAD_BYTES_MAX 32768
 #define HEAD_LINES_MAX 100
 #define EVENTS_MAX 64
-#define TEXT_TOO_BIG "the answer is over 64 KiB, or its head over 32 KiB or 100 lines"
 
 #define HEADER_NAME "Access-Token: "
 #define HEADER_NAME_LEN (sizeof HEADER_NAME - 1)
@@ -39,7 +38,7 @@ struct exchange {
 	struct curl_slist first; /* points at header's bytes; the rest of the list is http->headers */
 	struct buf sent, got;
 	size_t head_bytes, head_lines;
-	bool is_too_big;
+	bool is_too_big, is_nameless;
 	CURLcode result;
 	char reason[CURL_ERROR_SIZE];
 };
@@ -77,6 +76,37 @@ static size_t on_head(char *at, size_t size, size_t count, void *context)
 	e->head_lines++;
 	e->is_too_big = e->is_too_big || e->head_bytes > HEAD_BYTES_MAX || e->head_lines > HEAD_LINES_MAX;
 	return e->is_too_big ? 0 : len;
+}
+
+static bool names_a_host(const char *alternatives)
+{
+	for (const char *at = alternatives; at; at = strstr(at, ", ")) {
+		at += strncmp(at, ", ", 2) == 0 ? 2 : 0;
+		if (strncmp(at, "DNS:", 4) == 0 || strncmp(at, "IP Address:", 11) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* libcurl falls back to the common name when a certificate has no alternative names, which no authority issues any more
+ * and RFC 9525 forbids to believe. Called between handshake and request; a reused connection was looked at when it was
+ * made. */
+static int on_connected(void *context, char *their_ip, char *our_ip, int their_port, int our_port)
+{
+	static const char alternatives[] = "X509v3 Subject Alternative Name:";
+	struct exchange *e = context;
+	struct curl_certinfo *certs = NULL;
+	long made = 1;
+	(void)their_ip, (void)our_ip, (void)their_port, (void)our_port;
+	if (curl_easy_getinfo(e->easy, CURLINFO_NUM_CONNECTS, &made) == CURLE_OK && made == 0)
+		return CURL_PREREQFUNC_OK;
+	if (curl_easy_getinfo(e->easy, CURLINFO_CERTINFO, &certs) == CURLE_OK && certs && certs->num_of_certs > 0)
+		for (const struct curl_slist *line = certs->certinfo[0]; line; line = line->next)
+			if (strncmp(line->data, alternatives, sizeof alternatives - 1) == 0 &&
+			    names_a_host(line->data + sizeof alternatives - 1))
+				return CURL_PREREQFUNC_OK;
+	e->is_nameless = true;
+	return CURL_PREREQFUNC_ABORT;
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *is_known)
@@ -136,6 +166,7 @@ static const struct option options[] = {
 	NUMBER(NETRC, CURL_NETRC_IGNORED),
 	NUMBER(SSL_VERIFYPEER, 1),
 	NUMBER(SSL_VERIFYHOST, 2),
+	NUMBER(CERTINFO, 1), /* for on_connected */
 	NUMBER(SSLVERSION, CURL_SSLVERSION_TLSv1_2),
 	NUMBER(SSL_SESSIONID_CACHE, 0),              /* a resumed session would not show its certificate again */
 	NUMBER(HTTP_VERSION, CURL_HTTP_VERSION_1_1), /* HTTP/2 would keep the token in its header table */
@@ -147,7 +178,7 @@ static const struct option options[] = {
 	NUMBER(VERBOSE, 0),
 	NUMBER(FAILONERROR, 0), /* the body decides, whatever the status */
 	NUMBER(POST, 1),
-	NUMBER(BUFFERSIZE, 8192), /* small ones: they are wiped after every exchange */
+	NUMBER(BUFFERSIZE, 4096), /* small ones: they are wiped after every exchange */
 	NUMBER(UPLOAD_BUFFERSIZE, 16384),
 	TEXT(USERAGENT, "pixelvault/" PIXELVAULT_VERSION),
 };
@@ -177,6 +208,8 @@ static CURLcode set_own(CURL *easy, struct exchange *e)
 	SET(WRITEDATA, e);
 	SET(HEADERFUNCTION, on_head);
 	SET(HEADERDATA, e);
+	SET(PREREQFUNCTION, on_connected);
+	SET(PREREQDATA, e);
 	SET(ERRORBUFFER, e->reason);
 	SET(HTTPHEADER, &e->first);
 	SET(PRIVATE, e);
@@ -271,17 +304,10 @@ static bool find_ca_file(struct http *h, const struct http_settings *settings, s
 	return h->ca_file ? true : fail_no_memory(err);
 }
 
-/* "Expect:" with nothing behind it keeps libcurl from asking for a 100 Continue. */
 static bool make_headers(struct http *h, struct error *err)
 {
-	static const char *const lines[] = { "Content-Type: application/json", "Accept: application/json", "Expect:" };
-	for (size_t i = 0; i < COUNT_OF(lines); i++) {
-		struct curl_slist *longer = curl_slist_append(h->headers, lines[i]);
-		if (!longer)
-			return fail_no_memory(err);
-		h->headers = longer;
-	}
-	return true;
+	h->headers = curl_slist_append(NULL, "Content-Type: application/json");
+	return h->headers ? true : fail_no_memory(err);
 }
 
 static bool make_exchanges(struct http *h, struct error *err)
@@ -412,7 +438,7 @@ bool http_start(struct http *h, const struct http_request *request)
 		return false;
 	e->id = request->id;
 	e->head_bytes = e->head_lines = 0;
-	e->is_too_big = false;
+	e->is_too_big = e->is_nameless = false;
 	buf_append(&e->sent, request->body.at, request->body.len);
 	put_header(e, request->token);
 	if (e->sent.is_bad || (!e->easy && make_easy(e) != CURLE_OK) ||
@@ -508,6 +534,8 @@ static enum transport transport_of(const struct exchange *e)
 {
 	if (e->is_too_big)
 		return TRANSPORT_TOO_BIG;
+	if (e->is_nameless)
+		return TRANSPORT_TLS;
 	switch (e->result) {
 	case CURLE_OK:
 		return TRANSPORT_OK;
@@ -536,6 +564,15 @@ static enum transport transport_of(const struct exchange *e)
 	}
 }
 
+static const char *reason_of(const struct exchange *e)
+{
+	if (e->is_too_big || e->result == CURLE_FILESIZE_EXCEEDED)
+		return "the answer is over 64 KiB, or its head over 32 KiB or 100 lines";
+	if (e->is_nameless)
+		return "the certificate names no host but in its common name";
+	return e->reason[0] ? e->reason : curl_easy_strerror(e->result);
+}
+
 bool http_next(struct http *h, struct http_answer *ret)
 {
 	struct exchange *e = h->finished;
@@ -555,9 +592,7 @@ bool http_next(struct http *h, struct http_answer *ret)
 		.status = (int32_t)status,
 		.took_ms = (int32_t)(took_us / 1000),
 		.token = token_of(e),
-		.reason = e->is_too_big  ? TEXT_TOO_BIG
-			  : e->reason[0] ? e->reason
-					 : curl_easy_strerror(e->result),
+		.reason = reason_of(e),
 	};
 	/* A body that was cut off may have looked whole: it counts only when the exchange ended well. */
 	if (ret->transport == TRANSPORT_OK)

@@ -48,18 +48,30 @@ bool service_ready(struct service *s, struct error *err)
 	return is_read;
 }
 
+bool service_tolerate(struct service *s, bool is_done, const struct error *why, struct error *err)
+{
+	if (is_done)
+		return true;
+	if (why->code == ERR_STORAGE) {
+		s->is_unstored = true;
+		return true;
+	}
+	*err = *why;
+	return false;
+}
+
 bool service_store_breaker(struct service *s, struct error *err)
 {
 	const struct breaker *now = &s->breaker, *then = &s->stored_breaker;
 	uint8_t note[24];
+	struct error why;
 	if (now->throttles == then->throttles && now->opened_at == then->opened_at &&
 	    now->open_until == then->open_until)
 		return true;
 	breaker_encode(now, note);
-	if (!vault_store_note(s->vault, BREAKER_NOTE, bytes_of(note, sizeof note), err))
-		return false;
+	bool is_stored = vault_store_note(s->vault, BREAKER_NOTE, bytes_of(note, sizeof note), &why);
 	s->stored_breaker = s->breaker;
-	return true;
+	return service_tolerate(s, is_stored, &why, err);
 }
 
 enum probe_kind service_probe_kind(const struct settings *settings, enum probe_choice choice, const char *test_code)

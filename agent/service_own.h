@@ -13,11 +13,16 @@ struct service {
 	const struct settings *settings;
 	struct courier *courier; /* NULL until first needed */
 	struct breaker breaker, stored_breaker;
+	bool is_unstored; /* something found could not be written down: the disk is full or read-only */
 	struct pace pace; /* for the single questions of put and of the detective */
 };
 
 /* Before a verb asks anything: the courier, and the breaker as the last program left it. */
 must_check bool service_ready(struct service *s, struct error *err);
+
+/* For what is found, not asked for: a full disk must not end a check, which then says so. is_done with why as a write
+ * returned them. */
+must_check bool service_tolerate(struct service *s, bool is_done, const struct error *why, struct error *err);
 
 /* Write the breaker down when it moved: a program that crashes and starts again must not hammer. */
 must_check bool service_store_breaker(struct service *s, struct error *err);

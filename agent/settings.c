@@ -277,7 +277,7 @@ static bool take_host_and_port(const char **from)
 /* v1.3: what a version looks like, so that a base-url cannot end too early or too late. */
 static bool is_version(const char *segment)
 {
-	if (*segment++ != 'v' || !take_span(&segment, DIGITS))
+	if (!take_text(&segment, "v") || !take_span(&segment, DIGITS))
 		return false;
 	while (take_text(&segment, "."))
 		if (!take_span(&segment, DIGITS))
@@ -287,7 +287,7 @@ static bool is_version(const char *segment)
 
 static bool parse_base_url(row_t *row, const char *value, void *field)
 {
-	const char *at = value, *segment = "";
+	const char *at = value, *segment = value;
 	(void)row;
 	if (!take_text(&at, "https://") || !take_host_and_port(&at))
 		return false;

@@ -48,7 +48,7 @@
 	"no home folder is known for uid %u", "set HOME, or say where with PIXELVAULT_VAULT and PIXELVAULT_STATE"
 #define TXT_SET_NO_CURRENT_FOLDER                                                                                      \
 	"the current folder is not known: %s", "use an absolute path, or change to a folder that exists"
-#define TXT_SET_PATH_TOO_LONG "the path of %s is too long", "use a shorter one"
+#define TXT_SET_PATH_TOO_LONG "a path is too long: %.80s", "use a shorter one"
 #define TXT_SET_STATE_INSIDE                                                                                           \
 	"the state folder lies inside the folder of the vault",                                                        \
 		"who can put back an old vault there could put back the anchor too: give the vault a folder of its "   \
@@ -67,30 +67,43 @@
 						      "the user of the one service this rule is for"
 
 /* courier */
-#define TXT_HTTP_BAD_URL \
-	"base-url '%s' is no https address to build on", "write it like https://business-api.tiktok.com/open_api/v1.3, without query or user"
-#define TXT_HTTP_NO_CA "this system has no bundle of CA certificates", "install the package ca-certificates, or name a bundle with ca-file in [tiktok]"
-#define TXT_HTTP_BAD_CA "the CA certificates '%s' cannot be read", "check the path and its permissions (ca-file in [tiktok])"
-#define TXT_HTTP_OPTION "this libcurl lacks an option that keeps tokens safe: %s", "install libcurl 7.85 or newer, built with OpenSSL"
-#define TXT_COURIER_NOT_BY_HAND "--courier is not for people: it needs a descriptor 3 from the program that started it", "use 'vault check' or 'vault-agent --once'"
-#define TXT_COURIER_STRANGER "the program that started this courier is of another version", "install vault and vault-agent from one build"
+#define TXT_HTTP_BAD_URL                                                                                               \
+	"base-url '%s' is no https address to build on",                                                               \
+		"write it like https://business-api.tiktok.com/open_api/v1.3, without query or user"
+#define TXT_HTTP_NO_CA                                                                                                 \
+	"this system has no bundle of CA certificates",                                                                \
+		"install the package ca-certificates, or name a bundle with ca-file in [tiktok]"
+#define TXT_HTTP_BAD_CA                                                                                                \
+	"the CA certificates '%s' cannot be read", "check the path and its permissions (ca-file in [tiktok])"
+#define TXT_HTTP_OPTION                                                                                                \
+	"this libcurl lacks an option that keeps tokens safe: %s", "install libcurl 7.85 or newer, built with OpenSSL"
+#define TXT_COURIER_NOT_BY_HAND                                                                                        \
+	"--courier is not for people: it needs a descriptor 3 from the program that started it",                       \
+		"use 'vault check' or 'vault-agent --once'"
+#define TXT_COURIER_STRANGER                                                                                           \
+	"the program that started this courier is of another version", "install vault and vault-agent from one build"
 
 /* main */
-#define TXT_AGENT_NO_MODE "the agent that stays in the background is not part of this version", "use 'vault-agent --once', for example from cron"
+#define TXT_AGENT_NO_MODE                                                                                              \
+	"the agent that stays in the background is not part of this version",                                          \
+		"use 'vault-agent --once', for example from cron"
 #define TXT_AGENT_BAD_OPTION "unknown option '%s'", "see 'vault-agent --help'"
 #define TXT_AGENT_NO_VALUE "'%s' needs a value", "see 'vault-agent --help'"
 #define TXT_AGENT_STANDS_ALONE "'%s' stands alone on its command line", "see 'vault-agent --help'"
-#define TXT_AGENT_NOT_LOCKED \
-	"memory for secrets could not be locked", "raise the limit (ulimit -l 8192, or LimitMEMLOCK= in the unit), or set require-locked-memory = no"
+#define TXT_AGENT_NOT_LOCKED                                                                                           \
+	"memory for secrets could not be locked",                                                                      \
+		"raise the limit (ulimit -l 8192, or LimitMEMLOCK= in the unit), or set require-locked-memory = no"
 
 /* service */
 #define TXT_PUT_DELETED "Pixel '%s' was deleted", "bring it back first: pixelvault rm --restore PIXEL"
-#define TXT_PUT_IF_VERSION \
-	"Pixel '%s' has version %u as current, not %u", "someone was faster: look at 'status', then put with that number"
-#define TXT_PUT_PREVIOUS \
+#define TXT_PUT_IF_VERSION                                                                                             \
+	"Pixel '%s' has version %u as current, not %u",                                                                \
+		"someone was faster: look at 'status', then put with that number"
+#define TXT_PUT_PREVIOUS                                                                                               \
 	"this token is the previous one of Pixel '%s' (version %u)", "to go back to it use: pixelvault rollback PIXEL"
-#define TXT_PUT_OVERTAKEN \
-	"version %u of Pixel '%s' was overtaken by a newer put before it was proven", "look at 'status'; the newer token counts"
+#define TXT_PUT_OVERTAKEN                                                                                              \
+	"version %u of Pixel '%s' was overtaken by a newer put before it was proven",                                  \
+		"look at 'status'; the newer token counts"
 #define TXT_CHECK_BUSY "another program is checking tokens right now", "wait until it has finished, then try again"
 #define TXT_CHECK_KIND "there is no test code for Pixel '%s'", "store one with: pixelvault put PIXEL --test-code CODE"
 
@@ -98,14 +111,20 @@
 #define NOTICE_SILENCE "TikTok stopped answering, so the rest was not asked: every verdict stays as it was"
 #define NOTICE_BREAKER "TikTok asked us to slow down, so the rest was not asked: every verdict stays as it was"
 #define NOTICE_OUTAGE                                                                                                  \
-	"most tokens were refused at once, which looks like an outage at TikTok: the verdicts stay until other checks " \
+	"most tokens were refused at once, which looks like an outage at TikTok: the verdicts stay until other "       \
+	"checks "                                                                                                      \
 	"agree"
+#define NOTICE_UNSTORED                                                                                                \
+	"the results could not be stored (disk full or read-only?): they count for this check only"
 #define NOTICE_INTERRUPTED "interrupted: what was answered is stored, the rest was not asked"
 
 /* status: what to do, in one sentence */
-#define ADVISE_BELONGS_TO "this token works for Pixel '%s', not for this one: put it there, and this Pixel's own token here"
-#define ADVISE_PENDING_REFUSED "the new token (version %u) was refused as %s: 'put' another; version %u is still handed out"
-#define ADVISE_PENDING_BELONGS "the new token (version %u) works for Pixel '%s', not for this one: 'put' it there, and another here"
+#define ADVISE_BELONGS_TO                                                                                              \
+	"this token works for Pixel '%s', not for this one: put it there, and this Pixel's own token here"
+#define ADVISE_PENDING_REFUSED                                                                                         \
+	"the new token (version %u) was refused as %s: 'put' another; version %u is still handed out"
+#define ADVISE_PENDING_BELONGS                                                                                         \
+	"the new token (version %u) works for Pixel '%s', not for this one: 'put' it there, and another here"
 #define ADVISE_PENDING_OPEN "the new token (version %u) waits to be proven: run 'check'; version %u is still handed out"
 #define ADVISE_SUSPECTED "TikTok refused the token once (%s): run 'check' for the second look that decides"
 #define ADVISE_EXPIRED "the token was to expire on %.10s: generate a new one in Events Manager and 'put' it"
@@ -119,11 +138,14 @@
 	"the credential '%s' is open to everybody", "let systemd pass it: LoadCredential= or LoadCredentialEncrypted="
 #define TXT_CREDENTIAL_PATH "the path of credential '%s' is too long", "give it a shorter name in LoadCredential="
 #define TXT_PASSPHRASE_FILE                                                                                            \
-	"no passphrase could be read from '%s'", "it holds the passphrase alone, at most 4096 bytes; one line end is fine"
+	"no passphrase could be read from '%s'",                                                                       \
+		"it holds the passphrase alone, at most 4096 bytes; one line end is fine"
 #define TXT_RECOVERY_ONLY                                                                                              \
-	"this vault has no passphrase, and what was typed is not its recovery key", "type the recovery key group by group"
+	"this vault has no passphrase, and what was typed is not its recovery key",                                    \
+		"type the recovery key group by group"
 #define TXT_NO_SUCH_SLOT                                                                                               \
-	"what the settings name opens no slot of vault '%s'", "see how it was made: key file, credential or passphrase"
+	"what the settings name opens no slot of vault '%s'", "see how it was made: key file, credential or "          \
+							      "passphrase"
 #define TXT_NOTHING_OPENS                                                                                              \
 	"vault '%s' is locked, and there is nobody to ask",                                                            \
 		"name a key file with PIXELVAULT_KEY_FILE or key-file in [vault], or PIXELVAULT_PASSPHRASE_FILE"

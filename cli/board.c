@@ -80,6 +80,17 @@ static const char *ago(int64_t at, int64_t now, char *text, size_t size)
 	return text;
 }
 
+/* In a column whose heading says the direction the bare length is enough; only the other direction is said. */
+static const char *age(int64_t at, int64_t now, char *text, size_t size)
+{
+	return at && at <= now ? clock_format_span(now - at, text) : ago(at, now, text, size);
+}
+
+static const char *until(int64_t at, int64_t now, char *text, size_t size)
+{
+	return at > now ? clock_format_span(at - now, text) : ago(at, now, text, size);
+}
+
 static void verdict_words(const struct status_row *row, char *text, size_t size)
 {
 	const struct version *current = credential_staged(row->credential, STAGE_CURRENT);
@@ -135,16 +146,16 @@ static void add_row(struct pass *p, const struct status_row *row, enum rank rank
 	verdict_words(row, text, sizeof text);
 	table_cell(&p->table, text, tint_of(rank));
 	table_cell(&p->table, evidence_words(j, text, sizeof text), TINT_NONE);
-	table_cell(&p->table, ago(j ? j->proven_at : 0, p->now, text, sizeof text), TINT_NONE);
-	table_cell(&p->table, ago(v ? v->expires_at : 0, p->now, text, sizeof text), TINT_NONE);
+	table_cell(&p->table, age(j ? j->proven_at : 0, p->now, text, sizeof text), TINT_NONE);
+	table_cell(&p->table, until(v ? v->expires_at : 0, p->now, text, sizeof text), TINT_NONE);
 	if (is_transient_now(row, 1))
 		snprintf(failing, sizeof failing, " (%s)", verdict_name(j->last_outcome));
-	snprintf(text, sizeof text, "%s%s", ago(j ? j->attempted_at : 0, p->now, when, sizeof when), failing);
+	snprintf(text, sizeof text, "%s%s", age(j ? j->attempted_at : 0, p->now, when, sizeof when), failing);
 	table_cell(&p->table, text, TINT_NONE);
 	table_cell(&p->table,
 		   row->next_check_at && row->next_check_at <= p->now
 			   ? "now"
-			   : ago(row->next_check_at, p->now, text, sizeof text),
+			   : until(row->next_check_at, p->now, text, sizeof text),
 		   TINT_NONE);
 	label_words(row->credential, text, sizeof text);
 	table_cell(&p->table, text, TINT_NONE);

@@ -113,10 +113,11 @@ bool cmd_history(struct invocation *inv, struct error *err)
 	if (c.deleted_at)
 		say(inv, c.is_destroyed ? SAY_HISTORY_DESTROYED : SAY_HISTORY_REMOVED, c.pixel,
 		    clock_format(c.deleted_at, text));
-	if (!print_versions(inv, &c, has_colour, err))
+	if (c.version_count && !print_versions(inv, &c, has_colour, err))
 		return false;
 	if (!h.history_count)
 		return true;
-	buf_append_text(&inv->out, "\n");
+	if (inv->out.len)
+		buf_append_text(&inv->out, "\n");
 	return print_verdicts(inv, &h, has_colour, err);
 }

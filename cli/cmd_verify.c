@@ -35,7 +35,7 @@ bool cmd_verify(struct invocation *inv, struct error *err)
 	if (!inv->globals.quiet)
 		buf_printf(&inv->out,
 			   "proven: %" PRIu64 " Pixels, %" PRIu64 " tokens, %" PRIu64 " nodes, %" PRIu64
-			   " health records, at generation %" PRIu64 "\n",
+			   " disposable records, at generation %" PRIu64 "\n",
 			   report.pixels, report.tokens, report.nodes, report.disposable, report.generation);
 	return true;
 }

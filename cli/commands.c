@@ -93,7 +93,7 @@ const struct command commands[] = {
 	  "126 and 127 mean what they mean for env(1): cannot be started, not found.\n",
 	  "vault run --env TIKTOK_TOKEN=" PX " -- ./send-events", OPTIONS(run_options), cmd_run },
 
-	{ "list", GROUP_WATCH, NEEDS_UNLOCK, 0, ALL_ARGS, ARGS_MANY, "[PIXEL...] [-l K=V]", "which Pixels are stored",
+	{ "list", GROUP_WATCH, NEEDS_UNLOCK, 0, 0, 0, "[-l K=V]", "which Pixels are stored",
 	  "One line a Pixel: code, current version, labels. Never a token.\n", "vault list -l shop=berlin",
 	  OPTIONS(filter_options), cmd_list },
 

@@ -414,6 +414,8 @@ static bool check_arguments(const struct invocation *inv, struct error *err)
 	snprintf(hint, sizeof hint, "vault %s %s", c->name, c->synopsis);
 	if (inv->arg_count > c->args_max && c->flags & ARGUMENTS_MAY_BE_SECRET)
 		return fail(err, ERR_USAGE, TXT_TOKEN_IN_ARGUMENT);
+	if (inv->arg_count < c->pixel_args && inv->arg_count < c->args_min)
+		return fail(err, ERR_USAGE, TXT_PIXEL_MISSING, hint, c->name);
 	if (inv->arg_count < c->args_min)
 		return fail(err, ERR_USAGE, TXT_ARGUMENTS_MISSING, hint, c->name);
 	if (inv->arg_count > c->args_max)

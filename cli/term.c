@@ -3,6 +3,7 @@
 #include "cli/text.h"
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/wipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,17 +150,39 @@ static bool is_blank(const struct secret *s, size_t len)
 	return true;
 }
 
-/* A pasted text may begin and end with empty lines; the line between them is what counts. is_several: it was not the
- * only one. Then the rest is thrown away, so that it does not reach the shell. */
-static enum line_end read_answer(int tty, const struct question_on_tty *q, struct secret *line, size_t *ret_len,
-				 bool *is_several)
+/* What follows the line, to its end, so that no part of a paste reaches the shell. True when it is more than blanks. */
+static bool drain(const struct guarded *g)
 {
-	enum line_end end = read_line(tty, line, q->max, ret_len);
-	while (q->is_only_line && end == LINE_WHOLE && is_blank(line, *ret_len) && has_more(tty))
-		end = read_line(tty, line, q->max, ret_len);
-	*is_several = q->is_only_line && end == LINE_WHOLE && has_more(tty);
-	if (*is_several || end == LINE_TOO_LONG)
-		tcflush(tty, TCIFLUSH);
+	uint8_t part[256];
+	bool has_text = false;
+	/* A last line without an end is handed over only outside canonical mode. */
+	struct termios raw = g->before;
+	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	if (tcsetattr(g->tty, TCSANOW, &raw) != 0)
+		return false;
+	while (has_more(g->tty)) {
+		ssize_t got = read(g->tty, part, sizeof part);
+		if (got <= 0)
+			break;
+		for (ssize_t i = 0; i < got; i++)
+			has_text = has_text || !strchr(" \t\r\n", part[i]);
+	}
+	wipe(part, sizeof part);
+	return has_text;
+}
+
+/* A pasted text may begin and end with empty lines; the line between them is what counts. */
+static enum line_end read_answer(const struct guarded *g, const struct question_on_tty *q, struct secret *line,
+				 size_t *ret_len, bool *ret_is_several)
+{
+	enum line_end end = read_line(g->tty, line, q->max, ret_len);
+	while (q->is_only_line && end == LINE_WHOLE && is_blank(line, *ret_len) && has_more(g->tty))
+		end = read_line(g->tty, line, q->max, ret_len);
+	*ret_is_several = q->is_only_line && end == LINE_WHOLE && drain(g);
+	if (end == LINE_TOO_LONG)
+		tcflush(g->tty, TCIFLUSH);
 	return end;
 }
 
@@ -179,7 +202,7 @@ bool term_ask(const struct question_on_tty *q, struct secret **ret, struct error
 		bool is_ready = guard(&g, q->echo);
 		end = any_caught() ? LINE_INTERRUPTED : LINE_FAILED;
 		if (is_ready && file_write_all(tty, bytes_of_text(q->prompt), "/dev/tty", err))
-			end = read_answer(tty, q, line, &len, &is_several);
+			end = read_answer(&g, q, line, &len, &is_several);
 		if (is_ready && (q->echo == ECHO_OFF || end == LINE_INTERRUPTED))
 			(void)!write(tty, "\n", 1);
 		was_stopped = unguard(&g);

@@ -26,6 +26,7 @@
 #define TXT_OPTION_NOT_CHOICE "'--%s' takes one of %s", "write one of these words"
 #define TXT_OPTION_TWICE "'--%s' is given twice", "give it once"
 #define TXT_OPTIONS_EXCLUDE "'--%s' and '--%s' exclude each other", "leave one of them out"
+#define TXT_PIXEL_MISSING "'%s' needs a Pixel code"
 #define TXT_ARGUMENTS_MISSING "'%s' needs another argument"
 #define TXT_ARGUMENTS_SURPLUS "'%s' takes %u argument(s), %zu were given"
 #define TXT_TOKEN_IN_ARGUMENT                                                                                          \

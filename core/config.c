@@ -524,7 +524,7 @@ static bool read_entries(struct reading *r, struct bytes text)
 /* Nothing is added before everything is known to fit: no half of a file ever counts. */
 static bool merge(struct config *to, struct config *from, struct error *err)
 {
-	const char *file;
+	const char *file = NULL;
 	if (!reserve(to, to->count + from->count, err) || !add_file(to, from->files[0], &file, err))
 		return false;
 	size_t earlier = to->count;

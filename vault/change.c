@@ -210,6 +210,8 @@ static bool note_holder(struct change *ch, const uint8_t fingerprint[FINGERPRINT
 	char key[KEY_TEXT_MAX];
 	struct store_record record;
 	struct hint hint = { 0 };
+	uint8_t id[PIXEL_ID_LEN];
+	keys_pixel_id(ch->v->keys, pixel, id);
 	key_for_hint(ch->v->root.epoch, fingerprint, key);
 	if (!read_key(ch, key, &record, err))
 		return false;
@@ -219,13 +221,13 @@ static bool note_holder(struct change *ch, const uint8_t fingerprint[FINGERPRINT
 	    !hint_decode(buf_bytes(&ch->v->plain), &hint))
 		hint.count = 0;
 	for (size_t i = 0; i < hint.count; i++)
-		if (strcmp(hint.pixels[i], pixel) == 0)
+		if (memcmp(hint.ids[i], id, PIXEL_ID_LEN) == 0)
 			return true;
 	if (hint.count == HINT_PIXELS_MAX) {
-		memmove(hint.pixels[0], hint.pixels[1], sizeof hint.pixels - sizeof hint.pixels[0]);
+		memmove(hint.ids[0], hint.ids[1], sizeof hint.ids - sizeof hint.ids[0]);
 		hint.count--;
 	}
-	memcpy(hint.pixels[hint.count++], pixel, strlen(pixel) + 1);
+	memcpy(hint.ids[hint.count++], id, PIXEL_ID_LEN);
 	struct buf plain = BUF_INIT(STORE_VALUE_MAX), sealed = BUF_INIT(STORE_VALUE_MAX);
 	hint_encode(&hint, &plain);
 	bool ok = buf_ok(&plain, err) && seal(ch->v->keys, &context, buf_bytes(&plain), &sealed, err) &&

@@ -220,21 +220,17 @@ void key_for_hint(uint32_t epoch, const uint8_t fingerprint[FINGERPRINT_LEN], ch
 void hint_encode(const struct hint *h, struct buf *out)
 {
 	buf_append_uint(out, 1, h->count);
-	for (size_t i = 0; i < h->count; i++)
-		buf_append_counted(out, 1, h->pixels[i]);
+	buf_append(out, h->ids, h->count * PIXEL_ID_LEN);
 }
 
 bool hint_decode(struct bytes from, struct hint *ret)
 {
 	struct hint h = { 0 };
 	uint8_t count;
-	if (!bytes_take_u8(&from, &count) || count > HINT_PIXELS_MAX)
+	if (!bytes_take_u8(&from, &count) || count > HINT_PIXELS_MAX ||
+	    !bytes_take_copy(&from, h.ids, (size_t)count * PIXEL_ID_LEN) || from.len != 0)
 		return false;
-	for (; h.count < count; h.count++)
-		if (!bytes_take_counted(&from, 1, h.pixels[h.count], sizeof h.pixels[0]))
-			return false;
-	if (from.len != 0)
-		return false;
+	h.count = count;
 	*ret = h;
 	return true;
 }

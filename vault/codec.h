@@ -58,11 +58,11 @@ void key_for_note(uint32_t epoch, const char *name, char ret[KEY_TEXT_MAX]);
 void key_for_hint(uint32_t epoch, const uint8_t fingerprint[FINGERPRINT_LEN], char ret[KEY_TEXT_MAX]);
 unsigned id_nibble(const uint8_t id[PIXEL_ID_LEN], size_t i);
 
-/* Duplicate hints: Pixels that hold one token, oldest first. */
+/* Duplicate hints: the ids of Pixels that hold one token, oldest first. */
 #define HINT_PIXELS_MAX 8
 struct hint {
 	size_t count;
-	char pixels[HINT_PIXELS_MAX][PIXEL_CODE_MAX + 1];
+	uint8_t ids[HINT_PIXELS_MAX][PIXEL_ID_LEN];
 };
 void hint_encode(const struct hint *h, struct buf *out);
 must_check bool hint_decode(struct bytes from, struct hint *ret);

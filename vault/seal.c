@@ -62,26 +62,27 @@ void keys_fingerprint(const struct keys *k, struct bytes token, uint8_t ret[FING
 	crypto_generichash(ret, FINGERPRINT_LEN, token.at, token.len, subkey(k, KEY_FINGERPRINT), 32);
 }
 
-/* Sizes a value may have inside: a thief of the file learns only the size class. */
-static const uint32_t buckets[] = { 512, 1024, 2048, 4096, 8192, 16384 };
+/* Sizes a value may have inside: a thief of the file learns only the size class. A duplicate hint has one size of its
+ * own, as there is one for each token and all of them fit. */
+static const uint32_t buckets[] = { 192, 512, 1024, 2048, 4096, 8192, 16384 };
 
-static uint32_t bucket_limit(char kind)
+static bool bucket_serves(uint32_t bucket, char kind)
 {
-	return kind == 't' ? 4096 : 16384;
+	return kind == 'd' ? bucket == 192 : bucket >= 512 && bucket <= (kind == 't' ? 4096u : 16384u);
 }
 
 static uint32_t bucket_for(size_t len, char kind)
 {
-	for (size_t i = 0; i < COUNT_OF(buckets) && buckets[i] <= bucket_limit(kind); i++)
-		if (len < buckets[i]) /* at least one byte of padding */
+	for (size_t i = 0; i < COUNT_OF(buckets); i++)
+		if (bucket_serves(buckets[i], kind) && len < buckets[i]) /* at least one byte of padding */
 			return buckets[i];
 	return 0;
 }
 
 static uint32_t bucket_of_sealed(size_t len, char kind)
 {
-	for (size_t i = 0; i < COUNT_OF(buckets) && buckets[i] <= bucket_limit(kind); i++)
-		if (len == SEAL_NONCE_LEN + buckets[i] + SEAL_TAG_LEN)
+	for (size_t i = 0; i < COUNT_OF(buckets); i++)
+		if (bucket_serves(buckets[i], kind) && len == SEAL_NONCE_LEN + buckets[i] + SEAL_TAG_LEN)
 			return buckets[i];
 	return 0;
 }

@@ -34,8 +34,10 @@
 /* A vault in use keeps its log below this; a command that ends empties it. */
 #define WAL_PAGES_MAX 1024
 
-enum statement { GET, PUT, DELETE, META_GET, META_SET, FENCE_GET, FENCE_SET, SINCE, STATEMENT_COUNT };
+enum statement { BEGIN, COMMIT, GET, PUT, DELETE, META_GET, META_SET, FENCE_GET, FENCE_SET, SINCE, STATEMENT_COUNT };
 static const char *const sql[STATEMENT_COUNT] = {
+	[BEGIN] = "BEGIN",
+	[COMMIT] = "COMMIT",
 	[GET] = "SELECT v, mod FROM kv WHERE k = ?1",
 	[PUT] = "INSERT INTO kv(k, v, mod) VALUES(?1, ?2, ?3) ON CONFLICT(k) DO UPDATE SET v = ?2, mod = ?3",
 	[DELETE] = "DELETE FROM kv WHERE k = ?1",
@@ -199,6 +201,15 @@ static int run(struct sqlite_store *s, const char *text)
 	return sqlite3_exec(s->db, text, NULL, NULL, NULL);
 }
 
+static int run_prepared(struct sqlite_store *s, enum statement which)
+{
+	scoped(done) sqlite3_stmt *stmt = NULL;
+	int rc = statement(s, which, &stmt);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 static int bind_text(sqlite3_stmt *stmt, int i, const char *text)
 {
 	return sqlite3_bind_text(stmt, i, text, -1, SQLITE_STATIC);
@@ -262,9 +273,9 @@ static bool check_place(const char *path, bool *ret_exists, struct error *err)
 				  "a vault is a plain file; a link or folder at its place is refused", path);
 	if (st.st_uid != geteuid() && geteuid() != 0 && access(path, R_OK) != 0)
 		return fail(err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
-	if (st.st_mode & (S_IRWXG | S_IRWXO))
-		return fail_class(err, ERR_DAMAGED, "damaged", "the vault '%s' is open to others (mode %04o)",
-				  "find out why, then make it private: chmod 600 FILE", path,
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return fail_class(err, ERR_DAMAGED, "damaged", "the vault '%s' may be written by others (mode %04o)",
+				  "find out who changed that, then take the right away: chmod go-w FILE", path,
 				  (unsigned)(st.st_mode & 07777));
 	if (!file_folder_of(path, folder, sizeof folder, err))
 		return false;
@@ -300,8 +311,17 @@ static int configure(struct sqlite_store *s)
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
 	/* Checkpoints happen under our lock or not at all, so never while closing. */
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	return run(s, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cell_size_check=ON;"
-		      "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;");
+	return run(s, "PRAGMA cell_size_check=ON");
+}
+
+/* What only matters to writing, so that a `get` does not pay for it. */
+static int become_writer(struct sqlite_store *s)
+{
+	if (s->is_writer)
+		return SQLITE_OK;
+	int rc = run(s, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;");
+	s->is_writer = rc == SQLITE_OK;
+	return rc;
 }
 
 static enum store_class check_schema(struct sqlite_store *s, struct error *err)
@@ -390,13 +410,18 @@ static enum store_class sqlite_open(const char *path, struct store **ret, struct
 		return refuse(STORE_NOT_FOUND, err, ERR_NOT_FOUND, TXT_NO_VAULT, path);
 	scoped(store_freep) struct sqlite_store *s = NULL;
 	enum store_class class = open_db(path, SQLITE_OPEN_READWRITE, &s, err);
+	int rc = class == STORE_OK ? run_prepared(s, BEGIN) : SQLITE_OK;
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
 	if (class == STORE_OK)
 		class = check_schema(s, err);
 	if (class == STORE_OK)
 		class = read_meta(s, err);
-	if (class == STORE_OK)
-		*ret = &take(s)->head;
-	return class;
+	if (class != STORE_OK)
+		return class;
+	(void)run_prepared(s, COMMIT);
+	*ret = &take(s)->head;
+	return STORE_OK;
 }
 
 static struct sqlite_store *of(struct store *store)
@@ -537,11 +562,11 @@ static enum store_class sqlite_get_many(struct store *store, const char *const *
 		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
 	buf_clear(room);
 	bool is_nested = sqlite3_get_autocommit(s->db) == 0;
-	int rc = is_nested ? SQLITE_OK : run(s, "BEGIN");
+	int rc = is_nested ? SQLITE_OK : run_prepared(s, BEGIN);
 	if (rc == SQLITE_OK)
 		rc = get_all(s, keys, count, room, ret, offsets);
 	if (!is_nested)
-		(void)run(s, "COMMIT");
+		(void)run_prepared(s, COMMIT);
 	if (rc != SQLITE_OK)
 		return classify(s, rc, err);
 	if (!buf_ok(room, err))
@@ -659,7 +684,7 @@ static int write_all(struct sqlite_store *s, const struct store_op *ops, size_t 
 
 static enum store_class finish(struct sqlite_store *s, struct error *err)
 {
-	int rc = run(s, "COMMIT");
+	int rc = run_prepared(s, COMMIT);
 	if (rc == SQLITE_OK)
 		return STORE_OK;
 	enum store_class class = classify(s, rc, err);
@@ -705,8 +730,10 @@ static enum store_class sqlite_commit(struct store *store, const struct store_co
 	enum store_class class = sqlite_hold(store, STORE_WAIT_MS, err);
 	if (class != STORE_OK)
 		return class;
-	s->is_writer = true;
-	class = transact(s, conditions, condition_count, ops, op_count, ret, why, err);
+	int rc = become_writer(s);
+	class = rc != SQLITE_OK ? classify(s, rc, err) : STORE_OK;
+	if (class == STORE_OK)
+		class = transact(s, conditions, condition_count, ops, op_count, ret, why, err);
 	if (class == STORE_OK && s->wal_pages > WAL_PAGES_MAX)
 		checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
 	sqlite_release(store);
@@ -721,7 +748,7 @@ static enum store_class sqlite_view_open(struct store *store, struct store_view 
 	struct store_view *view = calloc(1, sizeof *view);
 	if (!view)
 		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
-	int rc = run(s, "BEGIN");
+	int rc = run_prepared(s, BEGIN);
 	if (rc != SQLITE_OK) {
 		free(view);
 		return classify(s, rc, err);
@@ -733,7 +760,7 @@ static enum store_class sqlite_view_open(struct store *store, struct store_view 
 
 static void sqlite_view_close(struct store_view *view)
 {
-	(void)run(view->s, "COMMIT");
+	(void)run_prepared(view->s, COMMIT);
 	free(view);
 }
 
@@ -840,7 +867,7 @@ static int deliver_rows(struct sqlite_store *s, struct watcher *w)
 static enum store_class deliver(struct sqlite_store *s, struct watcher *w, bool *ret_any, struct error *err)
 {
 	uint64_t seq = 0, horizon = 0;
-	int rc = run(s, "BEGIN");
+	int rc = run_prepared(s, BEGIN);
 	if (rc == SQLITE_OK)
 		rc = meta_number(s, "seq", &seq);
 	if (rc == SQLITE_OK)
@@ -854,7 +881,7 @@ static enum store_class deliver(struct sqlite_store *s, struct watcher *w, bool 
 	} else if (rc == SQLITE_OK && !is_back && *ret_any) {
 		rc = deliver_rows(s, w);
 	}
-	(void)run(s, "COMMIT");
+	(void)run_prepared(s, COMMIT);
 	if (rc != SQLITE_OK)
 		return classify(s, rc, err);
 	if (is_back)
@@ -951,8 +978,9 @@ static enum store_class next_fence(struct sqlite_store *s, const char *name, str
 	enum store_class class = sqlite_hold(&s->head, STORE_WAIT_MS, err);
 	if (class != STORE_OK)
 		return class;
-	s->is_writer = true;
-	int rc = run(s, "BEGIN IMMEDIATE");
+	int rc = become_writer(s);
+	if (rc == SQLITE_OK)
+		rc = run(s, "BEGIN IMMEDIATE");
 	if (rc == SQLITE_OK) {
 		rc = read_fence(s, name, NULL, &fence);
 		if (rc == SQLITE_ROW || rc == SQLITE_DONE)

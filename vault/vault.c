@@ -391,15 +391,13 @@ bool metadata_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct
 
 /* ---- reading one Pixel ---- */
 
-bool vault_find(struct vault *v, const char *pixel, bool want_deleted, struct credential *ret, struct error *err)
+/* name is for messages. */
+static bool find_by_id(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const char *name, struct credential *ret,
+		       struct error *err)
 {
-	uint8_t id[PIXEL_ID_LEN];
 	char node[NODE_DEPTH][KEY_TEXT_MAX], meta[KEY_TEXT_MAX];
 	struct store_record found[2 + NODE_DEPTH];
 	struct path_proof proof;
-	if (!vault_is_open(v, err))
-		return false;
-	keys_pixel_id(v->keys, pixel, id);
 	for (size_t i = 0; i < NODE_DEPTH; i++)
 		key_for_node(v->root.epoch, id, i + 1, node[i]);
 	key_for_pixel(v->root.epoch, 'm', id, meta);
@@ -408,9 +406,18 @@ bool vault_find(struct vault *v, const char *pixel, bool want_deleted, struct cr
 	    !vault_meet_root(v, &found[0], err) || !path_prove(v, &v->root, id, &found[2], &proof, err))
 		return false;
 	if (!proof.digest)
-		return fail(err, ERR_NOT_FOUND, TXT_NO_PIXEL, pixel);
+		return fail(err, ERR_NOT_FOUND, TXT_NO_PIXEL, name);
+	return metadata_open(v, id, &found[1], proof.digest, name, ret, err);
+}
+
+bool vault_find(struct vault *v, const char *pixel, bool want_deleted, struct credential *ret, struct error *err)
+{
+	uint8_t id[PIXEL_ID_LEN];
 	struct credential c;
-	if (!metadata_open(v, id, &found[1], proof.digest, pixel, &c, err))
+	if (!vault_is_open(v, err))
+		return false;
+	keys_pixel_id(v->keys, pixel, id);
+	if (!find_by_id(v, id, pixel, &c, err))
 		return false;
 	if (strcmp(c.pixel, pixel) != 0)
 		return fail_class(err, ERR_DAMAGED, "tampered", TXT_RECORD_TAMPERED, pixel);
@@ -496,7 +503,7 @@ void vault_fingerprint(const struct vault *v, const struct secret *token, uint8_
 static bool holds(const struct credential *c, const uint8_t fingerprint[FINGERPRINT_LEN])
 {
 	const struct version *found = credential_with_fingerprint(c, fingerprint);
-	return found && found->stage != STAGE_RETIRED;
+	return !c->deleted_at && !c->is_destroyed && found && found->stage != STAGE_RETIRED;
 }
 
 void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
@@ -517,9 +524,9 @@ void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT
 		return;
 	for (size_t i = 0; i < hint.count; i++) {
 		struct credential c;
-		if (strcmp(hint.pixels[i], not_pixel) != 0 && vault_find(v, hint.pixels[i], false, &c, &ignored) &&
+		if (find_by_id(v, hint.ids[i], "?", &c, &ignored) && strcmp(c.pixel, not_pixel) != 0 &&
 		    holds(&c, fingerprint)) {
-			memcpy(ret_pixel, hint.pixels[i], sizeof hint.pixels[i]);
+			memcpy(ret_pixel, c.pixel, sizeof c.pixel);
 			return;
 		}
 	}

@@ -491,6 +491,28 @@ class Case(unittest.TestCase):
             shutil.rmtree(self.path(top), ignore_errors=True)
             shutil.copytree(self.path("saved", name, top), self.path(top), symlinks=True)
 
+    def twin(self, name):
+        """An own place for a copy of this vault, for work in parallel: (folder, environment, fill). fill() copies the
+        vault and state folder saved as "base" there. An anchor belongs to a path, so the twin's is made by an init there."""
+        folder = self.path(name)
+        os.mkdir(folder, 0o700)
+        file, state = os.path.join(folder, "vault", "vault.db"), os.path.join(folder, "state")
+        env = dict(self.env, PIXELVAULT_VAULT=file, PIXELVAULT_STATE=state)
+        self.vault("init", "--key-file", self.key, "--no-recovery", env=env)
+        mine = {n for n in os.listdir(state) if "anchor" in n}
+        theirs = {n for n in os.listdir(self.path("saved", "base", "state")) if "anchor" in n}
+        self.assertEqual((1, 1), (len(mine), len(theirs)))
+        old, new = theirs.pop(), mine.pop()
+
+        def fill(tops=("vault", "state")):
+            for top in ("vault", "state"):
+                shutil.rmtree(os.path.join(folder, top), ignore_errors=True)
+            for top in tops:
+                shutil.copytree(self.path("saved", "base", top), os.path.join(folder, top))
+            if "state" in tops:
+                os.rename(os.path.join(state, old), os.path.join(state, new))
+        return folder, env, fill
+
     def assertMoment(self, text):
         self.assertIsInstance(text, str)
         self.assertRegex(text, "^" + MOMENT.pattern + "$")

@@ -7,6 +7,72 @@ import unittest
 from harness import Case, PATIENCE, cases, emulator, new_pixel, say, spread
 
 
+# fault, exit code of check, words that name the cause
+KEPT = dict(
+    refuse=("refuse", 9, "connect|reach|closed|answer"),
+    close=("close", 9, "closed|ended|empty|cut|answer|connection"),
+    reset=("reset", 9, "reset|ended|cut|connection|answer"),
+    silence=("silence", 9, "time|too long|in time|slow"),
+    slow_head=("slow-head", 9, "time|too long|in time|slow"),
+    slow_body=("slow-body", 9, "time|too long|in time|slow"),
+    half_body=("half-body", 9, "cut|ended|incomplete|transfer|inside"),
+    cut_body=("cut-body", 9, "cut|ended|incomplete|transfer|inside"),
+    chunked_cut=("chunked-cut", 9, "cut|ended|incomplete|transfer|inside"),
+    chunked_lie=("chunked-lie", 9, ""),
+    empty=("empty", 9, "empty|no |nothing"),
+    bad_gateway=("502-html", 9, "502"),
+    unavailable=("503", 9, "503"),
+    server_error=("500-json", 9, "500|server|timed out"),
+    pixel_service=("51012", 9, "51012|server|service"),
+    auth_service=("51039", 9, "51039|server|service"),
+    maintenance=("60001", 9, "60001|maintenance"),
+    barred_country=("41000", 9, "41000|country|region"),
+    page=("html-200", 9, "JSON|HTML|text|page|not"),
+    garbage=("garbage", 9, ""),
+    http09=("http09", 9, ""),
+    endless_head=("endless-head", 9, ""),
+    gzip=("gzip", (9, 16), ""),
+    huge=("huge", (9, 16), "large|big|long|64|more than"),
+    huge_chunked=("huge-chunked", (9, 16), "large|big|long|64|more than"),
+    deep=("deep", (9, 16), ""),
+    nodes=("nodes", (9, 16), ""),
+    gzip_bomb=("gzip-bomb", (9, 16), ""),
+    bom=("bom", (9, 16), ""),
+    bad_utf8=("bad-utf8", (9, 16), ""),
+    redirect=("redirect", 9, "302|redirect"),
+    redirect_307=("redirect-307", 9, "307|redirect"),
+    redirect_http=("redirect-http", 9, "302|redirect"),
+    redirect_file=("redirect-file", 9, "302|redirect"),
+    not_found=("404-text", 16, "404|not found|version"),
+    wrong_method=("405-html", 16, "405|method|version"),
+    unknown_code=("unknown-code", 16, "49999"),
+    bad_parameters=("code-40000", 16, "40000"),
+    other_parameter_error=("code-40002", 16, "40002"),
+    api_version=("code-40006", 16, "40006|version"),
+    bad_version=("code-40051", 16, "40051|version"),
+    wrong_domain=("code-40010", 16, "40010|domain"),
+    no_route=("code-40400", 16, "40400|route"),
+    offline=("code-41001", 16, "41001|offline"),
+    app_credentials=("code-40101", 16, "40101"),
+    app_unknown=("code-40113", 16, "40113"),
+    object_missing=("code-40007", 16, "40007|exist|deleted"),
+    database=("code-52001", 9, "52001|server"),
+    processing=("code-50002", 9, "50002|server"),
+    array=("array", 16, ""),
+    nul_key=("nul-key", 16, ""),
+    code_string=("code-string", 16, ""),
+    code_float=("code-float", 16, ""),
+    code_float_bad=("code-float-bad", 16, ""),
+    code_exponent=("code-exp", 16, ""),
+    code_infinite=("code-huge", 16, ""),
+    code_beyond_int=("code-big", 16, ""),
+    code_missing=("code-missing", 16, ""),
+    code_null=("code-null", 16, ""),
+    code_twice=("code-twice", 16, ""),
+    code_in_capitals=("case-only", 16, ""),
+)
+
+
 @spread
 class Oddities(Case):
     tiktok = {"timeout": "2s", "connect-timeout": "2s"}
@@ -25,71 +91,7 @@ class Oddities(Case):
         super().setUp()
         self.pixel, self.secret = self.stored()
 
-    UNREACHABLE = dict(
-        refuse=("refuse", 9, "connect|reach|closed|answer"),
-        close=("close", 9, "closed|ended|empty|cut|answer|connection"),
-        reset=("reset", 9, "reset|ended|cut|connection|answer"),
-        silence=("silence", 9, "time|too long|in time|slow"),
-        slow_head=("slow-head", 9, "time|too long|in time|slow"),
-        slow_body=("slow-body", 9, "time|too long|in time|slow"),
-        half_body=("half-body", 9, "cut|ended|incomplete|transfer|inside"),
-        cut_body=("cut-body", 9, "cut|ended|incomplete|transfer|inside"),
-        chunked_cut=("chunked-cut", 9, "cut|ended|incomplete|transfer|inside"),
-        chunked_lie=("chunked-lie", 9, ""),
-        empty=("empty", 9, "empty|no |nothing"),
-        bad_gateway=("502-html", 9, "502"),
-        unavailable=("503", 9, "503"),
-        server_error=("500-json", 9, "500|server|timed out"),
-        pixel_service=("51012", 9, "51012|server|service"),
-        auth_service=("51039", 9, "51039|server|service"),
-        maintenance=("60001", 9, "60001|maintenance"),
-        barred_country=("41000", 9, "41000|country|region"),
-        page=("html-200", 9, "JSON|HTML|text|page|not"),
-        garbage=("garbage", 9, ""),
-        http09=("http09", 9, ""),
-        endless_head=("endless-head", 9, ""),
-        gzip=("gzip", (9, 16), ""),
-        huge=("huge", (9, 16), "large|big|long|64|more than"),
-        huge_chunked=("huge-chunked", (9, 16), "large|big|long|64|more than"),
-        deep=("deep", (9, 16), ""),
-        nodes=("nodes", (9, 16), ""),
-        gzip_bomb=("gzip-bomb", (9, 16), ""),
-        bom=("bom", (9, 16), ""),
-        bad_utf8=("bad-utf8", (9, 16), ""),
-        redirect=("redirect", 9, "302|redirect"),
-        redirect_307=("redirect-307", 9, "307|redirect"),
-        redirect_http=("redirect-http", 9, "302|redirect"),
-        redirect_file=("redirect-file", 9, "302|redirect"),
-        not_found=("404-text", 16, "404|not found|version"),
-        wrong_method=("405-html", 16, "405|method|version"),
-        unknown_code=("unknown-code", 16, "49999"),
-        bad_parameters=("code-40000", 16, "40000"),
-        other_parameter_error=("code-40002", 16, "40002"),
-        api_version=("code-40006", 16, "40006|version"),
-        bad_version=("code-40051", 16, "40051|version"),
-        wrong_domain=("code-40010", 16, "40010|domain"),
-        no_route=("code-40400", 16, "40400|route"),
-        offline=("code-41001", 16, "41001|offline"),
-        app_credentials=("code-40101", 16, "40101"),
-        app_unknown=("code-40113", 16, "40113"),
-        object_missing=("code-40007", 16, "40007|exist|deleted"),
-        database=("code-52001", 9, "52001|server"),
-        processing=("code-50002", 9, "50002|server"),
-        array=("array", 16, ""),
-        nul_key=("nul-key", 16, ""),
-        code_string=("code-string", 16, ""),
-        code_float=("code-float", 16, ""),
-        code_float_bad=("code-float-bad", 16, ""),
-        code_exponent=("code-exp", 16, ""),
-        code_infinite=("code-huge", 16, ""),
-        code_beyond_int=("code-big", 16, ""),
-        code_missing=("code-missing", 16, ""),
-        code_null=("code-null", 16, ""),
-        code_twice=("code-twice", 16, ""),
-        code_in_capitals=("case-only", 16, ""),
-    )
-
-    @cases(**UNREACHABLE)
+    @cases(**KEPT)
     def test_kept(self, fault, rc, cause):
         self.emu.fault(fault)
         r, p = self.healthy_then(rc)
@@ -104,7 +106,7 @@ class Oddities(Case):
         self.vault("check", self.pixel, rc=0)
         self.vault("verify")
 
-    @cases(**{k: UNREACHABLE[k][0] for k in ("silence", "half_body", "bad_gateway", "array", "code_string", "code_twice", "deep",
+    @cases(**{k: KEPT[k][0] for k in ("silence", "half_body", "bad_gateway", "array", "code_string", "code_twice", "deep",
                                              "redirect", "unknown_code", "code_float", "nul_key", "huge", "page")})
     def test_of_a_fresh_token(self, fault):
         """The same answers to the first put: unchecked, never healthy, never refuted."""

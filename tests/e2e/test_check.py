@@ -180,7 +180,7 @@ class Verdicts(Check):
         for code in ("40001", "40002"):
             self.emu.knob("mismatch-code", code)
             pixel, token = self.pair()
-            self.put(pixel, token, "--no-check")
+            self.put(pixel, token, "--no-check", "--test-code", "T1")
             self.emu.ungrant(token, pixel)
             p = self.check_doc(pixel, rc=11)[pixel]
             self.assertEqual(("mismatched", int(code)), (p["verdict"], p["evidence"]["code"]))

@@ -143,7 +143,7 @@ class GetJudged(Case):
 
     def test_mismatched(self):
         pixel, token = self.pair()
-        self.put(pixel, token, "--no-check")
+        self.put(pixel, token, "--no-check", "--test-code", "T1")
         self.emu.ungrant(token, pixel)
         self.vault("check", pixel, rc=11)
         self.assertIn("mismatched", self.vault("get", pixel).err)

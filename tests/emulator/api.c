@@ -245,7 +245,7 @@ static void count(struct call *call)
 
 static void put_field(struct text *line, const char *name, const char *value)
 {
-	text_printf(line, " %s=", name);
+	text_puts(line, name);
 	text_word(line, value);
 }
 
@@ -253,28 +253,29 @@ static void note(const struct call *call, uint64_t connection, const struct faul
 {
 	static const char *const kinds[] = { "other", "dry", "test", "live" };
 	const struct reply *reply = call->reply;
-	struct text line = { 0 };
+	struct text *line = &call->world->line;
 	int status = reply->is_spoilt ? fault->row->status : reply->answer.status;
 
-	text_printf(&line, "ms=%lld conn=%llu ", (long long)(monotonic_ms() - call->world->started_ms), (unsigned long long)connection);
-	text_word(&line, call->request->method);
-	text_puts(&line, " ");
-	text_word(&line, call->request->path);
+	text_clear(line);
+	text_printf(line, "ms=%lld conn=%llu ", (long long)(monotonic_ms() - call->world->started_ms), (unsigned long long)connection);
+	text_word(line, call->request->method);
+	text_puts(line, " ");
+	text_word(line, call->request->path);
 	if (status)
-		text_printf(&line, " http=%d", status);
+		text_printf(line, " http=%d", status);
 	else
-		text_puts(&line, " http=-");
+		text_puts(line, " http=-");
 	if (!reply->is_spoilt && status && reply->answer.has_code)
-		text_printf(&line, " code=%d", reply->answer.code);
+		text_printf(line, " code=%d", reply->answer.code);
 	else
-		text_puts(&line, " code=-");
-	put_field(&line, "pixel", call->pixel);
-	put_field(&line, "kind", kinds[call->kind]);
-	put_field(&line, "event", call->event);
-	put_field(&line, "event_id", call->event_id);
-	put_field(&line, "token", call->request->token);
-	put_field(&line, "fault", fault ? fault->row->name : NULL);
-	world_note(call->world, must_grow(line.at, line.len + 1));
+		text_puts(line, " code=-");
+	put_field(line, " pixel=", call->pixel);
+	put_field(line, " kind=", kinds[call->kind]);
+	put_field(line, " event=", call->event);
+	put_field(line, " event_id=", call->event_id);
+	put_field(line, " token=", call->request->token);
+	put_field(line, " fault=", fault ? fault->row->name : NULL);
+	world_note(call->world, line->at);
 }
 
 static void remember(struct world *w, const struct request *request)
@@ -288,11 +289,7 @@ static void remember(struct world *w, const struct request *request)
 
 static void make_request_id(struct world *w, char ret[REQUEST_ID_MAX])
 {
-	time_t now = time(NULL);
-	struct tm utc;
-
-	(void)gmtime_r(&now, &utc);
-	(void)strftime(ret, 15, "%Y%m%d%H%M%S", &utc);
+	memcpy(ret, http_now()->digits, 14);
 	world_hex(w, ret + 14, 20);
 }
 

@@ -21,6 +21,7 @@ struct command_call {
 	char *words[WORDS_MAX]; /* behind the command's name; the last may hold blanks if there are too many */
 	int count;
 	char *rest;             /* the same, uncut */
+	bool quits;
 	struct text *out;
 };
 
@@ -438,7 +439,7 @@ static bool cmd_drop(struct command_call *c)
 
 static bool cmd_quit(struct command_call *c)
 {
-	c->hooks->stop(c->hooks->context);
+	c->quits = true;
 	return true;
 }
 
@@ -474,10 +475,8 @@ static const struct command commands[] = {
 	{ "quit", "", "end", 0, cmd_quit },
 };
 
-static void cut(struct command_call *c)
+static void cut(struct command_call *c, char *at)
 {
-	char *at = c->rest;
-
 	while (*at && c->count < WORDS_MAX) {
 		c->words[c->count++] = at;
 		at += strcspn(at, " ");
@@ -487,39 +486,39 @@ static void cut(struct command_call *c)
 	}
 }
 
-void control_run(struct world *w, const struct control_hooks *hooks, char *line, struct text *out)
+static const struct command *find_command(const char *name)
 {
-	scoped(text_free) struct text rest = { 0 };
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+bool control_run(struct world *w, const struct control_hooks *hooks, char *line, struct text *out)
+{
+	scoped(text_free) struct text words = { 0 };
 	struct command_call c = { .world = w, .hooks = hooks, .out = out };
-	size_t name;
-	bool done;
+	const struct command *command;
+	char *name = line + strspn(line, " ");
 
-	line += strspn(line, " ");
-	name = strcspn(line, " ");
-	text_puts(&rest, line + name + strspn(line + name, " "));
-	line[name] = '\0';
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-		const struct command *command = &commands[i];
-		scoped(text_free) struct text words = { 0 };
-
-		if (strcmp(command->name, line))
-			continue;
-		text_puts(&words, rest.at);
-		c.rest = words.at;
-		cut(&c);
-		c.rest = rest.at;
-		if (c.count < command->least) {
-			text_printf(out, "error: usage: %s %s\n", command->name, command->args);
-			return;
-		}
+	c.rest = name + strcspn(name, " ");
+	if (*c.rest)
+		*c.rest++ = '\0';
+	c.rest += strspn(c.rest, " ");
+	text_puts(&words, c.rest);
+	cut(&c, words.at);
+	command = find_command(name);
+	if (!command) {
+		text_printf(out, "error: no command '%.100s' (see --help)\n", name);
+	} else if (c.count < command->least) {
+		text_printf(out, "error: usage: %s %s\n", command->name, command->args);
+	} else {
 		world_lock(w);
-		done = command->run(&c);
-		world_unlock(w);
-		if (done)
+		if (command->run(&c))
 			text_puts(out, "ok\n");
-		return;
+		world_unlock(w);
 	}
-	text_printf(out, "error: no command '%.100s' (see --help)\n", line);
+	return !c.quits;
 }
 
 static bool send_all(int fd, const char *at, size_t len)
@@ -537,17 +536,18 @@ static bool send_all(int fd, const char *at, size_t len)
 	return true;
 }
 
-/* Run the whole lines at the start of `in`, and drop them from it. */
+/* Run the whole lines at the start of `in`, and drop them from it. False: the end. */
 static bool serve_lines(int fd, struct world *w, const struct control_hooks *hooks, struct text *in)
 {
 	scoped(text_free) struct text out = { 0 };
 	char *line = in->at, *end;
+	bool goes_on = true, is_sent;
 	size_t used;
 
-	while ((end = memchr(line, '\n', in->len - (size_t)(line - in->at)))) {
+	while (goes_on && (end = memchr(line, '\n', in->len - (size_t)(line - in->at)))) {
 		*end = '\0';
 		if (*line)
-			control_run(w, hooks, line, &out);
+			goes_on = control_run(w, hooks, line, &out);
 		else
 			text_puts(&out, "ok\n");
 		line = end + 1;
@@ -555,7 +555,10 @@ static bool serve_lines(int fd, struct world *w, const struct control_hooks *hoo
 	used = (size_t)(line - in->at);
 	memmove(in->at, line, in->len - used);
 	in->len -= used;
-	return send_all(fd, out.at, out.len);
+	is_sent = send_all(fd, out.at, out.len);
+	if (!goes_on)
+		hooks->stop(hooks->context);
+	return goes_on && is_sent;
 }
 
 void control_serve(int fd, struct world *w, const struct control_hooks *hooks)
@@ -627,15 +630,14 @@ static void *send_commands(void *at)
 }
 
 /* Print what is not "ok". `last-body` may hold any line, "ok" too: with one command only the last line is the verdict. */
-static int print_answers(int fd, bool is_one)
+static int print_answers(FILE *in, bool is_one)
 {
-	FILE *in = fdopen(fd, "r");
 	char *line = NULL, *held = NULL;
 	size_t line_cap = 0, held_cap = 0;
 	ssize_t len, held_len = -1;
 	int status = 0, verdicts = 0;
 
-	while (in && (len = getline(&line, &line_cap, in)) > 0) {
+	while ((len = getline(&line, &line_cap, in)) > 0) {
 		char *other = held;
 		size_t other_cap = held_cap;
 
@@ -663,10 +665,6 @@ static int print_answers(int fd, bool is_one)
 	}
 	free(line);
 	free(held);
-	if (in)
-		(void)fclose(in);
-	else
-		(void)close(fd);
 	return fflush(stdout) ? 1 : status;
 }
 
@@ -678,6 +676,7 @@ int control_client(const char *dir, int count, char **words)
 	scoped(text_free) struct text line = { 0 };
 	struct sender sender = { .fd = fd, .line = is_one ? &line : NULL };
 	pthread_t thread;
+	FILE *in;
 
 	if (at < 0 || fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address)) {
 		fprintf(stderr, "error: no emulator in '%s': %s\n", dir, strerror(errno));
@@ -690,12 +689,14 @@ int control_client(const char *dir, int count, char **words)
 	(void)close(at);
 	for (int i = 0; i < count; i++)
 		text_printf(&line, "%s%s", words[i], i + 1 < count ? " " : "\n");
-	if (pthread_create(&thread, NULL, send_commands, &sender)) {
-		(void)close(fd);
+	in = fdopen(fd, "r");
+	if (!in || pthread_create(&thread, NULL, send_commands, &sender)) {
+		perror("error: cannot send commands");
 		return 1;
 	}
-	status = print_answers(fd, is_one);
+	status = print_answers(in, is_one);
 	(void)pthread_join(thread, NULL);
+	(void)fclose(in);
 	return status;
 }
 

@@ -13,8 +13,9 @@ struct control_hooks {
 	void (*stop)(void *context);
 };
 
-/* Answer one command line (it is cut up). Adds the answer with its last line to `out`; takes the world's lock itself. */
-void control_run(struct world *w, const struct control_hooks *hooks, char *line, struct text *out);
+/* Answer one command line (it is cut up). Adds the answer with its last line to `out`; takes the world's lock itself.
+ * False: it was `quit`, to be obeyed once the answer is sent. */
+bool control_run(struct world *w, const struct control_hooks *hooks, char *line, struct text *out);
 
 /* Serve one client until it leaves. Does not close fd. */
 void control_serve(int fd, struct world *w, const struct control_hooks *hooks);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "tests/emulator/stream.h"
 #include "tests/emulator/text.h"
@@ -34,10 +35,13 @@ struct http_reader {
 	struct text in;            /* what came and is not used up */
 	struct text words;         /* the head again, cut into strings */
 	size_t used;               /* bytes of `in` that belong to the last request */
-	size_t received;           /* application bytes since the start */
+	size_t received;           /* application bytes; the caller may clear it */
+	bool is_dry;               /* an impatient stream had no more */
 };
 
-enum http_read { HTTP_REQUEST, HTTP_END, HTTP_NONSENSE };
+/* LATER: nothing has come yet. PARTIAL: the beginning of a request has; ask again when reads may wait.
+ * Both come from an impatient stream only. */
+enum http_read { HTTP_REQUEST, HTTP_END, HTTP_NONSENSE, HTTP_LATER, HTTP_PARTIAL };
 
 /* The next request; its pointers are good until the next call. */
 enum http_read http_read(struct http_reader *r, struct request *ret);
@@ -45,6 +49,13 @@ void http_reader_done(struct http_reader *r);
 
 /* A head and, when body is not NULL, the body after it, in one write. `logid` is the X-TT-LOGID. */
 bool http_write(struct stream *s, const struct answer *a, bool keep_alive, const char *logid);
+
+/* The moment in UTC, as HTTP writes it and as 14 digits; good until this thread asks again. */
+struct http_clock {
+	time_t second;
+	char date[40], digits[16];
+};
+const struct http_clock *http_now(void);
 
 /* Only the head. `length` below 0: no Content-Length. */
 void http_head(struct text *out, const struct answer *a, bool keep_alive, const char *logid, long length);

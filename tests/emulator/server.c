@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -23,7 +24,7 @@
 #include "tests/emulator/stream.h"
 
 enum role { ROLE_API, ROLE_OTHER, ROLE_CONTROL, ROLE_COUNT };
-enum { HANDSHAKE_S = 10, IDLE_S = 120, SEND_S = 20, STACK_SIZE = 1024 * 1024 };
+enum { HANDSHAKE_S = 10, IDLE_S = 120, SEND_S = 20, STACK_SIZE = 1024 * 1024, QUICK_MAX = 16 * 1024 };
 
 struct connection {
 	struct server *server;
@@ -32,6 +33,10 @@ struct connection {
 	uint64_t number;
 	bool is_bad; /* made while `cert` or `tls` was not good: no token should ever come here */
 	struct stream stream;
+	struct http_reader reader;
+	struct request request;
+	struct reply reply;
+	bool owes;   /* reply is decided and not sent */
 };
 
 struct server {
@@ -39,6 +44,8 @@ struct server {
 	struct tls *tls;
 	int listeners[ROLE_COUNT];
 	int stop_fd, signal_fd;
+	int epoll_fd, worker_fd; /* the quiet connections, and what ends the worker */
+	pthread_t worker;
 	pthread_attr_t thread_attr;
 	pthread_mutex_t mutex; /* the fields below */
 	pthread_cond_t ended;
@@ -83,6 +90,8 @@ struct server *server_new(struct world *world, struct tls *tls, uint16_t port)
 	(void)signal(SIGPIPE, SIG_IGN);
 	s->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
+	s->worker_fd = eventfd(0, EFD_CLOEXEC);
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	(void)pthread_mutex_init(&s->mutex, NULL);
 	(void)pthread_cond_init(&s->ended, NULL);
 	(void)pthread_attr_init(&s->thread_attr);
@@ -90,7 +99,8 @@ struct server *server_new(struct world *world, struct tls *tls, uint16_t port)
 	(void)pthread_attr_setstacksize(&s->thread_attr, STACK_SIZE);
 	s->listeners[ROLE_API] = listen_on(port);
 	s->listeners[ROLE_OTHER] = listen_on(0);
-	if (s->signal_fd >= 0 && s->stop_fd >= 0 && s->listeners[ROLE_API] >= 0 && s->listeners[ROLE_OTHER] >= 0)
+	if (s->signal_fd >= 0 && s->stop_fd >= 0 && s->worker_fd >= 0 && s->epoll_fd >= 0 && s->listeners[ROLE_API] >= 0 &&
+	    s->listeners[ROLE_OTHER] >= 0)
 		return s;
 	server_free(s);
 	return NULL;
@@ -98,15 +108,16 @@ struct server *server_new(struct world *world, struct tls *tls, uint16_t port)
 
 void server_free(struct server *s)
 {
+	const int others[] = { s ? s->signal_fd : -1, s ? s->stop_fd : -1, s ? s->worker_fd : -1, s ? s->epoll_fd : -1 };
+
 	if (!s)
 		return;
 	for (int i = 0; i < ROLE_COUNT; i++)
 		if (s->listeners[i] >= 0)
 			(void)close(s->listeners[i]);
-	if (s->signal_fd >= 0)
-		(void)close(s->signal_fd);
-	if (s->stop_fd >= 0)
-		(void)close(s->stop_fd);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (others[i] >= 0)
+			(void)close(others[i]);
 	(void)pthread_attr_destroy(&s->thread_attr);
 	(void)pthread_cond_destroy(&s->ended);
 	(void)pthread_mutex_destroy(&s->mutex);
@@ -123,12 +134,17 @@ uint16_t server_other_port(const struct server *s)
 	return port_of(s->listeners[ROLE_OTHER]);
 }
 
-void server_stop(struct server *s)
+static void raise_event(int fd)
 {
 	uint64_t one = 1;
 
-	while (write(s->stop_fd, &one, sizeof one) < 0 && errno == EINTR)
+	while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
 		;
+}
+
+void server_stop(struct server *s)
+{
+	raise_event(s->stop_fd);
 }
 
 /* Shutting the descriptor down wakes whatever its thread waits in; the thread closes it. */
@@ -193,41 +209,55 @@ static void in_flight(struct world *w, int change)
 	world_unlock(w);
 }
 
-/* One request of the API; false = close. */
-static bool answer_api(struct connection *c, const struct request *request)
-{
-	struct reply reply = { 0 };
-	bool keep_alive = request->keep_alive, goes_on = false;
-
-	api_handle(c->server->world, request, c->number, &reply);
-	if (stream_wait(&c->stream, reply.delay_ms)) {
-		struct fault_talk talk = { .stream = &c->stream, .row = reply.fault.row, .logid = reply.request_id, .keep_alive = &keep_alive,
-					   .token = request->token ? request->token : "", .other_base_url = c->server->world->other_base_url };
-
-		if (reply.is_spoilt)
-			goes_on = fault_send(&talk);
-		else if (reply.answer.status)
-			goes_on = http_write(&c->stream, &reply.answer, keep_alive, reply.request_id);
-	}
-	reply_done(&reply);
-	return goes_on && keep_alive;
-}
-
 /* The other host says yes to everything and remembers what it was shown. */
-static bool answer_other(struct connection *c, const struct request *request)
+static void think_as_other(struct connection *c)
 {
 	struct world *w = c->server->world;
-	struct answer a = { .status = 200, .type = "application/json" };
-	bool goes_on;
 
 	world_lock(w);
 	w->totals.other_requests++;
-	w->totals.other_tokens += request->token || request->has_authorization;
+	w->totals.other_tokens += c->request.token || c->request.has_authorization;
 	world_unlock(w);
-	text_puts(&a.body, "{\"code\":0,\"message\":\"OK\",\"request_id\":\"20260101000000OTHERHOST0000000000\",\"data\":{}}");
-	goes_on = http_write(&c->stream, &a, request->keep_alive, "20260101000000OTHERHOST0000000000");
-	text_free(&a.body);
-	return goes_on && request->keep_alive;
+	c->reply.answer.status = 200;
+	c->reply.answer.type = "application/json";
+	(void)snprintf(c->reply.request_id, sizeof c->reply.request_id, "%s", "20260101000000AAAAAAAAAAAAAAAAAAAA");
+	text_puts(&c->reply.answer.body, "{\"code\":0,\"message\":\"OK\",\"request_id\":\"20260101000000AAAAAAAAAAAAAAAAAAAA\",\"data\":{}}");
+}
+
+/* Decide what c->request gets; from here on a reply is owed. */
+static void think(struct connection *c)
+{
+	c->reply = (struct reply){ 0 };
+	c->owes = true;
+	in_flight(c->server->world, 1);
+	if (c->role == ROLE_API)
+		api_handle(c->server->world, &c->request, c->number, &c->reply);
+	else
+		think_as_other(c);
+}
+
+/* Send it; false = close. */
+static bool deliver(struct connection *c)
+{
+	bool keep_alive = c->request.keep_alive, goes_on = false;
+	struct fault_talk talk = { .stream = &c->stream, .row = c->reply.fault.row, .logid = c->reply.request_id, .keep_alive = &keep_alive,
+				   .token = c->request.token ? c->request.token : "", .other_base_url = c->server->world->other_base_url };
+
+	if (stream_wait(&c->stream, c->reply.delay_ms)) {
+		if (c->reply.is_spoilt)
+			goes_on = fault_send(&talk);
+		else if (c->reply.answer.status)
+			goes_on = http_write(&c->stream, &c->reply.answer, keep_alive, c->reply.request_id);
+	}
+	reply_done(&c->reply);
+	c->owes = false;
+	in_flight(c->server->world, -1);
+	return goes_on && keep_alive;
+}
+
+static bool takes_time(const struct reply *r)
+{
+	return r->is_spoilt || r->delay_ms || r->answer.body.len > QUICK_MAX;
 }
 
 static void answer_nonsense(struct connection *c)
@@ -248,25 +278,120 @@ static void note_bad_bytes(struct connection *c, size_t bytes)
 	world_unlock(c->server->world);
 }
 
-static void serve_http(struct connection *c)
+static enum http_read read_request(struct connection *c)
 {
-	struct http_reader reader = { .stream = &c->stream };
-	struct request request;
-	enum http_read what = HTTP_END;
-	bool goes_on = true;
+	enum http_read what = http_read(&c->reader, &c->request);
 
-	while (goes_on && (what = http_read(&reader, &request)) == HTTP_REQUEST) {
-		note_bad_bytes(c, reader.received);
-		reader.received = 0;
-		in_flight(c->server->world, 1);
-		goes_on = c->role == ROLE_API ? answer_api(c, &request) : answer_other(c, &request);
-		in_flight(c->server->world, -1);
-	}
-	note_bad_bytes(c, reader.received);
-	if (what == HTTP_NONSENSE)
-		answer_nonsense(c);
-	http_reader_done(&reader);
+	note_bad_bytes(c, c->reader.received);
+	c->reader.received = 0;
+	return what;
+}
+
+/* The end of a connection, by whoever has it. */
+static void finish(struct connection *c)
+{
+	http_reader_done(&c->reader);
 	stream_goodbye(&c->stream);
+	stream_done(&c->stream);
+	leave(c);
+}
+
+enum turn { TURN_REST, TURN_LONG, TURN_OVER };
+
+/* Answer all that has come and can be answered at once. LONG: it goes on with attend(), which may wait. */
+static enum turn take_turn(struct connection *c)
+{
+	c->stream.is_impatient = true;
+	for (;;) {
+		enum http_read what = read_request(c);
+
+		if (what == HTTP_LATER)
+			return TURN_REST;
+		if (what == HTTP_PARTIAL)
+			return TURN_LONG;
+		if (what == HTTP_NONSENSE)
+			answer_nonsense(c);
+		if (what != HTTP_REQUEST)
+			return TURN_OVER;
+		think(c);
+		if (takes_time(&c->reply))
+			return TURN_LONG;
+		if (!deliver(c))
+			return TURN_OVER;
+	}
+}
+
+/* Read the rest of a request if there is one to read, and answer, however long it takes; false = close. */
+static bool attend(struct connection *c)
+{
+	enum http_read what = HTTP_REQUEST;
+
+	c->stream.is_impatient = false;
+	if (!c->owes) {
+		what = read_request(c);
+		if (what == HTTP_REQUEST)
+			think(c);
+		else if (what == HTTP_NONSENSE)
+			answer_nonsense(c);
+	}
+	return what == HTTP_REQUEST && deliver(c);
+}
+
+/* Let the worker watch for more. The connection is the worker's from here on. */
+static void park(struct connection *c)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data.ptr = c };
+
+	if (epoll_ctl(c->server->epoll_fd, EPOLL_CTL_ADD, c->stream.fd, &event))
+		finish(c);
+}
+
+/* A thread's stay with a connection: until it is quiet again, or over. */
+static void *stay(void *at)
+{
+	struct connection *c = at;
+	enum turn turn = TURN_LONG;
+
+	while (turn == TURN_LONG)
+		turn = attend(c) ? take_turn(c) : TURN_OVER;
+	if (turn == TURN_REST)
+		park(c);
+	else
+		finish(c);
+	return NULL;
+}
+
+static void give_to_thread(struct connection *c, void *(*body)(void *))
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, &c->server->thread_attr, body, c))
+		finish(c);
+}
+
+static void *work(void *at)
+{
+	struct server *s = at;
+	struct epoll_event ready[64];
+
+	for (;;) {
+		int count = epoll_wait(s->epoll_fd, ready, 64, -1);
+
+		for (int i = 0; i < count; i++) {
+			struct connection *c = ready[i].data.ptr;
+			enum turn turn;
+
+			if (!c) /* worker_fd */
+				return NULL;
+			turn = take_turn(c);
+			if (turn != TURN_REST)
+				(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, c->stream.fd, NULL);
+			if (turn == TURN_LONG)
+				give_to_thread(c, stay);
+			else if (turn == TURN_OVER)
+				finish(c);
+		}
+	}
 }
 
 /* Does the client start with a TLS hello? (Only asked where plain HTTP may come.) */
@@ -305,28 +430,36 @@ static bool start_tls(struct connection *c)
 	return false;
 }
 
-static void *serve(void *at)
+static void *welcome(void *at)
 {
 	struct connection *c = at;
 	struct timeval patience = { .tv_sec = SEND_S };
+	enum turn turn = TURN_OVER;
 	int on = 1;
 
-	if (c->role == ROLE_CONTROL) {
-		const struct control_hooks hooks = { .context = c->server, .drop = drop_hook, .stop = stop_hook };
-
-		control_serve(c->stream.fd, c->server->world, &hooks);
-		leave(c);
-		return NULL;
-	}
 	(void)setsockopt(c->stream.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	(void)setsockopt(c->stream.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	stream_patience(&c->stream, HANDSHAKE_S);
 	if (start_tls(c)) {
 		stream_patience(&c->stream, IDLE_S);
-		serve_http(c);
+		turn = take_turn(c); /* the first request may have come with the handshake */
 	}
-	stream_done(&c->stream);
-	leave(c);
+	if (turn == TURN_LONG)
+		return stay(c);
+	if (turn == TURN_REST)
+		park(c);
+	else
+		finish(c);
+	return NULL;
+}
+
+static void *obey(void *at)
+{
+	struct connection *c = at;
+	const struct control_hooks hooks = { .context = c->server, .drop = drop_hook, .stop = stop_hook };
+
+	control_serve(c->stream.fd, c->server->world, &hooks);
+	finish(c);
 	return NULL;
 }
 
@@ -353,7 +486,6 @@ static void accept_one(struct server *s, enum role role)
 {
 	int fd = accept4(s->listeners[role], NULL, NULL, SOCK_CLOEXEC);
 	struct connection *c;
-	pthread_t thread;
 	uint64_t number = 0;
 
 	if (fd < 0)
@@ -362,19 +494,14 @@ static void accept_one(struct server *s, enum role role)
 		(void)close(fd);
 		return;
 	}
-	c = must_grow(NULL, sizeof *c); /* not cleared: its buffer is big */
+	c = must_alloc(sizeof *c);
 	c->server = s;
 	c->role = role;
 	c->number = number;
-	c->is_bad = false;
-	c->before = c->after = NULL;
 	c->stream.fd = fd;
-	c->stream.tls = NULL;
-	c->stream.is_reset = false;
-	c->stream.in_at = c->stream.in_len = 0;
+	c->reader.stream = &c->stream;
 	enter(c);
-	if (pthread_create(&thread, &s->thread_attr, serve, c))
-		leave(c);
+	give_to_thread(c, role == ROLE_CONTROL ? obey : welcome);
 }
 
 static bool is_full(struct server *s)
@@ -409,11 +536,20 @@ static bool stdin_ended(void)
 	return read(STDIN_FILENO, sink, sizeof sink) <= 0;
 }
 
+static bool start_worker(struct server *s)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return !epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->worker_fd, &event) && !pthread_create(&s->worker, NULL, work, s);
+}
+
 bool server_run(struct server *s, int control, bool watch_stdin)
 {
 	struct pollfd wait[ROLE_COUNT + 3] = { 0 };
 
 	s->listeners[ROLE_CONTROL] = control;
+	if (!start_worker(s))
+		return false;
 	for (;;) {
 		bool full = is_full(s);
 
@@ -435,5 +571,9 @@ bool server_run(struct server *s, int control, bool watch_stdin)
 		s->listeners[i] = -1;
 	}
 	shut_all(s, false);
-	return all_ended(s);
+	if (!all_ended(s))
+		return false;
+	raise_event(s->worker_fd);
+	(void)pthread_join(s->worker, NULL);
+	return true;
 }

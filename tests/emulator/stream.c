@@ -14,7 +14,7 @@ static ssize_t fill(struct stream *s)
 	ssize_t got;
 
 	do
-		got = recv(s->fd, s->in, sizeof s->in, 0);
+		got = recv(s->fd, s->in, sizeof s->in, s->is_impatient ? MSG_DONTWAIT : 0);
 	while (got < 0 && errno == EINTR);
 	s->in_at = 0;
 	s->in_len = got > 0 ? (size_t)got : 0;
@@ -81,14 +81,19 @@ void stream_patience(struct stream *s, int seconds)
 ssize_t stream_read(struct stream *s, void *at, size_t size)
 {
 	ssize_t got;
+	bool would_wait;
 
-	if (!s->tls) {
+	if (s->tls) {
+		do
+			got = gnutls_record_recv(s->tls, at, size);
+		while (got == GNUTLS_E_INTERRUPTED || got == GNUTLS_E_WARNING_ALERT_RECEIVED);
+		would_wait = got == GNUTLS_E_AGAIN;
+	} else {
 		got = pull(s, at, size);
-		return got > 0 ? got : 0;
+		would_wait = got < 0 && errno == EAGAIN;
 	}
-	do
-		got = gnutls_record_recv(s->tls, at, size);
-	while (got == GNUTLS_E_INTERRUPTED || got == GNUTLS_E_WARNING_ALERT_RECEIVED);
+	if (would_wait && s->is_impatient)
+		return STREAM_LATER;
 	return got > 0 ? got : 0;
 }
 

@@ -13,6 +13,7 @@ struct stream {
 	int fd;
 	gnutls_session_t tls; /* NULL = plain */
 	bool is_reset;        /* no goodbye */
+	bool is_impatient;    /* a read that would have to wait says STREAM_LATER */
 	size_t in_at, in_len;
 	unsigned char in[17 * 1024];
 };
@@ -22,6 +23,7 @@ bool stream_handshake(struct stream *s, gnutls_session_t session);
 
 void stream_patience(struct stream *s, int seconds); /* how long one read may wait */
 
+enum { STREAM_LATER = -1 };
 ssize_t stream_read(struct stream *s, void *at, size_t size); /* 0 = the other side is done, gone or too slow */
 bool stream_write(struct stream *s, const void *at, size_t len);
 

@@ -62,6 +62,7 @@ void world_free(struct world *w)
 	}
 	table_free(&w->pixels_by_code);
 	table_free(&w->tokens);
+	text_free(&w->line);
 	text_free(&w->last_head);
 	text_free(&w->last_body);
 	(void)pthread_mutex_destroy(&w->mutex);
@@ -281,12 +282,12 @@ bool world_take_fault(struct world *w, const char *path, const char *pixel, stru
 	return false;
 }
 
-void world_note(struct world *w, char *line)
+void world_note(struct world *w, const char *line)
 {
 	char **place = &w->journal[w->journal_count++ % JOURNAL_MAX];
 
 	free(*place);
-	*place = line;
+	*place = must_copy(line);
 }
 
 void world_reset(struct world *w)

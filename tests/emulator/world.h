@@ -66,6 +66,7 @@ struct world {
 	struct totals totals;
 	char **journal;             /* ring of JOURNAL_MAX lines */
 	uint64_t journal_count;
+	struct text line;           /* where the log line is built */
 	struct text last_head, last_body;
 	int64_t throttle_started_ms;
 	long throttle_seen;
@@ -101,8 +102,8 @@ bool world_is_throttled(struct world *w, int *ret_code);
 /* The fault for this request, used up by one, or false. `path` NULL: a new connection, where only `refuse` counts. */
 bool world_take_fault(struct world *w, const char *path, const char *pixel, struct fault_rule *ret);
 
-/* Append a line to the log; takes ownership of line. */
-void world_note(struct world *w, char *line);
+/* Append a line to the log. */
+void world_note(struct world *w, const char *line);
 
 /* Knobs to their defaults; counters, log and faults forgotten. Pixels and tokens stay. */
 void world_reset(struct world *w);

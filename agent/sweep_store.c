@@ -1,0 +1,189 @@
+#include "agent/sweep_store.h"
+
+#include "core/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool sweep_store_init(struct sweep_store *st, struct error *err)
+{
+	st->updates = calloc(SWEEP_BATCH_MAX, sizeof *st->updates);
+	st->owners = calloc(SWEEP_BATCH_MAX, sizeof *st->owners);
+	st->generation = vault_generation(st->service->vault);
+	return st->updates && st->owners ? true : fail_no_memory(err);
+}
+
+void sweep_store_done(struct sweep_store *st)
+{
+	free(st->updates);
+	free(st->owners);
+}
+
+/* ---- telling ---- */
+
+/* After the commit that makes it true: did the Pixel's verdict turn bad, or good again? */
+static void tell(struct sweep_store *st, struct target *t, const struct judgement *now)
+{
+	enum verdict was = t->spoke;
+	if (!now || now->verdict == was)
+		return;
+	t->spoke = now->verdict;
+	bool is_bad = verdict_is_bad(now->verdict);
+	if (!is_bad && !verdict_is_bad(was))
+		return;
+	st->result->newly_bad += is_bad && !verdict_is_bad(was);
+	if (st->request->changed)
+		st->request->changed(st->request->context, t->pixel, was, now);
+}
+
+/* ---- other writers ---- */
+
+/* What somebody else stored meanwhile about versions we did not ask about stays. */
+static void merge(struct health *theirs, const struct health *ours)
+{
+	const struct judgement *from[] = { &ours->current, &ours->pending };
+	for (size_t i = 0; i < COUNT_OF(from); i++) {
+		struct judgement *to = theirs->current.version == from[i]->version ? &theirs->current :
+				       theirs->pending.version == from[i]->version ? &theirs->pending :
+										     NULL;
+		if (!from[i]->version || !to || to->attempted_at > from[i]->attempted_at)
+			continue;
+		bool has_changed = to->verdict != from[i]->verdict;
+		*to = *from[i];
+		if (has_changed)
+			health_remember(theirs, to);
+		theirs->failures = ours->failures;
+		theirs->next_check_at = ours->next_check_at;
+	}
+}
+
+static bool catch_up(struct sweep_store *st, size_t i, struct error *err)
+{
+	struct health_update *update = &st->updates[i];
+	struct credential c;
+	struct health h;
+	struct error why;
+	if (!vault_find(st->service->vault, update->pixel, false, &c, &why)) {
+		/* Deleted meanwhile: the store passes it over. */
+		if (why.code == ERR_NOT_FOUND)
+			return true;
+		*err = why;
+		return false;
+	}
+	if (!vault_health(st->service->vault, &c, &h, err))
+		return false;
+	merge(&h, &update->health);
+	update->health = h;
+	target_learn(&st->targets->at[st->owners[i]], &c);
+	return true;
+}
+
+/* One look at the root tells whether anybody changed anything; from then on each Pixel is read again. */
+static bool catch_up_all(struct sweep_store *st, struct error *err)
+{
+	struct credential c;
+	struct error why;
+	if (!vault_find(st->service->vault, st->updates[0].pixel, true, &c, &why) && why.code != ERR_NOT_FOUND) {
+		*err = why;
+		return false;
+	}
+	st->has_moved = st->has_moved || vault_generation(st->service->vault) != st->generation;
+	for (size_t i = 0; st->has_moved && i < st->count; i++)
+		if (!catch_up(st, i, err))
+			return false;
+	return true;
+}
+
+/* ---- the batch ---- */
+
+bool sweep_store_flush(struct sweep_store *st, struct error *err)
+{
+	if (!st->count)
+		return true;
+	struct error why;
+	if (!catch_up_all(st, err))
+		return false;
+	bool is_stored = vault_store_health(st->service->vault, st->updates, st->count, &why);
+	if (!service_tolerate(st->service, is_stored, &why, err))
+		return false;
+	for (size_t i = 0; i < st->count; i++) {
+		struct target *t = &st->targets->at[st->owners[i]];
+		const struct health *h = &st->updates[i].health;
+		t->slot = NO_SLOT;
+		tell(st, t, t->current.number ? &h->current : &h->pending);
+	}
+	st->count = 0;
+	return true;
+}
+
+bool sweep_store_flush_old(struct sweep_store *st, int64_t now_ms, struct error *err)
+{
+	bool is_due = st->count == SWEEP_BATCH_MAX || (st->count && now_ms - st->since_ms >= SWEEP_BATCH_AGE_MS);
+	return !is_due || sweep_store_flush(st, err);
+}
+
+/* The Pixel's place in the batch, filled with what is stored about it. */
+static bool open_slot(struct sweep_store *st, uint32_t target, const struct credential *c, struct error *err)
+{
+	struct target *t = &st->targets->at[target];
+	if (t->slot != NO_SLOT)
+		return true;
+	if (st->count == SWEEP_BATCH_MAX && !sweep_store_flush(st, err))
+		return false;
+	struct health_update *update = &st->updates[st->count];
+	if (!vault_health(st->service->vault, c, &update->health, err))
+		return false;
+	memcpy(update->pixel, t->pixel, sizeof update->pixel);
+	if (!st->count)
+		st->since_ms = clock_boot_ms();
+	st->owners[st->count] = target;
+	t->slot = (uint32_t)st->count++;
+	return true;
+}
+
+/* A commit of its own: the moment it returns, consumers get the new token. */
+static bool promote(struct sweep_store *st, const struct pair *pair, const struct evidence *evidence, struct error *err)
+{
+	struct target *t = &st->targets->at[pair->target];
+	struct settlement settlement = { .pixel = t->pixel,
+					 .version = pair->version,
+					 .ruling = RULING_VERDICT,
+					 .outcome = pair->outcome,
+					 .evidence = evidence };
+	struct error why;
+	if (!sweep_store_flush(st, err))
+		return false;
+	if (!service_settle(st->service, &settlement, &why))
+		return service_tolerate(st->service, false, &why, err);
+	uint64_t now = vault_generation(st->service->vault);
+	st->has_moved = st->has_moved || now != st->generation + settlement.is_promoted;
+	st->generation = now;
+	st->result->promoted += settlement.is_promoted;
+	target_learn(t, &settlement.credential);
+	tell(st, t, health_speaking(&settlement.health, &settlement.credential));
+	return true;
+}
+
+bool sweep_store_ruling(struct sweep_store *st, const struct pair *pair, enum ruling ruling,
+			const struct evidence *evidence, const char *belongs_to, struct error *err)
+{
+	struct target *t = &st->targets->at[pair->target];
+	struct credential c;
+	if (ruling == RULING_NONE)
+		return true;
+	bool is_loss = ruling == RULING_TRANSIENT || ruling == RULING_OUTAGE;
+	if (is_loss && target_speaks(t, pair->version))
+		t->transient = ruling == RULING_OUTAGE ? OUTCOME_UNREACHABLE : pair->outcome;
+	if (ruling == RULING_VERDICT && t->pending.number == pair->version && !verdict_is_bad(pair->outcome))
+		return promote(st, pair, evidence, err);
+	target_credential(t, &c);
+	if (!open_slot(st, pair->target, &c, err))
+		return false;
+	struct health *h = &st->updates[t->slot].health;
+	bool is_written = ruling_write(h, &c, pair->version, ruling, pair->outcome, evidence, st->service->settings);
+	if (is_written && belongs_to && belongs_to[0]) {
+		struct judgement *j = ruling_place(h, &c, pair->version);
+		memcpy(j->belongs_to, belongs_to, sizeof j->belongs_to);
+	}
+	return true;
+}

@@ -1,0 +1,34 @@
+/* agent/sweep_store.h - a sweep's results on their way into the vault: many in one commit, and none told before it. */
+#ifndef AGENT_SWEEP_STORE_H
+#define AGENT_SWEEP_STORE_H
+
+#include "agent/sweep_targets.h"
+
+#define SWEEP_BATCH_MAX 512
+#define SWEEP_BATCH_AGE_MS 500
+
+struct sweep_store {
+	struct service *service;
+	const struct check_request *request;
+	struct check_result *result; /* newly_bad and promoted are counted here */
+	struct targets *targets;
+	struct health_update *updates; /* SWEEP_BATCH_MAX */
+	uint32_t *owners;	       /* whose they are */
+	size_t count;
+	int64_t since_ms;
+	/* While nobody else changes the vault, what was collected about the versions holds. */
+	uint64_t generation;
+	bool has_moved;
+};
+
+must_check bool sweep_store_init(struct sweep_store *st, struct error *err); /* the first four are set */
+void sweep_store_done(struct sweep_store *st);
+
+/* One ruling. belongs_to is NULL or "" when it is not known. A good verdict on a pending token promotes it at once. */
+must_check bool sweep_store_ruling(struct sweep_store *st, const struct pair *pair, enum ruling ruling,
+				   const struct evidence *evidence, const char *belongs_to, struct error *err);
+
+must_check bool sweep_store_flush(struct sweep_store *st, struct error *err);
+must_check bool sweep_store_flush_old(struct sweep_store *st, int64_t now_ms, struct error *err);
+
+#endif

@@ -1,0 +1,156 @@
+#include "agent/sweep_targets.h"
+
+#include "agent/status.h"
+#include "core/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void targets_done(struct targets *t)
+{
+	free(t->at);
+	free(t->pairs);
+	*t = (struct targets){ 0 };
+}
+
+void target_learn(struct target *t, const struct credential *c)
+{
+	static const struct version none;
+	const struct version *current = credential_staged(c, STAGE_CURRENT);
+	const struct version *pending = credential_staged(c, STAGE_PENDING);
+	t->current = current ? *current : none;
+	t->pending = pending ? *pending : none;
+}
+
+void target_credential(const struct target *t, struct credential *ret)
+{
+	const struct version *both[] = { &t->current, &t->pending };
+	bool is_swapped = t->pending.number && t->pending.number < t->current.number;
+	*ret = (struct credential){ .version_count = 0 };
+	memcpy(ret->pixel, t->pixel, sizeof ret->pixel);
+	for (size_t i = 0; i < COUNT_OF(both); i++) {
+		const struct version *v = both[is_swapped ? 1 - i : i];
+		if (v->number)
+			ret->versions[ret->version_count++] = *v;
+	}
+}
+
+bool target_speaks(const struct target *t, uint32_t version)
+{
+	return version == (t->current.number ? t->current.number : t->pending.number);
+}
+
+/* The array with room for one more, growing by half; NULL, and the array untouched, when there is no memory. */
+static void *with_room(void *at, size_t *room, size_t count, size_t size)
+{
+	if (count < *room)
+		return at;
+	size_t wanted = *room + *room / 2 + 16;
+	void *moved = reallocarray(at, wanted, size);
+	if (moved)
+		*room = wanted;
+	return moved;
+}
+
+static bool add_pair(struct targets *t, const struct judgement *j, struct error *err)
+{
+	const struct target *target = &t->at[t->count - 1];
+	struct pair *pairs = with_room(t->pairs, &t->pair_room, t->pair_count, sizeof *pairs);
+	if (!pairs)
+		return fail_no_memory(err);
+	t->pairs = pairs;
+	t->pairs[t->pair_count++] = (struct pair){
+		.target = (uint32_t)(t->count - 1),
+		.version = j->version,
+		.order = (uint32_t)schedule_splay(target->pixel, UINT32_MAX),
+		.was = j->verdict,
+		.suspected = j->suspected,
+		.suspected_at = j->suspected_at,
+		.proven_at = j->proven_at,
+	};
+	return true;
+}
+
+struct collecting {
+	struct service *service;
+	const struct check_request *request;
+	struct targets *targets;
+	int64_t now;
+};
+
+static bool collect(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	struct collecting *x = context;
+	struct targets *t = x->targets;
+	if (!status_matches(c, NULL, 0, x->request->labels, x->request->label_count))
+		return true;
+	struct target *at = with_room(t->at, &t->room, t->count, sizeof *at);
+	if (!at)
+		return fail_no_memory(err);
+	t->at = at;
+	struct target *target = &t->at[t->count++];
+	const struct judgement *speaking = health_speaking(h, c);
+	*target = (struct target){ .spoke = speaking ? speaking->verdict : VERDICT_UNCHECKED, .slot = NO_SLOT };
+	memcpy(target->pixel, c->pixel, sizeof target->pixel);
+	memcpy(target->test_code, c->test_code, sizeof target->test_code);
+	target_learn(target, c);
+	target->is_due = status_is_due(c, x->service->settings, x->now);
+	if (target->current.number && !add_pair(t, &h->current, err))
+		return false;
+	bool is_open = target->pending.number && !verdict_is_bad(h->pending.verdict);
+	return !is_open || add_pair(t, &h->pending, err);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool collect_named(struct collecting *x, const char **names, struct error *err)
+{
+	qsort(names, x->request->pixel_count, sizeof *names, by_text);
+	for (size_t i = 0; i < x->request->pixel_count; i++) {
+		struct credential c;
+		struct health h;
+		if (i > 0 && strcmp(names[i], names[i - 1]) == 0)
+			continue;
+		if (!vault_find(x->service->vault, names[i], false, &c, err) ||
+		    !vault_health(x->service->vault, &c, &h, err) || !collect(x, &c, &h, err))
+			return false;
+	}
+	return true;
+}
+
+static bool collect_any(struct collecting *x, struct error *err)
+{
+	size_t count = x->request->pixel_count;
+	if (!count)
+		return vault_each(x->service->vault, true, false, collect, x, err);
+	const char **names = calloc(count, sizeof *names);
+	if (!names)
+		return fail_no_memory(err);
+	memcpy(names, x->request->pixels, count * sizeof *names);
+	bool ok = collect_named(x, names, err);
+	free(names);
+	return ok;
+}
+
+static int by_order(const void *a, const void *b)
+{
+	uint32_t one = ((const struct pair *)a)->order, other = ((const struct pair *)b)->order;
+	return (one > other) - (one < other);
+}
+
+bool targets_collect(struct service *s, const struct check_request *request, struct targets *ret, struct error *err)
+{
+	struct targets targets = { 0 };
+	struct collecting x = { s, request, &targets, clock_wall() };
+	if (!collect_any(&x, err)) {
+		targets_done(&targets);
+		return false;
+	}
+	if (targets.pair_count)
+		qsort(targets.pairs, targets.pair_count, sizeof *targets.pairs, by_order);
+	*ret = targets;
+	return true;
+}

@@ -1,0 +1,42 @@
+/* agent/sweep_targets.h - what a sweep is about: the Pixels that match, kept small (300 bytes each, for a hundred
+ * thousand of them), and the pairs to ask about. */
+#ifndef AGENT_SWEEP_TARGETS_H
+#define AGENT_SWEEP_TARGETS_H
+
+#include "agent/service_own.h"
+#include "agent/sweep.h"
+
+#define NO_SLOT UINT32_MAX
+
+struct target {
+	char pixel[PIXEL_CODE_MAX + 1];
+	char test_code[TEST_CODE_MAX + 1];
+	struct version current, pending; /* number 0 = none */
+	enum verdict spoke;		 /* the Pixel's verdict as stored */
+	enum verdict transient;		 /* what this sweep got instead of a verdict; VERDICT_UNCHECKED = nothing */
+	bool is_due;
+	uint32_t slot; /* its place in the batch to be stored, or NO_SLOT */
+};
+
+struct targets {
+	struct target *at;
+	struct pair *pairs;
+	size_t count, room, pair_count, pair_room;
+};
+
+/* One pass over the vault, or a look at each Pixel named: ERR_NOT_FOUND for one that is not stored. Pairs come out in
+ * the order of their splay. Asked are the current tokens, and the pending ones that nobody refused yet. */
+must_check bool targets_collect(struct service *s, const struct check_request *request, struct targets *ret,
+				struct error *err);
+void targets_done(struct targets *t);
+
+/* As much of the credential as health and tokens need. */
+void target_credential(const struct target *t, struct credential *ret);
+
+/* The Pixel's versions as they are now. */
+void target_learn(struct target *t, const struct credential *c);
+
+/* Does this version speak for the Pixel? */
+bool target_speaks(const struct target *t, uint32_t version);
+
+#endif

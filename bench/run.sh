@@ -1,0 +1,122 @@
+#!/bin/sh
+# make bench [ONLY=get|status|put|sweep|size]: what the README's figures come from. Every ratio is of interleaved runs on
+# this machine; absolute times carry over to no other. A mark that is missed is printed as MISSED.
+set -eu
+build=$(cd "${BUILD:-build}" && pwd) only=${1:-all}
+sizes=${SIZES:-10 1000 10000 100000}
+dir=$(mktemp -d)
+emulator=
+cleanup() {
+	[ -z "$emulator" ] || kill "$emulator" 2>/dev/null || true
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+wants() { [ "$only" = all ] || [ "$only" = "$1" ]; }
+# The timing program is static, or a child's peak memory would read as its own.
+spawn=$dir/spawn
+cc -O2 -std=c17 -D_GNU_SOURCE -static -o "$spawn" bench/spawn.c 2>/dev/null || spawn=$build/bench/spawn
+cc -O2 -o "$dir/empty" bench/empty.c
+
+env_of() { echo "PIXELVAULT_VAULT=$dir/$1/vault/vault.db PIXELVAULT_STATE=$dir/$1/state PIXELVAULT_KEY_FILE=$dir/$1/key PIXELVAULT_CONFIG=$dir/config.ini"; }
+make_vault() { # name, count
+	mkdir -p "$dir/$1/vault"
+	env $(env_of "$1") "$build/vault" init -q --key-file "$dir/$1/key" --no-recovery
+	env $(env_of "$1") "$build/bench/fill" "$2" "$dir/$1/tokens"
+}
+pixel() { printf 'CB%016dG0' "$1"; }
+
+printf '[check]\nrate = 100000\nin-flight = 64\n' >"$dir/config.ini"
+chmod 600 "$dir/config.ini"
+echo "$(uname -sr), $(nproc) cores, $(cc --version | head -1)"
+for n in $sizes; do make_vault "n$n" "$n"; done
+
+if wants get; then
+	echo
+	echo "get without an agent, key file, whole process (5 rounds of 20)"
+	{
+		printf 'empty process\t-\t-\t%s\n' "$dir/empty"
+		first=
+		for n in $sizes; do
+			printf 'get, %s Pixels\tempty process\t3\t%s %s get %s\n' "$n" "$(env_of "n$n")" "$build/vault" "$(pixel $((n / 2)))"
+			[ -z "$first" ] || printf 'get, %s Pixels again\tget, %s Pixels\t1.15\t%s %s get %s\n' "$n" "$first" "$(env_of "n$n")" "$build/vault" "$(pixel $((n / 2)))"
+			first=${first:-$n}
+		done
+		n=${sizes%% *}
+		printf 'run -- an empty process\tempty process\t4\t%s %s run --env T=%s -- %s\n' "$(env_of "n$n")" "$build/vault" "$(pixel 1)" "$dir/empty"
+	} >"$dir/get"
+	"$spawn" -r 5 -n 20 "$dir/get"
+fi
+
+if wants status; then
+	echo
+	echo "status, whole process, beside a bare program that reads, opens and hashes the same rows (5 rounds of 3)"
+	for n in $sizes; do
+		[ "$n" -ge 1000 ] || continue
+		printf 'rows, %s Pixels\t-\t-\t%s %s\n' "$n" "$(env_of "n$n")" "$build/bench/rows"
+		printf 'status, %s Pixels\trows, %s Pixels\t1.5\t%s %s status\n' "$n" "$n" "$(env_of "n$n")" "$build/vault"
+		printf 'status --json, %s Pixels\trows, %s Pixels\t-\t%s %s status --json\n' "$n" "$n" "$(env_of "n$n")" "$build/vault"
+		printf 'verify, %s Pixels\trows, %s Pixels\t-\t%s %s verify\n' "$n" "$n" "$(env_of "n$n")" "$build/vault"
+	done >"$dir/status"
+	"$spawn" -r 5 -n 3 "$dir/status"
+fi
+
+if wants put; then
+	echo
+	echo "durable put --no-check, whole process (5 rounds of 10), beside sqlite3 inserting one row (WAL, FULL) and two fdatasyncs"
+	if command -v sqlite3 >/dev/null 2>&1; then
+		sqlite3 "$dir/plain.db" 'PRAGMA journal_mode=WAL; CREATE TABLE s(k TEXT PRIMARY KEY, v BLOB) WITHOUT ROWID' >/dev/null
+		printf 'PRAGMA synchronous=FULL;\nINSERT OR REPLACE INTO s VALUES(hex(randomblob(8)), randomblob(80));\n' >"$dir/insert.sql"
+		printf '0123456789abcdef0123456789abcdef01234567' >"$dir/token"
+		{
+			printf 'sqlite3, one row\t-\t-\tsqlite3 %s <%s\n' "$dir/plain.db" "$dir/insert.sql"
+			for n in $sizes; do
+				printf 'put, %s Pixels\tsqlite3, one row\t-\t%s %s put CBBENCH%%iX0 --no-check -q <%s\n' "$n" "$(env_of "n$n")" "$build/vault" "$dir/token"
+			done
+		} >"$dir/put"
+		"$spawn" -r 5 -n 10 "$dir/put" | tee "$dir/put.out"
+		set -- $("$build/bench/sync" "$dir" 300)
+		echo "  one append + fdatasync: $1 us (lowest $2, p90 $3)"
+		awk -v sync="$1" '/sqlite3, one row  /{base=$4+2*sync/1000} /put, /{for(i=1;i<=NF;i++) if($i=="ms"){r=$(i-1)/base; printf "  %-34s %5.2fx of sqlite3 + 2 fdatasyncs  mark 1.50x: %s\n", $1" "$2" "$3, r, r<=1.5?"kept":"MISSED"; break}}' "$dir/put.out"
+	else
+		echo "  skipped: the sqlite3 program is not installed"
+	fi
+fi
+
+if wants sweep; then
+	echo
+	echo "sweep over TLS against the emulator, storing the results, beside a bare curl_multi loop (64 in flight, 5 rounds of 1)"
+	mkdir -p "$dir/emulator"
+	"$build/tests/tiktok-emulator" --dir "$dir/emulator" --die-with-parent >"$dir/emulator.out" &
+	emulator=$!
+	while ! grep -q ready "$dir/emulator.out"; do sleep 0.05; done
+	printf '[check]\nrate = 100000\nin-flight = 64\nconfirm-delay = 0s\n[tiktok]\nbase-url = %s\nca-file = %s\n' \
+		"$(cat "$dir/emulator/base-url")" "$dir/emulator/ca.pem" >"$dir/config.ini"
+	for n in $sizes; do
+		[ "$n" -ge 1000 ] && [ "$n" -le 10000 ] || continue
+		"$build/tests/tiktok-emulator" ctl "$dir/emulator" - <"$dir/n$n/tokens" >/dev/null
+		printf 'curl_multi, %s requests\t-\t-\t%s %s %s %s %s 64\n' "$n" "$build/bench/multi" "$(cat "$dir/emulator/base-url")" "$dir/emulator/ca.pem" "$dir/n$n/tokens" "$n"
+		printf 'sweep, %s Pixels\tcurl_multi, %s requests\t1.25\t%s %s --once -q\n' "$n" "$n" "$(env_of "n$n")" "$build/vault-agent"
+	done >"$dir/sweep"
+	"$spawn" -r 5 -n 1 "$dir/sweep"
+fi
+
+if wants size; then
+	echo
+	echo "store size beside a plain SQLite file whose rows have the same padded lengths"
+	if command -v sqlite3 >/dev/null 2>&1; then
+		for n in $sizes; do
+			[ "$n" -ge 1000 ] || continue
+			make_vault "size$n" "$n"
+			vault=$dir/size$n/vault/vault.db
+			rm -f "$dir/plain-size.db"
+			sqlite3 "$dir/plain-size.db" "CREATE TABLE s(k TEXT PRIMARY KEY, v BLOB) WITHOUT ROWID; ATTACH '$vault' AS v;
+				INSERT INTO s SELECT k, zeroblob(length(v)) FROM v.kv WHERE k LIKE 'e1/m/%' OR k LIKE 'e1/t/%' OR k LIKE 'e1/h/%' ORDER BY k; DETACH v; VACUUM;"
+			a=$(stat -c %s "$vault") b=$(stat -c %s "$dir/plain-size.db")
+			awk -v n="$n" -v a="$a" -v b="$b" 'BEGIN{printf "  %s Pixels: %.2f MB, plain %.2f MB: %.2fx  mark 1.35x: %s\n", n, a/1e6, b/1e6, a/b, a/b<=1.35?"kept":"MISSED"}'
+			rm -rf "$dir/size$n"
+		done
+	else
+		echo "  skipped: the sqlite3 program is not installed"
+	fi
+fi

@@ -1,0 +1,132 @@
+"""`vault-agent --once`: one sweep without a daemon, for cron."""
+
+import datetime
+import os
+import time
+import unittest
+
+from harness import Case, cases, new_pixel, say, spread
+
+
+@spread
+class Once(Case):
+    def test_all_is_well(self):
+        made = [self.stored()[0] for _ in range(3)]
+        before = len(self.emu.asked())
+        r = self.agent("--once")
+        self.assertEqual(sorted(made), sorted(self.emu.asked()[before:]))
+        self.assertEqual(b"", r.out)
+
+    def test_quiet_and_well_is_silent(self):
+        self.stored()
+        r = self.agent("--once", "-q")
+        self.assertEqual((b"", ""), (r.out, r.err), "cron mails every word")
+
+    def test_quiet_names_the_bad_one(self):
+        pixel, token = self.stored()
+        good, _ = self.stored()
+        self.emu.revoke(token)
+        r = self.agent("--once", "-q", rc=10)
+        text = r.out.decode() + r.err
+        self.assertIn(pixel, text, say(r))
+        self.assertNotIn(good, text, say(r))
+
+    @cases(revoked=("code-40105", 10), expired=("code-40102", 10), scope=("code-40130", 11), nothing_usable=("code-40104", 15),
+           unclear=("unknown-code", 16), unreachable=("503", 9), throttled=("code-40133", 9))
+    def test_exits_as_check_does(self, fault, rc):
+        pixel, _ = self.stored()
+        self.emu.fault(fault)
+        self.agent("--once", rc=rc)
+        p = self.status(pixel)
+        self.assertEqual(p["last_attempt"]["outcome"] in ("throttled", "unreachable", "unknown"), rc in (9, 16))
+        self.assertEqual("healthy" == p["verdict"], rc in (9, 16))
+
+    def test_due_is_14(self):
+        pixel, token = self.pair()
+        at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=5)
+        self.put(pixel, token, "--expires", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        self.agent("--once", rc=14)
+
+    def test_only_the_pixels_named(self):
+        a, b = self.stored()[0], self.stored()[0]
+        before = len(self.emu.asked())
+        self.agent("--once", a)
+        self.assertEqual([a], self.emu.asked()[before:])
+
+    def test_a_pixel_that_is_not_stored_is_3(self):
+        pixel = new_pixel()
+        r = self.agent("--once", pixel, rc=3)
+        self.assertIn(pixel, r.err)
+        self.assertEqual(0, self.emu.totals()["connections"])
+        self.agent("--once", "lower", rc=15)
+
+    def test_an_empty_vault_is_0(self):
+        self.agent("--once")
+
+    def test_it_promotes_what_was_not_judged(self):
+        pixel, good = self.stored()
+        token = self.more_token(pixel)
+        self.emu.fault("503")
+        self.put(pixel, token, rc=9)
+        self.emu.no_faults()
+        self.agent("--once")
+        self.assertEqual(token, self.get(pixel))
+
+    def test_it_confirms_a_bad_answer(self):
+        pixel, _ = self.stored()
+        self.emu.fault("code-40105", times=1)
+        self.agent("--once", rc=0)
+        self.assertEqual("healthy", self.status(pixel)["verdict"])
+
+    def test_locked_is_4_and_a_wrong_key_6(self):
+        key = self.read(self.key)
+        self.write(self.key, b"x" * 32)
+        self.agent("--once", rc=6)
+        os.remove(self.key)
+        self.agent("--once", rc=4)
+        self.write(self.key, key)
+        self.agent("--once", rc=0)
+
+    def test_no_vault_is_3_and_a_bad_configuration_13(self):
+        os.remove(self.file)
+        self.agent("--once", rc=3)
+        self.write(self.config, "[nonsense]\n")
+        self.agent("--once", rc=13)
+
+    def test_a_damaged_vault_is_7(self):
+        self.stored()
+        with open(self.file, "r+b") as f:
+            f.write(b"x" * 4096)
+        self.agent("--once", rc=7)
+
+    def test_config_option(self):
+        other = self.path("other.ini")
+        os.rename(self.config, other)
+        self.stored_pixel = None
+        self.agent("--once", "--config", other)
+
+    def test_its_log_lines_name_the_program(self):
+        pixel, token = self.stored()
+        self.emu.revoke(token)
+        r = self.agent("--once", rc=10)
+        self.assertRegex(r.err, "(?m)^(<\\d>)?vault-agent: ", say(r))
+
+    def test_it_stops_when_told(self):
+        for _ in range(4):
+            self.stored()
+        self.configure(check={"in-flight": 1})
+        self.emu.fault("silence")
+        from harness import AGENT
+        p = self.start("--once", program=AGENT)
+        end = time.monotonic() + 5
+        while not self.emu.totals()["requests"] > 4 and time.monotonic() < end:
+            time.sleep(0.02)
+        p.terminate()
+        p.wait(8)
+        self.emu.no_faults()
+        self.vault("check")
+        self.vault("verify")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,110 @@
+/* tests/support/stepper.c - kill a program at one of its system calls.
+ *
+ *     stepper COUNT-FILE N PROGRAM ARG...
+ *
+ * Runs PROGRAM under ptrace, with everything it forks, and kills the whole tree with SIGKILL at the N-th syscall stop
+ * (each call stops twice, at its entry and at its exit; N = 0: never). The number of stops seen goes to COUNT-FILE.
+ * Exit status: the program's; 137 when it was killed here; 125 when the stepper itself failed. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TREE_MAX = 256, FAILED = 125, KILLED = 137 };
+
+static pid_t tree[TREE_MAX];
+static size_t tree_count;
+
+static void remember(pid_t pid)
+{
+	for (size_t i = 0; i < tree_count; i++)
+		if (tree[i] == pid)
+			return;
+	if (tree_count < TREE_MAX)
+		tree[tree_count++] = pid;
+}
+
+static void forget(pid_t pid)
+{
+	for (size_t i = 0; i < tree_count; i++)
+		if (tree[i] == pid)
+			tree[i] = tree[--tree_count];
+}
+
+static void kill_tree(void)
+{
+	for (size_t i = 0; i < tree_count; i++)
+		(void)kill(tree[i], SIGKILL);
+	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+		;
+}
+
+static int child(char **argv)
+{
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || raise(SIGSTOP))
+		return FAILED;
+	execvp(argv[0], argv);
+	return FAILED;
+}
+
+/* Every stop of every process until the tree is gone; the first child's status. */
+static int follow(pid_t first, long kill_at, long *ret_stops)
+{
+	int first_status = FAILED, status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, __WALL)) > 0) {
+		int signal = 0;
+
+		if (WIFEXITED(status) || WIFSIGNALED(status)) {
+			forget(pid);
+			if (pid == first)
+				first_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			continue;
+		}
+		remember(pid);
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+			if (++*ret_stops == kill_at) {
+				kill_tree();
+				return KILLED;
+			}
+		} else if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP) {
+			signal = WSTOPSIG(status); /* a real one: hand it on */
+		}
+		(void)ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)signal);
+	}
+	return first_status;
+}
+
+int main(int argc, char **argv)
+{
+	long stops = 0;
+	int status;
+	pid_t first;
+	FILE *file;
+
+	if (argc < 4) {
+		fputs("usage: stepper COUNT-FILE N PROGRAM ARG...\n", stderr);
+		return FAILED;
+	}
+	first = fork();
+	if (first == 0)
+		_exit(child(argv + 3));
+	if (first < 0 || waitpid(first, &status, __WALL) != first || !WIFSTOPPED(status))
+		return FAILED;
+	remember(first);
+	if (ptrace(PTRACE_SETOPTIONS, first, NULL,
+		   (void *)(long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+				  PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)) ||
+	    ptrace(PTRACE_SYSCALL, first, NULL, NULL))
+		return FAILED;
+	status = follow(first, strtol(argv[2], NULL, 10), &stops);
+	file = fopen(argv[1], "we");
+	if (!file || fprintf(file, "%ld\n", stops) < 0 || fclose(file))
+		return FAILED;
+	return status;
+}
