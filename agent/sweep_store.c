@@ -110,6 +110,7 @@ bool sweep_store_flush(struct sweep_store *st, struct error *err)
 		struct target *t = &st->targets->at[st->owners[i]];
 		const struct health *h = &st->updates[i].health;
 		t->slot = NO_SLOT;
+		target_forget_health(t);
 		tell(st, t, t->current.number ? &h->current : &h->pending);
 	}
 	st->count = 0;
@@ -131,7 +132,8 @@ static bool open_slot(struct sweep_store *st, uint32_t target, const struct cred
 	if (st->count == SWEEP_BATCH_MAX && !sweep_store_flush(st, err))
 		return false;
 	struct health_update *update = &st->updates[st->count];
-	if (!vault_health(st->service->vault, c, &update->health, err))
+	bool is_known = !st->has_moved && target_health(t, &update->health);
+	if (!is_known && !vault_health(st->service->vault, c, &update->health, err))
 		return false;
 	memcpy(update->pixel, t->pixel, sizeof update->pixel);
 	if (!st->count)
@@ -160,6 +162,7 @@ static bool promote(struct sweep_store *st, const struct pair *pair, const struc
 	st->generation = now;
 	st->result->promoted += settlement.is_promoted;
 	target_learn(t, &settlement.credential);
+	target_forget_health(t);
 	tell(st, t, health_speaking(&settlement.health, &settlement.credential));
 	return true;
 }

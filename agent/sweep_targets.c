@@ -6,8 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HEALTH_ROOM 8192
+
 void targets_done(struct targets *t)
 {
+	for (size_t i = 0; i < t->count; i++)
+		free(t->at[i].health);
 	free(t->at);
 	free(t->pairs);
 	*t = (struct targets){ 0 };
@@ -33,6 +37,30 @@ void target_credential(const struct target *t, struct credential *ret)
 		if (v->number)
 			ret->versions[ret->version_count++] = *v;
 	}
+}
+
+static bool remember_health(struct target *t, const struct health *h, struct buf *scratch, struct error *err)
+{
+	buf_clear(scratch);
+	if (!health_encode(h, scratch, err))
+		return false;
+	t->health = malloc(scratch->len);
+	if (!t->health)
+		return fail_no_memory(err);
+	memcpy(t->health, scratch->at, scratch->len);
+	t->health_len = (uint32_t)scratch->len;
+	return true;
+}
+
+bool target_health(const struct target *t, struct health *ret)
+{
+	return t->health && health_decode(bytes_of(t->health, t->health_len), ret);
+}
+
+void target_forget_health(struct target *t)
+{
+	free(t->health);
+	t->health = NULL;
 }
 
 bool target_speaks(const struct target *t, uint32_t version)
@@ -76,6 +104,7 @@ struct collecting {
 	const struct check_request *request;
 	struct targets *targets;
 	int64_t now;
+	struct buf scratch;
 };
 
 static bool collect(void *context, const struct credential *c, const struct health *h, struct error *err)
@@ -95,6 +124,8 @@ static bool collect(void *context, const struct credential *c, const struct heal
 	memcpy(target->test_code, c->test_code, sizeof target->test_code);
 	target_learn(target, c);
 	target->is_due = status_is_due(c, x->service->settings, x->now);
+	if (!remember_health(target, h, &x->scratch, err))
+		return false;
 	if (target->current.number && !add_pair(t, &h->current, err))
 		return false;
 	bool is_open = target->pending.number && !verdict_is_bad(h->pending.verdict);
@@ -144,8 +175,10 @@ static int by_order(const void *a, const void *b)
 bool targets_collect(struct service *s, const struct check_request *request, struct targets *ret, struct error *err)
 {
 	struct targets targets = { 0 };
-	struct collecting x = { s, request, &targets, clock_wall() };
-	if (!collect_any(&x, err)) {
+	struct collecting x = { s, request, &targets, clock_wall(), BUF_INIT(HEALTH_ROOM) };
+	bool ok = collect_any(&x, err);
+	buf_done(&x.scratch);
+	if (!ok) {
 		targets_done(&targets);
 		return false;
 	}

@@ -111,7 +111,7 @@ if wants size; then
 			vault=$dir/size$n/vault/vault.db
 			rm -f "$dir/plain-size.db"
 			sqlite3 "$dir/plain-size.db" "CREATE TABLE s(k TEXT PRIMARY KEY, v BLOB) WITHOUT ROWID; ATTACH '$vault' AS v;
-				INSERT INTO s SELECT k, zeroblob(length(v)) FROM v.kv WHERE k LIKE 'e1/m/%' OR k LIKE 'e1/t/%' OR k LIKE 'e1/h/%' ORDER BY k; DETACH v; VACUUM;"
+				INSERT INTO s SELECT k, zeroblob(length(v)) FROM v.kv WHERE k LIKE 'e1/m/%' OR k LIKE 'e1/t/%' OR k LIKE 'e1/h/%' ORDER BY mod, k; DETACH v;"
 			a=$(stat -c %s "$vault") b=$(stat -c %s "$dir/plain-size.db")
 			awk -v n="$n" -v a="$a" -v b="$b" 'BEGIN{printf "  %s Pixels: %.2f MB, plain %.2f MB: %.2fx  mark 1.35x: %s\n", n, a/1e6, b/1e6, a/b, a/b<=1.35?"kept":"MISSED"}'
 			rm -rf "$dir/size$n"

@@ -31,6 +31,8 @@ struct pass {
 	int64_t now;
 	struct buf text, pieces;
 	struct table table;
+	const char *headings[TABLE_COLUMNS_MAX];
+	unsigned width; /* of the terminal; 0 = none */
 	size_t pixels, bad, due, unproven;
 };
 
@@ -117,48 +119,75 @@ static const char *evidence_words(const struct judgement *j, char *text, size_t 
 	return text;
 }
 
-static void label_words(const struct credential *c, char *text, size_t size)
-{
-	size_t at = 0;
-	text[0] = '\0';
-	for (size_t i = 0; i < c->label_count && at < size; i++)
-		at += (size_t)snprintf(text + at, size - at, "%s%s=%s", i ? " " : "", c->labels[i].key,
-				       c->labels[i].value);
-}
-
 static enum tint tint_of(enum rank rank)
 {
 	return rank == RANK_BAD ? TINT_BAD : rank == RANK_HEALTHY ? TINT_GOOD : TINT_WARN;
 }
 
-static const char *const headings[] = {
-	"PIXEL", "VERDICT", "EVIDENCE", "PROVEN", "EXPIRES", "CHECKED", "NEXT", "LABELS"
+/* The columns, and how much room the terminal must have for one: a code means little to people, so on a narrow one the
+ * labels are worth more than the rest. */
+enum column {
+	COLUMN_PIXEL,
+	COLUMN_VERDICT,
+	COLUMN_EVIDENCE,
+	COLUMN_PROVEN,
+	COLUMN_EXPIRES,
+	COLUMN_CHECKED,
+	COLUMN_NEXT,
+	COLUMN_LABELS,
+	COLUMN_COUNT
 };
+
+static const struct {
+	const char *heading;
+	unsigned width_needed;
+} columns[COLUMN_COUNT] = {
+	[COLUMN_PIXEL] = { "PIXEL", 0 },   [COLUMN_VERDICT] = { "VERDICT", 0 }, [COLUMN_EVIDENCE] = { "EVIDENCE", 110 },
+	[COLUMN_PROVEN] = { "PROVEN", 0 }, [COLUMN_EXPIRES] = { "EXPIRES", 0 }, [COLUMN_CHECKED] = { "CHECKED", 80 },
+	[COLUMN_NEXT] = { "NEXT", 100 },   [COLUMN_LABELS] = { "LABELS", 0 },
+};
+
+static bool has_column(const struct pass *p, enum column column)
+{
+	return !p->width || p->width >= columns[column].width_needed;
+}
+
+static void begin_table(struct pass *p)
+{
+	size_t count = 0;
+	for (enum column i = 0; i < COLUMN_COUNT; i++)
+		if (has_column(p, i))
+			p->headings[count++] = columns[i].heading;
+	table_init(&p->table, p->headings, count);
+}
+
+static void cell(struct pass *p, enum column column, const char *text, enum tint tint)
+{
+	if (has_column(p, column))
+		table_cell(&p->table, text, tint);
+}
 
 static void add_row(struct pass *p, const struct status_row *row, enum rank rank)
 {
 	const struct judgement *j = row->speaking;
 	const struct version *v = version_shown(row->credential);
-	char text[LABELS_MAX * (LABEL_KEY_MAX + LABEL_VALUE_MAX + 2) + 1];
+	char text[LABEL_WORDS_MAX];
 	char failing[32] = "", when[CLOCK_TEXT_MAX + 8];
 	table_row(&p->table, (unsigned)rank);
-	table_cell(&p->table, row->credential->pixel, TINT_NONE);
+	cell(p, COLUMN_PIXEL, row->credential->pixel, TINT_NONE);
 	verdict_words(row, text, sizeof text);
-	table_cell(&p->table, text, tint_of(rank));
-	table_cell(&p->table, evidence_words(j, text, sizeof text), TINT_NONE);
-	table_cell(&p->table, age(j ? j->proven_at : 0, p->now, text, sizeof text), TINT_NONE);
-	table_cell(&p->table, until(v ? v->expires_at : 0, p->now, text, sizeof text), TINT_NONE);
+	cell(p, COLUMN_VERDICT, text, tint_of(rank));
+	cell(p, COLUMN_EVIDENCE, evidence_words(j, text, sizeof text), TINT_NONE);
+	cell(p, COLUMN_PROVEN, age(j ? j->proven_at : 0, p->now, text, sizeof text), TINT_NONE);
+	cell(p, COLUMN_EXPIRES, until(v ? v->expires_at : 0, p->now, text, sizeof text), TINT_NONE);
 	if (is_transient_now(row, 1))
 		snprintf(failing, sizeof failing, " (%s)", verdict_name(j->last_outcome));
 	snprintf(text, sizeof text, "%s%s", age(j ? j->attempted_at : 0, p->now, when, sizeof when), failing);
-	table_cell(&p->table, text, TINT_NONE);
-	table_cell(&p->table,
-		   row->next_check_at && row->next_check_at <= p->now
-			   ? "now"
-			   : until(row->next_check_at, p->now, text, sizeof text),
-		   TINT_NONE);
-	label_words(row->credential, text, sizeof text);
-	table_cell(&p->table, text, TINT_NONE);
+	cell(p, COLUMN_CHECKED, text, TINT_NONE);
+	bool is_now = row->next_check_at && row->next_check_at <= p->now;
+	cell(p, COLUMN_NEXT, is_now ? "now" : until(row->next_check_at, p->now, text, sizeof text), TINT_NONE);
+	select_label_words(row->credential, text);
+	cell(p, COLUMN_LABELS, text, TINT_NONE);
 }
 
 /* ---- sentences ---- */
@@ -229,8 +258,9 @@ static void add_problem(struct pass *p, const struct status_row *row, enum rank 
 	size_t at = p->text.len;
 	if (!describe(row, p, text, sizeof text))
 		return;
+	const char *hint = row->advice[0] ? row->advice : HINT_ASKED_AGAIN;
 	buf_append(&p->text, text, strlen(text) + 1);
-	buf_append(&p->text, row->advice, strlen(row->advice) + 1);
+	buf_append(&p->text, hint, strlen(hint) + 1);
 	end_piece(p, row, rank, at);
 }
 
@@ -353,15 +383,14 @@ static void print_lines(struct pass *p, size_t max)
 static bool print_table(struct pass *p, struct error *err)
 {
 	struct buf *out = &p->inv->out;
-	unsigned width = term_width(STDOUT_FILENO);
 	if (!p->pixels)
 		return true;
 	/* Two programs are called vault; a person sees at once which one speaks. A script sees only the rows. */
-	if (width)
+	if (p->width)
 		buf_printf(out, "pixelvault: %zu Pixel%s, %zu bad, %zu due, %zu without proof\n", p->pixels,
 			   p->pixels == 1 ? "" : "s", p->bad, p->due, p->unproven);
 	table_sort(&p->table);
-	if (!table_print(&p->table, term_wants_colour(p->inv->globals.colour, STDOUT_FILENO), width, out, err))
+	if (!table_print(&p->table, term_wants_colour(p->inv->globals.colour, STDOUT_FILENO), p->width, out, err))
 		return false;
 	if (p->pieces.len)
 		buf_append_text(out, "\n");
@@ -377,7 +406,8 @@ bool board_show(struct invocation *inv, const struct selection *which, const str
 					    .now = clock_wall(),
 					    .text = BUF_INIT(BOARD_BYTES_MAX),
 					    .pieces = BUF_INIT(BOARD_BYTES_MAX) };
-	table_init(&p.table, headings, COUNT_OF(headings));
+	p.width = request->face == BOARD_TABLE ? term_width(STDOUT_FILENO) : 0;
+	begin_table(&p);
 	if (!select_each(inv, which, true, add, &p, err))
 		return false;
 	*ret_pixels = p.pixels;

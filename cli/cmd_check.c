@@ -34,17 +34,19 @@ static void append_nagios_head(struct buf *out, const struct check_result *r)
 		   r->asked, r->bad, r->due, r->transient);
 }
 
+/* Good news is for people who look on; cron would make a mail of it. */
 static void say_result(struct invocation *inv, const struct check_result *r)
 {
 	char until[CLOCK_TEXT_MAX];
-	if (r->promoted)
+	bool is_watched = isatty(STDERR_FILENO);
+	if (r->promoted && is_watched)
 		say(inv, "%zu new token%s took over", r->promoted, r->promoted == 1 ? "" : "s");
 	if (r->end == SWEEP_BREAKER && r->resume_at)
 		say_problem(inv, NULL, "TikTok throttles us; it may be asked again at %s",
 			    clock_format(r->resume_at, until));
 	else if (r->notice)
 		say_problem(inv, NULL, r->end == SWEEP_COMPLETE ? "%s" : SAY_SWEEP_ENDED, r->notice);
-	if (!r->pixels)
+	if (!r->pixels && is_watched)
 		say(inv, "%s", option_is_given(inv, "label") ? SAY_NONE_MATCH : SAY_EMPTY);
 }
 

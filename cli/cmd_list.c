@@ -56,17 +56,13 @@ static bool add_row(void *context, const struct credential *c, const struct heal
 {
 	struct listing *l = context;
 	const struct version *current = credential_staged(c, STAGE_CURRENT);
-	char text[LABELS_MAX * (LABEL_KEY_MAX + LABEL_VALUE_MAX + 2) + 1];
-	size_t at = 0;
+	char text[LABEL_WORDS_MAX];
 	(void)h;
 	table_row(&l->table, 0);
 	table_cell(&l->table, c->pixel, TINT_NONE);
 	snprintf(text, sizeof text, current ? "v%u" : "-", current ? current->number : 0);
 	table_cell(&l->table, text, TINT_NONE);
-	text[0] = '\0';
-	for (size_t i = 0; i < c->label_count && at < sizeof text; i++)
-		at += (size_t)snprintf(text + at, sizeof text - at, "%s%s=%s", i ? " " : "", c->labels[i].key,
-				       c->labels[i].value);
+	select_label_words(c, text);
 	table_cell(&l->table, text, TINT_NONE);
 	return buf_ok(&l->table.cells, err);
 }

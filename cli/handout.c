@@ -97,8 +97,8 @@ bool handout_take(struct invocation *inv, const struct handout_request *r, struc
 	find_verdict(&health, ret);
 	bool is_bad = verdict_is_bad(ret->verdict);
 	if (is_bad && r->must_be_healthy)
-		return fail(err, verdict_exit(ret->verdict), TXT_NOT_HEALTHY, r->pixel, ret->version->number,
-			    verdict_name(ret->verdict));
+		return fail_class(err, verdict_exit(ret->verdict), verdict_name(ret->verdict), TXT_NOT_HEALTHY,
+				  r->pixel, ret->version->number, verdict_name(ret->verdict));
 	if (!vault_token(inv->vault, &ret->credential, ret->version, &ret->token, err))
 		return false;
 	if (is_bad)

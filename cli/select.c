@@ -2,6 +2,7 @@
 
 #include "agent/status.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void drop_repetitions(struct invocation *inv)
@@ -63,4 +64,13 @@ bool select_each(struct invocation *inv, const struct selection *which, bool wit
 	if (which->pixel_count)
 		return each_named(inv, &f, with_health, err);
 	return vault_each(inv->vault, with_health, false, each_matching, &f, err);
+}
+
+void select_label_words(const struct credential *c, char ret[LABEL_WORDS_MAX])
+{
+	size_t at = 0;
+	ret[0] = '\0';
+	for (size_t i = 0; i < c->label_count && at < LABEL_WORDS_MAX; i++)
+		at += (size_t)snprintf(ret + at, LABEL_WORDS_MAX - at, "%s%s=%s", i ? " " : "", c->labels[i].key,
+				       c->labels[i].value);
 }

@@ -18,4 +18,8 @@ must_check bool select_read(struct invocation *inv, struct selection *ret, struc
 must_check bool select_each(struct invocation *inv, const struct selection *which, bool with_health, vault_each_fn *fn,
 			    void *context, struct error *err);
 
+/* "shop=berlin owner=ann": all labels as one cell. */
+#define LABEL_WORDS_MAX (LABELS_MAX * (LABEL_KEY_MAX + LABEL_VALUE_MAX + 2) + 1)
+void select_label_words(const struct credential *c, char ret[LABEL_WORDS_MAX]);
+
 #endif

@@ -113,11 +113,11 @@
 	"%s: version %u is current; TikTok did not refuse it, but only a test code proves it (--test-code)"
 #define SAY_PUT_NOT_ASKED "%s: version %u is current, unchecked as you asked; 'vault check %s' asks TikTok"
 #define SAY_PUT_NOT_JUDGED                                                                                             \
-	"warning: %s: version %u is current but unchecked, TikTok could not be asked (%s); run 'vault check %s' later"
+	"warning: %s: version %u is current but unchecked, TikTok gave no verdict (%s); run 'vault check %s' later"
 /* The hint of these follows the verdict: table in cmd_put.c. */
 #define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
 #define TXT_PUT_PENDING                                                                                                \
-	"%s: TikTok could not judge the new token (%s); it waits as version %u, %s",                                   \
+	"%s: TikTok gave no verdict on the new token (%s); it waits as version %u, %s",                                \
 		"it takes over once proven: run 'vault check' later, or let vault-agent; --no-check does not wait"
 
 /* ---- get, run ---- */
@@ -142,6 +142,7 @@
 #define SAY_EMPTY "no Pixel is stored yet; the first: vault put PIXEL"
 #define SAY_NONE_MATCH "no Pixel carries these labels"
 #define SAY_LIVE "a live probe sends one real event a day for each Pixel; it shows in the Events Manager"
+#define HINT_ASKED_AGAIN "nothing to do now; the next check asks again"
 #define SAY_SWEEP_ENDED "not all were asked: %s"
 
 /* ---- label, rm, history, verify, config ---- */

@@ -383,12 +383,18 @@ static bool build_root(struct change *ch, struct root *next, struct buf *out, st
 	randombytes_buf(next->commit_id, sizeof next->commit_id);
 	memmove(next->past[1], next->past[0], sizeof next->past - sizeof next->past[0]);
 	memcpy(next->past[0], ch->base.mac, DIGEST_LEN);
-	root_encode(next, out);
-	if (!buf_ok(out, err))
-		return false;
-	keys_mac(ch->v->keys, KEY_MAC, "pxroot01", buf_bytes(out), bytes_of("", 0), next->mac);
-	buf_append(out, next->mac, DIGEST_LEN);
-	return buf_ok(out, err);
+	return root_seal(ch->v->keys, next, out, err);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct store_op *)a)->key, ((const struct store_op *)b)->key);
+}
+
+/* In key order, so that a large commit fills the store's pages one after the other. */
+static void sort_ops(struct store_op *ops, size_t count)
+{
+	qsort(ops, count, sizeof *ops, by_key);
 }
 
 static size_t collect_ops(const struct change *ch, struct store_op *ops)
@@ -399,6 +405,7 @@ static size_t collect_ops(const struct change *ch, struct store_op *ops)
 			ops[count++] = (struct store_op){ .key = ch->at[i]->key,
 							  .value = buf_bytes(&ch->at[i]->value),
 							  .is_delete = !ch->at[i]->is_there };
+	sort_ops(ops, count);
 	return count;
 }
 
@@ -489,6 +496,52 @@ bool vault_change(struct vault *v, change_fn *fn, void *context, struct error *e
 	}
 }
 
+static bool adopt_held(struct vault *v, struct error *err)
+{
+	static const char *const keys[] = { "root" };
+	struct store_record found;
+	struct root next;
+	struct buf base = BUF_INIT(STORE_VALUE_MAX), bytes = BUF_INIT(STORE_VALUE_MAX);
+	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+		return false;
+	if (!found.is_found)
+		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
+	if (!root_prove(v, found.value, &next, err))
+		return false;
+	buf_append(&base, found.value.at, found.value.len);
+	randombytes_buf(next.lineage, sizeof next.lineage);
+	randombytes_buf(next.commit_id, sizeof next.commit_id);
+	memmove(next.past[1], next.past[0], sizeof next.past - sizeof next.past[0]);
+	memcpy(next.past[0], next.mac, DIGEST_LEN);
+	next.generation++;
+	bool ok = buf_ok(&base, err) && root_seal(v->keys, &next, &bytes, err);
+	if (ok) {
+		struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&base) };
+		struct store_op op = { .key = "root", .value = buf_bytes(&bytes) };
+		struct anchor a = anchor_of_root(&next);
+		ok = store_commit(v->store, &unmoved, 1, &op, 1, NULL, NULL, err) == STORE_OK &&
+		     anchor_create(&v->anchor_file, v->keys, &a, err);
+	}
+	if (ok) {
+		v->root = next;
+		buf_clear(&v->root_bytes);
+		buf_append(&v->root_bytes, bytes.at, bytes.len);
+		v->is_adopting = false;
+	}
+	buf_done(&base);
+	buf_done(&bytes);
+	return ok;
+}
+
+bool vault_adopt(struct vault *v, struct error *err)
+{
+	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
+		return false;
+	bool ok = adopt_held(v, err);
+	store_release(v->store);
+	return ok;
+}
+
 /* ---- beside the inventory ---- */
 
 static bool commit_sides(struct vault *v, const struct store_op *ops, size_t count, struct error *err)
@@ -498,62 +551,22 @@ static bool commit_sides(struct vault *v, const struct store_op *ops, size_t cou
 
 struct health_batch {
 	char (*keys)[KEY_TEXT_MAX];
-	const char **key_list;
-	struct store_record *found;
 	struct store_op *ops;
 	struct buf *sealed;
-	uint8_t (*ids)[PIXEL_ID_LEN];
 };
 
-static bool batch_new(struct health_batch *b, size_t count, struct error *err)
-{
-	*b = (struct health_batch){
-		.keys = calloc(count, sizeof *b->keys),	      .key_list = calloc(count, sizeof *b->key_list),
-		.found = calloc(count, sizeof *b->found),     .ops = calloc(count, sizeof *b->ops),
-		.sealed = calloc(count, sizeof *b->sealed), .ids = calloc(count, sizeof *b->ids),
-	};
-	return b->keys && b->key_list && b->found && b->ops && b->sealed && b->ids ? true : fail_no_memory(err);
-}
-
-static void batch_free(struct health_batch *b, size_t count)
-{
-	for (size_t i = 0; b->sealed && i < count; i++)
-		buf_done(&b->sealed[i]);
-	free(b->keys);
-	free(b->key_list);
-	free(b->found);
-	free(b->ops);
-	free(b->sealed);
-	free(b->ids);
-}
-
-/* The counter of what is stored, so that a replayed older record is recognised by whoever saw a newer one. */
-static uint64_t stored_counter(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct store_record *record)
-{
-	struct health h;
-	struct seal_context context = vault_context(v, 'h', bytes_of(id, PIXEL_ID_LEN), 0);
-	buf_clear(&v->plain);
-	if (!record->is_found || !unseal(v->keys, &context, record->value, &v->plain) ||
-	    !health_decode(buf_bytes(&v->plain), &h))
-		return 0;
-	return h.counter;
-}
-
-static bool fill_batch(struct vault *v, struct health_batch *b, const struct health_update *updates, size_t count,
+static bool seal_batch(struct vault *v, struct health_batch *b, const struct health_update *updates, size_t count,
 		       struct error *err)
 {
 	for (size_t i = 0; i < count; i++) {
-		keys_pixel_id(v->keys, updates[i].pixel, b->ids[i]);
-		key_for_pixel(v->root.epoch, 'h', b->ids[i], b->keys[i]);
-		b->key_list[i] = b->keys[i];
-	}
-	if (store_get_many(v->store, b->key_list, count, &v->room, b->found, err) != STORE_OK)
-		return false;
-	for (size_t i = 0; i < count; i++) {
+		uint8_t id[PIXEL_ID_LEN];
 		struct health next = updates[i].health;
-		next.counter = stored_counter(v, b->ids[i], &b->found[i]) + 1;
+		/* Whoever saw a higher counter knows an older record that is put back. */
+		next.counter++;
+		keys_pixel_id(v->keys, updates[i].pixel, id);
+		key_for_pixel(v->root.epoch, 'h', id, b->keys[i]);
 		b->sealed[i].max = STORE_VALUE_MAX;
-		if (!seal_health(v, b->ids[i], &next, &b->sealed[i], err))
+		if (!seal_health(v, id, &next, &b->sealed[i], err))
 			return false;
 		b->ops[i] = (struct store_op){ .key = b->keys[i], .value = buf_bytes(&b->sealed[i]) };
 	}
@@ -562,19 +575,22 @@ static bool fill_batch(struct vault *v, struct health_batch *b, const struct hea
 
 bool vault_store_health(struct vault *v, const struct health_update *updates, size_t count, struct error *err)
 {
-	struct health_batch b;
 	if (!vault_is_open(v, err))
 		return false;
 	if (count == 0)
 		return true;
-	bool ok = batch_new(&b, count, err);
-	if (ok && store_hold(v->store, STORE_WAIT_MS, err) == STORE_OK) {
-		ok = fill_batch(v, &b, updates, count, err) && commit_sides(v, b.ops, count, err);
-		store_release(v->store);
-	} else {
-		ok = false;
-	}
-	batch_free(&b, count);
+	struct health_batch b = { calloc(count, sizeof *b.keys), calloc(count, sizeof *b.ops),
+				  calloc(count, sizeof *b.sealed) };
+	bool ok = b.keys && b.ops && b.sealed ? true : fail_no_memory(err);
+	ok = ok && seal_batch(v, &b, updates, count, err);
+	if (ok)
+		sort_ops(b.ops, count);
+	ok = ok && commit_sides(v, b.ops, count, err);
+	for (size_t i = 0; b.sealed && i < count; i++)
+		buf_done(&b.sealed[i]);
+	free(b.keys);
+	free(b.ops);
+	free(b.sealed);
 	return ok;
 }
 

@@ -10,6 +10,7 @@
 struct vault {
 	struct store *store;
 	char path[PATH_MAX];
+	bool is_adopting;
 	struct anchor_file anchor_file;
 	struct buf root_bytes; /* the root last proven (before unlocking: last read) */
 	struct root root;
@@ -51,6 +52,10 @@ must_check bool metadata_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], c
 /* Open h/<id>; all zero when it is missing, damaged or not aligned with c. */
 void health_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct bytes sealed, const struct credential *c,
 		 struct health *ret);
+
+/* Encode r with its MAC, which is left in r too. */
+must_check bool root_seal(const struct keys *keys, struct root *r, struct buf *out, struct error *err);
+struct anchor anchor_of_root(const struct root *r);
 
 struct seal_context vault_context(const struct vault *v, char kind, struct bytes what, uint32_t version);
 void prefix_of(const uint8_t id[PIXEL_ID_LEN], size_t depth, char ret[NODE_DEPTH + 1]);

@@ -23,6 +23,7 @@ struct change;
 struct vault_place {
 	const char *path;      /* the store file, absolute or not */
 	const char *state_dir; /* where the anchor lies; never inside the vault's folder */
+	bool is_adopting;      /* unlock without an anchor, for vault_adopt only: nothing older could be noticed */
 };
 
 /* Make a new vault with one slot per secret given (at least one). ERR_CONFLICT when there is something at the path. */
@@ -36,6 +37,10 @@ bool vault_has_slot(const struct vault *v, enum slot_kind kind);
 /* Try every slot of the secret's kind; then prove root and anchor. ERR_WRONG_KEY leaves the vault sealed, to be tried
  * with another secret. */
 must_check bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct error *err);
+
+/* Take the vault as this host finds it: a new lineage, so that no copy of the old history is ever taken for it again, and
+ * a new anchor. For a vault that was moved here, or whose anchor was lost. */
+must_check bool vault_adopt(struct vault *v, struct error *err);
 void vault_close(struct vault *v); /* NULL is fine; wipes the keys; leaves a file that can be copied whole */
 void vault_closep(struct vault **v);
 
@@ -85,7 +90,7 @@ must_check bool change_drop_health(struct change *ch, const char *pixel, struct 
 
 struct health_update {
 	char pixel[PIXEL_CODE_MAX + 1];
-	struct health health; /* the counter is set here */
+	struct health health; /* as last loaded and changed; its counter is raised here */
 };
 /* All in one durable commit. Health of a Pixel deleted meanwhile is stored for nobody, which does no harm. */
 must_check bool vault_store_health(struct vault *v, const struct health_update *updates, size_t count,

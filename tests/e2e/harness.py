@@ -85,7 +85,7 @@ class Emulator:
                                         stdout=self.log_file, stderr=self.log_file)
         atexit.register(self.stop)
         end = time.monotonic() + 20
-        while not all(os.path.exists(os.path.join(self.dir, n)) for n in ("ca.pem", "base-url", "control")):
+        while "ready" not in self.read("stderr"):
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("the emulator did not start: " + open(self.log_file.name).read())
             time.sleep(0.02)

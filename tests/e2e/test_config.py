@@ -26,7 +26,7 @@ class Strict(Case):
         key_outside=("interval = 6h\n", "", 1),
         no_value=("[check]\ninterval\n", "", 2),
         twice=("[check]\ninterval = 6h\nrate = 5\ninterval = 7h\n", "interval|twice", 4),
-        twice_in_a_second_section=("[check]\ninterval = 6h\n[vault]\n[check]\ninterval = 7h\n", "interval|twice", 5),
+        twice_in_a_second_section=("[check]\ninterval = 6h\n[vault]\n[check]\ninterval = 7h\n", "interval|twice", 4),
         no_unit=("[check]\ninterval = 6\n", "interval", 2),
         unknown_unit=("[check]\ninterval = 6w\n", "interval", 2),
         fraction=("[check]\ninterval = 1.5h\n", "interval", 2),

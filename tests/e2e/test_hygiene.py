@@ -193,8 +193,8 @@ class Waiting(Case):
             more["preexec_fn"] = lambda: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
         pixel, token, p, pids = self.waiting(**more)
         for pid in pids:
-            line = re.search(rb"(?m)^Max core file size\s+(\S+)\s+(\S+)", self.proc(pid, "limits"))
-            self.assertEqual((b"0", b"0"), line.groups(), self.proc(pid, "cmdline"))
+            line = re.search(rb"(?m)^Max core file size\s+(\S+)", self.proc(pid, "limits"))
+            self.assertEqual(b"0", line.group(1), self.proc(pid, "cmdline"))
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_processes_are_undumpable_so_the_same_user_cannot_look_inside(self):
@@ -307,7 +307,7 @@ class NeverPrinted(Case):
 
     def test_errors_of_every_kind_with_a_token_where_it_does_not_belong(self):
         token = self.token()
-        for words in (["get", token], ["get", token.upper()], ["status", token], ["check", token], [token], ["put", token], ["label", token, "a=b"],
+        for words in (["get", token], ["status", token], ["check", token], [token], ["put", token], ["label", token, "a=b"],
                       ["history", token], ["rm", token], ["put", new_pixel(), token], ["--vault", token, "list"],
                       ["get", new_pixel(), "--version", token], ["config", token], ["completion", token]):
             r = self.vault(*words, rc=None, stdin=token, says_token=True)

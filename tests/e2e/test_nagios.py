@@ -10,7 +10,7 @@ from harness import Case, cases, new_pixel, say, spread
 
 @spread
 class Nagios(Case):
-    def check(self, rc, *words):
+    def monitor(self, rc, *words):
         r = self.vault("check", "--nagios", *words, rc=rc)
         lines = r.out.decode().splitlines()
         self.assertTrue(lines, say(r))
@@ -31,7 +31,7 @@ class Nagios(Case):
         for _ in range(3):
             self.stored()
         pixel, _ = self.stored(test_code=None)
-        lines = self.check(0)
+        lines = self.monitor(0)
         self.assertTrue(self.perfdata(lines[0]))
         self.assertLessEqual(len(lines), 2, "healthy Pixels have no line of their own")
 
@@ -40,7 +40,7 @@ class Nagios(Case):
     def test_state(self, fault, rc):
         pixel, _ = self.stored()
         self.emu.fault(fault)
-        lines = self.check(rc, pixel)
+        lines = self.monitor(rc, pixel)
         self.perfdata(lines[0])
         if rc == 2:
             self.assertTrue([l for l in lines[1:] if pixel in l], lines)
@@ -49,7 +49,7 @@ class Nagios(Case):
         pixel, token = self.pair()
         at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=5)
         self.put(pixel, token, "--test-code", "T1", "--expires", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        self.check(1)
+        self.monitor(1)
 
     def test_critical_is_graver_than_warning_than_unknown(self):
         soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -59,28 +59,28 @@ class Nagios(Case):
         bad, bad_token = self.stored()
         unclear, _ = self.stored()
         self.emu.fault("unknown-code", pixel=unclear)
-        self.check(3, unclear)
+        self.monitor(3, unclear)
         self.assertEqual(1, self.vault("check", "--nagios", due, unclear, rc=None).rc)
         self.emu.revoke(bad_token)
-        lines = self.check(2, bad, due, unclear, good)
+        lines = self.monitor(2, bad, due, unclear, good)
         self.assertFalse([l for l in lines[1:] if good in l], lines)
         self.assertTrue([l for l in lines[1:] if bad in l], lines)
 
     def test_any_failure_is_unknown_and_still_a_status_line(self):
-        self.check(3, new_pixel())
+        self.monitor(3, new_pixel())
         key = self.read(self.key)
         os.remove(self.key)
-        self.check(3)
+        self.monitor(3)
         self.write(self.key, b"x" * 32)
-        self.check(3)
+        self.monitor(3)
         self.write(self.key, key)
         with open(self.file, "r+b") as f:
             f.write(b"x" * 4096)
-        self.check(3)
+        self.monitor(3)
         os.remove(self.file)
-        self.check(3)
+        self.monitor(3)
         self.write(self.config, "[nonsense]\n")
-        self.check(3)
+        self.monitor(3)
 
     def test_wrong_use_is_unknown_too(self):
         r = self.vault("check", "--nagios", "--nonsense", rc=3)
@@ -90,7 +90,7 @@ class Nagios(Case):
         pixel, _ = self.stored()
         self.vault("label", pixel, "k=a|b")
         self.emu.fault("echo-token")
-        lines = self.check(2, pixel)
+        lines = self.monitor(2, pixel)
         self.perfdata(lines[0])
         for l in lines[1:]:
             self.assertNotIn("|", l, "a bar starts perfdata")

@@ -107,13 +107,12 @@ class Rollback(Case):
         self.configure()
         self.init()
         self.put(self.pixel, self.token(), "--no-check")
-        foreign = {os.path.basename(p): self.read(p) for p in self.anchors()}
+        foreign = self.read(self.anchors()[0])
         self.file, self.state = mine, state
         self.env["PIXELVAULT_VAULT"] = mine
         self.configure()
         for path in good:
-            if os.path.basename(path) in foreign:
-                self.write(path, foreign[os.path.basename(path)])
+            self.write(path, foreign)
         e = self.error(7, "get", self.pixel)
         self.assertIn(e["class"], ("anchor-missing", "forked"))
 

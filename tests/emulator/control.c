@@ -448,10 +448,13 @@ static const struct command commands[] = {
 	  "make or change a pixel; without options: an id made from the code, advertiser 7000000000000000001, bc 7000000000000000002, BOUND, null",
 	  1, cmd_pixel },
 	{ "forget-pixel", "CODE", "the pixel does not exist any more (its counters stay)", 1, cmd_forget_pixel },
-	{ "token", "VALUE [pixels=CODE,CODE...] [kind=events|marketing|tt_user|login] [expires=UNIXSECONDS] [scopes=N,N] [refresh=VALUE] [refresh-expires=UNIXSECONDS]",
+	{ "token",
+	  "VALUE [pixels=CODE,CODE...] [kind=events|marketing|tt_user|login] [expires=UNIXSECONDS] [scopes=N,N] "
+	  "[refresh=VALUE] [refresh-expires=UNIXSECONDS]",
 	  "make or replace a token that may operate these pixels (made if missing); kind events unless said;\n"
 	  "      scopes: 5 or 8 open event/track (not needed by kind=events), 8 pixel/*, 15 bc/*; kind=marketing has all unless said", 1, cmd_token },
-	{ "auth-code", "VALUE [pixels=CODE,CODE...] [kind=marketing|tt_user|login] [expires=UNIXSECONDS]", "make an auth code, good for one exchange", 1, cmd_auth_code },
+	{ "auth-code", "VALUE [pixels=CODE,CODE...] [kind=marketing|tt_user|login] [expires=UNIXSECONDS]",
+	  "make an auth code, good for one exchange", 1, cmd_auth_code },
 	{ "revoke", "VALUE", "40105 from now on", 1, cmd_revoke },
 	{ "expire", "VALUE", "40102 (refresh token: 40103) from now on", 1, cmd_expire },
 	{ "restore", "VALUE", "undo revoke, expire and expires=", 1, cmd_restore },
@@ -467,7 +470,8 @@ static const struct command commands[] = {
 	  "      of several that match the newest wins. Without arguments: print the faults in force", 0, cmd_fault },
 	{ "count", "CODE", "events=N test=M dry=K refused=R: accepted live events, accepted events with test_event_code,\n"
 			   "      requests with empty or absent data, other event/track requests that recorded nothing", 1, cmd_count },
-	{ "totals", "", "one name=number a line; app-bytes-with-bad-cert counts from clients whose handshake fell under a bad cert= or tls=", 0, cmd_totals },
+	{ "totals", "",
+	  "one name=number a line; app-bytes-with-bad-cert counts from clients whose handshake fell under a bad cert= or tls=", 0, cmd_totals },
 	{ "log", "[N]", "the last N (default 1000, at most 100000) requests", 0, cmd_log },
 	{ "last-body", "", "the body of the last request", 0, cmd_last_body },
 	{ "last-head", "", "its raw head", 0, cmd_last_head },

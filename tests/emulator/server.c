@@ -200,8 +200,13 @@ static void leave(struct connection *c)
 	(void)pthread_mutex_unlock(&s->mutex);
 }
 
-static void in_flight(struct world *w, int change)
+/* Requests to the API that wait for their answer. */
+static void in_flight(const struct connection *c, int change)
 {
+	struct world *w = c->server->world;
+
+	if (c->role != ROLE_API)
+		return;
 	world_lock(w);
 	w->totals.in_flight += change;
 	if (w->totals.in_flight > w->totals.max_in_flight)
@@ -229,7 +234,7 @@ static void think(struct connection *c)
 {
 	c->reply = (struct reply){ 0 };
 	c->owes = true;
-	in_flight(c->server->world, 1);
+	in_flight(c, 1);
 	if (c->role == ROLE_API)
 		api_handle(c->server->world, &c->request, c->number, &c->reply);
 	else
@@ -251,7 +256,7 @@ static bool deliver(struct connection *c)
 	}
 	reply_done(&c->reply);
 	c->owes = false;
-	in_flight(c->server->world, -1);
+	in_flight(c, -1);
 	return goes_on && keep_alive;
 }
 
@@ -540,7 +545,10 @@ static bool start_worker(struct server *s)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
-	return !epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->worker_fd, &event) && !pthread_create(&s->worker, NULL, work, s);
+	if (!epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->worker_fd, &event) && !pthread_create(&s->worker, NULL, work, s))
+		return true;
+	fputs("tiktok-emulator: cannot start the worker\n", stderr);
+	return false;
 }
 
 bool server_run(struct server *s, int control, bool watch_stdin)

@@ -1,7 +1,8 @@
 /* tests/emulator/server.h - the listeners and their connections (at most CONNECTION_MAX; more wait in the kernel's queue).
  * Two TLS listeners on 127.0.0.1: the API, and "the other host" that redirects point at. The control socket is a third.
  * One worker answers what can be answered at once (that is what makes it fast); whatever may take time, a handshake, a
- * delay, half a request, a fault, gets a thread for as long as it takes, so nobody waits for somebody else. Runs until server_stop, a signal, or the end of stdin if asked to watch it. */
+ * delay, half a request, a fault, gets a thread for as long as it takes, so nobody waits for somebody else.
+ * Quiet connections are kept for ever. Runs until server_stop, a signal, or the end of stdin if asked to watch it. */
 #ifndef EMULATOR_SERVER_H
 #define EMULATOR_SERVER_H
 

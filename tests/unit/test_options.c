@@ -195,7 +195,7 @@ static void options__a_token_in_the_wrong_place_is_never_repeated(void **state)
 		assert_false(r.is_done);
 		for (size_t at = 0; at + 8 <= sizeof TOKEN - 1; at++) {
 			char part[9] = { 0 };
-			memcpy(part, TOKEN + at, 8);
+			memcpy(part, &TOKEN[at], 8);
 			assert_null(strcasestr(r.err.message, part));
 			assert_null(strcasestr(r.err.hint, part));
 		}

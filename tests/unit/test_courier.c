@@ -1,0 +1,806 @@
+/* The keeper's side of the courier against the real courier process and the real emulator; and against couriers that
+ * lie, which this program itself plays when it is started with --courier. */
+#include "agent/courier.h"
+#include "agent/courier_wire.h"
+#include "core/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PIXEL "C0U2T02IU8J6B9GC2B90"
+#define TOKEN "tok-good-0123456789abcdef0123456789abcdef"
+
+static struct {
+	char folder[PATH_MAX]; /* of this program: build/tests/unit */
+	char emulator[PATH_MAX], dir[64];
+	char base_url[512], ca_file[128];
+	pid_t pid;
+	int stdin_fd;
+} emu;
+
+/* --- the emulator --- */
+
+/* One command; its answer in out, which may be NULL. */
+static void ctl(char *out, size_t size, const char *format, ...)
+{
+	char command[PATH_MAX + 600], words[400];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(words, sizeof words, format, args);
+	va_end(args);
+	snprintf(command, sizeof command, "'%s' ctl %s %s", emu.emulator, emu.dir, words);
+	FILE *f = popen(command, "r");
+	assert_non_null(f);
+	char ignored[4096];
+	size_t got = fread(out ? out : ignored, 1, out ? size - 1 : sizeof ignored, f);
+	if (out)
+		out[got] = '\0';
+	assert_int_equal(pclose(f), 0);
+}
+
+static long total(const char *name)
+{
+	char text[4096], wanted[64];
+	ctl(text, sizeof text, "totals");
+	snprintf(wanted, sizeof wanted, "%s=", name);
+	char *at = strstr(text, wanted);
+	assert_non_null(at);
+	return strtol(at + strlen(wanted), NULL, 10);
+}
+
+static void read_line(const char *name, char *ret, size_t size)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/%s", emu.dir, name);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(ret, (int)size, f));
+	fclose(f);
+	ret[strcspn(ret, "\n")] = '\0';
+}
+
+/* The courier is looked for beside the program that starts it. */
+static void use_courier(const char *target)
+{
+	char link[PATH_MAX + 16];
+	snprintf(link, sizeof link, "%s/vault-agent", emu.folder);
+	(void)unlink(link);
+	assert_int_equal(symlink(target, link), 0);
+}
+
+static void find_programs(void)
+{
+	ssize_t len = readlink("/proc/self/exe", emu.folder, sizeof emu.folder - 1);
+	assert_true(len > 0);
+	emu.folder[len] = '\0';
+	*strrchr(emu.folder, '/') = '\0';
+	snprintf(emu.emulator, sizeof emu.emulator, "%.*s/../tiktok-emulator", PATH_MAX - 32, emu.folder);
+}
+
+static void start_emulator(void)
+{
+	int in[2], out[2];
+	char ready[6] = "";
+	assert_int_equal(pipe(in), 0);
+	assert_int_equal(pipe(out), 0);
+	emu.pid = fork();
+	if (emu.pid == 0) {
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		close(in[1]);
+		execl(emu.emulator, "tiktok-emulator", "--dir", emu.dir, "--until-stdin-closes", "--die-with-parent",
+		      NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	emu.stdin_fd = in[1];
+	for (size_t len = 0; len < 5;) {
+		ssize_t got = read(out[0], ready + len, 5 - len);
+		assert_true(got > 0);
+		len += (size_t)got;
+	}
+	close(out[0]);
+	assert_string_equal(ready, "ready");
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	struct error err;
+	assert_true(secret_arena_open(SECRET_ARENA_LARGE, &err));
+	find_programs();
+	if (access(emu.emulator, X_OK) != 0)
+		return 0;
+	snprintf(emu.dir, sizeof emu.dir, "/tmp/test-courier-XXXXXX");
+	assert_non_null(mkdtemp(emu.dir));
+	start_emulator();
+	read_line("base-url", emu.base_url, sizeof emu.base_url);
+	snprintf(emu.ca_file, sizeof emu.ca_file, "%s/ca.pem", emu.dir);
+	ctl(NULL, 0, "token %s pixels=%s", TOKEN, PIXEL);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	char command[128];
+	if (emu.pid) {
+		close(emu.stdin_fd);
+		waitpid(emu.pid, NULL, 0);
+		snprintf(command, sizeof command, "rm -rf %s", emu.dir);
+		assert_int_equal(system(command), 0);
+	}
+	secret_arena_close();
+	return 0;
+}
+
+static int before_each(void **state)
+{
+	(void)state;
+	if (emu.pid) {
+		ctl(NULL, 0, "reset");
+		use_courier("../../vault-agent");
+	}
+	return 0;
+}
+
+#define NEEDS_EMULATOR()                                                                                               \
+	do {                                                                                                           \
+		(void)state;                                                                                           \
+		if (!emu.pid)                                                                                          \
+			skip();                                                                                        \
+	} while (0)
+
+/* --- asking --- */
+
+static struct courier *courier_for(const char *base_url, unsigned in_flight, int64_t timeout_ms)
+{
+	struct courier *c = NULL;
+	struct error err;
+	struct settings *s = calloc(1, sizeof *s);
+	assert_non_null(s);
+	s->in_flight = in_flight;
+	s->connect_timeout_ms = 5000;
+	s->timeout_ms = timeout_ms;
+	snprintf(s->base_url, sizeof s->base_url, "%s", base_url);
+	snprintf(s->ca_file, sizeof s->ca_file, "%s", emu.ca_file);
+	assert_true(courier_new(s, &c, &err));
+	free(s);
+	return c;
+}
+
+static struct secret *secret_of(const char *text)
+{
+	struct secret *s = NULL;
+	struct error err;
+	assert_true(secret_copy(bytes_of_text(text), &s, &err));
+	return s;
+}
+
+static struct answer ask(struct courier *c, enum probe_kind kind, const char *token, bool is_fresh)
+{
+	scoped(secret_freep) struct secret *secret = secret_of(token);
+	struct question q = {
+		.id = 1, .kind = kind, .is_fresh = is_fresh, .pixel = PIXEL, .test_code = "TEST1", .token = secret
+	};
+	struct answer a;
+	courier_ask_one(c, &q, &a);
+	return a;
+}
+
+static void ask_many(struct courier *c, struct secret *token, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		courier_ask(
+			c, &(struct question){
+				   .id = 100 + i, .kind = PROBE_DRY, .pixel = PIXEL, .test_code = "", .token = token });
+}
+
+static const char *row_of(const struct answer *a, enum probe_kind kind)
+{
+	return verdict_judge(a, &(struct question_context){ .kind = kind }).row;
+}
+
+/* The process id of our courier, 0 when there is none. */
+static pid_t courier_pid(void)
+{
+	pid_t found = 0;
+	DIR *proc = opendir("/proc");
+	assert_non_null(proc);
+	for (struct dirent *entry; (entry = readdir(proc));) {
+		char path[300], line[256] = "", name[64] = "";
+		int parent = 0;
+		snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+		FILE *f = fopen(path, "r");
+		if (!f)
+			continue;
+		if (fgets(line, sizeof line, f) && sscanf(line, "%*d (%63[^)]) %*c %d", name, &parent) == 2 &&
+		    parent == getpid() && strcmp(name, "vault-agent") == 0)
+			found = (pid_t)strtol(entry->d_name, NULL, 10);
+		fclose(f);
+	}
+	closedir(proc);
+	return found;
+}
+
+static void wait_for_requests(long count)
+{
+	for (int i = 0; i < 500 && total("requests") < count; i++)
+		clock_sleep_ms(10);
+	assert_true(total("requests") >= count);
+}
+
+/* --- the ordinary --- */
+
+static void courier__asks_what_it_is_told_to(void **state)
+{
+	NEEDS_EMULATOR();
+	char count[256];
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	assert_int_equal(courier_pid(), 0); /* starts nothing yet */
+	struct answer a = ask(c, PROBE_DRY, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_DRY), "20b");
+	assert_int_equal(a.http, 200);
+	assert_true(a.at > 0 && a.took_ms >= 0 && a.request_id[0]);
+	a = ask(c, PROBE_TEST, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_TEST), "6");
+	a = ask(c, PROBE_LIVE, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_LIVE), "6");
+	a = ask(c, PROBE_TEST, "tok-unknown-1", false);
+	assert_string_equal(row_of(&a, PROBE_TEST), "10");
+	courier_free(c);
+	assert_int_equal(courier_pid(), 0);
+	ctl(count, sizeof count, "count %s", PIXEL);
+	assert_non_null(strstr(count, "events=1 test=1 dry=1"));
+}
+
+static void courier__a_dry_probe_leaves_no_trace(void **state)
+{
+	NEEDS_EMULATOR();
+	char count[256];
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	ctl(NULL, 0, "knob empty-data 0");
+	(void)ask(c, PROBE_DRY, TOKEN, false);
+	courier_free(c);
+	ctl(count, sizeof count, "count %s", PIXEL);
+	assert_non_null(strstr(count, "events=0 test=0"));
+}
+
+static void courier__many_in_flight_all_come_back_once(void **state)
+{
+	NEEDS_EMULATOR();
+	enum { COUNT = 500, IN_FLIGHT = 8 };
+	bool is_answered[COUNT] = { false };
+	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
+	struct courier *c = courier_for(emu.base_url, IN_FLIGHT, 15000);
+	struct reply reply;
+	size_t asked = 0, answered = 0;
+	ctl(NULL, 0, "knob delay-ms 5");
+	while (answered < COUNT) {
+		for (; asked < COUNT && courier_unanswered(c) < IN_FLIGHT; asked++)
+			courier_ask(c, &(struct question){ .id = asked,
+							   .kind = PROBE_TEST,
+							   .pixel = PIXEL,
+							   .test_code = "T",
+							   .token = token });
+		assert_true(courier_next(c, 20000, &reply));
+		assert_true(reply.id < COUNT && !is_answered[reply.id]);
+		assert_string_equal(row_of(&reply.answer, PROBE_TEST), "6");
+		is_answered[reply.id] = true;
+		answered++;
+	}
+	assert_int_equal(courier_unanswered(c), 0);
+	assert_false(courier_next(c, 0, &reply));
+	courier_free(c);
+	assert_in_range(total("max-in-flight"), 2, IN_FLIGHT);
+	assert_in_range(total("connections"), 1, IN_FLIGHT);
+}
+
+/* A megabyte of questions before the first answer is fetched: more than both sockets hold. */
+static void courier__neither_side_waits_for_the_other_for_ever(void **state)
+{
+	NEEDS_EMULATOR();
+	char longest[TOKEN_MAX + 1];
+	struct reply reply;
+	memset(longest, 'x', TOKEN_MAX);
+	longest[TOKEN_MAX] = '\0';
+	scoped(secret_freep) struct secret *token = secret_of(longest);
+	struct courier *c = courier_for(emu.base_url, COURIER_IN_FLIGHT_MAX, 15000);
+	ask_many(c, token, COURIER_IN_FLIGHT_MAX);
+	assert_int_equal(courier_unanswered(c), COURIER_IN_FLIGHT_MAX);
+	for (size_t i = 0; i < COURIER_IN_FLIGHT_MAX; i++) {
+		assert_true(courier_next(c, 30000, &reply));
+		assert_string_equal(row_of(&reply.answer, PROBE_DRY), "10");
+	}
+	courier_free(c);
+}
+
+static void courier__tokens_of_all_lengths_arrive_whole(void **state)
+{
+	NEEDS_EMULATOR();
+	static const size_t lengths[] = { 8, 123, 124, 125, 1000, 4094, 4095 };
+	struct courier *c = courier_for(emu.base_url, 2, 15000);
+	for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+		char text[TOKEN_MAX + 1], head[8192];
+		for (size_t at = 0; at < lengths[i]; at++)
+			text[at] = (char)('a' + at % 26);
+		text[lengths[i]] = '\0';
+		struct answer a = ask(c, PROBE_DRY, text, false);
+		assert_string_equal(row_of(&a, PROBE_DRY), "10");
+		ctl(head, sizeof head, "last-head");
+		char *sent = strstr(head, "Access-Token: ");
+		assert_non_null(sent);
+		sent += strlen("Access-Token: ");
+		assert_int_equal(strcspn(sent, "\r\n"), lengths[i]);
+		assert_memory_equal(sent, text, lengths[i]);
+	}
+	courier_free(c);
+}
+
+static void courier__a_token_that_no_header_may_carry_is_not_sent(void **state)
+{
+	NEEDS_EMULATOR();
+	static const char *const tokens[] = { "", "two words", "line\r\nX-Evil: 1", "caf\xc3\xa9", "tab\there" };
+	struct courier *c = courier_for(emu.base_url, 2, 15000);
+	for (size_t i = 0; i < COUNT_OF(tokens); i++) {
+		struct answer a = ask(c, PROBE_DRY, tokens[i], false);
+		assert_int_equal(a.transport, TRANSPORT_OTHER);
+	}
+	assert_int_equal(total("requests"), 0);
+	courier_free(c);
+}
+
+static void courier__keeps_connections_and_opens_fresh_ones_when_asked(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	for (int i = 0; i < 5; i++)
+		(void)ask(c, PROBE_DRY, TOKEN, false);
+	assert_int_equal(total("connections"), 1);
+	for (int i = 0; i < 3; i++)
+		(void)ask(c, PROBE_DRY, TOKEN, true);
+	assert_int_equal(total("connections"), 4);
+	(void)ask(c, PROBE_DRY, TOKEN, false);
+	assert_int_equal(total("connections"), 4);
+	courier_free(c);
+}
+
+static void courier__a_kept_connection_that_died_is_replaced(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	(void)ask(c, PROBE_DRY, TOKEN, false);
+	ctl(NULL, 0, "drop");
+	struct answer a = ask(c, PROBE_DRY, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_DRY), "20b");
+	courier_free(c);
+}
+
+static void courier__waiting_without_a_question_is_only_waiting(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	struct reply reply;
+	int64_t start = clock_boot_ms();
+	assert_false(courier_next(c, 60, &reply));
+	assert_in_range(clock_boot_ms() - start, 60, 2000);
+	courier_free(c);
+}
+
+/* --- a courier that dies --- */
+
+static void courier__killed_in_mid_question_is_answered_for_and_started_again(void **state)
+{
+	NEEDS_EMULATOR();
+	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	struct reply reply;
+	for (int round = 0; round < 3; round++) {
+		ctl(NULL, 0, "reset");
+		ctl(NULL, 0, "fault silence");
+		ask_many(c, token, 3);
+		wait_for_requests(3);
+		assert_int_equal(kill(courier_pid(), SIGKILL), 0);
+		for (size_t i = 0; i < 3; i++) {
+			assert_true(courier_next(c, 5000, &reply));
+			assert_int_equal(reply.answer.transport, TRANSPORT_NO_COURIER);
+			assert_string_equal(row_of(&reply.answer, PROBE_DRY), "2");
+		}
+		assert_int_equal(courier_unanswered(c), 0);
+		ctl(NULL, 0, "fault off");
+		struct answer a = ask(c, PROBE_DRY, TOKEN, false);
+		assert_string_equal(row_of(&a, PROBE_DRY), "20b");
+	}
+	courier_free(c);
+	assert_int_equal(courier_pid(), 0);
+}
+
+static void courier__killed_while_idle_costs_no_question(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	(void)ask(c, PROBE_DRY, TOKEN, false);
+	assert_int_equal(kill(courier_pid(), SIGKILL), 0);
+	clock_sleep_ms(50);
+	struct answer a = ask(c, PROBE_DRY, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_DRY), "20b");
+	courier_free(c);
+}
+
+static void courier__one_that_hangs_is_killed_when_its_time_is_over(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 4, 1000);
+	(void)ask(c, PROBE_DRY, TOKEN, false);
+	assert_int_equal(kill(courier_pid(), SIGSTOP), 0);
+	int64_t start = clock_boot_ms();
+	struct answer a = ask(c, PROBE_DRY, TOKEN, false);
+	assert_int_equal(a.transport, TRANSPORT_NO_COURIER);
+	assert_in_range(clock_boot_ms() - start, 3500, 9000);
+	assert_int_equal(courier_pid(), 0);
+	a = ask(c, PROBE_DRY, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_DRY), "20b");
+	courier_free(c);
+}
+
+static void courier__freed_in_mid_question_ends_its_process(void **state)
+{
+	NEEDS_EMULATOR();
+	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	ctl(NULL, 0, "fault silence");
+	ask_many(c, token, 4);
+	wait_for_requests(4);
+	courier_free(c);
+	assert_int_equal(courier_pid(), 0);
+}
+
+static void courier__one_that_is_not_installed_is_an_answer(void **state)
+{
+	NEEDS_EMULATOR();
+	char link[PATH_MAX + 16];
+	snprintf(link, sizeof link, "%s/vault-agent", emu.folder);
+	assert_int_equal(unlink(link), 0);
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	struct answer a = ask(c, PROBE_DRY, TOKEN, false);
+	assert_int_equal(a.transport, TRANSPORT_NO_COURIER);
+	assert_non_null(strstr(a.text, "vault-agent"));
+	courier_free(c);
+}
+
+static void courier__settings_that_cannot_work_are_an_answer(void **state)
+{
+	NEEDS_EMULATOR();
+	static const char *const urls[] = { "http://localhost/x",
+					    "https://u:p@localhost/x",
+					    "https://localhost/x?a=1",
+					    "file:///etc/passwd",
+					    "",
+					    "https://" };
+	for (size_t i = 0; i < COUNT_OF(urls); i++) {
+		struct courier *c = courier_for(urls[i], 4, 15000);
+		struct answer a = ask(c, PROBE_DRY, TOKEN, false);
+		assert_int_equal(a.transport, TRANSPORT_OTHER);
+		assert_non_null(strstr(a.text, "base-url"));
+		a = ask(c, PROBE_DRY, TOKEN, false);
+		assert_int_equal(a.transport, TRANSPORT_OTHER);
+		courier_free(c);
+	}
+}
+
+/* --- faults on the way --- */
+
+static void courier__every_fault_has_its_row(void **state)
+{
+	NEEDS_EMULATOR();
+	static const struct {
+		const char *fault, *row;
+		enum transport transport;
+	} rows[] = {
+		{ "refuse", "2", TRANSPORT_TLS },
+		{ "close", "2", TRANSPORT_CUT },
+		{ "reset", "2", TRANSPORT_CUT },
+		{ "silence", "2", TRANSPORT_TIMEOUT },
+		{ "slow-head", "2", TRANSPORT_TIMEOUT },
+		{ "slow-body", "2", TRANSPORT_TIMEOUT },
+		{ "half-body", "2", TRANSPORT_CUT },
+		{ "cut-body", "2", TRANSPORT_CUT },
+		{ "chunked-cut", "2", TRANSPORT_CUT },
+		{ "chunked-lie", "2", TRANSPORT_CUT },
+		{ "empty", "2", TRANSPORT_OK },
+		{ "502-html", "2", TRANSPORT_OK },
+		{ "503", "2", TRANSPORT_OK },
+		{ "500-json", "23", TRANSPORT_OK },
+		{ "51012", "23", TRANSPORT_OK },
+		{ "51039", "23", TRANSPORT_OK },
+		{ "60001", "23", TRANSPORT_OK },
+		{ "41000", "22", TRANSPORT_OK },
+		{ "unknown-code", "24", TRANSPORT_OK },
+		{ "code-40102", "12", TRANSPORT_OK },
+		{ "code-40132", "5", TRANSPORT_OK },
+		{ "404-text", "3", TRANSPORT_OK },
+		{ "405-html", "3", TRANSPORT_OK },
+		{ "html-200", "2", TRANSPORT_OK },
+		{ "array", "24", TRANSPORT_OK },
+		{ "deep", "2", TRANSPORT_TOO_BIG },
+		{ "nodes", "2", TRANSPORT_TOO_BIG },
+		{ "huge", "2", TRANSPORT_TOO_BIG },
+		{ "huge-chunked", "2", TRANSPORT_TOO_BIG },
+		{ "endless-head", "2", TRANSPORT_TOO_BIG },
+		{ "continue-flood", "2", TRANSPORT_TOO_BIG },
+		{ "http09", "2", TRANSPORT_OTHER },
+		{ "garbage", "2", TRANSPORT_OTHER },
+		{ "gzip", "2", TRANSPORT_OK },
+		{ "gzip-bomb", "2", TRANSPORT_TOO_BIG },
+		{ "bom", "24", TRANSPORT_OK },
+		{ "bad-utf8", "24", TRANSPORT_OK },
+		{ "nul-key", "24", TRANSPORT_OK },
+		{ "code-string", "24", TRANSPORT_OK },
+		{ "code-float", "24", TRANSPORT_OK },
+		{ "code-float-bad", "24", TRANSPORT_OK },
+		{ "code-exp", "24", TRANSPORT_OK },
+		{ "code-huge", "24", TRANSPORT_OK },
+		{ "code-big", "24", TRANSPORT_OK },
+		{ "code-missing", "24", TRANSPORT_OK },
+		{ "code-null", "24", TRANSPORT_OK },
+		{ "code-twice", "24", TRANSPORT_OK },
+		{ "code-case", "24", TRANSPORT_OK },
+		{ "case-only", "24", TRANSPORT_OK },
+		{ "echo-token", "10", TRANSPORT_OK },
+		{ "redirect", "2", TRANSPORT_OK },
+		{ "redirect-307", "2", TRANSPORT_OK },
+		{ "redirect-http", "2", TRANSPORT_OK },
+		{ "redirect-file", "2", TRANSPORT_OK },
+	};
+	struct courier *c = courier_for(emu.base_url, 1, 1200);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		ctl(NULL, 0, "fault %s", rows[i].fault);
+		struct answer a = ask(c, PROBE_TEST, TOKEN, true);
+		if (strcmp(row_of(&a, PROBE_TEST), rows[i].row) != 0 || a.transport != rows[i].transport)
+			fail_msg("%s: row %s, transport %d, '%s'", rows[i].fault, row_of(&a, PROBE_TEST),
+				 (int)a.transport, a.text);
+		assert_null(strstr(a.text, TOKEN));
+		assert_true(a.text[0]);
+	}
+	courier_free(c);
+	assert_int_equal(total("other-host-connections"), 0);
+	assert_int_equal(total("other-host-tokens"), 0);
+}
+
+static void courier__no_byte_is_sent_to_a_host_that_cannot_prove_itself(void **state)
+{
+	NEEDS_EMULATOR();
+	static const char *const knobs[] = { "cert expired",    "cert not-yet", "cert wrong-host", "cert self-signed",
+					     "cert foreign-ca", "cert cn-only", "tls 1.1-only",    "tls plaintext" };
+	struct courier *c = courier_for(emu.base_url, 4, 5000);
+	for (size_t i = 0; i < COUNT_OF(knobs); i++) {
+		ctl(NULL, 0, "reset");
+		ctl(NULL, 0, "knob %s", knobs[i]);
+		ctl(NULL, 0, "drop");
+		for (int is_fresh = 0; is_fresh < 2; is_fresh++) {
+			struct answer a = ask(c, PROBE_TEST, TOKEN, is_fresh);
+			assert_int_equal(a.transport, TRANSPORT_TLS);
+			assert_string_equal(row_of(&a, PROBE_TEST), "2");
+		}
+		assert_int_equal(total("requests"), 0);
+		assert_int_equal(total("app-bytes-with-bad-cert"), 0);
+	}
+	ctl(NULL, 0, "reset");
+	struct answer a = ask(c, PROBE_TEST, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_TEST), "6");
+	courier_free(c);
+}
+
+static void courier__an_authority_it_was_not_given_proves_nothing(void **state)
+{
+	NEEDS_EMULATOR();
+	char given[sizeof emu.ca_file];
+	memcpy(given, emu.ca_file, sizeof given);
+	emu.ca_file[0] = '\0'; /* the system's bundle */
+	struct courier *c = courier_for(emu.base_url, 1, 5000);
+	memcpy(emu.ca_file, given, sizeof given);
+	struct answer a = ask(c, PROBE_TEST, TOKEN, false);
+	assert_true(a.transport == TRANSPORT_TLS || a.transport == TRANSPORT_OTHER /* no bundle here */);
+	assert_int_equal(total("requests"), 0);
+	courier_free(c);
+}
+
+static void courier__the_environment_has_no_say(void **state)
+{
+	NEEDS_EMULATOR();
+	char keys[128];
+	snprintf(keys, sizeof keys, "%s/keys", emu.dir);
+	setenv("SSLKEYLOGFILE", keys, 1);
+	setenv("https_proxy", "http://127.0.0.1:1", 1);
+	setenv("ALL_PROXY", "http://127.0.0.1:1", 1);
+	setenv("CURL_CA_BUNDLE", "/dev/null", 1);
+	struct courier *c = courier_for(emu.base_url, 1, 5000);
+	struct answer a = ask(c, PROBE_TEST, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_TEST), "6");
+	courier_free(c);
+	assert_int_equal(access(keys, F_OK), -1);
+	unsetenv("SSLKEYLOGFILE");
+	unsetenv("https_proxy");
+	unsetenv("ALL_PROXY");
+	unsetenv("CURL_CA_BUNDLE");
+}
+
+static void courier__unreachable_hosts_are_told_apart(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for("https://127.0.0.1:1/x", 1, 5000);
+	struct answer a = ask(c, PROBE_TEST, TOKEN, false);
+	assert_int_equal(a.transport, TRANSPORT_CONNECT);
+	courier_free(c);
+	c = courier_for("https://no-such-host.invalid/x", 1, 5000);
+	a = ask(c, PROBE_TEST, TOKEN, false);
+	assert_int_equal(a.transport, TRANSPORT_NAME);
+	courier_free(c);
+}
+
+/* --- couriers that lie --- */
+
+/* How; told in the host's name, since a courier's environment is empty. */
+static const char *const lies[] = {
+	"version",    "transport",    "no-courier", "body",      "body-of-a-failure",
+	"http",       "code-missing", "code-huge",  "code-none", "took",
+	"text-open",  "text-control", "text-high",  "id-open",   "id-control",
+	"id-unknown", "twice",        "half",       "exit",      "deaf",
+};
+
+static void spoil(struct courier_answer *a, const char *lie)
+{
+	if (strcmp(lie, "version") == 0)
+		a->version++;
+	if (strcmp(lie, "transport") == 0)
+		a->transport = -1;
+	if (strcmp(lie, "no-courier") == 0)
+		a->transport = TRANSPORT_COUNT;
+	if (strcmp(lie, "body") == 0)
+		a->body = 9;
+	if (strcmp(lie, "body-of-a-failure") == 0)
+		a->transport = TRANSPORT_TIMEOUT;
+	if (strcmp(lie, "http") == 0)
+		a->http = 1000;
+	if (strcmp(lie, "code-missing") == 0)
+		a->code = NO_CODE;
+	if (strcmp(lie, "code-huge") == 0)
+		a->code = INT32_MAX;
+	if (strcmp(lie, "code-none") == 0)
+		a->body = BODY_NONE;
+	if (strcmp(lie, "took") == 0)
+		a->took_ms = -5;
+	if (strcmp(lie, "text-open") == 0)
+		memset(a->text, 'x', sizeof a->text);
+	if (strcmp(lie, "text-control") == 0)
+		a->text[0] = '\033';
+	if (strcmp(lie, "text-high") == 0)
+		a->text[0] = '\xc3';
+	if (strcmp(lie, "id-open") == 0)
+		memset(a->request_id, 'x', sizeof a->request_id);
+	if (strcmp(lie, "id-control") == 0)
+		a->request_id[0] = '\n';
+	if (strcmp(lie, "id-unknown") == 0)
+		a->id++;
+}
+
+static bool read_all(void *at, size_t len)
+{
+	for (size_t have = 0; have < len;) {
+		ssize_t got = read(COURIER_FD, (uint8_t *)at + have, len - have);
+		if (got <= 0)
+			return false;
+		have += (size_t)got;
+	}
+	return true;
+}
+
+static int lie_as_courier(void)
+{
+	static struct courier_config config;
+	struct courier_probe probe;
+	uint8_t room[COURIER_ROOM_LONG];
+	if (!read_all(&config, sizeof config))
+		return 0;
+	const char *lie = config.base_url + strlen("https://");
+	if (strcmp(lie, "deaf") == 0)
+		return close(COURIER_FD);
+	while (read_all(&probe, sizeof probe) && read_all(room, courier_token_room(probe.token_len))) {
+		struct courier_answer a = { .version = COURIER_VERSION,
+					    .body = BODY_CODE,
+					    .http = 200,
+					    .id = probe.id,
+					    .text = "OK",
+					    .request_id = "1" };
+		spoil(&a, lie);
+		size_t len = strcmp(lie, "half") == 0 ? sizeof a / 2 : strcmp(lie, "exit") == 0 ? 0 : sizeof a;
+		if (write(COURIER_FD, &a, len) != (ssize_t)len)
+			return 1;
+		if (strcmp(lie, "twice") == 0 && write(COURIER_FD, &a, len) != (ssize_t)len)
+			return 1;
+		if (len < sizeof a)
+			return 0;
+	}
+	return 0;
+}
+
+static void courier__a_lie_is_never_believed(void **state)
+{
+	NEEDS_EMULATOR();
+	use_courier("/proc/self/exe");
+	for (size_t i = 0; i < COUNT_OF(lies); i++) {
+		char url[64], self[PATH_MAX + 32];
+		snprintf(self, sizeof self, "%s/test_courier", emu.folder);
+		use_courier(self);
+		snprintf(url, sizeof url, "https://%s", lies[i]);
+		struct courier *c = courier_for(url, 2, 1000);
+		struct answer a = ask(c, PROBE_TEST, TOKEN, false);
+		if (strcmp(lies[i], "twice") != 0) {
+			assert_int_equal(a.transport, TRANSPORT_NO_COURIER);
+			assert_int_equal(a.code, NO_CODE);
+		}
+		assert_int_equal(courier_unanswered(c), 0);
+		a = ask(c, PROBE_TEST, TOKEN, false); /* and the next question finds a new one */
+		assert_int_equal(courier_unanswered(c), 0);
+		courier_free(c);
+		assert_int_equal(courier_pid(), 0);
+	}
+}
+
+static void courier__the_liar_without_a_lie_is_believed(void **state)
+{
+	NEEDS_EMULATOR();
+	char self[PATH_MAX + 32];
+	snprintf(self, sizeof self, "%s/test_courier", emu.folder);
+	use_courier(self);
+	struct courier *c = courier_for("https://honest", 2, 1000);
+	struct answer a = ask(c, PROBE_TEST, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_TEST), "6");
+	assert_string_equal(a.text, "OK");
+	courier_free(c);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, before_each)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(courier__asks_what_it_is_told_to),
+		TEST(courier__a_dry_probe_leaves_no_trace),
+		TEST(courier__many_in_flight_all_come_back_once),
+		TEST(courier__neither_side_waits_for_the_other_for_ever),
+		TEST(courier__tokens_of_all_lengths_arrive_whole),
+		TEST(courier__a_token_that_no_header_may_carry_is_not_sent),
+		TEST(courier__keeps_connections_and_opens_fresh_ones_when_asked),
+		TEST(courier__a_kept_connection_that_died_is_replaced),
+		TEST(courier__waiting_without_a_question_is_only_waiting),
+		TEST(courier__killed_in_mid_question_is_answered_for_and_started_again),
+		TEST(courier__killed_while_idle_costs_no_question),
+		TEST(courier__one_that_hangs_is_killed_when_its_time_is_over),
+		TEST(courier__freed_in_mid_question_ends_its_process),
+		TEST(courier__one_that_is_not_installed_is_an_answer),
+		TEST(courier__settings_that_cannot_work_are_an_answer),
+		TEST(courier__every_fault_has_its_row),
+		TEST(courier__no_byte_is_sent_to_a_host_that_cannot_prove_itself),
+		TEST(courier__an_authority_it_was_not_given_proves_nothing),
+		TEST(courier__the_environment_has_no_say),
+		TEST(courier__unreachable_hosts_are_told_apart),
+		TEST(courier__a_lie_is_never_believed),
+		TEST(courier__the_liar_without_a_lie_is_believed),
+	};
+	if (argc == 2 && strcmp(argv[1], "--courier") == 0)
+		return lie_as_courier();
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
