@@ -10,18 +10,18 @@
 #include "vault/health.h"
 
 enum ruling {
-	RULING_NONE,	  /* nothing to write yet */
+	RULING_NONE,      /* nothing to write yet */
 	RULING_TRANSIENT, /* last attempt only */
-	RULING_SUSPECT,	  /* refused once: verdict as before, a second look is outstanding */
-	RULING_VERDICT,	  /* it stands */
+	RULING_SUSPECT,   /* refused once: verdict as before, a second look is outstanding */
+	RULING_VERDICT,   /* it stands */
 	RULING_DISAGREED, /* the second look did not agree with the first: verdict as before, nothing outstanding */
-	RULING_OUTAGE,	  /* refused, as were most others: taken for TikTok's fault, so unreachable */
+	RULING_OUTAGE,    /* refused, as were most others: taken for TikTok's fault, so unreachable */
 };
 
 struct evidence evidence_of(const struct answer *answer, enum probe_kind kind);
 
-/* Where the judgement of this version belongs in h (which speaks of c), made new when it is not there yet. NULL when the
- * version is neither current nor pending any more: nobody is interested in the answer then. */
+/* Where the judgement of this version belongs in h (which speaks of c), made new when it is not there yet. NULL when
+ * the version is neither current nor pending any more: nobody is interested in the answer then. */
 struct judgement *ruling_place(struct health *h, const struct credential *c, uint32_t version);
 
 /* Unproven never takes `healthy` away, but ends a bad verdict. */

@@ -51,8 +51,8 @@ int64_t schedule_next(const char *pixel, const struct settings *settings, int64_
 		      uint32_t failures)
 {
 	int64_t interval_s = settings->interval_s > 0 ? settings->interval_s : 1;
-	int64_t next = failures ? after + retry_delay(failures, interval_s) :
-				  next_slot(schedule_splay(pixel, interval_s), interval_s, after);
+	int64_t next = failures ? after + retry_delay(failures, interval_s)
+				: next_slot(schedule_splay(pixel, interval_s), interval_s, after);
 	if (!expires_at)
 		return next;
 	/* Tokens stored together expire together: each looks a little later than the step, at a moment of its own. */
@@ -81,9 +81,9 @@ void breaker_throttled(struct breaker *b, int64_t asked_at, int64_t now)
 		b->throttles = 0;
 	b->throttles += b->throttles < UINT32_MAX;
 	b->opened_at = now;
-	b->open_until = b->throttles == 1 ? now + BREAKER_FIRST_S :
-			b->throttles == 2 ? now + BREAKER_SECOND_S :
-					    clock_next_midnight(now);
+	b->open_until = b->throttles == 1   ? now + BREAKER_FIRST_S
+			: b->throttles == 2 ? now + BREAKER_SECOND_S
+					    : clock_next_midnight(now);
 }
 
 void breaker_answered(struct breaker *b, int64_t asked_at)

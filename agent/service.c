@@ -156,7 +156,8 @@ static bool settle(void *context, struct change *change, struct error *err)
 	x->is_promoted = false;
 	x->credential = c;
 	x->health = h;
-	const struct version *v = exists && !c.deleted_at && !c.is_destroyed ? credential_numbered(&c, x->version) : NULL;
+	const struct version *v =
+		exists && !c.deleted_at && !c.is_destroyed ? credential_numbered(&c, x->version) : NULL;
 	if (!v)
 		return true;
 	/* Only while it is still the pending one: a newer put, or a sweep, may have been here since it was asked. */

@@ -13,7 +13,7 @@
 #define LOCK_WAIT_MS 5000
 #define OUTAGE_NOTE "outage"
 #define CONFIRM_DELAY_S 5
-#define SLICE_MS 200		/* a signal is noticed after as long */
+#define SLICE_MS 200            /* a signal is noticed after as long */
 #define INTERRUPT_GRACE_MS 1000 /* for what is on its way */
 
 /* A signal handler can reach nothing but this; only a verb that runs installs it. */
@@ -375,14 +375,14 @@ static bool sweep_all(struct run *run, struct error *err)
 	return true;
 }
 
-bool service_check(struct service *s, const struct check_request *request, struct check_result *ret,
-		   struct error *err)
+bool service_check(struct service *s, const struct check_request *request, struct check_result *ret, struct error *err)
 {
 	scoped(vault_unlockp) struct vault_lock *lock = NULL;
 	struct interrupts interrupts;
 	struct check_result result = { .end = SWEEP_COMPLETE };
 	struct run run = { .service = s, .request = request, .result = &result };
-	run.store = (struct sweep_store){ .service = s, .request = request, .result = &result, .targets = &run.targets };
+	run.store =
+		(struct sweep_store){ .service = s, .request = request, .result = &result, .targets = &run.targets };
 	if (!vault_lock(s->vault, LOCK_NAME, LOCK_WAIT_MS, &lock, err))
 		return false;
 	interrupts_catch(&interrupts);

@@ -159,9 +159,9 @@ static bool probe_and_settle(struct put *p, struct asked *ret_asked, struct sett
 	*ret = (struct settlement){
 		.pixel = p->request->pixel,
 		.version = p->version,
-		.ruling = is_judged	       ? RULING_VERDICT :
-			  ret_asked->was_called ? RULING_TRANSIENT :
-						  RULING_NONE,
+		.ruling = is_judged               ? RULING_VERDICT
+			  : ret_asked->was_called ? RULING_TRANSIENT
+						  : RULING_NONE,
 		.outcome = outcome,
 		.evidence = &ret_asked->evidence,
 		.promote_unjudged = !is_judged,
@@ -195,8 +195,8 @@ static void find_owner(struct put *p, enum probe_kind refuted_by, char ret[PIXEL
 	struct error ignored;
 	detective_twin(p->service, p->fingerprint, p->request->pixel, ret);
 	if (!ret[0] && detective_new(p->service, DETECTIVE_BUDGET_PUT, &d, &ignored))
-		(void)!detective_find(p->service, d, p->token, p->request->pixel, refuted_by, DETECTIVE_BUDGET_PUT,
-				      ret, &ignored);
+		(void)!detective_find(p->service, d, p->token, p->request->pixel, refuted_by, DETECTIVE_BUDGET_PUT, ret,
+				      &ignored);
 	if (ret[0])
 		store_owner(p, ret);
 }

@@ -69,7 +69,9 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 	const struct version *current = credential_staged(row->credential, STAGE_CURRENT);
 	const struct version *pending = credential_staged(row->credential, STAGE_PENDING);
 	const struct judgement *j = row->speaking;
-	const char *usual = verdict_advice(row->verdict);
+	/* Asked in vain is not the same as never asked. */
+	bool is_in_vain = j && !row->verdict && verdict_is_transient(j->last_outcome);
+	const char *usual = verdict_advice(is_in_vain ? j->last_outcome : row->verdict);
 	if (verdict_is_bad(row->verdict) && j->belongs_to[0])
 		advise(row, ADVISE_BELONGS_TO, j->belongs_to);
 	else if (verdict_is_bad(row->verdict))

@@ -129,8 +129,8 @@ static enum ruling suspect(struct sweep *s, size_t i, int64_t now_ms)
 	return RULING_SUSPECT;
 }
 
-/* Refused twice. What stands at once: a change from one bad verdict to another, and a loss while another pair was proven,
- * so that TikTok is well. A mismatch is always held: whose token it is shall be known when it is told. */
+/* Refused twice. What stands at once: a change from one bad verdict to another, and a loss while another pair was
+ * proven, so that TikTok is well. A mismatch is always held: whose token it is shall be known when it is told. */
 static enum ruling confirmed(struct sweep *s, struct pair *p)
 {
 	bool has_turned = !verdict_is_bad(p->was);
@@ -247,6 +247,7 @@ enum ruling sweep_held_ruling(const struct sweep *s, const struct pair *p)
 		return RULING_NONE;
 	if (!s->is_outage || verdict_is_bad(p->was))
 		return RULING_VERDICT;
-	/* Half a sweep cannot tell: the suspicion written down at the first look stays, and a later sweep confirms it. */
+	/* Half a sweep cannot tell: the suspicion written down at the first look stays, and a later sweep confirms it.
+	 */
 	return s->is_ended ? RULING_NONE : RULING_OUTAGE;
 }

@@ -1,12 +1,12 @@
 /* agent/sweep.h - one sweep over many (token, Pixel) pairs, as decisions. Pure: no clock, no network, no vault.
  *
- * Whoever drives it asks sweep_next what to do, does it, and tells sweep_answer what came back; the answer's ruling says
- * what to write down. So the whole of it - canary, pace, confirmation, breaker, outage rule - runs in a test at any speed,
- * and serves a one-shot check as well as the agent.
+ * Whoever drives it asks sweep_next what to do, does it, and tells sweep_answer what came back; the answer's ruling
+ * says what to write down. So the whole of it - canary, pace, confirmation, breaker, outage rule - runs in a test at
+ * any speed, and serves a one-shot check as well as the agent.
  *
  * The walk: the canary alone (the pair proven last: if that one gets no verdict, nobody would), then the rest in
- * parallel; a refused pair queues for a second look, which is due confirm_delay_ms after its first. A pair refused twice
- * that was not bad before is held until the sweep can tell an outage from a loss (sweep_settle). */
+ * parallel; a refused pair queues for a second look, which is due confirm_delay_ms after its first. A pair refused
+ * twice that was not bad before is held until the sweep can tell an outage from a loss (sweep_settle). */
 #ifndef AGENT_SWEEP_H
 #define AGENT_SWEEP_H
 
@@ -27,15 +27,15 @@ enum pair_state { PAIR_WAITING = 0, PAIR_ASKED, PAIR_SUSPECT, PAIR_CONFIRMING, P
 struct pair {
 	uint32_t target;  /* the driver's number for the Pixel */
 	uint32_t version; /* whose token */
-	uint32_t order;	  /* the driver's, to sort by */
+	uint32_t order;   /* the driver's, to sort by */
 	/* what was held before the sweep */
 	enum verdict was, suspected;
 	int64_t suspected_at, proven_at;
 	/* the machine's */
 	enum pair_state state;
 	enum verdict first, outcome; /* of the first look; of the last */
-	int64_t asked_at;	     /* wall clock: what the breaker counts by */
-	int64_t confirm_at_ms;	     /* boot clock */
+	int64_t asked_at;            /* wall clock: what the breaker counts by */
+	int64_t confirm_at_ms;       /* boot clock */
 	size_t next_suspect;
 };
 
@@ -65,8 +65,8 @@ void sweep_init(struct sweep *s, struct pair *pairs, size_t count, const struct 
 enum sweep_act { SWEEP_ACT_ASK, SWEEP_ACT_WAIT, SWEEP_ACT_DONE };
 struct sweep_step {
 	enum sweep_act act;
-	size_t pair;	 /* ASK: this one ... */
-	bool is_fresh;	 /* ... on a connection of its own */
+	size_t pair;     /* ASK: this one ... */
+	bool is_fresh;   /* ... on a connection of its own */
 	int64_t wait_ms; /* WAIT: for an answer, at most this long */
 };
 

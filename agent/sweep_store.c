@@ -43,9 +43,9 @@ static void merge(struct health *theirs, const struct health *ours)
 {
 	const struct judgement *from[] = { &ours->current, &ours->pending };
 	for (size_t i = 0; i < COUNT_OF(from); i++) {
-		struct judgement *to = theirs->current.version == from[i]->version ? &theirs->current :
-				       theirs->pending.version == from[i]->version ? &theirs->pending :
-										     NULL;
+		struct judgement *to = theirs->current.version == from[i]->version   ? &theirs->current
+				       : theirs->pending.version == from[i]->version ? &theirs->pending
+										     : NULL;
 		if (!from[i]->version || !to || to->attempted_at > from[i]->attempted_at)
 			continue;
 		bool has_changed = to->verdict != from[i]->verdict;

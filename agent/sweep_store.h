@@ -13,7 +13,7 @@ struct sweep_store {
 	struct check_result *result; /* newly_bad and promoted are counted here */
 	struct targets *targets;
 	struct health_update *updates; /* SWEEP_BATCH_MAX */
-	uint32_t *owners;	       /* whose they are */
+	uint32_t *owners;              /* whose they are */
 	size_t count;
 	int64_t since_ms;
 	/* While nobody else changes the vault, what was collected about the versions holds. */

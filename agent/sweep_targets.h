@@ -12,12 +12,12 @@ struct target {
 	char pixel[PIXEL_CODE_MAX + 1];
 	char test_code[TEST_CODE_MAX + 1];
 	struct version current, pending; /* number 0 = none */
-	enum verdict spoke;		 /* the Pixel's verdict as stored */
-	enum verdict transient;		 /* what this sweep got instead of a verdict; VERDICT_UNCHECKED = nothing */
+	enum verdict spoke;              /* the Pixel's verdict as stored */
+	enum verdict transient;          /* what this sweep got instead of a verdict; VERDICT_UNCHECKED = nothing */
 	bool is_due;
 	uint32_t slot; /* its place in the batch to be stored, or NO_SLOT */
-	/* Its health as it was found, encoded (a third of a KiB, not one and a half); NULL = read it from the vault. Reading
-	 * ten thousand of them a second time costs a tenth of a whole sweep. */
+	/* Its health as it was found, encoded (a third of a KiB, not one and a half); NULL = read it from the vault.
+	 * Reading ten thousand of them a second time costs a tenth of a whole sweep. */
 	uint8_t *health;
 	uint32_t health_len;
 };

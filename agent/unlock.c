@@ -76,8 +76,8 @@ static enum attempt try_slot(struct vault *v, enum slot_kind kind, const struct 
 }
 
 /* Slots of the first kind, then, unless something worse than a wrong key was found, of the second. */
-static enum attempt try_slots(struct vault *v, enum slot_kind first, enum slot_kind second,
-			      const struct secret *secret, struct error *err)
+static enum attempt try_slots(struct vault *v, enum slot_kind first, enum slot_kind second, const struct secret *secret,
+			      struct error *err)
 {
 	enum attempt attempt = try_slot(v, first, secret, err);
 	if (attempt == OPENED || (attempt == REFUSED && err->code != ERR_WRONG_KEY))
@@ -170,7 +170,8 @@ static bool open_with_any(struct vault *v, const struct settings *settings, ask_
 	bool has_asked = attempt == NO_SUCH_SLOT;
 	if (has_asked)
 		attempt = from_person(v, ask, context, err);
-	/* A key that opens no slot is a wrong key, also where a passphrase might have done but nobody is there to type it. */
+	/* A key that opens no slot is a wrong key, also where a passphrase might have done but nobody is there to type
+	 * it. */
 	bool is_nobody_there = attempt == REFUSED && err->code == ERR_LOCKED && settings->key_file[0];
 	if (attempt == NO_SUCH_SLOT || (is_nobody_there && has_asked))
 		return nothing_opened(v, settings, err);

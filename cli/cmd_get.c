@@ -1,6 +1,5 @@
 #include "cli/handout.h"
 #include "cli/output.h"
-#include "cli/text.h"
 
 #include <unistd.h>
 

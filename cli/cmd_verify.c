@@ -1,5 +1,4 @@
 #include "cli/output.h"
-#include "cli/text.h"
 
 #include <inttypes.h>
 

@@ -111,7 +111,7 @@ class Crash(Case):
             if r.returncode == 0 and r.stdout.decode() == new or r.returncode == 3 and not acknowledged:
                 return
             raise AssertionError("get: %d %r %s" % (r.returncode, r.stdout, r.stderr))
-        self.everywhere(["put", pixel, "--no-check", "--json", "--label", "a=b"], new.encode(), judge, most=120)
+        self.everywhere(["put", pixel, "--no-check", "--json", "--label", "a=b"], new.encode(), judge, most=100 if IS_SANITIZED else None)
 
     def test_rm_destroy(self):
         def judge(place, acknowledged):
@@ -119,7 +119,7 @@ class Crash(Case):
             if r.returncode == 3 or r.returncode == 0 and r.stdout.decode() == self.old and not acknowledged:
                 return
             raise AssertionError("get: %d %r %s" % (r.returncode, r.stdout, r.stderr))
-        self.everywhere(["rm", self.pixel, "--destroy", "--yes"], b"", judge, most=100)
+        self.everywhere(["rm", self.pixel, "--destroy", "--yes"], b"", judge, most=80 if IS_SANITIZED else None)
 
     def test_get_and_verify_disturb_nothing(self):
         def judge(place, acknowledged):
@@ -149,7 +149,7 @@ class Crash(Case):
         place.fresh(())
         rc, _, stops = place.step(0, *words)
         self.assertEqual(0, rc)
-        points = sorted(rng.sample(range(1, stops), min(stops - 1, 120)))
+        points = sorted(rng.sample(range(1, stops), min(stops - 1, 60 if IS_SANITIZED else 200)))
         whole = again = 0
         for n in points:
             place.fresh(())
@@ -192,12 +192,12 @@ class CrashChecked(Crash):
             numbers = {k: s[k]["version"] for k in ("previous", "current", "pending") if s[k]}
             if numbers not in ({"current": 1}, {"current": 1, "pending": 2}, {"previous": 1, "current": 2}):
                 raise AssertionError("neither before, between nor after: %s" % numbers)
-        self.everywhere(["put", self.pixel, "--json"], new.encode(), judge, most=220)
+        self.everywhere(["put", self.pixel, "--json"], new.encode(), judge, most=100 if IS_SANITIZED else 700)
 
     def test_check(self):
         def judge(place, acknowledged):
             self.get_is(place, self.old)
-        self.everywhere(["check", self.pixel], b"", judge, most=80)
+        self.everywhere(["check", self.pixel], b"", judge, most=60 if IS_SANITIZED else 250)
 
     for _name in [n for n in vars(Crash) if n.startswith("test_")]:
         locals()[_name] = None

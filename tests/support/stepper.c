@@ -37,10 +37,14 @@ static void forget(pid_t pid)
 
 static void kill_tree(void)
 {
+	int status;
+	pid_t pid;
+
 	for (size_t i = 0; i < tree_count; i++)
 		(void)kill(tree[i], SIGKILL);
-	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
-		;
+	while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR)
+		if (pid > 0 && WIFSTOPPED(status)) /* born in this moment: not remembered yet */
+			(void)kill(pid, SIGKILL);
 }
 
 static int child(char **argv)

@@ -739,7 +739,6 @@ static int lie_as_courier(void)
 static void courier__a_lie_is_never_believed(void **state)
 {
 	NEEDS_EMULATOR();
-	use_courier("/proc/self/exe");
 	for (size_t i = 0; i < COUNT_OF(lies); i++) {
 		char url[64], self[PATH_MAX + 32];
 		snprintf(self, sizeof self, "%s/test_courier", emu.folder);

@@ -1,0 +1,337 @@
+#include "vault/health.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/support/scratch.h"
+
+static struct judgement judged(uint32_t version, enum verdict verdict)
+{
+	struct judgement j = { .version = version,
+			       .verdict = verdict,
+			       .evidence = { .probe = PROBE_TEST, .code = 40105, .http = 200, .at = 1700000000 },
+			       .last_outcome = OUTCOME_THROTTLED,
+			       .attempted_at = 1700000100,
+			       .checked_at = 1700000050,
+			       .proven_at = 1690000000,
+			       .suspected = VERDICT_EXPIRED,
+			       .suspected_at = 1700000060 };
+	strcpy(j.evidence.text, "Access token is incorrect or has been revoked. \xc3\xa4");
+	strcpy(j.evidence.request_id, "2026112300000000010102");
+	strcpy(j.belongs_to, "C0U2T02IU8J6B9GC2B90");
+	return j;
+}
+
+static struct health full(void)
+{
+	struct health h = { .counter = UINT64_MAX - 1, .failures = 7, .next_check_at = 1800000000 };
+	h.current = judged(3, VERDICT_REVOKED);
+	h.pending = judged(4, VERDICT_HEALTHY);
+	h.pending.evidence.code = NO_CODE;
+	h.pending.evidence.http = 0;
+	h.pending.checked_at = -1;
+	for (uint32_t i = 0; i < HEALTH_HISTORY_MAX; i++)
+		h.history[h.history_count++] = (struct health_change){ .at = (int64_t)i * 1000,
+									.version = i,
+									.verdict = (enum verdict)(i % OUTCOME_COUNT),
+									.probe = (enum probe_kind)(i % 6),
+									.code = (int32_t)i - 8 };
+	return h;
+}
+
+static void judgement__assert_equal(const struct judgement *a, const struct judgement *b)
+{
+	assert_int_equal(a->version, b->version);
+	assert_int_equal(a->verdict, b->verdict);
+	assert_int_equal(a->evidence.probe, b->evidence.probe);
+	assert_int_equal(a->evidence.code, b->evidence.code);
+	assert_int_equal(a->evidence.http, b->evidence.http);
+	assert_int_equal(a->evidence.at, b->evidence.at);
+	assert_string_equal(a->evidence.text, b->evidence.text);
+	assert_string_equal(a->evidence.request_id, b->evidence.request_id);
+	assert_int_equal(a->last_outcome, b->last_outcome);
+	assert_int_equal(a->attempted_at, b->attempted_at);
+	assert_int_equal(a->checked_at, b->checked_at);
+	assert_int_equal(a->proven_at, b->proven_at);
+	assert_int_equal(a->suspected, b->suspected);
+	assert_int_equal(a->suspected_at, b->suspected_at);
+	assert_string_equal(a->belongs_to, b->belongs_to);
+}
+
+static void encoded(const struct health *h, struct buf *out)
+{
+	struct error err;
+	assert_true(health_encode(h, out, &err));
+}
+
+static void health__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **state)
+{
+	(void)state;
+	struct health all[] = { full(), { .counter = 0 } };
+	memset(all[0].current.evidence.text, 'e', EVIDENCE_TEXT_MAX);
+	memset(all[0].current.evidence.request_id, 'r', REQUEST_ID_MAX);
+	memset(all[0].current.belongs_to, 'B', PIXEL_CODE_MAX);
+	for (size_t i = 0; i < COUNT_OF(all); i++) {
+		struct buf first = BUF_INIT(16384), second = BUF_INIT(16384);
+		struct health back;
+		encoded(&all[i], &first);
+		assert_true(first.len <= 4095);
+		assert_true(health_decode(buf_bytes(&first), &back));
+		assert_int_equal(back.counter, all[i].counter);
+		judgement__assert_equal(&back.current, &all[i].current);
+		judgement__assert_equal(&back.pending, &all[i].pending);
+		assert_int_equal(back.failures, all[i].failures);
+		assert_int_equal(back.next_check_at, all[i].next_check_at);
+		assert_int_equal(back.history_count, all[i].history_count);
+		for (size_t k = 0; k < back.history_count; k++) {
+			assert_int_equal(back.history[k].at, all[i].history[k].at);
+			assert_int_equal(back.history[k].version, all[i].history[k].version);
+			assert_int_equal(back.history[k].verdict, all[i].history[k].verdict);
+			assert_int_equal(back.history[k].probe, all[i].history[k].probe);
+			assert_int_equal(back.history[k].code, all[i].history[k].code);
+		}
+		encoded(&back, &second);
+		assert_true(bytes_equal(buf_bytes(&first), buf_bytes(&second)));
+		buf_done(&first);
+		buf_done(&second);
+	}
+}
+
+static void health__cut_short_or_with_a_byte_more_is_not_ours_and_leaves_the_result_alone(void **state)
+{
+	(void)state;
+	struct health h = full(), back, untouched;
+	struct buf out = BUF_INIT(16384);
+	memset(&back, 0xa5, sizeof back);
+	untouched = back;
+	encoded(&h, &out);
+	for (size_t len = 0; len < out.len; len++) {
+		uint8_t *exact = malloc(len ? len : 1); /* so that a sanitizer sees a read too far */
+		assert_non_null(exact);
+		memcpy(exact, out.at, len);
+		assert_false(health_decode(bytes_of(exact, len), &back));
+		free(exact);
+	}
+	buf_append(&out, "", 1);
+	assert_false(health_decode(buf_bytes(&out), &back));
+	assert_memory_equal(&back, &untouched, sizeof back);
+	buf_done(&out);
+}
+
+/* Whatever decodes at all encodes to the very bytes: there is no second way to write it. */
+static void health__every_change_of_a_byte_is_refused_or_is_another_health(void **state)
+{
+	(void)state;
+	struct health h = full();
+	struct buf out = BUF_INIT(16384);
+	unsigned refused = 0, taken = 0;
+	encoded(&h, &out);
+	for (size_t i = 0; i < out.len; i++) {
+		static const uint8_t values[] = { 0, 1, 0x7f, 0xff };
+		uint8_t before = out.at[i];
+		for (size_t k = 0; k < COUNT_OF(values); k++) {
+			struct health back;
+			struct buf again = BUF_INIT(16384);
+			out.at[i] = values[k];
+			if (health_decode(buf_bytes(&out), &back)) {
+				encoded(&back, &again);
+				assert_true(bytes_equal(buf_bytes(&out), buf_bytes(&again)));
+				taken++;
+			} else {
+				refused++;
+			}
+			buf_done(&again);
+		}
+		out.at[i] = before;
+	}
+	assert_true(refused > 50 && taken > 50);
+	out.at[0] = 2; /* a format to come */
+	struct health back;
+	assert_false(health_decode(buf_bytes(&out), &back));
+	buf_done(&out);
+}
+
+/* ---- following the versions ---- */
+
+static struct credential with(uint32_t current, uint32_t pending)
+{
+	struct credential c = { .pixel = "C0U2T02IU8J6B9GC2B90", .last_number = 9 };
+	if (current)
+		c.versions[c.version_count++] = (struct version){ .number = current, .stage = STAGE_CURRENT };
+	if (pending)
+		c.versions[c.version_count++] = (struct version){ .number = pending, .stage = STAGE_PENDING };
+	return c;
+}
+
+static void align__a_promoted_version_brings_its_judgement_along(void **state)
+{
+	(void)state;
+	struct health h = full(), before = h;
+	struct credential c = with(4, 0);
+	health_align(&h, &c);
+	judgement__assert_equal(&h.current, &before.pending);
+	assert_int_equal(h.pending.version, 0);
+	assert_int_equal(h.pending.verdict, VERDICT_UNCHECKED);
+	assert_int_equal(h.pending.checked_at, 0);
+	assert_int_equal(h.history_count, before.history_count);
+	c = with(4, 5); /* and a newer one waits already */
+	h = before;
+	health_align(&h, &c);
+	judgement__assert_equal(&h.current, &before.pending);
+	assert_int_equal(h.pending.version, 5);
+	assert_int_equal(h.pending.verdict, VERDICT_UNCHECKED);
+}
+
+static void align__what_still_stands_is_left_alone(void **state)
+{
+	(void)state;
+	struct health h = full(), before = h;
+	struct credential c = with(3, 4);
+	health_align(&h, &c);
+	judgement__assert_equal(&h.current, &before.current);
+	judgement__assert_equal(&h.pending, &before.pending);
+}
+
+static void align__what_is_gone_or_new_is_as_never_asked(void **state)
+{
+	(void)state;
+	static const uint32_t pairs[][2] = { { 0, 0 }, { 8, 9 }, { 8, 0 }, { 0, 9 }, { 3, 9 }, { 0, 4 } };
+	for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+		struct health h = full();
+		struct credential c = with(pairs[i][0], pairs[i][1]);
+		health_align(&h, &c);
+		assert_int_equal(h.current.version, pairs[i][0]);
+		assert_int_equal(h.pending.version, pairs[i][1]);
+		assert_int_equal(h.current.verdict, pairs[i][0] == 3 ? VERDICT_REVOKED : VERDICT_UNCHECKED);
+		assert_int_equal(h.pending.verdict, pairs[i][1] == 4 ? VERDICT_HEALTHY : VERDICT_UNCHECKED);
+		if (pairs[i][0] != 3) {
+			assert_int_equal(h.current.evidence.code, NO_CODE);
+			assert_int_equal(h.current.suspected, VERDICT_UNCHECKED);
+			assert_string_equal(h.current.belongs_to, "");
+		}
+	}
+}
+
+static void speaking__is_current_else_pending_else_nobody(void **state)
+{
+	(void)state;
+	struct health h = full();
+	struct credential c = with(3, 4);
+	assert_ptr_equal(health_speaking(&h, &c), &h.current);
+	c = with(3, 0);
+	assert_ptr_equal(health_speaking(&h, &c), &h.current);
+	c = with(0, 4);
+	assert_ptr_equal(health_speaking(&h, &c), &h.pending);
+	c = with(0, 0);
+	assert_null(health_speaking(&h, &c));
+}
+
+/* ---- history ---- */
+
+static void history__grows_only_when_the_verdict_of_that_version_changed(void **state)
+{
+	(void)state;
+	struct health h = { 0 };
+	struct judgement j = judged(1, VERDICT_HEALTHY), other = judged(2, VERDICT_HEALTHY);
+	health_remember(&h, &j);
+	assert_int_equal(h.history_count, 1);
+	assert_int_equal(h.history[0].at, j.evidence.at);
+	assert_int_equal(h.history[0].version, 1);
+	assert_int_equal(h.history[0].verdict, VERDICT_HEALTHY);
+	assert_int_equal(h.history[0].probe, PROBE_TEST);
+	assert_int_equal(h.history[0].code, 40105);
+	j.evidence.at++;
+	health_remember(&h, &j);
+	assert_int_equal(h.history_count, 1);
+	health_remember(&h, &other);
+	assert_int_equal(h.history_count, 2);
+	health_remember(&h, &j); /* its own last entry counts, not the other version's */
+	assert_int_equal(h.history_count, 2);
+	j.verdict = VERDICT_REVOKED;
+	health_remember(&h, &j);
+	j.verdict = VERDICT_HEALTHY;
+	health_remember(&h, &j);
+	assert_int_equal(h.history_count, 4);
+	assert_int_equal(h.history[3].verdict, VERDICT_HEALTHY);
+}
+
+static void history__keeps_the_newest_sixteen(void **state)
+{
+	(void)state;
+	struct health h = { 0 };
+	for (uint32_t i = 1; i <= 40; i++) {
+		struct judgement j = judged(i, VERDICT_HEALTHY);
+		j.evidence.at = i;
+		health_remember(&h, &j);
+		assert_int_equal(h.history_count, i < HEALTH_HISTORY_MAX ? i : HEALTH_HISTORY_MAX);
+	}
+	for (uint32_t i = 0; i < HEALTH_HISTORY_MAX; i++)
+		assert_int_equal(h.history[i].version, 25 + i);
+}
+
+/* ---- names ---- */
+
+static void verdict__names_exits_and_groups(void **state)
+{
+	(void)state;
+	static const struct {
+		enum verdict v;
+		const char *name;
+		enum error_code exit;
+		bool bad, transient;
+	} rows[] = {
+		{ VERDICT_UNCHECKED, "unchecked", ERR_NONE, false, false },
+		{ VERDICT_HEALTHY, "healthy", ERR_NONE, false, false },
+		{ VERDICT_UNPROVEN, "unproven", ERR_NONE, false, false },
+		{ VERDICT_EXPIRED, "expired", ERR_EXPIRED, true, false },
+		{ VERDICT_REVOKED, "revoked", ERR_EXPIRED, true, false },
+		{ VERDICT_MISMATCHED, "mismatched", ERR_MISMATCHED, true, false },
+		{ VERDICT_NO_PERMISSION, "no-permission", ERR_MISMATCHED, true, false },
+		{ VERDICT_MALFORMED, "malformed", ERR_MALFORMED, true, false },
+		{ OUTCOME_THROTTLED, "throttled", ERR_UNREACHABLE, false, true },
+		{ OUTCOME_UNREACHABLE, "unreachable", ERR_UNREACHABLE, false, true },
+		{ OUTCOME_UNKNOWN, "unknown", ERR_UNCLEAR, false, true },
+	};
+	assert_int_equal(COUNT_OF(rows), OUTCOME_COUNT);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		assert_int_equal(rows[i].v, i); /* stored numbers */
+		assert_string_equal(verdict_name(rows[i].v), rows[i].name);
+		assert_int_equal(verdict_exit(rows[i].v), rows[i].exit);
+		assert_int_equal(verdict_is_bad(rows[i].v), rows[i].bad);
+		assert_int_equal(verdict_is_transient(rows[i].v), rows[i].transient);
+	}
+	assert_string_equal(verdict_name(OUTCOME_COUNT), "unknown");
+	assert_int_equal(verdict_exit(OUTCOME_COUNT), ERR_UNCLEAR);
+}
+
+static void probe__names(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "dry", "test", "live", "listing", "report" };
+	assert_null(probe_name(PROBE_NONE));
+	for (int i = 0; i < 5; i++)
+		assert_string_equal(probe_name((enum probe_kind)(i + 1)), names[i]);
+	assert_null(probe_name((enum probe_kind)6));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(health__comes_back_as_it_was_and_encodes_to_the_same_bytes),
+		cmocka_unit_test(health__cut_short_or_with_a_byte_more_is_not_ours_and_leaves_the_result_alone),
+		cmocka_unit_test(health__every_change_of_a_byte_is_refused_or_is_another_health),
+		cmocka_unit_test(align__a_promoted_version_brings_its_judgement_along),
+		cmocka_unit_test(align__what_still_stands_is_left_alone),
+		cmocka_unit_test(align__what_is_gone_or_new_is_as_never_asked),
+		cmocka_unit_test(speaking__is_current_else_pending_else_nobody),
+		cmocka_unit_test(history__grows_only_when_the_verdict_of_that_version_changed),
+		cmocka_unit_test(history__keeps_the_newest_sixteen),
+		cmocka_unit_test(verdict__names_exits_and_groups),
+		cmocka_unit_test(probe__names),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+#include "agent/status.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DAY INT64_C(86400)
+#define NOW INT64_C(1795406706) /* 2026-11-23T04:05:06Z */
+#define PIXEL "C0U2T02IU8J6B9GC2B90"
+
+static const struct settings settings = { .interval_s = 21600, .expiry_warning_s = { 30 * DAY, 7 * DAY, DAY } };
+
+static struct credential stored(void)
+{
+	struct credential c = { .pixel = PIXEL, .version_count = 1, .last_number = 1 };
+	c.versions[0] = (struct version){ .number = 1, .stage = STAGE_CURRENT, .stored_at = NOW - DAY };
+	return c;
+}
+
+static struct health judged(enum verdict verdict)
+{
+	struct health h = { .current = { .version = 1, .verdict = verdict, .last_outcome = verdict } };
+	h.current.attempted_at = h.current.checked_at = NOW - 60;
+	h.current.evidence = (struct evidence){ .probe = PROBE_DRY, .code = 40105, .http = 200, .at = NOW - 60 };
+	strcpy(h.current.evidence.text, "no");
+	h.pending.evidence.code = NO_CODE;
+	return h;
+}
+
+static void status__a_pixel_nobody_asked_about_speaks_of_nothing(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct health h = { .current = { .version = 1 } };
+	struct status_row row;
+	status_of(&c, &h, &settings, NOW, &row);
+	assert_null(row.speaking);
+	assert_int_equal(row.verdict, VERDICT_UNCHECKED);
+	assert_false(row.is_due);
+	assert_non_null(strstr(row.advice, "check"));
+}
+
+static void status__a_healthy_pixel_needs_no_advice(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct health h = judged(VERDICT_HEALTHY);
+	struct status_row row;
+	status_of(&c, &h, &settings, NOW, &row);
+	assert_int_equal(row.verdict, VERDICT_HEALTHY);
+	assert_string_equal(row.advice, "");
+}
+
+static void status__the_owner_of_a_stray_token_is_named(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct health h = judged(VERDICT_MISMATCHED);
+	struct status_row row;
+	strcpy(h.current.belongs_to, "C9AAAAAAAAAAAAAAAAA0");
+	status_of(&c, &h, &settings, NOW, &row);
+	assert_non_null(strstr(row.advice, "C9AAAAAAAAAAAAAAAAA0"));
+}
+
+static void status__a_refused_pending_token_shows_in_the_advice_only(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct health h = judged(VERDICT_HEALTHY);
+	struct status_row row;
+	c.version_count = 2;
+	c.versions[1] = (struct version){ .number = 2, .stage = STAGE_PENDING, .stored_at = NOW };
+	h.pending = (struct judgement){ .version = 2, .verdict = VERDICT_EXPIRED, .attempted_at = NOW };
+	status_of(&c, &h, &settings, NOW, &row);
+	assert_int_equal(row.verdict, VERDICT_HEALTHY);
+	assert_non_null(strstr(row.advice, "version 2"));
+	assert_non_null(strstr(row.advice, "expired"));
+	/* Without a current token it is all there is. */
+	c.versions[0].stage = STAGE_PREVIOUS;
+	status_of(&c, &h, &settings, NOW, &row);
+	assert_int_equal(row.verdict, VERDICT_EXPIRED);
+}
+
+static void status__due_means_expiring_within_the_longest_step_or_too_old(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct settings s = settings;
+	c.versions[0].expires_at = NOW + 30 * DAY + 1;
+	assert_false(status_is_due(&c, &s, NOW));
+	c.versions[0].expires_at = NOW + 30 * DAY;
+	assert_true(status_is_due(&c, &s, NOW));
+	c.versions[0].expires_at = NOW - 5 * DAY;
+	assert_true(status_is_due(&c, &s, NOW));
+	c.versions[0].expires_at = 0;
+	s.max_age_s = DAY;
+	assert_false(status_is_due(&c, &s, NOW));
+	assert_true(status_is_due(&c, &s, NOW + 1));
+	c.version_count = 0;
+	assert_false(status_is_due(&c, &s, NOW + 1));
+}
+
+static void status__expiry_is_said_with_its_date(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct health h = judged(VERDICT_HEALTHY);
+	struct status_row row;
+	c.versions[0].expires_at = NOW + 3 * DAY;
+	status_of(&c, &h, &settings, NOW, &row);
+	assert_true(row.is_due);
+	assert_non_null(strstr(row.advice, "2026-11-26:"));
+}
+
+static void assert_json(const struct status_row *row, const char *expected)
+{
+	struct buf out = BUF_INIT(65536);
+	struct json j = JSON_INIT(&out);
+	status_json(&j, row);
+	buf_append(&out, "", 1);
+	assert_string_equal((const char *)out.at, expected);
+	buf_done(&out);
+}
+
+static void status__json_has_every_member_and_invents_none(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct health h = { .current = { .version = 1 } };
+	struct status_row row;
+	char advice[200], expected[2048], fingerprint[FINGERPRINT_TEXT_MAX];
+	c.label_count = 1;
+	strcpy(c.labels[0].key, "brand");
+	strcpy(c.labels[0].value, "acme");
+	status_of(&c, &h, &settings, NOW, &row);
+	strcpy(advice, row.advice);
+	fingerprint_text(c.versions[0].fingerprint, fingerprint);
+	snprintf(expected, sizeof expected,
+		 "{\"pixel\":\"" PIXEL "\",\"labels\":{\"brand\":\"acme\"},\"verdict\":\"unchecked\",\"evidence\":null,"
+		 "\"last_attempt\":null,\"checked_at\":null,\"proven_at\":null,\"next_check_at\":null,"
+		 "\"current\":{\"version\":1,\"fingerprint\":\"%s\",\"stored_at\":\"2026-11-22T04:05:06Z\","
+		 "\"expires_at\":null},\"pending\":null,\"previous\":null,\"advice\":\"%s\"}",
+		 fingerprint, advice);
+	assert_json(&row, expected);
+}
+
+static void status__json_gives_the_evidence_and_the_last_attempt(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct health h = judged(VERDICT_REVOKED);
+	struct status_row row;
+	struct buf out = BUF_INIT(65536);
+	struct json j = JSON_INIT(&out);
+	h.current.last_outcome = OUTCOME_UNREACHABLE;
+	h.current.attempted_at = NOW;
+	status_of(&c, &h, &settings, NOW, &row);
+	status_json(&j, &row);
+	buf_append(&out, "", 1);
+	const char *text = (const char *)out.at;
+	assert_non_null(strstr(text, "\"evidence\":{\"probe\":\"dry\",\"code\":40105,\"message\":\"no\","
+				     "\"request_id\":null,\"at\":\"2026-11-23T04:04:06Z\"}"));
+	assert_non_null(strstr(text, "\"last_attempt\":{\"outcome\":\"unreachable\",\"at\":\"2026-11-23T04:05:06Z\"}"));
+	assert_non_null(strstr(text, "\"verdict\":\"revoked\""));
+	buf_done(&out);
+}
+
+static void status__names_are_any_and_labels_are_all(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	const char *const names[] = { "C9AAAAAAAAAAAAAAAAA0", PIXEL };
+	struct label labels[] = { { "brand", "acme" }, { "env", "prod" } };
+	c.label_count = 1;
+	c.labels[0] = labels[0];
+	assert_true(status_matches(&c, NULL, 0, NULL, 0));
+	assert_true(status_matches(&c, names, 2, labels, 1));
+	assert_false(status_matches(&c, names, 1, NULL, 0));
+	assert_false(status_matches(&c, NULL, 0, labels, 2));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(status__a_pixel_nobody_asked_about_speaks_of_nothing),
+		cmocka_unit_test(status__a_healthy_pixel_needs_no_advice),
+		cmocka_unit_test(status__the_owner_of_a_stray_token_is_named),
+		cmocka_unit_test(status__a_refused_pending_token_shows_in_the_advice_only),
+		cmocka_unit_test(status__due_means_expiring_within_the_longest_step_or_too_old),
+		cmocka_unit_test(status__expiry_is_said_with_its_date),
+		cmocka_unit_test(status__json_has_every_member_and_invents_none),
+		cmocka_unit_test(status__json_gives_the_evidence_and_the_last_attempt),
+		cmocka_unit_test(status__names_are_any_and_labels_are_all),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
