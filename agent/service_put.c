@@ -220,7 +220,8 @@ static bool conclude(struct put *p, struct put_result *ret, struct error *err)
 	if (is_good && ret->stage == STAGE_RETIRED)
 		return fail(err, ERR_CONFLICT, TXT_PUT_OVERTAKEN, p->version, p->request->pixel);
 	bool is_served = ret->stage == STAGE_CURRENT || ret->stage == STAGE_PREVIOUS;
-	ret->exit = verdict_is_transient(outcome) && is_served ? ERR_NONE : verdict_exit(outcome);
+	/* Not judged is one answer to a caller, whatever the reason: try later. */
+	ret->exit = !verdict_is_transient(outcome) ? verdict_exit(outcome) : is_served ? ERR_NONE : ERR_UNREACHABLE;
 	if (!ret->verdict && verdict_is_bad(outcome))
 		ret->verdict = outcome; /* overtaken meanwhile: the health no longer speaks of it */
 	return true;

@@ -146,8 +146,9 @@ static bool parse_audit_reads(row_t *row, const char *value, void *field)
 
 static bool parse_probe(row_t *row, const char *value, void *field)
 {
-	static const char *const choices[] = { "dry", "test", "live" };
-	static const enum probe_choice meant[] = { PROBE_CHOICE_DRY, PROBE_CHOICE_TEST, PROBE_CHOICE_LIVE };
+	/* No "live": a probe that leaves a trace is asked for by hand each time, never by a schedule. */
+	static const char *const choices[] = { "dry", "test" };
+	static const enum probe_choice meant[] = { PROBE_CHOICE_DRY, PROBE_CHOICE_TEST };
 	size_t i;
 	(void)row;
 	if (!index_of(value, choices, COUNT_OF(choices), &i))

@@ -22,7 +22,7 @@
 		"separate them by blanks, such as: 30d 14d 7d 3d 1d"
 #define TXT_SET_MAX_AGE                                                                                                \
 	"from 1s to 3650d, or 0 for no limit", "write an integer with s, m, h or d behind it, such as 90d"
-#define TXT_SET_PROBE "dry, test or live", "leave it out to use test where a test code is stored, else dry"
+#define TXT_SET_PROBE "dry or test", "leave it out to use test where a test code is stored, else dry; live only by hand: check --probe live"
 #define TXT_SET_BASE_URL                                                                                               \
 	"an https address that ends in the version", "write it like https://business-api.tiktok.com/open_api/v1.3"
 #define TXT_SET_TIMEOUT "from 1s to 60s", "write an integer with s or m behind it, such as 5s"
@@ -95,7 +95,7 @@
 		"raise the limit (ulimit -l 8192, or LimitMEMLOCK= in the unit), or set require-locked-memory = no"
 
 /* service */
-#define TXT_PUT_DELETED "Pixel '%s' was deleted", "bring it back first: pixelvault rm --restore PIXEL"
+#define TXT_PUT_DELETED "Pixel '%s' was deleted", "bring it back first: vault rm --restore PIXEL"
 #define TXT_PUT_IF_VERSION                                                                                             \
 	"Pixel '%s' has version %u as current, not %u",                                                                \
 		"someone was faster: look at 'status', then put with that number"
@@ -105,7 +105,7 @@
 	"version %u of Pixel '%s' was overtaken by a newer put before it was proven",                                  \
 		"look at 'status'; the newer token counts"
 #define TXT_CHECK_BUSY "another program is checking tokens right now", "wait until it has finished, then try again"
-#define TXT_CHECK_KIND "there is no test code for Pixel '%s'", "store one with: pixelvault put PIXEL --test-code CODE"
+#define TXT_CHECK_KIND "there is no test code for Pixel '%s'", "store one with: vault put PIXEL --test-code CODE"
 
 #define NOTICE_CANARY "the first answer was no verdict, so the others were not asked: every verdict stays as it was"
 #define NOTICE_SILENCE "TikTok stopped answering, so the rest was not asked: every verdict stays as it was"
@@ -133,7 +133,7 @@
 
 /* unlock */
 #define TXT_KEY_FILE_LENGTH                                                                                            \
-	"'%s' is not a key file: one holds exactly %d bytes", "give the file that 'pixelvault init --key-file' wrote"
+	"'%s' is not a key file: one holds exactly %d bytes", "give the file that 'vault init --key-file' wrote"
 #define TXT_CREDENTIAL_TOO_OPEN                                                                                        \
 	"the credential '%s' is open to everybody", "let systemd pass it: LoadCredential= or LoadCredentialEncrypted="
 #define TXT_CREDENTIAL_PATH "the path of credential '%s' is too long", "give it a shorter name in LoadCredential="

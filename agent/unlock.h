@@ -15,6 +15,10 @@ typedef bool ask_passphrase_fn(void *context, struct secret **ret, struct error 
 must_check bool unlock_open(const struct settings *settings, ask_passphrase_fn *ask, void *context,
 			    struct vault **ret, struct error *err);
 
+/* The same without an anchor, for vault_adopt. */
+must_check bool unlock_adopting(const struct settings *settings, ask_passphrase_fn *ask, void *context,
+				struct vault **ret, struct error *err);
+
 /* A key file: exactly 32 bytes, private. ERR_LOCKED otherwise. */
 must_check bool unlock_read_key_file(const char *path, struct secret **ret, struct error *err);
 

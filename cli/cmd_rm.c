@@ -21,6 +21,8 @@ static bool destroy(struct change *ch, struct credential *c, const struct job *j
 		if (!change_drop_token(ch, c, c->versions[i].number, err))
 			return false;
 	c->version_count = 0;
+	c->label_count = 0;
+	c->test_code[0] = '\0';
 	c->is_destroyed = true;
 	if (!c->deleted_at)
 		c->deleted_at = job->now;

@@ -60,6 +60,10 @@ static const struct option rm_options[] = {
 	{ "yes", 0, OPTION_FLAG, NULL, "do not ask whether this is meant", 0, false },
 };
 
+static const struct option adopt_options[] = {
+	{ "first-use", 0, OPTION_FLAG, NULL, "take the vault as it is and remember it from now on", 0, false },
+};
+
 const struct command commands[] = {
 	{ "init", GROUP_TOKENS, NEEDS_SETTINGS, 0, 0, 0,
 	  "[--key-file F | --passphrase-fd N | --passphrase-file F] [--no-recovery]", "make the vault",
@@ -132,6 +136,15 @@ const struct command commands[] = {
 	  "Reads every record and proves it against the key, the exact set of them, and the database itself.\n"
 	  "Each fault is a line on stderr; exits 7 when there is one.\n",
 	  "vault verify", NO_OPTIONS, cmd_verify },
+
+	{ "adopt", GROUP_UPKEEP, NEEDS_ADOPTION, 0, 0, 0, "--first-use",
+	  "let this host remember a vault that was moved here",
+	  "A host remembers the last generation of its vault, so that an older copy put in its place is\n"
+	  "noticed. A vault that was moved, or restored on purpose, or whose state folder was lost, is refused\n"
+	  "until it is adopted: it gets a history of its own, and this host a new memory of it. Copies of the\n"
+	  "old history are refused from then on. Look at 'vault list' afterwards: nobody but you can tell\n"
+	  "whether this is the newest copy.\n",
+	  "vault adopt --first-use", OPTIONS(adopt_options), cmd_adopt },
 
 	{ "config", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 1, 0, "check|show", "prove or print the configuration",
 	  "check reads all there is to read and exits 13 with file and line if something is wrong. show prints\n"

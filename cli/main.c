@@ -37,6 +37,8 @@ static bool prepare(struct invocation *inv, struct error *err)
 		say(inv, SAY_NOT_LOCKED);
 	if ((flags & NEEDS_UNLOCK) != NEEDS_UNLOCK)
 		return true;
+	if ((flags & NEEDS_ADOPTION) == NEEDS_ADOPTION)
+		return unlock_adopting(&inv->settings, ask_passphrase, inv, &inv->vault, err);
 	return unlock_open(&inv->settings, ask_passphrase, inv, &inv->vault, err);
 }
 

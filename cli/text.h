@@ -162,6 +162,10 @@
 #define SAY_RM_DESTROYED "destroyed every token of %s"
 #define SAY_RM_RESTORED "%s is back"
 #define SAY_RM_NOT_REMOVED "%s is not removed; nothing to do"
+#define TXT_ADOPT_HOW                                                                                                  \
+	"adopting gives up what this host remembers of the vault, so it must be said how",                             \
+		"if you moved the vault here yourself, or lost the state folder: vault adopt --first-use"
+#define SAY_ADOPTED "this host now remembers the vault %s at generation %llu, with a history of its own"
 #define SAY_CONFIG_FINE "the configuration is in order"
 
 /* ---- everywhere ---- */

@@ -15,7 +15,7 @@
 	"'%s' cannot be written: %s", "check free space, quota and permissions; what was stored before is still there"
 #define TXT_PATH_TOO_LONG "the path '%s' is empty or too long", "use a shorter path"
 #define TXT_PATH_IS_FOLDER "'%s' names a folder, not a file", "add a file name, such as vault.db"
-#define TXT_FOLDER_UNREADABLE "the folder '%s' cannot be opened: %s", "check the path; pixelvault init makes it"
+#define TXT_FOLDER_UNREADABLE "the folder '%s' cannot be opened: %s", "check the path; vault init makes it"
 #define TXT_FOLDER_UNWRITABLE "the folder '%s' cannot be made: %s", "check the path and the permissions of its parents"
 #define TXT_FOLDER_TOO_OPEN \
 	"the folder '%s' belongs to another user or may be written by others", "use a private folder: chmod 700 FOLDER"

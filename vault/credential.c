@@ -13,6 +13,7 @@ static bool all_of(const char *text, const char *allowed)
 	return strspn(text, allowed) == strlen(text);
 }
 
+#define PIXEL_ECHO_MAX 24
 #define DIGITS "0123456789"
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define SMALL "abcdefghijklmnopqrstuvwxyz"
@@ -26,7 +27,10 @@ bool pixel_check(const char *text, struct error *err)
 		return fail(err, ERR_MALFORMED, TXT_PIXEL_NUMERIC, text);
 	if (len >= PIXEL_CODE_MIN && len <= PIXEL_CODE_MAX && all_of(text, DIGITS CAPITALS))
 		return true;
-	if (len >= PIXEL_CODE_MIN && len <= PIXEL_CODE_MAX && all_of(text, DIGITS CAPITALS SMALL)) {
+	/* Longer than any code seen so far: it may be a token in the wrong place, so it is not repeated. */
+	if (len > PIXEL_ECHO_MAX)
+		return fail(err, ERR_MALFORMED, TXT_PIXEL_LONG, len);
+	if (len >= PIXEL_CODE_MIN && all_of(text, DIGITS CAPITALS SMALL)) {
 		char upper[PIXEL_CODE_MAX + 1];
 		for (size_t i = 0; i <= len; i++)
 			upper[i] = (char)toupper((unsigned char)text[i]);

@@ -179,7 +179,7 @@ bool unseal_secret(const struct keys *k, const struct seal_context *context, str
 		return false;
 	if (!bucket || !open_into(k, context, sealed, bucket, secret_room(plain), &len))
 		return fail_class(err, ERR_DAMAGED, "tampered", "a sealed value does not open",
-				  "run: pixelvault verify");
+				  "run: vault verify");
 	secret_cut(plain, len);
 	*ret = take(plain);
 	return true;

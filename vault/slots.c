@@ -104,7 +104,7 @@ static bool derive(const uint8_t vault_id[VAULT_ID_LEN], const uint8_t *slot, co
 	if (slot[AT_ALGORITHM] == ALGORITHM_ARGON2ID13) {
 		uint32_t mem = get_u32(slot + AT_MEM);
 		if (in.len == 0 || in.len > PASSPHRASE_MAX)
-			return fail(err, ERR_USAGE, TXT_PASSPHRASE_LENGTH);
+			return fail(err, ERR_WRONG_KEY, TXT_PASSPHRASE_LENGTH);
 		if (crypto_pwhash(secret_room(out), 64, (const char *)in.at, in.len, slot + AT_SALT,
 				  get_u32(slot + AT_OPS), (size_t)mem * 1024, crypto_pwhash_ALG_ARGON2ID13) != 0)
 			return fail(err, ERR_UNEXPECTED, TXT_KDF_FAILED, mem / 1024);

@@ -371,7 +371,7 @@ static void settings__everything_a_file_can_say_is_read(void **state)
 				   "[agent]\nsocket = /run/x.sock\nuser = pixelvault\ngroup = 1001\n"
 				   "require-locked-memory = false\nstatus-listen = [::1]:9187\n"
 				   "[check]\ninterval = 1s\nrate = 100000\nin-flight = 256\nconfirm-delay = 0s\n"
-				   "expiry-warning = 1d 2h 3650d 5m 6s 7d\t8h 9d\nmax-age = 90d\nprobe = live\n"
+				   "expiry-warning = 1d 2h 3650d 5m 6s 7d\t8h 9d\nmax-age = 90d\nprobe = test\n"
 				   "[tiktok]\nbase-url = https://localhost:65535/a-b/~c/v2\nca-file = /srv/ca.pem\n"
 				   "connect-timeout = 1s\ntimeout = 60s\n");
 	const struct settings *s = loaded("PIXELVAULT_CONFIG=@/all.ini\n");
@@ -392,7 +392,7 @@ static void settings__everything_a_file_can_say_is_read(void **state)
 	static const int64_t steps[SETTINGS_EXPIRY_STEPS] = { 315360000, 777600, 604800, 86400, 28800, 7200, 300, 6 };
 	assert_memory_equal(s->expiry_warning_s, steps, sizeof steps);
 	assert_int_equal(s->max_age_s, 7776000);
-	assert_int_equal(s->probe, PROBE_CHOICE_LIVE);
+	assert_int_equal(s->probe, PROBE_CHOICE_TEST);
 	assert_string_equal(s->base_url, "https://localhost:65535/a-b/~c/v2");
 	assert_string_equal(s->ca_file, "/srv/ca.pem");
 	assert_int_equal(s->connect_timeout_ms, 1000);
@@ -413,7 +413,7 @@ static void settings__values_at_the_ends_of_their_range_are_accepted(void **stat
 		{ "check", "confirm-delay", { "0", "0s", "1d", "86400s", "24h" } },
 		{ "check", "expiry-warning", { "0", "1s", "3650d", "8d 7d 6d 5d 4d 3d 2d 1d" } },
 		{ "check", "max-age", { "0", "1s", "3650d" } },
-		{ "check", "probe", { "dry", "test", "live" } },
+		{ "check", "probe", { "dry", "test" } },
 		{ "vault", "audit-reads", { "written", "durable" } },
 		{ "tiktok", "connect-timeout", { "1s", "60s", "1m" } },
 		{ "tiktok", "timeout", { "1s", "60s" } },
