@@ -3,6 +3,7 @@
 #include "agent/courier_wire.h"
 #include "core/clock.h"
 #include "core/process.h"
+#include "core/wipe.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,12 +20,14 @@
 #define GUARD_MS 3000
 #define END_MS 300
 #define ANSWERS_AT_ONCE 64
+#define BATCH_MAX 16 /* questions that wait to be written in one go */
+#define SHORT_LEN (sizeof(struct courier_probe) + COURIER_ROOM_SHORT)
 #define TOOK_MAX_MS 3600000
 #define CODE_MAX 999999999
 
 struct open_question {
 	uint64_t id;
-	int64_t asked_ms;
+	int64_t asked_ms; /* when it was written; 0 while it waits in the batch */
 };
 
 struct courier {
@@ -35,6 +38,10 @@ struct courier {
 	struct open_question *open; /* asked and not answered */
 	struct reply *ready;        /* answered and not fetched: a ring */
 	size_t open_count, ready_first, ready_count;
+	/* While others are unanswered, questions with short tokens are gathered here, in locked memory, and written
+	 * when half of those in flight are gathered or the caller waits: a system call and a wake-up for many. */
+	struct secret *batch; /* NULL: there was no room; every question is written at once */
+	size_t batch_len, batch_max;
 	size_t in_len;
 	uint8_t in[ANSWERS_AT_ONCE * sizeof(struct courier_answer)];
 };
@@ -46,6 +53,10 @@ bool courier_new(const struct settings *settings, struct courier **ret, struct e
 		return fail_no_memory(err);
 	c->fd = -1;
 	c->in_flight = settings->in_flight;
+	c->batch_max = c->in_flight / 2 < BATCH_MAX ? c->in_flight / 2 * SHORT_LEN : BATCH_MAX * SHORT_LEN;
+	struct error no_room;
+	if (c->batch_max && !secret_new(c->batch_max, &c->batch, &no_room))
+		c->batch = NULL;
 	c->open = calloc(c->in_flight, sizeof *c->open);
 	c->ready = calloc(c->in_flight, sizeof *c->ready);
 	if (!c->open || !c->ready)
@@ -76,7 +87,20 @@ static void add_no_courier(struct courier *c, uint64_t id, const char *why)
 	add_reply(c, &reply);
 }
 
-/* End the process, and answer for it. */
+/* Answer for the open questions of which this is so, and forget them. */
+static void answer_for(struct courier *c, bool is_written, const char *why)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < c->open_count; i++) {
+		if ((c->open[i].asked_ms != 0) == is_written)
+			add_no_courier(c, c->open[i].id, why);
+		else
+			c->open[kept++] = c->open[i];
+	}
+	c->open_count = kept;
+}
+
+/* End the process, and answer for it. What it was not yet told goes to the next one. */
 static void give_up(struct courier *c, const char *why)
 {
 	kill(c->pid, SIGKILL);
@@ -84,9 +108,7 @@ static void give_up(struct courier *c, const char *why)
 	process_end(c->pid, END_MS);
 	c->fd = -1;
 	c->in_len = 0;
-	for (size_t i = 0; i < c->open_count; i++)
-		add_no_courier(c, c->open[i].id, why);
-	c->open_count = 0;
+	answer_for(c, true, why);
 }
 
 static bool is_in_range(int32_t value, int32_t least, int32_t most)
@@ -116,7 +138,7 @@ static bool answer_is_sound(const struct courier_answer *a)
 static bool close_question(struct courier *c, uint64_t id)
 {
 	for (size_t i = 0; i < c->open_count; i++)
-		if (c->open[i].id == id) {
+		if (c->open[i].id == id && c->open[i].asked_ms) {
 			c->open[i] = c->open[--c->open_count];
 			return true;
 		}
@@ -178,27 +200,37 @@ static int64_t guard_of(const struct courier *c)
 	return c->config.timeout_ms + GUARD_MS;
 }
 
-/* What is left of iov after sent bytes of it have gone. */
-static void iov_skip(struct iovec *iov, size_t count, size_t sent)
+/* Something to write, in up to three parts. By value: writing uses it up. */
+struct parcel {
+	struct iovec parts[3];
+	size_t len;
+};
+
+static struct iovec part_of(const void *at, size_t len)
 {
-	for (size_t i = 0; i < count; i++) {
-		size_t part = sent < iov[i].iov_len ? sent : iov[i].iov_len;
-		iov[i].iov_base = (char *)iov[i].iov_base + part;
-		iov[i].iov_len -= part;
-		sent -= part;
+	return (struct iovec){ .iov_base = (void *)(uintptr_t)at, .iov_len = len };
+}
+
+static void parcel_skip(struct parcel *p, size_t written)
+{
+	p->len -= written;
+	for (size_t i = 0; i < COUNT_OF(p->parts); i++) {
+		size_t here = written < p->parts[i].iov_len ? written : p->parts[i].iov_len;
+		p->parts[i].iov_base = (char *)p->parts[i].iov_base + here;
+		p->parts[i].iov_len -= here;
+		written -= here;
 	}
 }
 
 /* Write all of it, listening meanwhile: a courier that waits for us to read its answers does not read. */
-static bool say(struct courier *c, struct iovec *iov, size_t count, size_t len)
+static bool say(struct courier *c, struct parcel p)
 {
 	int64_t until = clock_boot_ms() + guard_of(c);
-	while (len) {
-		struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
-		ssize_t sent = sendmsg(c->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent >= 0) {
-			iov_skip(iov, count, (size_t)sent);
-			len -= (size_t)sent;
+	while (p.len) {
+		struct msghdr message = { .msg_iov = p.parts, .msg_iovlen = COUNT_OF(p.parts) };
+		ssize_t written = sendmsg(c->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (written >= 0) {
+			parcel_skip(&p, (size_t)written);
 			continue;
 		}
 		int64_t left = until - clock_boot_ms();
@@ -223,49 +255,88 @@ static bool start(struct courier *c, struct error *err)
 		return true;
 	if (!process_sibling("vault-agent", path, sizeof path, err) || !process_start(path, argv, &c->pid, &c->fd, err))
 		return false;
-	/* Should this fail, so will the first question, and that is where it is answered. */
-	struct iovec all = { .iov_base = &c->config, .iov_len = sizeof c->config };
-	(void)say(c, &all, 1, sizeof c->config);
+	/* Should this fail, so will what follows, and that is where it is answered. */
+	(void)say(c, (struct parcel){ { part_of(&c->config, sizeof c->config) }, sizeof c->config });
 	return true;
 }
 
-/* The token goes from its locked place into the socket, without a copy of ours. */
-static bool say_question(struct courier *c, const struct question *q)
+/* Bring to the courier what the questions not yet written come to. Twice: the first may find that the courier died
+ * while it had nothing to do. */
+static void deliver(struct courier *c, const struct parcel *p)
 {
-	static const uint8_t zeros[COURIER_ROOM_LONG];
-	struct bytes token = secret_reveal(q->token);
-	size_t room = courier_token_room(token.len);
+	struct error err = { .message = "the courier died as soon as it was started" };
+	for (int attempt = 0; attempt < 2 && start(c, &err); attempt++) {
+		if (!say(c, *p)) {
+			if (c->fd >= 0)
+				give_up(c, "the courier ended before it answered");
+			continue;
+		}
+		int64_t now = clock_boot_ms();
+		for (size_t i = 0; i < c->open_count; i++)
+			if (c->open[i].asked_ms == 0)
+				c->open[i].asked_ms = now;
+		return;
+	}
+	answer_for(c, false, err.message);
+}
+
+static void send_batch(struct courier *c)
+{
+	if (c->batch_len == 0)
+		return;
+	struct bytes all = bytes_of(secret_reveal(c->batch).at, c->batch_len);
+	deliver(c, &(struct parcel){ { part_of(all.at, all.len) }, all.len });
+	wipe(secret_room(c->batch), c->batch_len);
+	c->batch_len = 0;
+}
+
+static struct courier_probe head_of(const struct question *q)
+{
 	struct courier_probe head = { .version = COURIER_VERSION,
-				      .token_len = (uint16_t)token.len,
+				      .token_len = (uint16_t)secret_len(q->token),
 				      .id = q->id,
 				      .kind = (int32_t)q->kind,
 				      .is_fresh = q->is_fresh };
 	snprintf(head.pixel, sizeof head.pixel, "%s", q->pixel);
 	snprintf(head.test_code, sizeof head.test_code, "%s", q->test_code);
-	struct iovec parts[] = {
-		{ .iov_base = &head, .iov_len = sizeof head },
-		{ .iov_base = (void *)(uintptr_t)token.at, .iov_len = token.len },
-		{ .iov_base = (void *)(uintptr_t)zeros, .iov_len = room - token.len },
-	};
-	return c->fd >= 0 && say(c, parts, COUNT_OF(parts), sizeof head + room);
+	return head;
+}
+
+static void add_to_batch(struct courier *c, const struct courier_probe *head, struct bytes token)
+{
+	uint8_t *at = secret_room(c->batch) + c->batch_len; /* zero: wiped after each sending */
+	memcpy(at, head, sizeof *head);
+	if (token.len)
+		memcpy(at + sizeof *head, token.at, token.len);
+	c->batch_len += SHORT_LEN;
+}
+
+/* The token goes from its locked place into the socket, without a copy of ours. */
+static void send_alone(struct courier *c, const struct courier_probe *head, struct bytes token)
+{
+	static const uint8_t zeros[COURIER_ROOM_LONG];
+	size_t room = courier_token_room(token.len);
+	deliver(c, &(struct parcel){ { part_of(head, sizeof *head), part_of(token.at, token.len),
+				       part_of(zeros, room - token.len) },
+				     sizeof *head + room });
 }
 
 void courier_ask(struct courier *c, const struct question *q)
 {
-	struct error err = { .message = "the courier died as soon as it was started" };
-	assert(courier_unanswered(c) < c->in_flight && secret_len(q->token) <= TOKEN_MAX);
-	/* Twice: the first may find that the courier died while it had nothing to do. */
-	for (int attempt = 0; attempt < 2; attempt++) {
-		if (!start(c, &err))
-			break;
-		if (say_question(c, q)) {
-			c->open[c->open_count++] = (struct open_question){ q->id, clock_boot_ms() };
-			return;
-		}
-		if (c->fd >= 0)
-			give_up(c, "the courier ended before it answered");
-	}
-	add_no_courier(c, q->id, err.message);
+	struct courier_probe head = head_of(q);
+	struct bytes token = secret_reveal(q->token);
+	bool is_first = courier_unanswered(c) == 0, is_short = token.len <= COURIER_ROOM_SHORT;
+	assert(courier_unanswered(c) < c->in_flight && token.len <= TOKEN_MAX);
+	bool goes_alone = is_first || !is_short || !c->batch;
+	if (goes_alone)
+		send_batch(c);
+	c->open[c->open_count++] = (struct open_question){ q->id, 0 };
+	if (goes_alone)
+		send_alone(c, &head, token);
+	else
+		add_to_batch(c, &head, token);
+	if (c->batch_len == c->batch_max)
+		send_batch(c);
 }
 
 size_t courier_unanswered(const struct courier *c)
@@ -286,8 +357,11 @@ static int64_t first_guard_ends(const struct courier *c)
 
 static void wait_for_answer(struct courier *c, int64_t until)
 {
+	send_batch(c);
 	int64_t guard = first_guard_ends(c), now = clock_boot_ms();
 	int64_t left = (guard < until ? guard : until) - now;
+	if (c->ready_count) /* the courier could not be told */
+		return;
 	struct pollfd event = { .fd = c->fd, .events = POLLIN }; /* -1 is passed over: then this only sleeps */
 	int wait = left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 	if (poll(&event, 1, wait) > 0)
@@ -332,6 +406,7 @@ void courier_free(struct courier *c)
 		close(c->fd);
 		process_end(c->pid, END_MS);
 	}
+	secret_free(c->batch);
 	free(c->open);
 	free(c->ready);
 	free(c);

@@ -37,6 +37,11 @@ void detective_point(struct detective *d, const char *pixel, const char *test_co
 	add(d, LIKELY_NOW, pixel, test_code);
 }
 
+void detective_forget(struct detective *d)
+{
+	memset(d->counts, 0, sizeof d->counts);
+}
+
 bool detective_convicts(enum probe_kind refuted_by, enum probe_kind tried_by, enum verdict outcome)
 {
 	if (outcome == VERDICT_HEALTHY)

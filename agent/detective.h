@@ -34,6 +34,9 @@ void detective_consider(struct detective *d, const struct credential *c, const s
 /* Pure: this one first, it was just refused for a Pixel that is not its own. */
 void detective_point(struct detective *d, const char *pixel, const char *test_code);
 
+/* Pure: no candidates any more; the budget stays. */
+void detective_forget(struct detective *d);
+
 /* Pure: does this answer of a try name the Pixel? */
 bool detective_convicts(enum probe_kind refuted_by, enum probe_kind tried_by, enum verdict outcome);
 

@@ -99,6 +99,8 @@ static bool parse(int argc, char *const argv[], struct command_line *ret, struct
 	for (int i = 1; i < argc; i++) {
 		if (!only_pixels && strcmp(argv[i], "--") == 0)
 			only_pixels = true;
+		else if ((only_pixels || argv[i][0] != '-') && !pixel_check(argv[i], err))
+			return false;
 		else if (only_pixels || argv[i][0] != '-')
 			ret->pixels[ret->pixel_count++] = argv[i];
 		else if (!take_option(ret, argc, argv, &i, err))

@@ -4,10 +4,28 @@
 
 #include <stdio.h>
 
+/* Where TikTok said nothing that can be read, the evidence says what came instead. */
+static void describe_silence(const struct answer *a, char *text, size_t size)
+{
+	if (a->transport != TRANSPORT_OK)
+		snprintf(text, size, "%s%s%.150s", transport_text(a->transport), a->text[0] ? ": " : "", a->text);
+	else if (a->http >= 300 && a->http < 400)
+		snprintf(text, size, "HTTP %d, a redirect, which is never followed", (int)a->http);
+	else if (a->body == BODY_NONE)
+		snprintf(text, size, "HTTP %d with an empty answer", (int)a->http);
+	else if (a->body == BODY_ODD_JSON)
+		snprintf(text, size, "HTTP %d with JSON that holds no plain code", (int)a->http);
+	else
+		snprintf(text, size, "HTTP %d with a page that is not JSON", (int)a->http);
+}
+
 struct evidence evidence_of(const struct answer *answer, enum probe_kind kind)
 {
 	struct evidence e = { .probe = kind, .code = answer->code, .http = answer->http, .at = answer->at };
-	snprintf(e.text, sizeof e.text, "%s", answer->text);
+	if (answer->transport == TRANSPORT_OK && answer->body == BODY_CODE)
+		snprintf(e.text, sizeof e.text, "%s", answer->text);
+	else
+		describe_silence(answer, e.text, sizeof e.text);
 	snprintf(e.request_id, sizeof e.request_id, "%s", answer->request_id);
 	return e;
 }
@@ -37,12 +55,25 @@ static void stand(struct judgement *j, enum verdict verdict, const struct eviden
 	j->evidence = *evidence;
 }
 
+static void describe_attempt(struct judgement *j, enum ruling ruling, const struct evidence *e)
+{
+	j->attempt_text[0] = '\0';
+	if (ruling == RULING_OUTAGE)
+		snprintf(j->attempt_text, sizeof j->attempt_text,
+			 "most tokens were refused at once, which is taken for an outage");
+	else if (ruling == RULING_TRANSIENT && e->code != NO_CODE)
+		snprintf(j->attempt_text, sizeof j->attempt_text, "TikTok answered %d \"%.110s\"", (int)e->code, e->text);
+	else if (ruling == RULING_TRANSIENT)
+		snprintf(j->attempt_text, sizeof j->attempt_text, "%.*s", ATTEMPT_TEXT_MAX, e->text);
+}
+
 void ruling_apply(struct judgement *j, enum ruling ruling, enum verdict outcome, const struct evidence *evidence)
 {
 	if (ruling == RULING_NONE)
 		return;
 	j->attempted_at = evidence->at;
 	j->last_outcome = ruling == RULING_OUTAGE ? OUTCOME_UNREACHABLE : outcome;
+	describe_attempt(j, ruling, evidence);
 	switch (ruling) {
 	case RULING_SUSPECT:
 		j->suspected = outcome;

@@ -134,7 +134,7 @@ static bool take_in(struct run *run, const struct reply *reply, struct error *er
 	enum ruling ruling = sweep_answer(&run->sweep, i, &finding, answer->transport == TRANSPORT_OK, clock_boot_ms(),
 					  clock_wall());
 	run->service->breaker = run->sweep.breaker;
-	if (finding.flags)
+	if (finding.flags & (FINDING_LEAK_HINT | FINDING_NOT_THE_PAIR))
 		run->advice = finding.advice;
 	if (!service_store_breaker(run->service, err) || !keep(run, i, &evidence, err) ||
 	    !sweep_store_ruling(&run->store, pair, ruling, &evidence, NULL, err))
@@ -329,7 +329,8 @@ static void conclude(struct run *run)
 	r->resume_at = r->end == SWEEP_BREAKER ? s->breaker.open_until : 0;
 	r->notice = notice_of(run);
 	count_targets(run);
-	if (r->end == SWEEP_BREAKER || r->end == SWEEP_INTERRUPTED)
+	/* Cut short is never "all is well", whichever token the trouble was met with. */
+	if (r->end != SWEEP_COMPLETE)
 		r->exit = graver(r->exit, ERR_UNREACHABLE);
 }
 

@@ -3,7 +3,7 @@
 #include "agent/text.h"
 #include "core/clock.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 struct put {
@@ -174,19 +174,44 @@ static bool probe_and_settle(struct put *p, struct asked *ret_asked, struct sett
 }
 
 /* Written down when found; a clue only, so nothing that goes wrong here undoes the put. */
-static void store_owner(struct put *p, const char *owner)
+static bool store_owner(struct service *s, const struct credential *c, uint32_t version, const char *owner,
+			struct health *ret)
 {
 	struct health_update update = { 0 };
 	struct error ignored;
-	memcpy(update.pixel, p->credential.pixel, sizeof update.pixel);
-	if (!service_health(p->service, update.pixel, &update.health, &ignored))
-		return;
-	struct judgement *j = ruling_place(&update.health, &p->credential, p->version);
+	memcpy(update.pixel, c->pixel, sizeof update.pixel);
+	if (!vault_health(s->vault, c, &update.health, &ignored))
+		return false;
+	struct judgement *j = ruling_place(&update.health, c, version);
 	if (!j || j->verdict != VERDICT_MISMATCHED)
+		return false;
+	snprintf(j->belongs_to, sizeof j->belongs_to, "%s", owner);
+	if (!vault_store_health(s->vault, &update, 1, &ignored))
+		return false;
+	*ret = update.health;
+	return true;
+}
+
+/* The token put here belongs to `owner`; if owner's own is a stray too, it may well be this Pixel's: one call tells. */
+static void name_the_other(struct put *p, struct detective *d, const char *owner)
+{
+	struct credential c;
+	struct health h;
+	struct error ignored;
+	scoped(secret_freep) struct secret *token = NULL;
+	char found[PIXEL_CODE_MAX + 1];
+	if (!vault_find(p->service->vault, owner, false, &c, &ignored) ||
+	    !vault_health(p->service->vault, &c, &h, &ignored))
 		return;
-	memcpy(j->belongs_to, owner, sizeof j->belongs_to);
-	if (vault_store_health(p->service->vault, &update, 1, &ignored))
-		p->health = update.health;
+	const struct judgement *j = h.pending.verdict == VERDICT_MISMATCHED ? &h.pending : &h.current;
+	const struct version *v = credential_numbered(&c, j->version);
+	if (j->verdict != VERDICT_MISMATCHED || j->belongs_to[0] || !v ||
+	    !vault_token(p->service->vault, &c, v, &token, &ignored))
+		return;
+	detective_forget(d);
+	detective_point(d, p->credential.pixel, p->credential.test_code);
+	if (detective_find(p->service, d, token, owner, j->evidence.probe, 1, found, &ignored) && found[0])
+		(void)store_owner(p->service, &c, j->version, found, &h);
 }
 
 static void find_owner(struct put *p, enum probe_kind refuted_by, char ret[PIXEL_CODE_MAX + 1])
@@ -194,11 +219,15 @@ static void find_owner(struct put *p, enum probe_kind refuted_by, char ret[PIXEL
 	scoped(detective_freep) struct detective *d = NULL;
 	struct error ignored;
 	detective_twin(p->service, p->fingerprint, p->request->pixel, ret);
-	if (!ret[0] && detective_new(p->service, DETECTIVE_BUDGET_PUT, &d, &ignored))
+	bool is_twin = ret[0];
+	if (!is_twin && detective_new(p->service, DETECTIVE_BUDGET_PUT, &d, &ignored))
 		(void)!detective_find(p->service, d, p->token, p->request->pixel, refuted_by, DETECTIVE_BUDGET_PUT, ret,
 				      &ignored);
-	if (ret[0])
-		store_owner(p, ret);
+	if (!ret[0])
+		return;
+	(void)store_owner(p->service, &p->credential, p->version, ret, &p->health);
+	if (!is_twin)
+		name_the_other(p, d, ret);
 }
 
 static bool conclude(struct put *p, struct put_result *ret, struct error *err)

@@ -11,6 +11,9 @@ static bool is_better_canary(const struct pair *a, const struct pair *b)
 	bool a_bad = verdict_is_bad(a->was), b_bad = verdict_is_bad(b->was);
 	if (a_bad != b_bad)
 		return b_bad;
+	/* An odd answer about one Pixel, which ends a sweep, must not end every sweep to come. */
+	if (a->was_unclear != b->was_unclear)
+		return b->was_unclear;
 	return a->proven_at > b->proven_at;
 }
 
@@ -169,7 +172,7 @@ static enum ruling accepted(struct sweep *s, struct pair *p)
 static void count_transient(struct sweep *s, const struct finding *finding)
 {
 	bool concerns_all = finding->flags & FINDING_NOT_THE_PAIR;
-	bool is_about_pair = finding->outcome == OUTCOME_UNKNOWN && !concerns_all;
+	bool is_about_pair = finding->flags & FINDING_ABOUT_THE_PAIR;
 	s->transient++;
 	s->silence = finding->outcome == OUTCOME_UNREACHABLE ? s->silence + 1 : 0;
 	if (concerns_all || (!s->is_canary_done && !is_about_pair) || s->silence >= SWEEP_SILENCE_MAX)

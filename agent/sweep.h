@@ -31,6 +31,7 @@ struct pair {
 	/* what was held before the sweep */
 	enum verdict was, suspected;
 	int64_t suspected_at, proven_at;
+	bool was_unclear; /* TikTok's last answer about it could not be judged */
 	/* the machine's */
 	enum pair_state state;
 	enum verdict first, outcome; /* of the first look; of the last */

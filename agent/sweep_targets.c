@@ -95,6 +95,7 @@ static bool add_pair(struct targets *t, const struct judgement *j, struct error 
 		.suspected = j->suspected,
 		.suspected_at = j->suspected_at,
 		.proven_at = j->proven_at,
+		.was_unclear = j->last_outcome == OUTCOME_UNKNOWN,
 	};
 	return true;
 }

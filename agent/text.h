@@ -105,7 +105,6 @@
 	"version %u of Pixel '%s' was overtaken by a newer put before it was proven",                                  \
 		"look at 'status'; the newer token counts"
 #define TXT_CHECK_BUSY "another program is checking tokens right now", "wait until it has finished, then try again"
-#define TXT_CHECK_KIND "there is no test code for Pixel '%s'", "store one with: vault put PIXEL --test-code CODE"
 
 #define NOTICE_CANARY "the first answer was no verdict, so the others were not asked: every verdict stays as it was"
 #define NOTICE_SILENCE "TikTok stopped answering, so the rest was not asked: every verdict stays as it was"

@@ -7,12 +7,10 @@
 #include "vault/credential.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define EVENT_NAME "PixelvaultCheck"
-#define PAGE_URL "https://example.com/pixelvault-check"
-#define USER_ADDRESS "203.0.113.1"
 #define USER_HASH "190b1d0e63f01a6993b195d10513f391bf4ae6c2d3e51ab7e1ced6c5fe1d1b1c" /* SHA-256 of "pixelvault" */
 
 #define TOKEN_PREFIX_MIN 8 /* a shorter piece of a token gives nothing away, and would match words */
@@ -22,48 +20,53 @@ static const struct json_limits answer_limits = { .depth = 32, .nodes = 4096 };
 
 /* --- the question --- */
 
-static void put_event_id(struct json *j, const struct probe *probe, int64_t now)
+/* Written as TikTok gets them, so that what we send can be read here. The holes are filled with a Pixel code, a test
+ * code, numbers and times; the first two come from people and are escaped. */
+#define REQUEST_HEAD "{\"event_source\":\"web\",\"event_source_id\":\"%s\","
+#define REQUEST_TEST_CODE "\"test_event_code\":\"%s\","
+#define REQUEST_NO_EVENT "\"data\":[]}"
+#define REQUEST_EVENT                                                                                                  \
+	"\"data\":[{\"event\":\"PixelvaultCheck\",\"event_time\":%" PRId64 ",\"event_id\":\"%s\","                     \
+	"\"user\":{\"external_id\":\"" USER_HASH "\",\"ip\":\"203.0.113.1\","                                          \
+	"\"user_agent\":\"pixelvault/" PIXELVAULT_VERSION "\"},"                                                       \
+	"\"page\":{\"url\":\"https://example.com/pixelvault-check\"}}]}"
+
+#define ESCAPED_MAX (2 * (PIXEL_CODE_MAX > TEST_CODE_MAX ? PIXEL_CODE_MAX : TEST_CODE_MAX) + 1)
+
+/* For printable ASCII, which is all that Pixel and test codes may hold; anything else becomes '?'. */
+static const char *escaped(const char *text, char ret[ESCAPED_MAX])
 {
-	char id[96], when[CLOCK_TEXT_MAX];
-	clock_format(now, when);
-	if (probe->kind == PROBE_LIVE)
-		snprintf(id, sizeof id, "pixelvault-%.10s-%.*s", when, PIXEL_CODE_MAX, probe->pixel);
-	else
-		snprintf(id, sizeof id, "pixelvault-%s-%llu", when, (unsigned long long)probe->id);
-	json_text(j, "event_id", id);
+	size_t put = 0;
+	for (; *text && put + 2 < ESCAPED_MAX; text++) {
+		if (*text == '"' || *text == '\\')
+			ret[put++] = '\\';
+		ret[put++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
+	}
+	ret[put] = '\0';
+	return ret;
 }
 
-static void put_event(struct json *j, const struct probe *probe, int64_t now)
+static void put_event(const struct probe *probe, const char *pixel, int64_t now, struct buf *ret)
 {
-	json_object(j, NULL);
-	json_text(j, "event", EVENT_NAME);
-	json_int(j, "event_time", now);
-	put_event_id(j, probe, now);
-	json_object(j, "user");
-	json_text(j, "external_id", USER_HASH);
-	json_text(j, "ip", USER_ADDRESS);
-	json_text(j, "user_agent", "pixelvault/" PIXELVAULT_VERSION);
-	json_end_object(j);
-	json_object(j, "page");
-	json_text(j, "url", PAGE_URL);
-	json_end_object(j);
-	json_end_object(j);
+	char id[ESCAPED_MAX + 64], when[CLOCK_TEXT_MAX];
+	clock_format(now, when);
+	if (probe->kind == PROBE_LIVE)
+		snprintf(id, sizeof id, "pixelvault-%.10s-%s", when, pixel);
+	else
+		snprintf(id, sizeof id, "pixelvault-%s-%" PRIu64, when, probe->id);
+	buf_printf(ret, REQUEST_EVENT, now, id);
 }
 
 void tiktok_request(const struct probe *probe, int64_t now, struct buf *ret)
 {
-	struct json j = JSON_INIT(ret);
-	bool is_dry = probe->kind != PROBE_TEST && probe->kind != PROBE_LIVE;
-	json_object(&j, NULL);
-	json_text(&j, "event_source", "web");
-	json_text(&j, "event_source_id", probe->pixel);
+	char pixel[ESCAPED_MAX], test_code[ESCAPED_MAX];
+	buf_printf(ret, REQUEST_HEAD, escaped(probe->pixel, pixel));
 	if (probe->kind == PROBE_TEST)
-		json_text(&j, "test_event_code", probe->test_code);
-	json_array(&j, "data");
-	if (!is_dry)
-		put_event(&j, probe, now);
-	json_end_array(&j);
-	json_end_object(&j);
+		buf_printf(ret, REQUEST_TEST_CODE, escaped(probe->test_code, test_code));
+	if (probe->kind == PROBE_TEST || probe->kind == PROBE_LIVE)
+		put_event(probe, pixel, now, ret);
+	else
+		buf_append_text(ret, REQUEST_NO_EVENT);
 }
 
 bool tiktok_token_is_sendable(struct bytes token)
@@ -89,14 +92,17 @@ void tiktok_clean(struct bytes text, struct bytes token, char *ret, size_t size)
 {
 	static const char instead[] = "[token]";
 	size_t put = 0;
-	while (text.len && put + 1 < size) {
-		size_t run = token_run(text, token);
-		const char *from = run ? instead : (const char *)text.at;
-		size_t len = run ? sizeof instead - 1 : 1;
-		for (size_t i = 0; i < len && put + 1 < size; i++)
-			ret[put++] = from[i] >= 0x20 && from[i] < 0x7f ? from[i] : '?';
-		run = run ? run : 1;
-		text = bytes_of(text.at + run, text.len - run);
+	for (size_t i = 0; i < text.len && put + 1 < size;) {
+		uint8_t c = text.at[i];
+		size_t run = token.len && c == token.at[0] ? token_run(bytes_of(text.at + i, text.len - i), token) : 0;
+		if (run == 0) {
+			ret[put++] = c >= 0x20 && c < 0x7f ? (char)c : '?';
+			i++;
+			continue;
+		}
+		for (const char *from = instead; *from && put + 1 < size; from++)
+			ret[put++] = *from;
+		i += run;
 	}
 	ret[put] = '\0';
 }

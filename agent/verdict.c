@@ -157,13 +157,14 @@ static const struct row rows[] = {
 	{ "19", .bodies = JSON_CODE,
 	  .codes = { ONE(40101), ONE(40110), ONE(40113), ONE(40115), ONE(40116), ONE(40124) },
 	  .outcome = OUTCOME_UNKNOWN, .flags = FINDING_NOT_THE_PAIR, .advice = ADVICE_APP },
-	{ "20", .bodies = JSON_CODE, .codes = { ONE(40007) }, .outcome = OUTCOME_UNKNOWN, .advice = ADVICE_NO_PIXEL },
+	{ "20", .bodies = JSON_CODE, .codes = { ONE(40007) }, .outcome = OUTCOME_UNKNOWN,
+	  .flags = FINDING_ABOUT_THE_PAIR, .advice = ADVICE_NO_PIXEL },
 	{ "20b", .bodies = JSON_CODE, .endpoints = EVENTS, .kinds = IN(PROBE_DRY), .codes = { ONE(0), ONE(20001) },
 	  .outcome = VERDICT_UNPROVEN, .advice = ADVICE_UNPROVEN },
 	{ "20b", .bodies = JSON_CODE, .endpoints = EVENTS, .kinds = IN(PROBE_DRY), .codes = { ONE(40002) },
 	  .text = TEXT_NAMES_DATA, .outcome = VERDICT_UNPROVEN, .advice = ADVICE_UNPROVEN },
 	{ "21", .bodies = JSON_CODE, .codes = { ONE(40000), ONE(40002), ONE(40062), ONE(40063) },
-	  .outcome = OUTCOME_UNKNOWN, .advice = ADVICE_REQUEST },
+	  .outcome = OUTCOME_UNKNOWN, .flags = FINDING_ABOUT_THE_PAIR, .advice = ADVICE_REQUEST },
 	{ "22", .bodies = JSON_CODE, .codes = { ONE(41000) }, .outcome = OUTCOME_UNREACHABLE,
 	  .flags = FINDING_NOT_THE_PAIR, .advice = ADVICE_COUNTRY },
 	{ "23", .bodies = JSON_CODE, .codes = { FROM_TO(50000, 53103), ONE(60001) }, .outcome = OUTCOME_UNREACHABLE,
@@ -204,15 +205,13 @@ static bool stands_alone(const char *start, const char *word, size_t len)
  */
 static bool names_data(const char *text)
 {
-	static const char phrase[] = "missing data for required field", word[] = "data";
-	for (const char *at = text; *at;) {
-		if (strncasecmp(at, phrase, sizeof phrase - 1) == 0) {
-			at += sizeof phrase - 1;
-			continue;
-		}
-		if (strncasecmp(at, word, sizeof word - 1) == 0 && stands_alone(text, at, sizeof word - 1))
+	static const char missing[] = "missing ", rest[] = "data for required field", word[] = "data";
+	for (const char *at = text; (at = strcasestr(at, word)); at += sizeof word - 1) {
+		bool is_phrase = at - text >= (ptrdiff_t)(sizeof missing - 1) &&
+				 strncasecmp(at - (sizeof missing - 1), missing, sizeof missing - 1) == 0 &&
+				 strncasecmp(at, rest, sizeof rest - 1) == 0;
+		if (!is_phrase && stands_alone(text, at, sizeof word - 1))
 			return true;
-		at++;
 	}
 	return false;
 }

@@ -54,6 +54,7 @@ struct question_context {
 
 enum finding_flag {
 	FINDING_LEAK_HINT = 1 << 0,   /* the token may be in strangers' hands */
+	FINDING_ABOUT_THE_PAIR = 1 << 2, /* unknown, but this Pixel's affair alone: others may well be fine */
 	FINDING_NOT_THE_PAIR = 1 << 1, /* concerns our client, app or address, not this Pixel: say it once, end the sweep */
 };
 

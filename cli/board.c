@@ -212,8 +212,9 @@ static void describe_transient(const struct status_row *row, char *text, size_t 
 		[OUTCOME_UNREACHABLE] = "TikTok could not be reached",
 		[OUTCOME_UNKNOWN] = "TikTok's answer could not be judged",
 	};
-	snprintf(text, size, "%s: %s; what is known stays: %s", row->credential->pixel,
-		 words[row->speaking->last_outcome], verdict_name(row->verdict));
+	const char *why = row->speaking->attempt_text;
+	snprintf(text, size, "%s: %s%s%s; what is known stays: %s", row->credential->pixel,
+		 words[row->speaking->last_outcome], why[0] ? ": " : "", why, verdict_name(row->verdict));
 }
 
 static void describe_due(const struct status_row *row, int64_t now, char *text, size_t size)

@@ -87,6 +87,9 @@ static _Noreturn void become(const char *path, const char *const argv[], int fd,
 		_exit(127);
 	if (fd == 3 ? fcntl(fd, F_SETFD, 0) < 0 : dup2(fd, 3) < 0)
 		_exit(127);
+	/* Whatever else our caller left open, a key file perhaps, is no business of a helper's. */
+	if (close_range(4, ~0u, 0) != 0)
+		_exit(127);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
 		_exit(127);
 	execve(path, (char *const *)(uintptr_t)argv, no_environment);

@@ -109,6 +109,7 @@ static void put_judgement(struct buf *out, const struct judgement *j)
 	buf_append_counted(out, 2, j->evidence.request_id);
 	buf_append_uint(out, 1, j->last_outcome);
 	buf_append_uint(out, 8, (uint64_t)j->attempted_at);
+	buf_append_counted(out, 2, j->attempt_text);
 	buf_append_uint(out, 8, (uint64_t)j->checked_at);
 	buf_append_uint(out, 8, (uint64_t)j->proven_at);
 	buf_append_uint(out, 1, j->suspected);
@@ -151,6 +152,7 @@ static bool take_judgement(struct bytes *from, struct judgement *j)
 	       bytes_take_counted(from, 2, j->evidence.text, sizeof j->evidence.text) &&
 	       bytes_take_counted(from, 2, j->evidence.request_id, sizeof j->evidence.request_id) &&
 	       take_verdict(from, &j->last_outcome) && bytes_take_i64(from, &j->attempted_at) &&
+	       bytes_take_counted(from, 2, j->attempt_text, sizeof j->attempt_text) &&
 	       bytes_take_i64(from, &j->checked_at) && bytes_take_i64(from, &j->proven_at) &&
 	       take_verdict(from, &j->suspected) && bytes_take_i64(from, &j->suspected_at) &&
 	       bytes_take_counted(from, 2, j->belongs_to, sizeof j->belongs_to);

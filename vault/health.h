@@ -39,6 +39,7 @@ const char *probe_name(enum probe_kind kind); /* "dry", ...; NULL for none */
 
 #define EVIDENCE_TEXT_MAX 256
 #define REQUEST_ID_MAX 64
+#define ATTEMPT_TEXT_MAX 160
 #define NO_CODE INT32_MIN /* no integer `code` in the answer */
 
 struct evidence {
@@ -57,6 +58,7 @@ struct judgement {
 	struct evidence evidence; /* of the verdict */
 	enum verdict last_outcome;
 	int64_t attempted_at; /* of the last outcome; 0 = never */
+	char attempt_text[ATTEMPT_TEXT_MAX + 1]; /* why the last outcome is none of the verdicts; "" otherwise */
 	int64_t checked_at;   /* last time TikTok's answer could be judged */
 	int64_t proven_at;    /* last time this pair was proven healthy */
 	enum verdict suspected; /* VERDICT_UNCHECKED = nothing outstanding */

@@ -143,6 +143,11 @@ static enum store_class corrupt(struct sqlite_store *s, const char *what, struct
 static enum store_class classify(struct sqlite_store *s, int rc, struct error *err)
 {
 	const char *what = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
+	/* A page that could not be read at all is SQLite's "corrupt" too; the disk's own word is the better one. */
+	int last_errno = 0;
+	if (s->db && (rc & 0xff) == SQLITE_CORRUPT &&
+	    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_LAST_ERRNO, &last_errno) == SQLITE_OK && last_errno == EIO)
+		return refuse(STORE_UNAVAILABLE, err, ERR_STORAGE, TXT_STORE_IO, s->path, strerror(EIO));
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:

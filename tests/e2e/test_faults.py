@@ -53,7 +53,7 @@ class Injected(Case):
         self.assertEqual([], problems[:2], "%d of %d points" % (len(problems), points))
 
     @needs("strace")
-    @cases(fdatasync_eio=("fdatasync", "EIO"), fsync_eio=("fsync", "EIO"), pwrite_enospc=("pwrite64", "ENOSPC"), pwrite_eio=("pwrite64", "EIO"),
+    @cases(fdatasync_eio=("fdatasync", "EIO"), pwrite_enospc=("pwrite64", "ENOSPC"), pwrite_eio=("pwrite64", "EIO"),
            ftruncate_eio=("ftruncate", "EIO"), pread_eio=("pread64", "EIO"))
     def test_put(self, call, error):
         new = self.token()
@@ -65,8 +65,6 @@ class Injected(Case):
             token = self.get(self.pixel)
             self.assertIn(token, (new,) if done.returncode == 0 else (self.old, new), done.stderr)
         for persistent in (False, True):
-            if call == "fsync" and not self.makes("fsync"):
-                self.skipTest("put makes no fsync")
             if call == "ftruncate" and not self.makes("ftruncate"):
                 self.skipTest("put makes no ftruncate")
             self.each(call, error, ["put", self.pixel, "--no-check"], new.encode(), judge, persistent=persistent)

@@ -51,7 +51,7 @@ UNUSED static int scratch_remove(void **state)
 
 UNUSED static void in_scratch(char path[PATH_MAX], const char *name)
 {
-	snprintf(path, PATH_MAX, "%s/%s", scratch, name);
+	snprintf(path, PATH_MAX, "%s/%.200s", scratch, name);
 }
 
 UNUSED static int open_arena(void **state)

@@ -38,6 +38,7 @@ static const struct finding proven = { VERDICT_HEALTHY, 0, "6", NULL }, unproven
 			    throttled = { OUTCOME_THROTTLED, 0, "4", NULL },
 			    unreachable = { OUTCOME_UNREACHABLE, 0, "2", NULL },
 			    unknown = { OUTCOME_UNKNOWN, 0, "24", NULL },
+			    about_it = { OUTCOME_UNKNOWN, FINDING_ABOUT_THE_PAIR, "20", NULL },
 			    our_fault = { OUTCOME_UNKNOWN, FINDING_NOT_THE_PAIR, "3", NULL };
 
 static struct world *world_new(size_t count, enum verdict was, struct finding answer)
@@ -152,10 +153,32 @@ static void sweep__what_is_our_fault_ends_it(void **state)
 	free(w);
 }
 
-static void sweep__a_canary_that_is_not_understood_moves_on_to_the_next(void **state)
+static void sweep__a_canary_refused_for_a_reason_of_its_own_moves_on_to_the_next(void **state)
 {
 	(void)state;
-	struct world *w = world_new(10, VERDICT_HEALTHY, unknown);
+	struct world *w = world_new(10, VERDICT_HEALTHY, about_it);
+	run(w);
+	assert_int_equal(w->order_count, 10);
+	assert_int_equal(w->sweep.end, SWEEP_COMPLETE);
+	free(w);
+}
+
+static void sweep__a_canary_that_is_not_understood_ends_it_but_not_the_next_one(void **state)
+{
+	(void)state;
+	struct world *w = world_new(10, VERDICT_HEALTHY, proven);
+	w->first[4] = unknown;
+	w->pairs[4].proven_at = NOW;
+	sweep_init(&w->sweep, w->pairs, 10, &w->sweep.limits, w->now_ms);
+	run(w);
+	assert_int_equal(w->order_count, 1);
+	assert_int_equal(w->sweep.end, SWEEP_CANARY);
+	free(w);
+	w = world_new(10, VERDICT_HEALTHY, proven);
+	w->first[4] = unknown;
+	w->pairs[4].proven_at = NOW;
+	w->pairs[4].was_unclear = true;
+	sweep_init(&w->sweep, w->pairs, 10, &w->sweep.limits, w->now_ms);
 	run(w);
 	assert_int_equal(w->order_count, 10);
 	assert_int_equal(w->sweep.end, SWEEP_COMPLETE);
@@ -510,7 +533,8 @@ int main(void)
 		cmocka_unit_test(sweep__of_nothing_is_done_at_once),
 		cmocka_unit_test(sweep__the_canary_is_the_pair_proven_last_and_goes_alone),
 		cmocka_unit_test(sweep__what_is_our_fault_ends_it),
-		cmocka_unit_test(sweep__a_canary_that_is_not_understood_moves_on_to_the_next),
+		cmocka_unit_test(sweep__a_canary_refused_for_a_reason_of_its_own_moves_on_to_the_next),
+		cmocka_unit_test(sweep__a_canary_that_is_not_understood_ends_it_but_not_the_next_one),
 		cmocka_unit_test(sweep__a_dead_canary_moves_on_and_is_looked_at_again),
 		cmocka_unit_test(sweep__nobody_there_any_more_ends_it),
 		cmocka_unit_test(sweep__keeps_its_rate),
