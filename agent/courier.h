@@ -35,7 +35,8 @@ void courier_free(struct courier *c); /* ends the process */
 void courier_freep(struct courier **c);
 
 /* Hand over a question; at most in_flight may be unanswered (asking more is a bug). The token is copied into the message
- * and wiped from it after writing. Cannot fail: trouble becomes the answer. */
+ * and wiped from it after writing. While other questions are unanswered, several may be gathered and written in one go,
+ * at the latest when courier_next has to wait. Cannot fail: trouble becomes the answer. */
 void courier_ask(struct courier *c, const struct question *q);
 size_t courier_unanswered(const struct courier *c);
 

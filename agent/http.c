@@ -60,8 +60,8 @@ struct http {
 	int64_t connect_timeout_ms, timeout_ms;
 	size_t in_flight, open;
 	struct exchange *exchanges, *free, *finished, **last_finished;
-	int epoll, watched;
-	uint32_t watched_events;
+	int epoll, callers_fd;
+	uint32_t callers_events;
 	struct watch watches[SOCKETS_MAX]; /* by descriptor */
 	int64_t due_ms;                    /* when libcurl wants to be called at the latest, -1 = never */
 };
@@ -409,7 +409,7 @@ bool http_new(const struct http_settings *settings, struct http **ret, struct er
 	scoped(http_freep) struct http *h = calloc(1, sizeof *h);
 	if (!h)
 		return fail_no_memory(err);
-	h->epoll = h->watched = -1;
+	h->epoll = h->callers_fd = -1;
 	h->due_ms = -1;
 	h->in_flight = settings->in_flight;
 	h->connect_timeout_ms = settings->connect_timeout_ms;
@@ -510,11 +510,11 @@ bool http_start(struct http *h, const struct http_request *request)
 void http_watch(struct http *h, int fd, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.fd = fd };
-	if (h->watched == fd && h->watched_events == events)
+	if (h->callers_fd == fd && h->callers_events == events)
 		return;
-	(void)epoll_ctl(h->epoll, h->watched == fd ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
-	h->watched = fd;
-	h->watched_events = events;
+	(void)epoll_ctl(h->epoll, h->callers_fd == fd ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+	h->callers_fd = fd;
+	h->callers_events = events;
 }
 
 static void collect_finished(struct http *h)
@@ -579,7 +579,7 @@ uint32_t http_work(struct http *h, int64_t wait_ms)
 	collect_finished(h);
 	int count = epoll_wait(h->epoll, events, EVENTS_MAX, until_due(h, wait_ms));
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.fd == h->watched)
+		if (events[i].data.fd == h->callers_fd)
 			ready = events[i].events;
 		else
 			tell_libcurl(h, events[i].data.fd, events[i].events);

@@ -27,7 +27,6 @@ enum pair_state { PAIR_WAITING = 0, PAIR_ASKED, PAIR_SUSPECT, PAIR_CONFIRMING, P
 struct pair {
 	uint32_t target;  /* the driver's number for the Pixel */
 	uint32_t version; /* whose token */
-	uint32_t order;   /* the driver's, to sort by */
 	/* what was held before the sweep */
 	enum verdict was, suspected;
 	int64_t suspected_at, proven_at;

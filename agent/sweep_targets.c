@@ -82,7 +82,6 @@ static void *with_room(void *at, size_t *room, size_t count, size_t size)
 
 static bool add_pair(struct targets *t, const struct judgement *j, struct error *err)
 {
-	const struct target *target = &t->at[t->count - 1];
 	struct pair *pairs = with_room(t->pairs, &t->pair_room, t->pair_count, sizeof *pairs);
 	if (!pairs)
 		return fail_no_memory(err);
@@ -90,7 +89,6 @@ static bool add_pair(struct targets *t, const struct judgement *j, struct error 
 	t->pairs[t->pair_count++] = (struct pair){
 		.target = (uint32_t)(t->count - 1),
 		.version = j->version,
-		.order = (uint32_t)schedule_splay(target->pixel, UINT32_MAX),
 		.was = j->verdict,
 		.suspected = j->suspected,
 		.suspected_at = j->suspected_at,
@@ -167,12 +165,6 @@ static bool collect_any(struct collecting *x, struct error *err)
 	return ok;
 }
 
-static int by_order(const void *a, const void *b)
-{
-	uint32_t one = ((const struct pair *)a)->order, other = ((const struct pair *)b)->order;
-	return (one > other) - (one < other);
-}
-
 bool targets_collect(struct service *s, const struct check_request *request, struct targets *ret, struct error *err)
 {
 	struct targets targets = { 0 };
@@ -183,8 +175,6 @@ bool targets_collect(struct service *s, const struct check_request *request, str
 		targets_done(&targets);
 		return false;
 	}
-	if (targets.pair_count)
-		qsort(targets.pairs, targets.pair_count, sizeof *targets.pairs, by_order);
 	*ret = targets;
 	return true;
 }

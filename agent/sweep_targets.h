@@ -29,7 +29,8 @@ struct targets {
 };
 
 /* One pass over the vault, or a look at each Pixel named: ERR_NOT_FOUND for one that is not stored. Pairs come out in
- * the order of their splay. Asked are the current tokens, and the pending ones that nobody refused yet. */
+ * the order of the store, that is of keyed ids: fixed for a Pixel, random to everybody else, and what lies side by side
+ * is read and written side by side. Asked are the current tokens, and the pending ones that nobody refused yet. */
 must_check bool targets_collect(struct service *s, const struct check_request *request, struct targets *ret,
 				struct error *err);
 void targets_done(struct targets *t);

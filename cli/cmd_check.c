@@ -45,7 +45,7 @@ static void say_result(struct invocation *inv, const struct check_result *r)
 		say_problem(inv, NULL, "TikTok throttles us; it may be asked again at %s",
 			    clock_format(r->resume_at, until));
 	else if (r->notice)
-		say_problem(inv, NULL, r->end == SWEEP_COMPLETE ? "%s" : SAY_SWEEP_ENDED, r->notice);
+		say_problem(inv, NULL, "%s", r->notice);
 	if (!r->pixels && is_watched)
 		say(inv, "%s", option_is_given(inv, "label") ? SAY_NONE_MATCH : SAY_EMPTY);
 }

@@ -143,7 +143,6 @@
 #define SAY_NONE_MATCH "no Pixel carries these labels"
 #define SAY_LIVE "a live probe sends one real event a day for each Pixel; it shows in the Events Manager"
 #define HINT_ASKED_AGAIN "nothing to do now; the next check asks again"
-#define SAY_SWEEP_ENDED "not all were asked: %s"
 
 /* ---- label, rm, history, verify, config ---- */
 #define TXT_NOT_STORED "'%s' is not stored", "see what is: vault list"

@@ -58,10 +58,12 @@ void buf_append_text(struct buf *b, const char *text)
 
 void buf_append_uint(struct buf *b, size_t width, uint64_t value)
 {
-	uint8_t le[8];
-	for (size_t i = 0; i < sizeof le; i++)
-		le[i] = (uint8_t)(value >> (8 * i));
-	buf_append(b, le, width);
+	uint8_t *room = buf_room(b, width);
+	if (!room)
+		return;
+	for (size_t i = 0; i < width; i++)
+		room[i] = (uint8_t)(value >> (8 * i));
+	b->len += width;
 }
 
 void buf_append_counted(struct buf *b, size_t width, const char *text)

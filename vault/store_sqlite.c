@@ -325,7 +325,7 @@ static int become_writer(struct sqlite_store *s)
 	if (s->is_writer)
 		return SQLITE_OK;
 	int rc = run(s, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;"
-			"PRAGMA cache_size=-16384;");
+			"PRAGMA cache_size=-8192;");
 	s->is_writer = rc == SQLITE_OK;
 	return rc;
 }
@@ -567,11 +567,12 @@ static enum store_class sqlite_get_many(struct store *store, const char *const *
 	if (!offsets)
 		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
 	buf_clear(room);
-	bool is_nested = sqlite3_get_autocommit(s->db) == 0;
-	int rc = is_nested ? SQLITE_OK : run_prepared(s, BEGIN);
+	/* A single statement is an instant of its own. */
+	bool is_one = count == 1 || sqlite3_get_autocommit(s->db) == 0;
+	int rc = is_one ? SQLITE_OK : run_prepared(s, BEGIN);
 	if (rc == SQLITE_OK)
 		rc = get_all(s, keys, count, room, ret, offsets);
-	if (!is_nested)
+	if (!is_one)
 		(void)run_prepared(s, COMMIT);
 	if (rc != SQLITE_OK)
 		return classify(s, rc, err);

@@ -446,30 +446,35 @@ static bool token_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const st
 	return true;
 }
 
+/* Dropped by a later change, or deleted by somebody else: the metadata as it is now tells which. */
+static bool token_is_gone(struct vault *v, const struct credential *c, const struct version *version, struct error *err)
+{
+	struct credential now;
+	uint64_t generation = v->root.generation;
+	if (!vault_find(v, c->pixel, true, &now, err))
+		return false;
+	if (!credential_numbered(&now, version->number))
+		return fail(err, ERR_NOT_FOUND, TXT_NO_VERSION, c->pixel, (unsigned)version->number);
+	if (v->root.generation != generation)
+		return fail(err, ERR_CONFLICT, TXT_ROOT_MOVED);
+	return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_MISSING, (unsigned)version->number, c->pixel);
+}
+
 bool vault_token(struct vault *v, const struct credential *c, const struct version *version, struct secret **ret,
 		 struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	char key[KEY_TEXT_MAX];
-	struct store_record found[2];
+	struct store_record found;
 	if (!vault_is_open(v, err))
 		return false;
 	keys_pixel_id(v->keys, c->pixel, id);
 	key_for_token(v->root.epoch, id, version->number, key);
-	const char *const keys[] = { "root", key };
-	if (store_get_many(v->store, keys, 2, &v->room, found, err) != STORE_OK)
+	const char *const keys[] = { key };
+	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
 		return false;
-	if (found[1].is_found)
-		return token_open(v, id, c, version, &found[1], ret, err);
-	/* Dropped by a later change, or by somebody else: only an unmoved root makes it the latter. */
-	if (found[0].is_found && bytes_equal(found[0].value, buf_bytes(&v->root_bytes)))
-		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_MISSING, (unsigned)version->number, c->pixel);
-	struct credential now;
-	if (!vault_find(v, c->pixel, true, &now, err))
-		return false;
-	if (credential_numbered(&now, version->number))
-		return fail(err, ERR_CONFLICT, TXT_ROOT_MOVED);
-	return fail(err, ERR_NOT_FOUND, TXT_NO_VERSION, c->pixel, (unsigned)version->number);
+	/* The proven metadata names the digest; that proves the token, whenever it is read. */
+	return found.is_found ? token_open(v, id, c, version, &found, ret, err) : token_is_gone(v, c, version, err);
 }
 
 void health_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct bytes sealed, const struct credential *c,

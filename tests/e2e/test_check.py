@@ -270,8 +270,8 @@ class Pending(Check):
 
     def test_not_judged_it_is_probed_in_each_sweep(self):
         pixel, good, token = self.waiting()
-        self.emu.fault("unknown-code")
         for _ in range(2):
+            self.emu.fault("unknown-code", after=1)  # the canary is answered: an unclear one would end the sweep
             before = len(self.emu.log(pixel))
             self.vault("check", pixel, rc=None)
             self.assertIn(token, [l["token"] for l in self.emu.log(pixel)[before:]])

@@ -1,5 +1,5 @@
-/* tests/support/scratch.h - a folder of its own for each test, and the small things that tests of the vault layer share.
- * Include cmocka.h (and what it needs) before this. */
+/* tests/support/scratch.h - a folder of its own for each test, and the small things that tests of the vault layer
+ * share. Include cmocka.h (and what it needs) before this. */
 #ifndef TESTS_SUPPORT_SCRATCH_H
 #define TESTS_SUPPORT_SCRATCH_H
 
@@ -20,11 +20,11 @@
 
 #undef fail /* cmocka's; ours is core/error.h */
 #undef fail_msg
-#define fail_msg(...)                                \
-	do {                                         \
-		print_error("ERROR: " __VA_ARGS__);  \
-		print_error("\n");                   \
-		_fail(__FILE__, __LINE__);           \
+#define fail_msg(...)                                                                                                  \
+	do {                                                                                                           \
+		print_error("ERROR: " __VA_ARGS__);                                                                    \
+		print_error("\n");                                                                                     \
+		_fail(__FILE__, __LINE__);                                                                             \
 	} while (0)
 #define UNUSED __attribute__((unused))
 

@@ -159,11 +159,11 @@ UNUSED static bool is_class(const struct error *err, enum error_code code, const
 	       err->hint[0];
 }
 
-#define assert_refused(err, code_, class_)                                                                          \
-	do {                                                                                                        \
-		if (!is_class(err, code_, class_))                                                                  \
-			fail_msg("code %d class %s: %s", (err)->code, (err)->class ? (err)->class : "-",            \
-				 (err)->message);                                                                   \
+#define assert_refused(err, code_, class_)                                                                             \
+	do {                                                                                                           \
+		if (!is_class(err, code_, class_))                                                                     \
+			fail_msg("code %d class %s: %s", (err)->code, (err)->class ? (err)->class : "-",               \
+				 (err)->message);                                                                      \
 	} while (0)
 
 /* ---- reaching into the file ---- */
@@ -173,7 +173,8 @@ UNUSED static sqlite3 *sql_open(void)
 	sqlite3 *db;
 	assert_int_equal(sqlite3_open(vault_file, &db), SQLITE_OK);
 	sqlite3_busy_timeout(db, 5000);
-	assert_int_equal(sqlite3_exec(db, "PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=0", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=0", NULL, NULL, NULL),
+			 SQLITE_OK);
 	return db;
 }
 
@@ -236,8 +237,9 @@ UNUSED static struct row *row_of(const struct rows *rows, const char *key)
 UNUSED static void row_set(sqlite3 *db, const char *key, struct bytes value, int64_t mod)
 {
 	sqlite3_stmt *stmt;
-	assert_int_equal(sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO kv(k, v, mod) VALUES(?1, ?2, ?3)", -1, &stmt, NULL),
-			 SQLITE_OK);
+	assert_int_equal(
+		sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO kv(k, v, mod) VALUES(?1, ?2, ?3)", -1, &stmt, NULL),
+		SQLITE_OK);
 	sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
 	if (value.len)
 		sqlite3_bind_blob(stmt, 2, value.at, (int)value.len, SQLITE_STATIC);

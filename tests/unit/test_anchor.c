@@ -24,10 +24,7 @@ static struct keys *some_keys(uint8_t seed)
 
 static struct anchor some_anchor(uint64_t generation)
 {
-	struct anchor a = { .epoch = 1,
-			    .generation = generation,
-			    .audit_sequence = 7,
-			    .wall_clock = 1700000000 };
+	struct anchor a = { .epoch = 1, .generation = generation, .audit_sequence = 7, .wall_clock = 1700000000 };
 	memset(a.vault_id, 1, sizeof a.vault_id);
 	memset(a.lineage, 2, sizeof a.lineage);
 	memset(a.root_mac, 3, sizeof a.root_mac);
@@ -74,10 +71,10 @@ static void judge__every_distance_of_the_same_history(void **state)
 	struct root now = root_at(100);
 	for (uint64_t remembered = 1; remembered < 140; remembered++) {
 		struct anchor a = some_anchor(remembered);
-		enum descent expected = remembered > 100		 ? DESCENT_OLDER
-					: remembered == 100		 ? DESCENT_SAME
+		enum descent expected = remembered > 100                ? DESCENT_OLDER
+					: remembered == 100             ? DESCENT_SAME
 					: remembered >= 100 - ROOT_PAST ? DESCENT_NEWER
-									 : DESCENT_TOO_FAR;
+									: DESCENT_TOO_FAR;
 		assert_int_equal(anchor_judge(&a, &now), expected);
 	}
 	struct anchor last = some_anchor(UINT64_MAX), first = some_anchor(1);
@@ -162,7 +159,7 @@ static void file__comes_back_as_it_was_and_advances_in_turn(void **state)
 		assert_true(anchor_advance(&file, k, &a, block, &err));
 		assert_int_equal(file_bytes(file.path, new, sizeof new), sizeof new);
 		/* the block that counted is not touched, so that a torn write leaves it */
-		assert_memory_equal(old + before * ANCHOR_BLOCK, new + before * ANCHOR_BLOCK, ANCHOR_BLOCK);
+		assert_memory_equal(old + before * ANCHOR_BLOCK, new + before *ANCHOR_BLOCK, ANCHOR_BLOCK);
 		assert_true(anchor_read(&file, &err));
 		assert_true(anchor_prove(&file, k, &found, &block));
 		assert_int_equal(block, 1 - before);
@@ -237,10 +234,11 @@ static void file__every_byte_changed_makes_its_block_worth_nothing(void **state)
 static void file__made_by_an_independent_program_is_proven(void **state)
 {
 	(void)state;
-	static const char head[] =
-		"7078616e6368720a01000000101112131415161718191a1b1c1d1e1f303132333435363738393a3b3c3d3e3f010000002a0000000000"
-		"0000808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f0700000000000000c0c1c2c3c4c5c6c7c8c9cacb"
-		"cccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf00f15365000000000000000000000000";
+	static const char head[] = "7078616e6368720a01000000101112131415161718191a1b1c1d1e1f303132333435363738393a3b3c3"
+				   "d3e3f010000002a0000000000"
+				   "0000808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f070000000000000"
+				   "0c0c1c2c3c4c5c6c7c8c9cacb"
+				   "cccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf00f15365000000000000000000000000";
 	uint8_t bytes[32];
 	struct anchor_file file = { .is_there = true };
 	struct anchor found;
@@ -282,7 +280,8 @@ static void file__what_is_not_a_plain_file_is_an_error_not_a_missing_anchor(void
 static void place__depends_on_the_whole_path_of_the_vault(void **state)
 {
 	(void)state;
-	static const char *const paths[] = { "/a/vault.db", "/b/vault.db", "/a/vault.db2", "/a/b/vault.db", "/avault.db" };
+	static const char *const paths[] = { "/a/vault.db", "/b/vault.db", "/a/vault.db2", "/a/b/vault.db",
+					     "/avault.db" };
 	struct anchor_file files[COUNT_OF(paths)], again;
 	struct error err;
 	for (size_t i = 0; i < COUNT_OF(paths); i++) {
@@ -372,7 +371,7 @@ static void vault__an_older_copy_is_rolled_back(void **state)
 	put_back_vault(0);
 	assert_opening("rolled-back");
 	assert_opening("rolled-back"); /* looking mends nothing */
-	put_back_anchor(0); /* file and anchor together: not to be seen, and documented so */
+	put_back_anchor(0);            /* file and anchor together: not to be seen, and documented so */
 	assert_opening(NULL);
 }
 
@@ -413,7 +412,7 @@ static void vault__up_to_32_changes_ahead_of_its_anchor_opens_and_more_do_not(vo
 	assert_opening(NULL);
 	assert_int_equal(file_bytes(anchor_path, after, sizeof after), sizeof after);
 	assert_memory_equal(before, after, sizeof before); /* a reader never advances it */
-	change_times(1, "b"); /* a change does */
+	change_times(1, "b");                              /* a change does */
 	save(1);
 	assert_opening(NULL);
 	put_back_anchor(0);

@@ -104,9 +104,9 @@ static void root__of_another_format_is_malformed_or_too_new(void **state)
 		uint8_t value;
 		enum root_fault expected;
 	} rows[] = {
-		{ 0, 'q', ROOT_MALFORMED },	{ 7, 0, ROOT_MALFORMED },    { 8, 0, ROOT_MALFORMED },
-		{ 12, 2, ROOT_TOO_NEW },	{ 15, 1, ROOT_TOO_NEW },     { 12, 0, ROOT_MALFORMED },
-		{ 16, 1, ROOT_TOO_NEW },	{ 23, 0x80, ROOT_TOO_NEW },
+		{ 0, 'q', ROOT_MALFORMED }, { 7, 0, ROOT_MALFORMED },   { 8, 0, ROOT_MALFORMED },
+		{ 12, 2, ROOT_TOO_NEW },    { 15, 1, ROOT_TOO_NEW },    { 12, 0, ROOT_MALFORMED },
+		{ 16, 1, ROOT_TOO_NEW },    { 23, 0x80, ROOT_TOO_NEW },
 	};
 	struct root r = some_root(), back;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -214,7 +214,9 @@ static void metadata__assert_equal(const struct credential *a, const struct cred
 static void metadata__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **state)
 {
 	(void)state;
-	struct credential all[] = { full(), { .pixel = "ABCDEFGH" }, { .pixel = "C0U2T02IU8J6B9GC2B90", .last_number = 1 } };
+	struct credential all[] = { full(),
+				    { .pixel = "ABCDEFGH" },
+				    { .pixel = "C0U2T02IU8J6B9GC2B90", .last_number = 1 } };
 	all[2].versions[all[2].version_count++] = (struct version){ .number = 1, .stage = STAGE_PENDING };
 	for (size_t i = 0; i < COUNT_OF(all); i++) {
 		struct credential back;
@@ -551,7 +553,8 @@ static void key__names_are_the_formats(void **state)
 	key_for_note(1, "breaker", key);
 	assert_string_equal(key, "e1/a/breaker");
 	for (size_t i = 0; i < 32; i++)
-		assert_int_equal(id_nibble(id, i), (unsigned)strtoul((char[]){ "a4a10ba32234ac760e2c5971633ea17a"[i], 0 }, NULL, 16));
+		assert_int_equal(id_nibble(id, i),
+				 (unsigned)strtoul((char[]){ "a4a10ba32234ac760e2c5971633ea17a"[i], 0 }, NULL, 16));
 }
 
 int main(void)

@@ -32,7 +32,7 @@ static struct {
 /* --- the emulator --- */
 
 /* One command; its answer in out, which may be NULL. */
-static void ctl(char *out, size_t size, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void ctl(char *out, size_t size, const char *format, ...)
 {
 	char command[PATH_MAX + 600], words[400];
 	va_list args;
@@ -411,6 +411,7 @@ static void courier__killed_in_mid_question_is_answered_for_and_started_again(vo
 		ctl(NULL, 0, "reset");
 		ctl(NULL, 0, "fault silence");
 		ask_many(c, token, 3);
+		assert_false(courier_next(c, 0, &reply));
 		wait_for_requests(3);
 		assert_int_equal(kill(courier_pid(), SIGKILL), 0);
 		for (size_t i = 0; i < 3; i++) {
@@ -439,6 +440,58 @@ static void courier__killed_while_idle_costs_no_question(void **state)
 	courier_free(c);
 }
 
+/* The one question that was written is lost with the process; those still gathered go to the next. */
+static void courier__killed_while_questions_are_gathered_loses_only_what_was_written(void **state)
+{
+	NEEDS_EMULATOR();
+	enum { COUNT = 8 };
+	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
+	struct courier *c = courier_for(emu.base_url, 32, 15000);
+	struct reply reply;
+	size_t lost = 0;
+	ctl(NULL, 0, "fault silence times=1");
+	ask_many(c, token, COUNT);
+	wait_for_requests(1);
+	assert_int_equal(kill(courier_pid(), SIGKILL), 0);
+	clock_sleep_ms(50);
+	for (size_t i = 0; i < COUNT; i++) {
+		assert_true(courier_next(c, 5000, &reply));
+		lost += reply.answer.transport == TRANSPORT_NO_COURIER;
+	}
+	assert_int_equal(lost, 1);
+	assert_int_equal(courier_unanswered(c), 0);
+	courier_free(c);
+}
+
+/* What is gathered must not overtake, be lost, or be sent twice when long tokens go between. */
+static void courier__short_and_long_tokens_mix(void **state)
+{
+	NEEDS_EMULATOR();
+	enum { COUNT = 200, IN_FLIGHT = 32 };
+	bool is_answered[COUNT] = { false };
+	char text[1001];
+	memset(text, 'y', 1000);
+	text[1000] = '\0';
+	scoped(secret_freep) struct secret *small = secret_of(TOKEN);
+	scoped(secret_freep) struct secret *large = secret_of(text);
+	struct courier *c = courier_for(emu.base_url, IN_FLIGHT, 15000);
+	struct reply reply;
+	for (size_t asked = 0, answered = 0; answered < COUNT; answered++) {
+		for (; asked < COUNT && courier_unanswered(c) < IN_FLIGHT; asked++)
+			courier_ask(c, &(struct question){ .id = asked,
+							   .kind = PROBE_TEST,
+							   .pixel = PIXEL,
+							   .test_code = "T",
+							   .token = asked % 7 == 3 ? large : small });
+		assert_true(courier_next(c, 20000, &reply));
+		assert_true(reply.id < COUNT && !is_answered[reply.id]);
+		assert_string_equal(row_of(&reply.answer, PROBE_TEST), reply.id % 7 == 3 ? "10" : "6");
+		is_answered[reply.id] = true;
+	}
+	courier_free(c);
+	assert_int_equal(total("requests"), COUNT);
+}
+
 static void courier__one_that_hangs_is_killed_when_its_time_is_over(void **state)
 {
 	NEEDS_EMULATOR();
@@ -460,8 +513,10 @@ static void courier__freed_in_mid_question_ends_its_process(void **state)
 	NEEDS_EMULATOR();
 	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
 	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	struct reply reply;
 	ctl(NULL, 0, "fault silence");
 	ask_many(c, token, 4);
+	assert_false(courier_next(c, 0, &reply));
 	wait_for_requests(4);
 	courier_free(c);
 	assert_int_equal(courier_pid(), 0);
@@ -787,6 +842,8 @@ int main(int argc, char **argv)
 		TEST(courier__waiting_without_a_question_is_only_waiting),
 		TEST(courier__killed_in_mid_question_is_answered_for_and_started_again),
 		TEST(courier__killed_while_idle_costs_no_question),
+		TEST(courier__killed_while_questions_are_gathered_loses_only_what_was_written),
+		TEST(courier__short_and_long_tokens_mix),
 		TEST(courier__one_that_hangs_is_killed_when_its_time_is_over),
 		TEST(courier__freed_in_mid_question_ends_its_process),
 		TEST(courier__one_that_is_not_installed_is_an_answer),

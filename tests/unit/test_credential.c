@@ -16,8 +16,12 @@
 static void pixel__eight_to_forty_capitals_and_digits_are_taken(void **state)
 {
 	(void)state;
-	static const char *const good[] = { "C0U2T02IU8J6B9GC2B90", "ABCDEFGH", "12345678", "1234567890123456",
-					    "123456789012345678901", "ZZZZZZZZZZZZZZZZZZZZ",
+	static const char *const good[] = { "C0U2T02IU8J6B9GC2B90",
+					    "ABCDEFGH",
+					    "12345678",
+					    "1234567890123456",
+					    "123456789012345678901",
+					    "ZZZZZZZZZZZZZZZZZZZZ",
 					    "ABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJ" };
 	struct error err = { .code = ERR_NONE };
 	for (size_t i = 0; i < COUNT_OF(good); i++)
@@ -116,9 +120,21 @@ static void label__is_a_key_and_a_value_of_text(void **state)
 		assert_string_equal(label.key, good[i].key);
 		assert_string_equal(label.value, good[i].value);
 	}
-	static const char *const bad[] = { "", "=", "=v", "k", "K=v", "k k=v", "k:=v", "k\n=v",
-					   "abcdefghijklmnopqrstuvwxyz0123456=v", "k=a\nb", "k=a\tb", "k=\x7f",
-					   "k=\xff", "k=\xc3", "k=\xed\xa0\x80",
+	static const char *const bad[] = { "",
+					   "=",
+					   "=v",
+					   "k",
+					   "K=v",
+					   "k k=v",
+					   "k:=v",
+					   "k\n=v",
+					   "abcdefghijklmnopqrstuvwxyz0123456=v",
+					   "k=a\nb",
+					   "k=a\tb",
+					   "k=\x7f",
+					   "k=\xff",
+					   "k=\xc3",
+					   "k=\xed\xa0\x80",
 					   "k=01234567890123456789012345678901234567890123456789012345678901234" };
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
 		struct label label = { "old", "old" };
@@ -243,7 +259,8 @@ static void token__only_one_pair_of_quotes_goes_and_a_single_quote_stays(void **
 		char cleaned[TOKEN_INPUT_MAX + 1];
 		unsigned removed;
 		struct error err;
-		assert_int_equal(clean_text(bytes_of_text(rows[i].pasted), cleaned, &removed, &err), rows[i].cleaned != NULL);
+		assert_int_equal(clean_text(bytes_of_text(rows[i].pasted), cleaned, &removed, &err),
+				 rows[i].cleaned != NULL);
 		if (rows[i].cleaned)
 			assert_string_equal(cleaned, rows[i].cleaned);
 	}
@@ -324,9 +341,9 @@ static void token__is_8_to_4095_characters_long(void **state)
 static void token__a_number_or_code_of_another_length_is_taken(void **state)
 {
 	(void)state;
-	static const char *const good[] = { "1234567890123456", "123456789012345678901", "C0U2T02IU8J6B9GC2B9",
-					    "C0U2T02IU8J6B9GC2B901", "W0U2T02IU8J6B9GC2B90", "c0u2t02iu8j6b9gc2b90",
-					    "rft_0123456789", "xrft.0123456789" };
+	static const char *const good[] = { "1234567890123456",      "123456789012345678901", "C0U2T02IU8J6B9GC2B9",
+					    "C0U2T02IU8J6B9GC2B901", "W0U2T02IU8J6B9GC2B90",  "c0u2t02iu8j6b9gc2b90",
+					    "rft_0123456789",        "xrft.0123456789" };
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
 		char cleaned[TOKEN_INPUT_MAX + 1];
 		unsigned removed;
@@ -339,8 +356,8 @@ static void token__a_number_or_code_of_another_length_is_taken(void **state)
 static void removed_name__is_there_for_each(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "blanks", "line-ends", "zero-width", "byte-order-mark", "quotes", "bearer",
-					     "header-name" };
+	static const char *const names[] = { "blanks", "line-ends", "zero-width", "byte-order-mark",
+					     "quotes", "bearer",    "header-name" };
 	for (unsigned i = 0; i < COUNT_OF(names); i++)
 		assert_string_equal(removed_name((enum removed)(1u << i)), names[i]);
 }

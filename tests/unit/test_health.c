@@ -36,10 +36,10 @@ static struct health full(void)
 	h.pending.checked_at = -1;
 	for (uint32_t i = 0; i < HEALTH_HISTORY_MAX; i++)
 		h.history[h.history_count++] = (struct health_change){ .at = (int64_t)i * 1000,
-									.version = i,
-									.verdict = (enum verdict)(i % OUTCOME_COUNT),
-									.probe = (enum probe_kind)(i % 6),
-									.code = (int32_t)i - 8 };
+								       .version = i,
+								       .verdict = (enum verdict)(i % OUTCOME_COUNT),
+								       .probe = (enum probe_kind)(i % 6),
+								       .code = (int32_t)i - 8 };
 	return h;
 }
 

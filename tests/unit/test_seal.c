@@ -35,9 +35,11 @@ static struct keys *new_keys(void)
 
 static struct seal_context context_of(char kind, uint32_t version)
 {
-	return (struct seal_context){
-		.vault_id = vault_id, .epoch = 1, .kind = kind, .what = bytes_of(pixel_id, PIXEL_ID_LEN), .version = version
-	};
+	return (struct seal_context){ .vault_id = vault_id,
+				      .epoch = 1,
+				      .kind = kind,
+				      .what = bytes_of(pixel_id, PIXEL_ID_LEN),
+				      .version = version };
 }
 
 static bool opens(const struct keys *k, struct seal_context c, struct bytes sealed)
@@ -106,23 +108,34 @@ static void keys__all_seven_differ(void **state)
 
 /* ---- vectors ---- */
 
-static const char sealed_token[] =
-	"a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7748b6ef1f01015f960bb16f147c7f6cbb33cb1ac04c91e3d83e3c66ef0c896ee3327"
-	"c335c1734d341bddfef80a01b6b7fb35f926676ea705833b8df20b5e2348aaba3795c6e7a2d55c9884b272d6b9069f87a7e7e525e282ae8f5b37"
-	"ee031216691b4ac363668936e601b4abbefaf23130218301f4b14971c88a991b921a05fe7bb770b245c68c1686285e2aa19a611cf1080dd38e71"
-	"0bbb4bc539633899a06cb18c64192e1fad05448f04e889bc9f792886c89d697c4583993af2b5f867091658e42f5f400fa92c4e66ab0aee99ec6e"
-	"23346d3e0ca5c496d08c30613dae6d9f31d0de011d2e519ed5b6073df68760bb3b918a1879b8247fff200c1bd85b1d759031b2635eeb27cbf288"
-	"c1bc6e0b8a26d64d152ea8f5142ee17e535313371f399bde2ed90004400d86987328edca44aaa54a7b0bd254498ab686f605495a0be1bf3ebc05"
-	"a404640e0407e452ca51012c245dab67ee4af02b912763ce58c82632f74ab100b1cd33e88b7720d4f49c354c1102b40ec7ac6a55cc69b2cde847"
-	"0ef2c154df092d01b976a59bd3f30e577f85a356268c40384d25e3ee300a1657fef9d032de1ad4156104e6c1c8d33eca86b54218630189d1b864"
-	"337ca40d8438b3450a150db047af3fe240b097d43ae5a88cf37759cfb80d9a1c2711937811c2e21ed68e25e5bd78bf46b9cd6ca195e4cb794ea2"
-	"a4482b2bcbe3e28a887779a954ea204184746eb3fb7199af03433950b8c8";
+static const char sealed_token[] = "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7748b6ef1f01015f960bb16f147c7f6cbb33"
+				   "cb1ac04c91e3d83e3c66ef0c896ee3327"
+				   "c335c1734d341bddfef80a01b6b7fb35f926676ea705833b8df20b5e2348aaba3795c6e7a2d55c9884b"
+				   "272d6b9069f87a7e7e525e282ae8f5b37"
+				   "ee031216691b4ac363668936e601b4abbefaf23130218301f4b14971c88a991b921a05fe7bb770b245c"
+				   "68c1686285e2aa19a611cf1080dd38e71"
+				   "0bbb4bc539633899a06cb18c64192e1fad05448f04e889bc9f792886c89d697c4583993af2b5f867091"
+				   "658e42f5f400fa92c4e66ab0aee99ec6e"
+				   "23346d3e0ca5c496d08c30613dae6d9f31d0de011d2e519ed5b6073df68760bb3b918a1879b8247fff2"
+				   "00c1bd85b1d759031b2635eeb27cbf288"
+				   "c1bc6e0b8a26d64d152ea8f5142ee17e535313371f399bde2ed90004400d86987328edca44aaa54a7b0"
+				   "bd254498ab686f605495a0be1bf3ebc05"
+				   "a404640e0407e452ca51012c245dab67ee4af02b912763ce58c82632f74ab100b1cd33e88b7720d4f49"
+				   "c354c1102b40ec7ac6a55cc69b2cde847"
+				   "0ef2c154df092d01b976a59bd3f30e577f85a356268c40384d25e3ee300a1657fef9d032de1ad415610"
+				   "4e6c1c8d33eca86b54218630189d1b864"
+				   "337ca40d8438b3450a150db047af3fe240b097d43ae5a88cf37759cfb80d9a1c2711937811c2e21ed68"
+				   "e25e5bd78bf46b9cd6ca195e4cb794ea2"
+				   "a4482b2bcbe3e28a887779a954ea204184746eb3fb7199af03433950b8c8";
 
-static const char sealed_hint[] =
-	"a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7f642740e344a540df0e9b60466c5cfcaece2a9d6598aa62c4050386fb7cc6c41de7b"
-	"51704c9e5e68a0e24c34b7ed9d484e0036b2faa3e08233e63111e809ea182a09d4fe5b4bbb343e78410d523f12e8072ab089a5abd91e0a1de216"
-	"7ae6207236368158ae1f132dbf72a37cfe625284af5642efcbce2cd574941f17b101ebde6631528288265c5515a4a5a8282e7842fda5b01a7b16"
-	"fb171719695708a46cc035e83ddfb03e166605f5cb1bcf48420af90223d2cf6f7e21fa6c6e490717a1cfb1fd34d0289e0a0aea74fdfcf2375893";
+static const char sealed_hint[] = "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7f642740e344a540df0e9b60466c5cfcaece2"
+				  "a9d6598aa62c4050386fb7cc6c41de7b"
+				  "51704c9e5e68a0e24c34b7ed9d484e0036b2faa3e08233e63111e809ea182a09d4fe5b4bbb343e78410d"
+				  "523f12e8072ab089a5abd91e0a1de216"
+				  "7ae6207236368158ae1f132dbf72a37cfe625284af5642efcbce2cd574941f17b101ebde663152828826"
+				  "5c5515a4a5a8282e7842fda5b01a7b16"
+				  "fb171719695708a46cc035e83ddfb03e166605f5cb1bcf48420af90223d2cf6f7e21fa6c6e490717a1cf"
+				  "b1fd34d0289e0a0aea74fdfcf2375893";
 
 static void unseal__opens_what_an_independent_program_sealed(void **state)
 {
@@ -269,13 +282,13 @@ static void seal__lengths_fall_into_size_classes_with_at_least_one_byte_of_paddi
 		char kind;
 		size_t len, class;
 	} rows[] = {
-		{ 'm', 0, 512 },	{ 'm', 1, 512 },	{ 'm', 511, 512 },	  { 'm', 512, 1024 },
-		{ 'm', 1023, 1024 },	{ 'm', 1024, 2048 },	{ 'm', 2047, 2048 },	  { 'm', 2048, 4096 },
-		{ 'm', 4095, 4096 },	{ 'm', 4096, 8192 },	{ 'm', 8191, 8192 },	  { 'm', 8192, 16384 },
-		{ 'm', 16383, 16384 },	{ 'm', 16384, 0 },	{ 'm', 20000, 0 },	  { 't', 0, 512 },
-		{ 't', 511, 512 },	{ 't', 512, 1024 },	{ 't', 4095, 4096 },	  { 't', 4096, 0 },
-		{ 'h', 511, 512 },	{ 'h', 16383, 16384 },	{ 'd', 0, 192 },	  { 'd', 191, 192 },
-		{ 'd', 192, 0 },	{ 'a', 191, 512 },	{ 'c', 5, 512 },
+		{ 'm', 0, 512 },       { 'm', 1, 512 },       { 'm', 511, 512 },   { 'm', 512, 1024 },
+		{ 'm', 1023, 1024 },   { 'm', 1024, 2048 },   { 'm', 2047, 2048 }, { 'm', 2048, 4096 },
+		{ 'm', 4095, 4096 },   { 'm', 4096, 8192 },   { 'm', 8191, 8192 }, { 'm', 8192, 16384 },
+		{ 'm', 16383, 16384 }, { 'm', 16384, 0 },     { 'm', 20000, 0 },   { 't', 0, 512 },
+		{ 't', 511, 512 },     { 't', 512, 1024 },    { 't', 4095, 4096 }, { 't', 4096, 0 },
+		{ 'h', 511, 512 },     { 'h', 16383, 16384 }, { 'd', 0, 192 },     { 'd', 191, 192 },
+		{ 'd', 192, 0 },       { 'a', 191, 512 },     { 'c', 5, 512 },
 	};
 	static uint8_t plain[20000];
 	struct keys *k = new_keys();
@@ -317,8 +330,9 @@ static void unseal__refuses_an_authentic_value_with_wrong_padding(void **state)
 		size_t len;
 		int last; /* at the end of the padded text; the rest is zero */
 		bool opens;
-	} rows[] = { { 512, 0x80, true }, { 512, 0, false },	 { 512, 0x81, false }, { 512, 1, false }, { 256, 0x80, false },
-		     { 513, 0x80, false }, { 1024, 0x80, true }, { 192, 0x80, false }, { 0, 0, false } };
+	} rows[] = { { 512, 0x80, true },  { 512, 0, false },    { 512, 0x81, false },
+		     { 512, 1, false },    { 256, 0x80, false }, { 513, 0x80, false },
+		     { 1024, 0x80, true }, { 192, 0x80, false }, { 0, 0, false } };
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		uint8_t padded[1024] = { 0 }, sealed[24 + 1024 + 16], aad[64], *p = aad;
 		struct seal_context c = context_of('m', 0);
@@ -331,8 +345,8 @@ static void unseal__refuses_an_authentic_value_with_wrong_padding(void **state)
 		memset(p, 0, 4), p += 4;
 		p[0] = (uint8_t)rows[i].len, p[1] = (uint8_t)(rows[i].len >> 8), p[2] = p[3] = 0, p += 4;
 		memcpy(sealed, nonce, 24);
-		crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + 24, NULL, padded, rows[i].len, aad, (size_t)(p - aad), NULL,
-							   nonce, meta);
+		crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + 24, NULL, padded, rows[i].len, aad,
+							   (size_t)(p - aad), NULL, nonce, meta);
 		assert_int_equal(opens(k, c, bytes_of(sealed, 24 + rows[i].len + 16)), rows[i].opens);
 	}
 	keys_free(k);

@@ -70,7 +70,8 @@ static void slot__each_kind_of_32_bytes_opens_and_only_as_its_kind(void **state)
 		struct slots s = { .len = 0 };
 		make(&s, kinds[i], holder, root_key);
 		for (size_t k = 0; k < COUNT_OF(kinds); k++) {
-			assert_int_equal(open_with(&s, kinds[k], holder, root_key, &err), i == k ? ERR_NONE : ERR_WRONG_KEY);
+			assert_int_equal(open_with(&s, kinds[k], holder, root_key, &err),
+					 i == k ? ERR_NONE : ERR_WRONG_KEY);
 			assert_int_equal(open_with(&s, kinds[k], wrong, root_key, &err), ERR_WRONG_KEY);
 		}
 		assert_int_equal(slots_kind(value(&s), 0), kinds[i]);
@@ -165,10 +166,12 @@ static void slot__of_another_vault_is_a_wrong_key(void **state)
 static void slot__made_by_an_independent_program_opens(void **state)
 {
 	(void)state;
-	static const char made[] =
-		"736c6f742d696421020200000000000000000000606162636465666768696a6b6c6d6e6fa0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1"
-		"b2b3b4b5b6b782de33c14d6a9db7c788a117b9f3db431379198a0cb65b4d7ce1808797d0daca1b1d42f08b9f388beb740be4392063829"
-		"9151bc076e88e3ceaafd5ae4c098df8b7bddcda26814524464c8978ba2022b10000000000000000000000000000000000000000";
+	static const char made[] = "736c6f742d696421020200000000000000000000606162636465666768696a6b6c6d6e6fa0a1a2a3a4a"
+				   "5a6a7a8a9aaabacadaeafb0b1"
+				   "b2b3b4b5b6b782de33c14d6a9db7c788a117b9f3db431379198a0cb65b4d7ce1808797d0daca1b1d42f"
+				   "08b9f388beb740be4392063829"
+				   "9151bc076e88e3ceaafd5ae4c098df8b7bddcda26814524464c8978ba2022b100000000000000000000"
+				   "00000000000000000000";
 	struct error err;
 	struct slots s = { .len = 0 };
 	uint8_t slot[SLOT_LEN], bytes[32];
@@ -227,10 +230,10 @@ static void slot__limits_are_checked_before_any_key_derivation(void **state)
 		uint32_t ops, mem_kib;
 		bool is_allowed;
 	} rows[] = {
-		{ 0, 262144, false },	   { 11, 262144, false },	 { 0xffffffff, 262144, false },
-		{ 3, 8191, false },	   { 3, 1048577, false },	 { 3, 0, false },
-		{ 3, 0xffffffff, false },  { 0x01000003, 8192, false },	 { 1, 8192, true },
-		{ 10, 1048576, true },	   { 3, 262144, true },
+		{ 0, 262144, false },     { 11, 262144, false },       { 0xffffffff, 262144, false },
+		{ 3, 8191, false },       { 3, 1048577, false },       { 3, 0, false },
+		{ 3, 0xffffffff, false }, { 0x01000003, 8192, false }, { 1, 8192, true },
+		{ 10, 1048576, true },    { 3, 262144, true },
 	};
 	struct error err;
 	scoped(secret_freep) struct secret *root_key = key_of(1), *holder = secret_of_text(PASSPHRASE);

@@ -252,7 +252,8 @@ static void create__is_abandoned_whole_when_before_says_no(void **state)
 	assert_false(l.was_visible);
 	assert_int_equal(store_open(backend->ops, path, &s, &err), STORE_NOT_FOUND);
 	if (backend->is_file) { /* nothing but the lock file, which is never removed, stays */
-		static const char *const endings[] = { "", ".new", ".new-wal", ".new-shm", ".new-journal", ".new.lock", "-wal" };
+		static const char *const endings[] = { "",          ".new", ".new-wal", ".new-shm", ".new-journal",
+						       ".new.lock", "-wal" };
 		for (size_t i = 0; i < COUNT_OF(endings); i++) {
 			char beside[PATH_MAX + 16];
 			struct stat st;
@@ -396,8 +397,9 @@ static void open__refuses_what_is_not_a_store_as_corrupt(void **state)
 	write_bytes(path, "", 0);
 	assert_int_equal(store_open(backend->ops, path, &s, &err), STORE_CORRUPT);
 	backend->fresh(path);
-	write_bytes(path, "This is a letter, and longer than the head of a database would be, by some words. "
-			  "This is a letter, and longer than the head of a database would be.",
+	write_bytes(path,
+		    "This is a letter, and longer than the head of a database would be, by some words. "
+		    "This is a letter, and longer than the head of a database would be.",
 		    150);
 	assert_int_equal(store_open(backend->ops, path, &s, &err), STORE_CORRUPT);
 	backend->fresh(path);
@@ -752,7 +754,8 @@ static void condition__the_first_that_fails_is_named(void **state)
 		assert_int_equal(store_commit(s, rest, count, &op, 1, NULL, &why, &err), STORE_CONFLICT);
 		assert_int_equal(why.index, first);
 	}
-	assert_int_equal(store_commit(s, c, COUNT_OF(c), &op, 1, NULL, NULL, &err), STORE_CONFLICT); /* why may be NULL */
+	assert_int_equal(store_commit(s, c, COUNT_OF(c), &op, 1, NULL, NULL, &err),
+			 STORE_CONFLICT); /* why may be NULL */
 	assert_string_equal(text_of(s, "b"), "-");
 	assert_int_equal(store_commit(s, c, 2, &op, 1, NULL, NULL, &err), STORE_OK);
 	store_close(s);
@@ -823,7 +826,8 @@ static void commit__of_competing_processes_loses_no_update(void **state)
 	assert_int_equal(commit_one(s, put("counter", "0")), STORE_OK);
 	for (size_t i = 0; i < 4; i++)
 		pids[i] = child(path, count_up, &each, &hear[i]);
-	while (seen < 400 && waitpid(-1, NULL, WNOHANG | WNOWAIT) >= 0) { /* while they write, reading never goes back */
+	while (seen < 400 &&
+	       waitpid(-1, NULL, WNOHANG | WNOWAIT) >= 0) { /* while they write, reading never goes back */
 		int now = atoi(text_of(s, "counter"));
 		assert_true(now >= seen);
 		if (now == seen)
@@ -921,8 +925,8 @@ static void view__is_in_byte_order_and_holds_exactly_the_prefix(void **state)
 	char path[PATH_MAX];
 	struct error err;
 	struct store *s = fresh_store(path);
-	static const char *const sorted[] = { "-", "/", "0", "a", "a-", "a/", "a/-", "a/0", "a/b", "a/b/c", "a/z", "a0",
-					      "a_", "aa", "b", "root", "z" };
+	static const char *const sorted[] = { "-",     "/",   "0",  "a",  "a-", "a/", "a/-",  "a/0", "a/b",
+					      "a/b/c", "a/z", "a0", "a_", "aa", "b",  "root", "z" };
 	for (size_t i = COUNT_OF(sorted); i-- > 0;)
 		assert_int_equal(commit_one(s, put(sorted[i], sorted[i])), STORE_OK);
 	static const char *const prefixes[] = { "", "a", "a/", "a/b", "a/b/c", "a/b/cd", "b", "z", "-", "_", "roo" };
@@ -1214,7 +1218,8 @@ static void watch__delivers_each_commit_in_order_and_whole(void **state)
 	assert_int_equal(seen->resyncs, 0);
 	for (unsigned i = 0; i < 20; i++) /* the last value of each key arrived */
 		assert_int_equal(seen->per_key[i], i == 0 ? 600 : 580 + (int)i);
-	/* What was written once arrived at least once, and the two of one commit with nothing of a later one between. */
+	/* What was written once arrived at least once, and the two of one commit with nothing of a later one between.
+	 */
 	static bool has[601][2];
 	memset(has, 0, sizeof has);
 	unsigned expected = 0;
@@ -1364,7 +1369,7 @@ static void try_lock(struct store *s, int say, void *context)
 	uint64_t fence = 0;
 	struct error err;
 	enum store_class class = store_lock_try(s, context, bytes_of_text("child"), &lock, &fence, &err);
-	say_number(say, (uint32_t)class);
+	say_number(say, (uint32_t) class);
 	say_number(say, (uint32_t)fence);
 	if (class == STORE_OK)
 		for (;;)
@@ -1795,7 +1800,8 @@ static void check__finds_what_is_damaged_inside(void **state)
 	for (unsigned i = 0; i < 300; i++) {
 		char key[16];
 		snprintf(key, sizeof key, "k/%u", i);
-		assert_int_equal(commit_one(s, put(key, "some text that fills the page so that there are several")), STORE_OK);
+		assert_int_equal(commit_one(s, put(key, "some text that fills the page so that there are several")),
+				 STORE_OK);
 	}
 	store_close(s);
 	static uint8_t bytes[1 << 20]; /* two pages change places: each is sound in itself */
@@ -1821,7 +1827,8 @@ static void class_name__is_there_for_each_and_for_none(void **state)
 	(void)state;
 	for (int i = 0; i < STORE_CLASS_COUNT; i++)
 		for (int j = 0; j < i; j++)
-			assert_string_not_equal(store_class_name((enum store_class)i), store_class_name((enum store_class)j));
+			assert_string_not_equal(store_class_name((enum store_class)i),
+						store_class_name((enum store_class)j));
 	assert_string_equal(store_class_name(STORE_OK), "ok");
 	assert_string_equal(store_class_name(STORE_CORRUPT), "corrupt");
 	assert_string_equal(store_class_name(STORE_CLASS_COUNT), "?");

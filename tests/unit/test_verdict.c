@@ -282,7 +282,7 @@ static void row_19__app_credentials_are_not_the_pair(void **state)
 static void row_20__something_that_does_not_exist_is_unknown_but_about_this_pair(void **state)
 {
 	(void)state;
-	expect_code(40007, "20", OUTCOME_UNKNOWN, 0);
+	expect_code(40007, "20", OUTCOME_UNKNOWN, FINDING_ABOUT_THE_PAIR);
 }
 
 static void row_20b__a_dry_probe_that_is_accepted_proves_nothing(void **state)
@@ -314,8 +314,8 @@ static void row_20b__only_for_dry_probes(void **state)
 {
 	(void)state;
 	struct answer a = with_code(40002, "Invalid value for data: Shorter than minimum length 1.");
-	expect(judge(a, PROBE_TEST), "21", OUTCOME_UNKNOWN, 0);
-	expect(judge(a, PROBE_LIVE), "21", OUTCOME_UNKNOWN, 0);
+	expect(judge(a, PROBE_TEST), "21", OUTCOME_UNKNOWN, FINDING_ABOUT_THE_PAIR);
+	expect(judge(a, PROBE_LIVE), "21", OUTCOME_UNKNOWN, FINDING_ABOUT_THE_PAIR);
 }
 
 static void row_21__another_field_named_is_not_the_left_out_one(void **state)
@@ -334,14 +334,14 @@ static void row_21__another_field_named_is_not_the_left_out_one(void **state)
 		"The database is busy",
 	};
 	for (size_t i = 0; i < COUNT_OF(texts); i++)
-		expect(judge(with_code(40002, texts[i]), PROBE_DRY), "21", OUTCOME_UNKNOWN, 0);
+		expect(judge(with_code(40002, texts[i]), PROBE_DRY), "21", OUTCOME_UNKNOWN, FINDING_ABOUT_THE_PAIR);
 }
 
 static void row_21__faults_in_our_request_are_unknown_but_about_this_pair(void **state)
 {
 	(void)state;
 	static const int32_t codes[] = { 40000, 40002, 40062, 40063 };
-	expect_codes(codes, COUNT_OF(codes), "21", OUTCOME_UNKNOWN, 0);
+	expect_codes(codes, COUNT_OF(codes), "21", OUTCOME_UNKNOWN, FINDING_ABOUT_THE_PAIR);
 }
 
 static void row_22__a_barred_country_is_unreachable_and_not_the_pair(void **state)
