@@ -18,7 +18,7 @@ struct courier;
 struct question {
 	uint64_t id;
 	enum probe_kind kind; /* dry, test, live */
-	bool is_fresh;	      /* on a connection of its own: a confirmation */
+	bool is_fresh;        /* on a connection of its own: a confirmation */
 	const char *pixel;
 	const char *test_code; /* "" unless kind is test */
 	const struct secret *token;
@@ -34,9 +34,9 @@ must_check bool courier_new(const struct settings *settings, struct courier **re
 void courier_free(struct courier *c); /* ends the process */
 void courier_freep(struct courier **c);
 
-/* Hand over a question; at most in_flight may be unanswered (asking more is a bug). The token is copied into the message
- * and wiped from it after writing. While other questions are unanswered, several may be gathered and written in one go,
- * at the latest when courier_next has to wait. Cannot fail: trouble becomes the answer. */
+/* Hand over a question; at most in_flight may be unanswered (asking more is a bug). The token is copied into the
+ * message and wiped from it after writing. While other questions are unanswered, several may be gathered and written in
+ * one go, at the latest when courier_next has to wait. Cannot fail: trouble becomes the answer. */
 void courier_ask(struct courier *c, const struct question *q);
 size_t courier_unanswered(const struct courier *c);
 

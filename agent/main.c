@@ -1,9 +1,11 @@
 /* vault-agent: proves tokens. `--once` is one sweep and an exit code, made for cron; `--courier` is how our own
  * programs start the process that talks to TikTok (agent/courier.h). */
 #include "agent/courier.h"
+#include "agent/problem.h"
 #include "agent/service.h"
 #include "agent/text.h"
 #include "agent/unlock.h"
+#include "core/clock.h"
 #include "core/process.h"
 #include "core/version.h"
 
@@ -111,19 +113,32 @@ static bool parse(int argc, char *const argv[], struct command_line *ret, struct
 
 /* --- one sweep --- */
 
+/* Good news only: what is wrong is listed at the end, whether it is new or not. */
 static void print_changed(void *context, const char *pixel, enum verdict was, const struct judgement *now)
 {
 	const struct command_line *line = context;
-	const struct evidence *e = &now->evidence;
-	bool is_bad = verdict_is_bad(now->verdict);
-	if (line->is_quiet && !is_bad)
-		return;
-	fprintf(stderr, "%s: %s (was %s)", pixel, verdict_name(now->verdict), verdict_name(was));
-	if (is_bad && e->code != NO_CODE)
-		fprintf(stderr, ", TikTok answered %d%s%s", (int)e->code, e->text[0] ? ": " : "", e->text);
-	fputc('\n', stderr);
-	if (is_bad)
-		fprintf(stderr, "  hint: %s\n", verdict_advice(now->verdict));
+	if (!line->is_quiet && !verdict_is_bad(now->verdict))
+		fprintf(stderr, "vault-agent: %s: %s (was %s)\n", pixel, verdict_name(now->verdict), verdict_name(was));
+}
+
+struct listing {
+	const struct settings *settings;
+	const struct command_line *line;
+	int64_t asked_since, now;
+};
+
+static bool print_problem(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	const struct listing *listing = context;
+	struct status_row row;
+	char text[512];
+	(void)err;
+	if (!status_matches(c, (const char *const *)listing->line->pixels, listing->line->pixel_count, NULL, 0))
+		return true;
+	status_of(c, h, listing->settings, listing->now, &row);
+	if (problem_of(&row, listing->asked_since, listing->now, text, sizeof text))
+		fprintf(stderr, "vault-agent: %s\n  hint: %s\n", text, problem_hint(&row));
+	return true;
 }
 
 static const char *plural(size_t count)
@@ -135,17 +150,6 @@ static void print_result(const struct check_result *r, bool is_quiet)
 {
 	if (r->notice)
 		fprintf(stderr, "vault-agent: %s\n", r->notice);
-	if (r->bad)
-		fprintf(stderr,
-			"vault-agent: %zu of %zu Pixel%s without a working token: 'vault status' says which and why\n",
-			r->bad, r->pixels, plural(r->pixels));
-	if (r->transient)
-		fprintf(stderr,
-			"vault-agent: %zu Pixel%s could not be judged this time; what was known of them stands\n",
-			r->transient, plural(r->transient));
-	if (r->due)
-		fprintf(stderr, "vault-agent: %zu Pixel%s due for a new token soon: 'vault status' says when\n", r->due,
-			plural(r->due));
 	if (r->exit != ERR_NONE && !r->notice && !r->bad && !r->transient && !r->due)
 		fprintf(stderr, "vault-agent: %s\n", error_meaning(r->exit));
 	if (r->exit == ERR_NONE && !is_quiet && isatty(STDERR_FILENO))
@@ -162,8 +166,12 @@ static bool sweep(const struct settings *settings, struct command_line *line, st
 					 .probe = PROBE_CHOICE_AUTO,
 					 .changed = print_changed,
 					 .context = line };
-	return unlock_open(settings, NULL, NULL, &vault, err) && service_new(vault, settings, &service, err) &&
-	       service_check(service, &request, ret, err);
+	struct listing listing = { .settings = settings, .line = line, .asked_since = clock_wall() };
+	if (!unlock_open(settings, NULL, NULL, &vault, err) || !service_new(vault, settings, &service, err) ||
+	    !service_check(service, &request, ret, err))
+		return false;
+	listing.now = clock_wall();
+	return ret->exit == ERR_NONE || vault_each(vault, true, false, print_problem, &listing, err);
 }
 
 static bool once(struct command_line *line, struct check_result *ret, struct error *err)

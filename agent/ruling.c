@@ -62,7 +62,8 @@ static void describe_attempt(struct judgement *j, enum ruling ruling, const stru
 		snprintf(j->attempt_text, sizeof j->attempt_text,
 			 "most tokens were refused at once, which is taken for an outage");
 	else if (ruling == RULING_TRANSIENT && e->code != NO_CODE)
-		snprintf(j->attempt_text, sizeof j->attempt_text, "TikTok answered %d \"%.110s\"", (int)e->code, e->text);
+		snprintf(j->attempt_text, sizeof j->attempt_text, "TikTok answered %d \"%.110s\"", (int)e->code,
+			 e->text);
 	else if (ruling == RULING_TRANSIENT)
 		snprintf(j->attempt_text, sizeof j->attempt_text, "%.*s", ATTEMPT_TEXT_MAX, e->text);
 }

@@ -1,8 +1,8 @@
 /* agent/service.h - the verbs of the product that need TikTok's word, once for all faces (CLI now, socket later).
  *
- * A token comes in (service_put): clean, refuse, store as pending, probe, promote. Tokens are proven (service_check): one
- * sweep with a canary, a pace, a confirmation of every bad answer and the outage rule. Everything is durable before it
- * is reported; nothing TikTok says in passing (throttled, unreachable, unknown) changes what consumers get. */
+ * A token comes in (service_put): clean, refuse, store as pending, probe, promote. Tokens are proven (service_check):
+ * one sweep with a canary, a pace, a confirmation of every bad answer and the outage rule. Everything is durable before
+ * it is reported; nothing TikTok says in passing (throttled, unreachable, unknown) changes what consumers get. */
 #ifndef AGENT_SERVICE_H
 #define AGENT_SERVICE_H
 
@@ -13,8 +13,7 @@
 struct service;
 
 /* Borrows both. The courier is started when a verb first needs it. */
-must_check bool service_new(struct vault *v, const struct settings *settings, struct service **ret,
-			    struct error *err);
+must_check bool service_new(struct vault *v, const struct settings *settings, struct service **ret, struct error *err);
 void service_free(struct service *s);
 void service_freep(struct service **s);
 
@@ -23,8 +22,8 @@ struct put_request {
 	const struct secret *pasted; /* as it came; cleaned here */
 	const struct label *labels;  /* set or (empty value) removed with the put */
 	size_t label_count;
-	int64_t expires_at;	/* 0 = unknown */
-	const char *test_code;	/* NULL = keep what is stored, "" = remove */
+	int64_t expires_at;    /* 0 = unknown */
+	const char *test_code; /* NULL = keep what is stored, "" = remove */
 	bool no_check;
 	bool has_if_version;
 	uint32_t if_version; /* the current number expected; 0 = none */
@@ -38,11 +37,11 @@ struct put_result {
 	enum verdict verdict; /* unchecked when not judged */
 	enum verdict outcome; /* what the probe said; VERDICT_UNCHECKED when none was made */
 	struct evidence evidence;
-	const char *advice;   /* NULL or one sentence */
+	const char *advice; /* NULL or one sentence */
 	uint8_t fingerprint[FINGERPRINT_LEN];
-	unsigned removed; /* enum removed bits */
-	char belongs_to[PIXEL_CODE_MAX + 1];   /* refuted here, known to work there; "" */
-	char also_stored[PIXEL_CODE_MAX + 1];  /* the same token lies under this Pixel too; "" */
+	unsigned removed;                     /* enum removed bits */
+	char belongs_to[PIXEL_CODE_MAX + 1];  /* refuted here, known to work there; "" */
+	char also_stored[PIXEL_CODE_MAX + 1]; /* the same token lies under this Pixel too; "" */
 	enum error_code exit; /* ERR_NONE, ERR_UNREACHABLE, ERR_EXPIRED, ERR_MISMATCHED, ERR_MALFORMED, ERR_UNCLEAR */
 };
 
@@ -73,9 +72,9 @@ enum sweep_end { SWEEP_COMPLETE, SWEEP_CANARY, SWEEP_BREAKER, SWEEP_OUTAGE, SWEE
 struct check_result {
 	size_t pixels, asked, bad, newly_bad, transient, promoted, due;
 	enum sweep_end end;
-	int64_t resume_at;	/* SWEEP_BREAKER: when TikTok may be asked again */
-	const char *notice;	/* one sentence on why the sweep ended early, or what concerns no Pixel; NULL */
-	enum error_code exit;	/* the gravest of 10, 11, 15, 16, 9, 14, 0 */
+	int64_t resume_at;    /* SWEEP_BREAKER: when TikTok may be asked again */
+	const char *notice;   /* one sentence on why the sweep ended early, or what concerns no Pixel; NULL */
+	enum error_code exit; /* the gravest of 10, 11, 15, 16, 9, 14, 0 */
 };
 
 /* One sweep, or probes of the Pixels named. ERR_NOT_FOUND for a named Pixel that is not stored, ERR_CONFLICT while

@@ -13,7 +13,7 @@ struct status_row {
 	const struct health *health;
 	const struct judgement *speaking; /* NULL: never asked */
 	enum verdict verdict;
-	bool is_due; /* expires within the longest warning step, or older than max-age */
+	bool is_due;           /* expires within the longest warning step, or older than max-age */
 	int64_t next_check_at; /* 0 = none planned */
 	char advice[200];      /* "" when there is nothing to do */
 };
@@ -24,8 +24,8 @@ void status_of(const struct credential *c, const struct health *h, const struct 
 /* Only that: cheaper than a row. */
 bool status_is_due(const struct credential *c, const struct settings *settings, int64_t now);
 
-/* The object of `status`: pixel, labels, verdict, evidence, last_attempt, checked_at, proven_at, next_check_at, current,
- * pending, previous, advice. key NULL inside an array. */
+/* The object of `status`: pixel, labels, verdict, evidence, last_attempt, checked_at, proven_at, next_check_at,
+ * current, pending, previous, advice. key NULL inside an array. */
 void status_json(struct json *j, const struct status_row *row);
 
 /* null unless TikTok was asked. Serves `put` and `history` too. */

@@ -22,7 +22,9 @@
 		"separate them by blanks, such as: 30d 14d 7d 3d 1d"
 #define TXT_SET_MAX_AGE                                                                                                \
 	"from 1s to 3650d, or 0 for no limit", "write an integer with s, m, h or d behind it, such as 90d"
-#define TXT_SET_PROBE "dry or test", "leave it out to use test where a test code is stored, else dry; live only by hand: check --probe live"
+#define TXT_SET_PROBE                                                                                                  \
+	"dry or test", "leave it out to use test where a test code is stored, else dry; live only by hand: check "     \
+		       "--probe live"
 #define TXT_SET_BASE_URL                                                                                               \
 	"an https address that ends in the version", "write it like https://business-api.tiktok.com/open_api/v1.3"
 #define TXT_SET_TIMEOUT "from 1s to 60s", "write an integer with s or m behind it, such as 5s"
@@ -113,8 +115,7 @@
 	"most tokens were refused at once, which looks like an outage at TikTok: the verdicts stay until other "       \
 	"checks "                                                                                                      \
 	"agree"
-#define NOTICE_UNSTORED                                                                                                \
-	"the results could not be stored (disk full or read-only?): they count for this check only"
+#define NOTICE_UNSTORED "the results could not be stored (disk full or read-only?): they count for this check only"
 #define NOTICE_INTERRUPTED "interrupted: what was answered is stored, the rest was not asked"
 
 /* status: what to do, in one sentence */
@@ -148,5 +149,8 @@
 #define TXT_NOTHING_OPENS                                                                                              \
 	"vault '%s' is locked, and there is nobody to ask",                                                            \
 		"name a key file with PIXELVAULT_KEY_FILE or key-file in [vault], or PIXELVAULT_PASSPHRASE_FILE"
+
+/* ---- problems ---- */
+#define HINT_ASKED_AGAIN "nothing to do now; the next check asks again"
 
 #endif

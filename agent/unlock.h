@@ -12,8 +12,8 @@
 /* Ask a person; false with err (ERR_LOCKED) when there is nobody to ask. NULL = never ask. */
 typedef bool ask_passphrase_fn(void *context, struct secret **ret, struct error *err);
 
-must_check bool unlock_open(const struct settings *settings, ask_passphrase_fn *ask, void *context,
-			    struct vault **ret, struct error *err);
+must_check bool unlock_open(const struct settings *settings, ask_passphrase_fn *ask, void *context, struct vault **ret,
+			    struct error *err);
 
 /* The same without an anchor, for vault_adopt. */
 must_check bool unlock_adopting(const struct settings *settings, ask_passphrase_fn *ask, void *context,

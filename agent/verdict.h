@@ -10,11 +10,11 @@
 /* How far the exchange got. */
 enum transport {
 	TRANSPORT_OK = 0, /* an HTTP answer was read to its end */
-	TRANSPORT_NAME,	  /* no address for the host */
+	TRANSPORT_NAME,   /* no address for the host */
 	TRANSPORT_CONNECT,
-	TRANSPORT_TLS,	  /* handshake or certificate; no request was sent */
+	TRANSPORT_TLS, /* handshake or certificate; no request was sent */
 	TRANSPORT_TIMEOUT,
-	TRANSPORT_CUT,	  /* the connection ended inside the answer */
+	TRANSPORT_CUT,     /* the connection ended inside the answer */
 	TRANSPORT_TOO_BIG, /* more than we read of an answer */
 	TRANSPORT_OTHER,
 	TRANSPORT_NO_COURIER, /* our own courier died or could not start */
@@ -22,10 +22,10 @@ enum transport {
 };
 
 enum body_kind {
-	BODY_NONE = 0,	/* empty */
-	BODY_CODE,	/* a JSON object with an integer `code` */
-	BODY_ODD_JSON,	/* begins like JSON, but no object with one integer `code`, or more than a strict reader takes */
-	BODY_OTHER,	/* HTML, text, bytes */
+	BODY_NONE = 0, /* empty */
+	BODY_CODE,     /* a JSON object with an integer `code` */
+	BODY_ODD_JSON, /* begins like JSON, but no object with one integer `code`, or more than a strict reader takes */
+	BODY_OTHER,    /* HTML, text, bytes */
 };
 
 /* One exchange, as the courier reports it. */
@@ -53,9 +53,10 @@ struct question_context {
 };
 
 enum finding_flag {
-	FINDING_LEAK_HINT = 1 << 0,   /* the token may be in strangers' hands */
+	FINDING_LEAK_HINT = 1 << 0,      /* the token may be in strangers' hands */
 	FINDING_ABOUT_THE_PAIR = 1 << 2, /* unknown, but this Pixel's affair alone: others may well be fine */
-	FINDING_NOT_THE_PAIR = 1 << 1, /* concerns our client, app or address, not this Pixel: say it once, end the sweep */
+	FINDING_NOT_THE_PAIR =
+		1 << 1, /* concerns our client, app or address, not this Pixel: say it once, end the sweep */
 };
 
 struct finding {

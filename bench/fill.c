@@ -46,7 +46,8 @@ static bool fill(unsigned count, FILE *tokens, struct error *err)
 {
 	struct settings settings;
 	scoped(vault_closep) struct vault *v = NULL;
-	if (!secret_arena_open(SECRET_ARENA_LARGE, err) || !settings_load(&(struct settings_flags){ 0 }, &settings, err) ||
+	if (!secret_arena_open(SECRET_ARENA_LARGE, err) ||
+	    !settings_load(&(struct settings_flags){ 0 }, &settings, err) ||
 	    !unlock_open(&settings, NULL, NULL, &v, err))
 		return false;
 	for (unsigned first = 0; first < count; first += 1000) {

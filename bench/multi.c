@@ -52,7 +52,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 6 || !(tokens = fopen(argv[3], "r")))
 		return 2;
-	int count = (int)strtol(argv[4], NULL, 10), in_flight = (int)strtol(argv[5], NULL, 10), done = 0, good = 0, asked = 0;
+	int count = (int)strtol(argv[4], NULL, 10), in_flight = (int)strtol(argv[5], NULL, 10), done = 0, good = 0,
+	    asked = 0;
 	snprintf(url, sizeof url, "%s/event/track/", argv[1]);
 	ca_file = argv[2];
 	curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -44,7 +44,8 @@ int main(void)
 	struct vault *v = NULL;
 	sqlite3 *db;
 	unsigned count = 0;
-	if (!secret_arena_open(SECRET_ARENA_SMALL, &err) || !settings_load(&(struct settings_flags){ 0 }, &settings, &err) ||
+	if (!secret_arena_open(SECRET_ARENA_SMALL, &err) ||
+	    !settings_load(&(struct settings_flags){ 0 }, &settings, &err) ||
 	    !unlock_open(&settings, NULL, NULL, &v, &err)) {
 		fprintf(stderr, "rows: %s\n", err.message);
 		return 1;

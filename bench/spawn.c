@@ -1,5 +1,5 @@
-/* spawn [-r ROUNDS] [-n RUNS] FILE: times whole processes from outside, all commands of FILE interleaved round robin, and
- * judges each against another one of the same rounds.
+/* spawn [-r ROUNDS] [-n RUNS] FILE: times whole processes from outside, all commands of FILE interleaved round robin,
+ * and judges each against another one of the same rounds.
  *
  * A line of FILE: LABEL <tab> BASE or - <tab> MARK or - <tab> WORD WORD ...   (words split at blanks, 'quotes' group;
  * leading NAME=value words go to the environment; a last word <FILE is standard input; %i is the run's number).
@@ -61,7 +61,8 @@ static void number_words(char *const *words, char *out[WORDS_MAX + 1], int numbe
 		const char *mark = strstr(words[i], "%i");
 		out[i] = words[i];
 		if (mark) {
-			snprintf(text[i], sizeof text[i], "%.*s%d%s", (int)(mark - words[i]), words[i], number, mark + 2);
+			snprintf(text[i], sizeof text[i], "%.*s%d%s", (int)(mark - words[i]), words[i], number,
+				 mark + 2);
 			out[i] = text[i];
 		}
 	}
@@ -118,7 +119,8 @@ static char *next_word(char **text)
 static void parse_line(char *line, int runs)
 {
 	struct command *c = &commands[command_count];
-	char *label = strtok(line, "\t"), *base = strtok(NULL, "\t"), *mark = strtok(NULL, "\t"), *rest = strtok(NULL, "");
+	char *label = strtok(line, "\t"), *base = strtok(NULL, "\t"), *mark = strtok(NULL, "\t"),
+	     *rest = strtok(NULL, "");
 	if (!label || !base || !mark || !rest || command_count == COMMANDS_MAX)
 		return;
 	snprintf(c->label, sizeof c->label, "%s", label);
@@ -180,8 +182,7 @@ int main(int argc, char **argv)
 			for (int i = 0; i < command_count; i++)
 				run_once(&commands[i], r * runs + n, 1);
 		for (int i = 0; i < command_count; i++)
-			commands[i].round_median[r] =
-				at_share(commands[i].wall + commands[i].count - runs, runs, 0.5);
+			commands[i].round_median[r] = at_share(commands[i].wall + commands[i].count - runs, runs, 0.5);
 	}
 	for (int i = 0; i < command_count; i++) {
 		const struct command *c = &commands[i];

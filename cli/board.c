@@ -1,6 +1,6 @@
 #include "cli/board.h"
 
-#include "agent/status.h"
+#include "agent/problem.h"
 #include "cli/output.h"
 #include "cli/table.h"
 #include "cli/term.h"
@@ -43,12 +43,6 @@ static void pass_done(struct pass *p)
 	table_done(&p->table);
 }
 
-static bool is_transient_now(const struct status_row *row, int64_t since)
-{
-	return row->speaking && verdict_is_transient(row->speaking->last_outcome) &&
-	       row->speaking->attempted_at >= since;
-}
-
 static enum rank rank_of(const struct status_row *row)
 {
 	if (verdict_is_bad(row->verdict))
@@ -57,40 +51,24 @@ static enum rank rank_of(const struct status_row *row)
 		return RANK_SUSPECTED;
 	if (row->is_due)
 		return RANK_DUE;
-	if (is_transient_now(row, 1))
+	if (problem_is_transient(row, 1))
 		return RANK_TRANSIENT;
 	if (row->verdict == VERDICT_HEALTHY)
 		return RANK_HEALTHY;
 	return row->verdict == VERDICT_UNPROVEN ? RANK_UNPROVEN : RANK_UNCHECKED;
 }
 
-static const struct version *version_shown(const struct credential *c)
-{
-	const struct version *current = credential_staged(c, STAGE_CURRENT);
-	return current ? current : credential_staged(c, STAGE_PENDING);
-}
-
 /* ---- cells ---- */
-
-static const char *ago(int64_t at, int64_t now, char *text, size_t size)
-{
-	char span[CLOCK_TEXT_MAX];
-	if (!at)
-		return "-";
-	snprintf(text, size, "%s%s%s", at > now ? "in " : "", clock_format_span(at > now ? at - now : now - at, span),
-		 at > now ? "" : " ago");
-	return text;
-}
 
 /* In a column whose heading says the direction the bare length is enough; only the other direction is said. */
 static const char *age(int64_t at, int64_t now, char *text, size_t size)
 {
-	return at && at <= now ? clock_format_span(now - at, text) : ago(at, now, text, size);
+	return at && at <= now ? clock_format_span(now - at, text) : problem_ago(at, now, text, size);
 }
 
 static const char *until(int64_t at, int64_t now, char *text, size_t size)
 {
-	return at > now ? clock_format_span(at - now, text) : ago(at, now, text, size);
+	return at > now ? clock_format_span(at - now, text) : problem_ago(at, now, text, size);
 }
 
 static void verdict_words(const struct status_row *row, char *text, size_t size)
@@ -170,7 +148,7 @@ static void cell(struct pass *p, enum column column, const char *text, enum tint
 static void add_row(struct pass *p, const struct status_row *row, enum rank rank)
 {
 	const struct judgement *j = row->speaking;
-	const struct version *v = version_shown(row->credential);
+	const struct version *v = problem_version(row->credential);
 	char text[LABEL_WORDS_MAX];
 	char failing[32] = "", when[CLOCK_TEXT_MAX + 8];
 	table_row(&p->table, (unsigned)rank);
@@ -180,7 +158,7 @@ static void add_row(struct pass *p, const struct status_row *row, enum rank rank
 	cell(p, COLUMN_EVIDENCE, evidence_words(j, text, sizeof text), TINT_NONE);
 	cell(p, COLUMN_PROVEN, age(j ? j->proven_at : 0, p->now, text, sizeof text), TINT_NONE);
 	cell(p, COLUMN_EXPIRES, until(v ? v->expires_at : 0, p->now, text, sizeof text), TINT_NONE);
-	if (is_transient_now(row, 1))
+	if (problem_is_transient(row, 1))
 		snprintf(failing, sizeof failing, " (%s)", verdict_name(j->last_outcome));
 	snprintf(text, sizeof text, "%s%s", age(j ? j->attempted_at : 0, p->now, when, sizeof when), failing);
 	cell(p, COLUMN_CHECKED, text, TINT_NONE);
@@ -188,60 +166,6 @@ static void add_row(struct pass *p, const struct status_row *row, enum rank rank
 	cell(p, COLUMN_NEXT, is_now ? "now" : until(row->next_check_at, p->now, text, sizeof text), TINT_NONE);
 	select_label_words(row->credential, text);
 	cell(p, COLUMN_LABELS, text, TINT_NONE);
-}
-
-/* ---- sentences ---- */
-
-static void describe_bad(const struct status_row *row, char *text, size_t size)
-{
-	const struct evidence *e = &row->speaking->evidence;
-	int len = snprintf(text, size, "%s: %s", row->credential->pixel, verdict_name(row->verdict));
-	size_t at = (size_t)len;
-	if (e->code != NO_CODE)
-		at += (size_t)snprintf(text + at, size - at, ": TikTok answered %d", (int)e->code);
-	if (at < size && e->text[0])
-		at += (size_t)snprintf(text + at, size - at, " \"%.120s\"", e->text);
-	if (at < size && row->speaking->belongs_to[0])
-		snprintf(text + at, size - at, "; the token belongs to %s", row->speaking->belongs_to);
-}
-
-static void describe_transient(const struct status_row *row, char *text, size_t size)
-{
-	static const char *const words[OUTCOME_COUNT] = {
-		[OUTCOME_THROTTLED] = "TikTok throttles us",
-		[OUTCOME_UNREACHABLE] = "TikTok could not be reached",
-		[OUTCOME_UNKNOWN] = "TikTok's answer could not be judged",
-	};
-	const char *why = row->speaking->attempt_text;
-	snprintf(text, size, "%s: %s%s%s; what is known stays: %s", row->credential->pixel,
-		 words[row->speaking->last_outcome], why[0] ? ": " : "", why, verdict_name(row->verdict));
-}
-
-static void describe_due(const struct status_row *row, int64_t now, char *text, size_t size)
-{
-	const struct version *v = version_shown(row->credential);
-	char when[64], exact[CLOCK_TEXT_MAX];
-	if (v && v->expires_at)
-		snprintf(text, size, "%s: %s %s (%s)", row->credential->pixel,
-			 v->expires_at > now ? "expires" : "expired", ago(v->expires_at, now, when, sizeof when),
-			 clock_format(v->expires_at, exact));
-	else
-		snprintf(text, size, "%s: stored %s, it is time for a new token", row->credential->pixel,
-			 ago(v ? v->stored_at : 0, now, when, sizeof when));
-}
-
-/* True when this Pixel has something to say; hint is what to do. */
-static bool describe(const struct status_row *row, const struct pass *p, char *text, size_t size)
-{
-	if (verdict_is_bad(row->verdict) && row->speaking)
-		describe_bad(row, text, size);
-	else if (is_transient_now(row, p->request->asked_since))
-		describe_transient(row, text, size);
-	else if (row->is_due)
-		describe_due(row, p->now, text, size);
-	else
-		return false;
-	return true;
 }
 
 /* ---- pieces ---- */
@@ -257,9 +181,9 @@ static void add_problem(struct pass *p, const struct status_row *row, enum rank 
 {
 	char text[512];
 	size_t at = p->text.len;
-	if (!describe(row, p, text, sizeof text))
+	if (!problem_of(row, p->request->asked_since, p->now, text, sizeof text))
 		return;
-	const char *hint = row->advice[0] ? row->advice : HINT_ASKED_AGAIN;
+	const char *hint = problem_hint(row);
 	buf_append(&p->text, text, strlen(text) + 1);
 	buf_append(&p->text, hint, strlen(hint) + 1);
 	end_piece(p, row, rank, at);
@@ -278,9 +202,9 @@ static void add_nagios(struct pass *p, const struct status_row *row, enum rank r
 {
 	char text[512];
 	size_t at = p->text.len;
-	if (row->verdict == VERDICT_HEALTHY && !row->is_due && !is_transient_now(row, p->request->asked_since))
+	if (row->verdict == VERDICT_HEALTHY && !row->is_due && !problem_is_transient(row, p->request->asked_since))
 		return;
-	if (describe(row, p, text, sizeof text))
+	if (problem_of(row, p->request->asked_since, p->now, text, sizeof text))
 		buf_printf(&p->text, "%s%s%s\n", text, row->advice[0] ? " - " : "", row->advice);
 	else
 		buf_printf(&p->text, "%s: %s\n", row->credential->pixel, verdict_name(row->verdict));

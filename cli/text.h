@@ -142,7 +142,6 @@
 #define SAY_EMPTY "no Pixel is stored yet; the first: vault put PIXEL"
 #define SAY_NONE_MATCH "no Pixel carries these labels"
 #define SAY_LIVE "a live probe sends one real event a day for each Pixel; it shows in the Events Manager"
-#define HINT_ASKED_AGAIN "nothing to do now; the next check asks again"
 
 /* ---- label, rm, history, verify, config ---- */
 #define TXT_NOT_STORED "'%s' is not stored", "see what is: vault list"

@@ -15,8 +15,10 @@ struct buf {
 	bool is_bad;
 };
 
-#define BUF_INIT(ceiling) \
-	{ .max = (ceiling) }
+#define BUF_INIT(ceiling)                                                                                              \
+	{                                                                                                              \
+		.max = (ceiling)                                                                                       \
+	}
 
 void buf_done(struct buf *b);  /* wipes and frees; the buf may be used again */
 void buf_clear(struct buf *b); /* empties and wipes, keeps the room */

@@ -58,14 +58,14 @@ must_check static inline bool bytes_take_uint(struct bytes *from, size_t width, 
 	return true;
 }
 
-#define BYTES_TAKE_INT(name, type)                                                   \
-	must_check static inline bool bytes_take_##name(struct bytes *from, type *ret) \
-	{                                                                            \
-		uint64_t value;                                                      \
-		if (!bytes_take_uint(from, sizeof(type), &value))                    \
-			return false;                                                \
-		*ret = (type)value;                                                  \
-		return true;                                                         \
+#define BYTES_TAKE_INT(name, type)                                                                                     \
+	must_check static inline bool bytes_take_##name(struct bytes *from, type *ret)                                 \
+	{                                                                                                              \
+		uint64_t value;                                                                                        \
+		if (!bytes_take_uint(from, sizeof(type), &value))                                                      \
+			return false;                                                                                  \
+		*ret = (type)value;                                                                                    \
+		return true;                                                                                           \
 	}
 BYTES_TAKE_INT(u8, uint8_t)
 BYTES_TAKE_INT(u16, uint16_t)

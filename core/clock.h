@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-int64_t clock_wall(void);    /* Unix seconds */
+int64_t clock_wall(void); /* Unix seconds */
 int64_t clock_boot_ms(void);
 void clock_sleep_ms(int64_t ms); /* whole, through signals */
 

@@ -8,11 +8,11 @@
 
 #define scoped(f) __attribute__((cleanup(f)))
 #define must_check __attribute__((warn_unused_result))
-#define take(p)                                   \
-	__extension__({                           \
-		__typeof__(p) taken_ = (p);       \
-		(p) = NULL;                       \
-		taken_;                           \
+#define take(p)                                                                                                        \
+	__extension__({                                                                                                \
+		__typeof__(p) taken_ = (p);                                                                            \
+		(p) = NULL;                                                                                            \
+		taken_;                                                                                                \
 	})
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

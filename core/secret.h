@@ -14,7 +14,7 @@
 
 struct secret;
 
-#define SECRET_ARENA_SMALL (64u * 1024)  /* one-shot commands */
+#define SECRET_ARENA_SMALL (64u * 1024)   /* one-shot commands */
 #define SECRET_ARENA_LARGE (1024u * 1024) /* processes that hold many tokens in flight */
 
 /* Must come first; initialises libsodium as well. Fails only when there is no memory at all: whether the pages could
@@ -31,7 +31,7 @@ void secret_freep(struct secret **s);
 struct bytes secret_reveal(const struct secret *s); /* borrowed */
 uint8_t *secret_room(struct secret *s);             /* to fill a new one */
 size_t secret_len(const struct secret *s);
-void secret_cut(struct secret *s, size_t len);      /* shorter only; the tail is wiped */
+void secret_cut(struct secret *s, size_t len);                     /* shorter only; the tail is wiped */
 bool secret_equal(const struct secret *a, const struct secret *b); /* constant time for equal lengths */
 
 /* Everything that fd gives until its end, at most max bytes (ERR_USAGE when there is more). read(2) only: stdio would

@@ -77,7 +77,7 @@ for cc in gcc clang; do
 		[ -e "$bench" ] && programs="$programs $tmp/$cc/${bench%.c}"
 	done
 	if ! make -s -k -j"$jobs" BUILD="$tmp/$cc" WERROR=1 CC=$cc SAN= $programs >"$tmp/$cc.log" 2>&1; then
-		grep -E 'error|warning' "$tmp/$cc.log" | sort -u | head -40 | sed 's/^/  /'
+		grep -E '(error|warning): ' "$tmp/$cc.log" | sort -u | head -40 | sed 's/^/  /'
 		echo 1 >>"$tmp/findings"
 		echo "lint: $cc: does not build without warnings"
 	else

@@ -22,7 +22,7 @@ trap 'exit 143' TERM
 export UNDER_VALGRIND=1
 ERRORS=99
 # "Still reachable" are blocks of libraries; "possibly lost" are those of core/wipe.c, whose pointers point behind a head.
-memcheck="valgrind -q --error-exitcode=$ERRORS --leak-check=full --errors-for-leak-kinds=definite,indirect
+memcheck="valgrind -q --error-exitcode=$ERRORS --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
 	--child-silent-after-fork=yes"
 failed=0 passed=0
 

@@ -22,8 +22,8 @@ bool anchor_place(const char *state_dir, const char *vault_path, struct anchor_f
 	const char *slash = strrchr(vault_path, '/');
 	crypto_generichash(hash, sizeof hash, (const uint8_t *)vault_path, strlen(vault_path), NULL, 0);
 	sodium_bin2hex(hex, sizeof hex, hash, 8);
-	int len = snprintf(ret->path, sizeof ret->path, "%s/%.64s-%s.anchor", state_dir,
-			   slash ? slash + 1 : vault_path, hex);
+	int len = snprintf(ret->path, sizeof ret->path, "%s/%.64s-%s.anchor", state_dir, slash ? slash + 1 : vault_path,
+			   hex);
 	ret->is_there = false;
 	if (len < 0 || (size_t)len >= sizeof ret->path)
 		return fail(err, ERR_CONFIG, "the state folder's path is too long", "use a shorter path");
@@ -106,8 +106,7 @@ bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struc
 bool anchor_create(const struct anchor_file *file, const struct keys *keys, const struct anchor *a, struct error *err)
 {
 	uint8_t blocks[2][ANCHOR_BLOCK] = { 0 };
-	return encode(a, keys, blocks[0], err) &&
-	       file_replace(file->path, bytes_of(blocks, sizeof blocks), 0600, err);
+	return encode(a, keys, blocks[0], err) && file_replace(file->path, bytes_of(blocks, sizeof blocks), 0600, err);
 }
 
 bool anchor_advance(struct anchor_file *file, const struct keys *keys, const struct anchor *a, unsigned valid_block,
@@ -136,5 +135,6 @@ enum descent anchor_judge(const struct anchor *remembered, const struct root *no
 	uint64_t back = now->generation - remembered->generation;
 	if (back > ROOT_PAST)
 		return DESCENT_TOO_FAR;
-	return sodium_memcmp(now->past[back - 1], remembered->root_mac, DIGEST_LEN) == 0 ? DESCENT_NEWER : DESCENT_FORKED;
+	return sodium_memcmp(now->past[back - 1], remembered->root_mac, DIGEST_LEN) == 0 ? DESCENT_NEWER
+											 : DESCENT_FORKED;
 }

@@ -1,8 +1,8 @@
 /* vault/anchor.h - what this host remembers of a vault, outside the vault's folder: the last generation.
  *
  * A file of two 512-byte blocks written in turn, each with a MAC; the valid block of the higher generation counts, so a
- * torn write loses at most one generation, which the root's own memory bridges. It is bound to the vault's path: another
- * vault's file put in its place is noticed, and so is an older copy of the right one. */
+ * torn write loses at most one generation, which the root's own memory bridges. It is bound to the vault's path:
+ * another vault's file put in its place is noticed, and so is an older copy of the right one. */
 #ifndef VAULT_ANCHOR_H
 #define VAULT_ANCHOR_H
 
@@ -31,8 +31,7 @@ struct anchor_file {
 };
 
 /* Where the anchor of the vault at this absolute path lies in state_dir. */
-must_check bool anchor_place(const char *state_dir, const char *vault_path, struct anchor_file *ret,
-			     struct error *err);
+must_check bool anchor_place(const char *state_dir, const char *vault_path, struct anchor_file *ret, struct error *err);
 /* A missing or short file is not an error: is_there is false. */
 must_check bool anchor_read(struct anchor_file *file, struct error *err);
 /* The valid block of the higher generation; false when there is none. ret_block says which. */
@@ -46,11 +45,11 @@ must_check bool anchor_advance(struct anchor_file *file, const struct keys *keys
 			       unsigned valid_block, struct error *err);
 
 enum descent {
-	DESCENT_SAME,	  /* exactly what we remember */
-	DESCENT_NEWER,	  /* grew out of it: other writers, or a crash before the anchor */
-	DESCENT_OLDER,	  /* rolled back */
-	DESCENT_FORKED,	  /* another history or another vault */
-	DESCENT_TOO_FAR,  /* newer than the root's memory can prove */
+	DESCENT_SAME,    /* exactly what we remember */
+	DESCENT_NEWER,   /* grew out of it: other writers, or a crash before the anchor */
+	DESCENT_OLDER,   /* rolled back */
+	DESCENT_FORKED,  /* another history or another vault */
+	DESCENT_TOO_FAR, /* newer than the root's memory can prove */
 };
 /* How a proven root relates to what we remember. Pure. */
 enum descent anchor_judge(const struct anchor *remembered, const struct root *now);

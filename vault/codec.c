@@ -10,9 +10,8 @@ enum root_fault root_decode(struct bytes from, struct root *ret)
 	uint64_t features;
 	uint8_t magic[8];
 	struct root r;
-	if (!bytes_take_copy(&from, magic, 8) || memcmp(magic, ROOT_MAGIC, 8) != 0 ||
-	    !bytes_take_u32(&from, &format) || !bytes_take_u32(&from, &min_reader) ||
-	    !bytes_take_u64(&from, &features))
+	if (!bytes_take_copy(&from, magic, 8) || memcmp(magic, ROOT_MAGIC, 8) != 0 || !bytes_take_u32(&from, &format) ||
+	    !bytes_take_u32(&from, &min_reader) || !bytes_take_u64(&from, &features))
 		return ROOT_MALFORMED;
 	if (min_reader > FORMAT_VERSION || features != 0)
 		return ROOT_TOO_NEW;
@@ -78,10 +77,10 @@ bool credential_encode(const struct credential *c, struct buf *out, struct error
 static bool take_version(struct bytes *from, struct version *v)
 {
 	uint8_t stage;
-	if (!bytes_take_u32(from, &v->number) || !bytes_take_u8(from, &stage) ||
-	    !bytes_take_i64(from, &v->stored_at) || !bytes_take_i64(from, &v->staged_at) ||
-	    !bytes_take_i64(from, &v->expires_at) || !bytes_take_copy(from, v->fingerprint, FINGERPRINT_LEN) ||
-	    !bytes_take_copy(from, v->digest, DIGEST_LEN) || stage < STAGE_PENDING || stage > STAGE_RETIRED)
+	if (!bytes_take_u32(from, &v->number) || !bytes_take_u8(from, &stage) || !bytes_take_i64(from, &v->stored_at) ||
+	    !bytes_take_i64(from, &v->staged_at) || !bytes_take_i64(from, &v->expires_at) ||
+	    !bytes_take_copy(from, v->fingerprint, FINGERPRINT_LEN) || !bytes_take_copy(from, v->digest, DIGEST_LEN) ||
+	    stage < STAGE_PENDING || stage > STAGE_RETIRED)
 		return false;
 	v->stage = (enum stage)stage;
 	return true;
@@ -244,6 +243,6 @@ void read_mark_encode(const char *name, uint32_t version, int64_t at, struct buf
 
 bool read_mark_decode(struct bytes from, char ret_name[65], uint32_t *ret_version, int64_t *ret_at)
 {
-	return bytes_take_counted(&from, 1, ret_name, 65) && bytes_take_u32(&from, ret_version) && bytes_take_i64(&from, ret_at) &&
-	       from.len == 0;
+	return bytes_take_counted(&from, 1, ret_name, 65) && bytes_take_u32(&from, ret_version) &&
+	       bytes_take_i64(&from, ret_at) && from.len == 0;
 }

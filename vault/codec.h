@@ -17,9 +17,9 @@
 /* The root record: everything else is reached from it. */
 struct root {
 	uint8_t vault_id[VAULT_ID_LEN]; /* for life */
-	uint8_t lineage[16];		/* new at init and at each deliberate break of history */
-	uint32_t epoch;			/* of the root key; part of every key name */
-	uint64_t generation;		/* +1 per commit */
+	uint8_t lineage[16];            /* new at init and at each deliberate break of history */
+	uint32_t epoch;                 /* of the root key; part of every key name */
+	uint64_t generation;            /* +1 per commit */
 	uint8_t commit_id[16];
 	uint8_t past[ROOT_PAST][DIGEST_LEN]; /* newest first: the MACs of the generations before this one */
 	uint8_t slots_digest[DIGEST_LEN];
@@ -27,8 +27,9 @@ struct root {
 	uint8_t top[NODE_FANOUT][DIGEST_LEN];
 	uint8_t mac[DIGEST_LEN]; /* over all before it */
 };
-#define ROOT_LEN (8 + 4 + 4 + 8 + VAULT_ID_LEN + 16 + 4 + 8 + 16 + ROOT_PAST * DIGEST_LEN + DIGEST_LEN * 2 + \
-		  NODE_FANOUT * DIGEST_LEN + DIGEST_LEN)
+#define ROOT_LEN                                                                                                       \
+	(8 + 4 + 4 + 8 + VAULT_ID_LEN + 16 + 4 + 8 + 16 + ROOT_PAST * DIGEST_LEN + DIGEST_LEN * 2 +                    \
+	 NODE_FANOUT * DIGEST_LEN + DIGEST_LEN)
 
 enum root_fault { ROOT_FINE, ROOT_MALFORMED, ROOT_TOO_NEW };
 

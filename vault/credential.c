@@ -96,7 +96,7 @@ static const struct {
 	{ "\t", REMOVED_BLANKS },
 	{ "\v", REMOVED_BLANKS },
 	{ "\f", REMOVED_BLANKS },
-	{ "\xc2\xa0", REMOVED_BLANKS },	    /* no-break space */
+	{ "\xc2\xa0", REMOVED_BLANKS },     /* no-break space */
 	{ "\xe1\x9a\x80", REMOVED_BLANKS }, /* ogham space mark */
 	{ "\xe2\x80\x80", REMOVED_BLANKS }, /* en quad ... hair space */
 	{ "\xe2\x80\x81", REMOVED_BLANKS },
@@ -138,8 +138,22 @@ static const struct {
 };
 
 static const char *const quotes[] = {
-	"\"", "'", "`", "\xe2\x80\x9c", "\xe2\x80\x9d", "\xe2\x80\x9e", "\xe2\x80\x9f", "\xe2\x80\x98", "\xe2\x80\x99",
-	"\xe2\x80\x9a", "\xe2\x80\x9b", "\xc2\xab", "\xc2\xbb", "\xe2\x80\xb9", "\xe2\x80\xba", "\xc2\xb4",
+	"\"",
+	"'",
+	"`",
+	"\xe2\x80\x9c",
+	"\xe2\x80\x9d",
+	"\xe2\x80\x9e",
+	"\xe2\x80\x9f",
+	"\xe2\x80\x98",
+	"\xe2\x80\x99",
+	"\xe2\x80\x9a",
+	"\xe2\x80\x9b",
+	"\xc2\xab",
+	"\xc2\xbb",
+	"\xe2\x80\xb9",
+	"\xe2\x80\xba",
+	"\xc2\xb4",
 };
 
 static bool starts_with(struct bytes in, const char *what, size_t *ret_len)
@@ -323,7 +337,8 @@ const struct version *credential_numbered(const struct credential *c, uint32_t n
 	return NULL;
 }
 
-const struct version *credential_with_fingerprint(const struct credential *c, const uint8_t fingerprint[FINGERPRINT_LEN])
+const struct version *credential_with_fingerprint(const struct credential *c,
+						  const uint8_t fingerprint[FINGERPRINT_LEN])
 {
 	/* Newest first: the same token may have been retired long ago and put again since. */
 	for (size_t i = c->version_count; i-- > 0;)

@@ -8,9 +8,9 @@
  * At most one version is pending, one current, one previous. Consumers are only ever given `current` (or what they ask
  * for by number), so a new token never takes a working one away before it was judged.
  *
- * Formats: the Pixel code is what TikTok shows in Events Manager (20 characters 0-9A-V in all seen so far; undocumented,
- * so the strict shape only warns), the token is opaque. Source: TikTok's Events API documents and public integrations,
- * read 2026-11-22. */
+ * Formats: the Pixel code is what TikTok shows in Events Manager (20 characters 0-9A-V in all seen so far;
+ * undocumented, so the strict shape only warns), the token is opaque. Source: TikTok's Events API documents and public
+ * integrations, read 2026-11-22. */
 #ifndef VAULT_CREDENTIAL_H
 #define VAULT_CREDENTIAL_H
 
@@ -52,10 +52,10 @@ struct label {
 struct credential {
 	char pixel[PIXEL_CODE_MAX + 1];
 	int64_t created_at;
-	int64_t deleted_at; /* soft delete; 0 = alive */
-	bool is_destroyed;  /* tokens gone for good; the record stays so that numbers are never reused */
+	int64_t deleted_at;                /* soft delete; 0 = alive */
+	bool is_destroyed;                 /* tokens gone for good; the record stays so that numbers are never reused */
 	char test_code[TEST_CODE_MAX + 1]; /* "" = none */
-	uint32_t last_number;		   /* highest number ever given; only grows */
+	uint32_t last_number;              /* highest number ever given; only grows */
 	size_t label_count;
 	struct label labels[LABELS_MAX]; /* sorted by key */
 	size_t version_count;
@@ -80,7 +80,8 @@ enum removed {
 	REMOVED_BEARER = 1 << 5,
 	REMOVED_HEADER_NAME = 1 << 6,
 };
-const char *removed_name(enum removed one); /* "blanks", "line-ends", "zero-width", "byte-order-mark", "quotes", "bearer", "header-name" */
+const char *removed_name(enum removed one); /* "blanks", "line-ends", "zero-width", "byte-order-mark", "quotes",
+					       "bearer", "header-name" */
 
 /* Clean what somebody pasted: surrounding blanks of any kind, line ends, byte order mark, one pair of plain or
  * typographic quotes, a leading "Bearer " or "Access-Token:". *ret is a new secret. ERR_MALFORMED says what is wrong
@@ -91,7 +92,8 @@ must_check bool token_clean(const struct secret *pasted, struct secret **ret, un
 struct version *credential_at_stage(struct credential *c, enum stage stage);
 const struct version *credential_staged(const struct credential *c, enum stage stage);
 const struct version *credential_numbered(const struct credential *c, uint32_t number);
-const struct version *credential_with_fingerprint(const struct credential *c, const uint8_t fingerprint[FINGERPRINT_LEN]);
+const struct version *credential_with_fingerprint(const struct credential *c,
+						  const uint8_t fingerprint[FINGERPRINT_LEN]);
 
 /* Add a version as pending, retiring an earlier pending one. When all places are taken the oldest retired one is
  * dropped and its number given in *ret_dropped (0 = none), so that its token can be deleted in the same commit. */

@@ -30,7 +30,7 @@ enum verdict {
 };
 
 const char *verdict_name(enum verdict v); /* "healthy", "no-permission", "throttled", ... */
-bool verdict_is_bad(enum verdict v);	  /* expired .. malformed */
+bool verdict_is_bad(enum verdict v);      /* expired .. malformed */
 bool verdict_is_transient(enum verdict v);
 enum error_code verdict_exit(enum verdict v); /* 10, 11, 15, 9, 16, or ERR_NONE */
 
@@ -44,8 +44,8 @@ const char *probe_name(enum probe_kind kind); /* "dry", ...; NULL for none */
 
 struct evidence {
 	enum probe_kind probe;
-	int32_t code;	  /* TikTok's, or NO_CODE */
-	int32_t http;	  /* status, 0 = none */
+	int32_t code; /* TikTok's, or NO_CODE */
+	int32_t http; /* status, 0 = none */
 	int64_t at;
 	char text[EVIDENCE_TEXT_MAX + 1]; /* cleaned, never holds the token */
 	char request_id[REQUEST_ID_MAX + 1];
@@ -57,11 +57,11 @@ struct judgement {
 	enum verdict verdict;
 	struct evidence evidence; /* of the verdict */
 	enum verdict last_outcome;
-	int64_t attempted_at; /* of the last outcome; 0 = never */
+	int64_t attempted_at;                    /* of the last outcome; 0 = never */
 	char attempt_text[ATTEMPT_TEXT_MAX + 1]; /* why the last outcome is none of the verdicts; "" otherwise */
-	int64_t checked_at;   /* last time TikTok's answer could be judged */
-	int64_t proven_at;    /* last time this pair was proven healthy */
-	enum verdict suspected; /* VERDICT_UNCHECKED = nothing outstanding */
+	int64_t checked_at;                      /* last time TikTok's answer could be judged */
+	int64_t proven_at;                       /* last time this pair was proven healthy */
+	enum verdict suspected;                  /* VERDICT_UNCHECKED = nothing outstanding */
 	int64_t suspected_at;
 	char belongs_to[PIXEL_CODE_MAX + 1]; /* another stored Pixel this token was found to work for; "" = unknown */
 };

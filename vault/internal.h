@@ -24,8 +24,8 @@ struct vault {
 /* A Pixel's proven place in the inventory. */
 struct path_proof {
 	struct bytes node[NODE_DEPTH]; /* the nodes that exist, from the top */
-	size_t depth;		       /* how many do */
-	const uint8_t *digest;	       /* of the metadata; NULL: proven absent */
+	size_t depth;                  /* how many do */
+	const uint8_t *digest;         /* of the metadata; NULL: proven absent */
 };
 
 /* Decode and prove these root bytes; v is untouched. */

@@ -144,10 +144,9 @@ static bool open_into(const struct keys *k, const struct seal_context *context, 
 		      uint8_t *plain, size_t *ret_len)
 {
 	uint8_t aad[AAD_MAX];
-	if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, sealed.at + SEAL_NONCE_LEN,
-						       sealed.len - SEAL_NONCE_LEN, aad,
-						       build_aad(context, bucket, aad), sealed.at,
-						       key_for(k, context->kind)) != 0)
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(
+		    plain, NULL, NULL, sealed.at + SEAL_NONCE_LEN, sealed.len - SEAL_NONCE_LEN, aad,
+		    build_aad(context, bucket, aad), sealed.at, key_for(k, context->kind)) != 0)
 		return false;
 	size_t len = bucket;
 	while (len > 0 && plain[len - 1] == 0)
@@ -178,8 +177,7 @@ bool unseal_secret(const struct keys *k, const struct seal_context *context, str
 	if (!secret_new(bucket, &plain, err))
 		return false;
 	if (!bucket || !open_into(k, context, sealed, bucket, secret_room(plain), &len))
-		return fail_class(err, ERR_DAMAGED, "tampered", "a sealed value does not open",
-				  "run: vault verify");
+		return fail_class(err, ERR_DAMAGED, "tampered", "a sealed value does not open", "run: vault verify");
 	secret_cut(plain, len);
 	*ret = take(plain);
 	return true;

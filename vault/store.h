@@ -8,8 +8,8 @@
  *  2. Its conditions are looked at in its own instant; all its keys get one `rev`, greater than every earlier one.
  *  3. get, get_many and head show every commit that was STORE_OK before they began, in any process.
  *  4. A view shows one instant, in byte order of keys.
- *  5. watch delivers each commit after a position, in order, at least once, never half of one; overwritten values may be
- *     left out; where it cannot (deletions, a long absence) it says RESYNC and goes on from now.
+ *  5. watch delivers each commit after a position, in order, at least once, never half of one; overwritten values may
+ * be left out; where it cannot (deletions, a long absence) it says RESYNC and goes on from now.
  *  6. STORE_UNKNOWN comes only from commit, lock and unlock: it may have been applied, or may be later. Repeat with the
  *     same conditions or commit over it; never assume.
  *  7. Fences strictly increase per lock name; a commit with a lost fence never applies.
@@ -24,29 +24,29 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define STORE_KEY_MAX 255   /* bytes of [a-z0-9/_-] */
+#define STORE_KEY_MAX 255 /* bytes of [a-z0-9/_-] */
 #define STORE_VALUE_MAX 65536
-#define STORE_BATCH_MIN 16  /* operations every backend takes in one commit; caps say more */
-#define STORE_WAIT_MS 5000  /* how long a writer waits for its turn */
+#define STORE_BATCH_MIN 16 /* operations every backend takes in one commit; caps say more */
+#define STORE_WAIT_MS 5000 /* how long a writer waits for its turn */
 
 enum store_class {
 	STORE_OK = 0,
 	STORE_NOT_FOUND,
 	/* definite: nothing was written */
-	STORE_CONFLICT,	   /* a condition failed: see struct store_why */
-	STORE_FENCED,	   /* the lock is no longer ours */
+	STORE_CONFLICT,    /* a condition failed: see struct store_why */
+	STORE_FENCED,      /* the lock is no longer ours */
 	STORE_UNAVAILABLE, /* not accepted: busy or failing; safe to repeat later */
 	STORE_DENIED,
 	STORE_FULL,
 	STORE_TOO_BIG,
-	STORE_INVALID,	 /* our own mistake */
+	STORE_INVALID,   /* our own mistake */
 	STORE_COMPACTED, /* the position is too old: list again */
 	STORE_CANCELLED,
 	/* indefinite */
 	STORE_UNKNOWN,
 	/* alarms: stop writing, tell the operator */
 	STORE_ROLLBACK, /* the store went back in time, or is another one */
-	STORE_CORRUPT,	/* it answered what it must never answer */
+	STORE_CORRUPT,  /* it answered what it must never answer */
 	STORE_CLASS_COUNT
 };
 const char *store_class_name(enum store_class class);
@@ -64,7 +64,7 @@ struct store_pos {
 struct store_record {
 	const char *key;
 	struct bytes value; /* borrowed: from the room given, or until the cursor moves */
-	uint64_t mod;	    /* opaque, test for equality only; 0 = absent */
+	uint64_t mod;       /* opaque, test for equality only; 0 = absent */
 	bool is_found;
 };
 
@@ -106,8 +106,8 @@ typedef bool store_before_fn(void *context, struct error *err);
 /* What a backend implements. err is filled for every class but STORE_OK and STORE_NOT_FOUND. */
 struct store_ops {
 	const char *name;
-	enum store_class (*create)(const char *path, const struct store_op *ops, size_t count,
-				   store_before_fn *before, void *context, struct error *err);
+	enum store_class (*create)(const char *path, const struct store_op *ops, size_t count, store_before_fn *before,
+				   void *context, struct error *err);
 	enum store_class (*open)(const char *path, struct store **ret, struct error *err);
 	void (*close)(struct store *s);
 	struct store_caps (*caps)(struct store *s);

@@ -109,8 +109,9 @@ static void sqlite_allocator_stop(void *unused)
 
 static bool start_sqlite(struct error *err)
 {
-	static const sqlite3_mem_methods wiping = { sqlite_malloc, wipe_free,	   sqlite_realloc,
-						    sqlite_size,   sqlite_roundup, sqlite_allocator_start,
+	static const sqlite3_mem_methods wiping = { sqlite_malloc,         wipe_free,
+						    sqlite_realloc,        sqlite_size,
+						    sqlite_roundup,        sqlite_allocator_start,
 						    sqlite_allocator_stop, NULL };
 	static bool is_started;
 	if (is_started)
@@ -185,7 +186,8 @@ static bool key_is_allowed(const char *key)
 static int statement(struct sqlite_store *s, enum statement which, sqlite3_stmt **ret)
 {
 	if (!s->prepared[which]) {
-		int rc = sqlite3_prepare_v3(s->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->prepared[which], NULL);
+		int rc =
+			sqlite3_prepare_v3(s->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->prepared[which], NULL);
 		if (rc != SQLITE_OK)
 			return rc;
 	}
@@ -601,7 +603,7 @@ static enum store_class check_condition(struct sqlite_store *s, const struct sto
 		return classify(s, rc, err);
 	now->value.at = room->at + at;
 	*ret_holds = c->kind == STORE_IF_ABSENT ? !now->is_found
-		     : c->kind == STORE_IF_MOD	? now->mod == c->number
+		     : c->kind == STORE_IF_MOD  ? now->mod == c->number
 						: now->is_found && bytes_equal(now->value, c->value);
 	return STORE_OK;
 }
@@ -615,9 +617,9 @@ static bool is_what_we_write(const struct store_record *now, const char *key, co
 	return false;
 }
 
-static enum store_class check_conditions(struct sqlite_store *s, const struct store_condition *conditions,
-					 size_t count, const struct store_op *ops, size_t op_count,
-					 struct store_why *why, struct error *err)
+static enum store_class check_conditions(struct sqlite_store *s, const struct store_condition *conditions, size_t count,
+					 const struct store_op *ops, size_t op_count, struct store_why *why,
+					 struct error *err)
 {
 	struct buf room = BUF_INIT(STORE_VALUE_MAX + 1);
 	enum store_class class = STORE_OK;
@@ -629,8 +631,8 @@ static enum store_class check_conditions(struct sqlite_store *s, const struct st
 			continue;
 		bool is_fence = conditions[i].kind == STORE_IF_FENCE;
 		if (why)
-			*why = (struct store_why){ i,
-						   !is_fence && is_what_we_write(&now, conditions[i].key, ops, op_count) };
+			*why = (struct store_why){ i, !is_fence && is_what_we_write(&now, conditions[i].key, ops,
+										    op_count) };
 		class = refuse(is_fence ? STORE_FENCED : STORE_CONFLICT, err, ERR_CONFLICT, TXT_STORE_CONDITION);
 	}
 	buf_done(&room);
@@ -1174,8 +1176,8 @@ const struct store_ops store_sqlite = {
 const char *store_class_name(enum store_class class)
 {
 	static const char *const names[STORE_CLASS_COUNT] = {
-		"ok",	  "not-found", "conflict",  "fenced",	 "unavailable", "denied",   "full",
-		"too-big", "invalid",  "compacted", "cancelled", "unknown",	"rollback", "corrupt",
+		"ok",      "not-found", "conflict",  "fenced",    "unavailable", "denied",   "full",
+		"too-big", "invalid",   "compacted", "cancelled", "unknown",     "rollback", "corrupt",
 	};
 	return (unsigned)class < STORE_CLASS_COUNT ? names[class] : "?";
 }

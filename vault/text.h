@@ -3,45 +3,57 @@
 #define VAULT_TEXT_H
 
 /* what a person typed */
-#define TXT_PIXEL_EMPTY "a Pixel code is missing", "copy it from Events Manager: the 20 characters under the Pixel's name"
-#define TXT_PIXEL_NUMERIC \
-	"'%.40s' is the numeric Pixel ID, the Events API wants the Pixel code", \
+#define TXT_PIXEL_EMPTY                                                                                                \
+	"a Pixel code is missing", "copy it from Events Manager: the 20 characters under the Pixel's name"
+#define TXT_PIXEL_NUMERIC                                                                                              \
+	"'%.40s' is the numeric Pixel ID, the Events API wants the Pixel code",                                        \
 		"in Events Manager the code stands beside the ID: 20 characters such as C0U2T02IU8J6B9GC2B90"
-#define TXT_PIXEL_LOWER "the Pixel code '%.40s' is in lower case; did you mean '%.40s'?", "Pixel codes are written in capitals"
-#define TXT_PIXEL_BAD \
+#define TXT_PIXEL_LOWER                                                                                                \
+	"the Pixel code '%.40s' is in lower case; did you mean '%.40s'?", "Pixel codes are written in capitals"
+#define TXT_PIXEL_BAD                                                                                                  \
 	"'%s' is not a Pixel code", "a Pixel code is 8 to 40 capitals and digits; TikTok shows it in Events Manager"
-#define TXT_PIXEL_LONG \
-	"what stands in the place of the Pixel code is %zu characters long and not one", \
-		"a Pixel code is 8 to 40 capitals and digits; a token goes to standard input, never on the command line"
-#define TXT_TEST_CODE_BAD \
-	"the test code must be 1 to 64 printable characters without blanks", \
+#define TXT_PIXEL_LONG                                                                                                 \
+	"what stands in the place of the Pixel code is %zu characters long and not one",                               \
+		"a Pixel code is 8 to 40 capitals and digits; a token goes to standard input, never on the command "   \
+		"line"
+#define TXT_TEST_CODE_BAD                                                                                              \
+	"the test code must be 1 to 64 printable characters without blanks",                                           \
 		"copy it from the Test events tab of the Pixel; it looks like TEST12345"
-#define TXT_LABEL_BAD \
-	"'%.80s' is not a label of the form KEY=VALUE", \
+#define TXT_LABEL_BAD                                                                                                  \
+	"'%.80s' is not a label of the form KEY=VALUE",                                                                \
 		"a key is 1 to 32 of a-z 0-9 _ . -, a value at most 64 bytes of UTF-8 text"
 #define TXT_LABELS_MANY "more than 16 labels for Pixel '%s'", "remove one with: vault label PIXEL KEY="
 #define TXT_NAME_BAD "'%.80s' is not a name for a consumer", "use 1 to 64 letters, digits and _ . @ : / -"
-#define TXT_TOKEN_EMPTY "the token is empty", "copy it again from Events Manager: Settings, Events API, Generate access token"
-#define TXT_TOKEN_SHORT \
-	"the token is too short: %zu characters, at least 8 are needed", "the copy was cut off; copy the whole token again"
+#define TXT_TOKEN_EMPTY                                                                                                \
+	"the token is empty", "copy it again from Events Manager: Settings, Events API, Generate access token"
+#define TXT_TOKEN_SHORT                                                                                                \
+	"the token is too short: %zu characters, at least 8 are needed",                                               \
+		"the copy was cut off; copy the whole token again"
 #define TXT_TOKEN_LONG "the token is longer than 4095 characters", "this is not an access token; check what was pasted"
-#define TXT_TOKEN_BLANK \
-	"the token has a blank, line break or control character inside", "copy it again in one piece; two values were pasted?"
-#define TXT_TOKEN_ASCII \
-	"the token has a character that is not plain ASCII", "an editor or chat changed it; copy it again from Events Manager"
-#define TXT_TOKEN_IS_PIXEL "this is a Pixel code, not a token", "the Pixel code goes on the command line, the token here"
-#define TXT_TOKEN_IS_ID "this is a number such as a Pixel ID or advertiser ID, not a token", \
-	"copy the access token: Events Manager, Settings, Events API, Generate access token"
-#define TXT_TOKEN_IS_REFRESH \
-	"this is a refresh token (it begins with rft.), not an access token", "store the access token that came with it"
+#define TXT_TOKEN_BLANK                                                                                                \
+	"the token has a blank, line break or control character inside",                                               \
+		"copy it again in one piece; two values were pasted?"
+#define TXT_TOKEN_ASCII                                                                                                \
+	"the token has a character that is not plain ASCII",                                                           \
+		"an editor or chat changed it; copy it again from Events Manager"
+#define TXT_TOKEN_IS_PIXEL                                                                                             \
+	"this is a Pixel code, not a token", "the Pixel code goes on the command line, the token here"
+#define TXT_TOKEN_IS_ID                                                                                                \
+	"this is a number such as a Pixel ID or advertiser ID, not a token",                                           \
+		"copy the access token: Events Manager, Settings, Events API, Generate access token"
+#define TXT_TOKEN_IS_REFRESH                                                                                           \
+	"this is a refresh token (it begins with rft.), not an access token", "store the access token that came with " \
+									      "it"
 #define TXT_TOKEN_IS_URL "this is a web address, not a token", "copy the access token itself"
 #define TXT_TOKEN_IS_JSON "this is JSON, not a token", "copy only the value of access_token, without braces and quotes"
-#define TXT_VERSIONS_FULL "Pixel '%s' has no place for another version", "this cannot happen with retired versions; run: vault verify"
+#define TXT_VERSIONS_FULL                                                                                              \
+	"Pixel '%s' has no place for another version", "this cannot happen with retired versions; run: vault verify"
 
 /* the vault and its keys */
 #define TXT_NO_VAULT "there is no vault at '%s'", "make one with: vault init; or name another with --vault"
 #define TXT_VAULT_EXISTS "there is a vault at '%s' already", "use it, or name another place with --vault"
-#define TXT_NO_PIXEL "no token is stored for Pixel '%s'", "see what is stored with: vault list; store one with: vault put"
+#define TXT_NO_PIXEL                                                                                                   \
+	"no token is stored for Pixel '%s'", "see what is stored with: vault list; store one with: vault put"
 #define TXT_PIXEL_DELETED "Pixel '%s' was deleted", "bring it back with: vault rm --restore PIXEL"
 #define TXT_NO_VERSION "Pixel '%s' has no version %u", "see its versions with: vault history PIXEL"
 #define TXT_WRONG_KEY "the %s does not open this vault", "check that it belongs to this vault; nothing was changed"
@@ -49,19 +61,23 @@
 #define TXT_SEALED "the vault is sealed", "unlock it first"
 #define TXT_KEY_LENGTH "the key is %zu bytes long, it must be 32", "use the key file that vault init wrote"
 #define TXT_PASSPHRASE_LENGTH "the passphrase is empty or longer than 4096 bytes", "type the passphrase of this vault"
-#define TXT_KDF_FAILED \
+#define TXT_KDF_FAILED                                                                                                 \
 	"there is not enough memory to try the passphrase: %u MiB are needed", "free some memory and try again"
-#define TXT_RECOVERY_TYPO "this is not a recovery key, or a character of it is wrong", "type the eight groups as they were shown"
+#define TXT_RECOVERY_TYPO                                                                                              \
+	"this is not a recovery key, or a character of it is wrong", "type the eight groups as they were shown"
 #define TXT_CHANGE_LOST "other programs keep changing the vault", "try again in a moment; nothing was changed"
-#define TXT_ROOT_MOVED "the vault changed while it was being read", "try again; if this happens always, run: vault verify"
+#define TXT_ROOT_MOVED                                                                                                 \
+	"the vault changed while it was being read", "try again; if this happens always, run: vault verify"
 
 /* damage, tampering, rollback: what was seen; what was not done; what to do */
 #define HINT_DAMAGED "nothing was changed and nothing handed out; put a good backup in place, or check the disk"
 #define HINT_TAMPERED "nothing was handed out; find out who wrote to the file, then put a good copy in place"
 #define TXT_FORMAT "the %s of vault '%s' is not in a form this program knows", HINT_DAMAGED
-#define TXT_FORMAT_NEWER "vault '%s' was written by a newer version of this program", "upgrade pixelvault; nothing was changed"
-#define TXT_SLOT_LIMIT "a key slot demands a cost outside the allowed limits", \
-	"the file was damaged or made by somebody else; put a good copy in place"
+#define TXT_FORMAT_NEWER                                                                                               \
+	"vault '%s' was written by a newer version of this program", "upgrade pixelvault; nothing was changed"
+#define TXT_SLOT_LIMIT                                                                                                 \
+	"a key slot demands a cost outside the allowed limits",                                                        \
+		"the file was damaged or made by somebody else; put a good copy in place"
 #define TXT_SLOTS_TAMPERED "the key slots of vault '%s' were damaged or changed by somebody else", HINT_TAMPERED
 #define TXT_ROOT_TAMPERED "the root record of vault '%s' was damaged or changed by somebody else", HINT_TAMPERED
 #define TXT_NODE_TAMPERED "the inventory of vault '%s' was damaged or changed (node %s)", HINT_TAMPERED
@@ -70,32 +86,40 @@
 #define TXT_TOKEN_MISSING "version %u of Pixel '%s' is missing from the vault: somebody deleted it", HINT_TAMPERED
 #define TXT_TOKEN_TAMPERED "version %u of Pixel '%s' is not the token the vault's inventory names", HINT_TAMPERED
 #define TXT_VERIFY_FAULTS "the vault is damaged or was changed: %s", HINT_TAMPERED
-#define TXT_ROLLED_BACK \
-	"vault '%s' is older than this host remembers (generation %llu, expected at least %llu): an old copy was put back", \
+#define TXT_ROLLED_BACK                                                                                                \
+	"vault '%s' is older than this host remembers (generation %llu, expected at least %llu): an old copy was put " \
+	"back",                                                                                                        \
 		"put the newest copy in place; nothing was handed out"
-#define TXT_FORKED \
-	"vault '%s' is not the one this host remembers: another vault or another history lies at its place", \
+#define TXT_FORKED                                                                                                     \
+	"vault '%s' is not the one this host remembers: another vault or another history lies at its place",           \
 		"put the right file in place; two copies must not be written separately"
-#define TXT_ANCHOR_FAR "vault '%s' is more than 32 changes ahead of this host's anchor", \
-	"the state folder was put back from an older copy; see: vault adopt --help"
-#define TXT_ANCHOR_MISSING \
-	"this host has no anchor for vault '%s', so a rolled-back copy could not be noticed", \
+#define TXT_ANCHOR_FAR                                                                                                 \
+	"vault '%s' is more than 32 changes ahead of this host's anchor",                                              \
+		"the state folder was put back from an older copy; see: vault adopt --help"
+#define TXT_ANCHOR_MISSING                                                                                             \
+	"this host has no anchor for vault '%s', so a rolled-back copy could not be noticed",                          \
 		"if this vault was moved here on purpose: vault adopt --first-use; else find out who removed it"
-#define TXT_ANCHOR_UNWRITABLE \
+#define TXT_ANCHOR_UNWRITABLE                                                                                          \
 	"the anchor '%s' cannot be written: %s", "the change is stored; mend the state folder, then run: vault verify"
 
 /* the store */
-#define TXT_STORE_BUSY "another program is changing the vault and did not finish within %d seconds", \
-	"try again; if nothing else runs, look for a stopped pixelvault process"
-#define TXT_STORE_FULL "there is no space left for the vault '%s'", "free some space; what was stored before is still there"
-#define TXT_STORE_READ_ONLY "the vault '%s' cannot be written here: %s", "check owner, mode and that the file system is not read-only"
-#define TXT_STORE_IO "the storage of vault '%s' failed: %s", \
-	"check the disk; what was stored before is still there; then run: vault verify"
+#define TXT_STORE_BUSY                                                                                                 \
+	"another program is changing the vault and did not finish within %d seconds",                                  \
+		"try again; if nothing else runs, look for a stopped pixelvault process"
+#define TXT_STORE_FULL                                                                                                 \
+	"there is no space left for the vault '%s'", "free some space; what was stored before is still there"
+#define TXT_STORE_READ_ONLY                                                                                            \
+	"the vault '%s' cannot be written here: %s", "check owner, mode and that the file system is not read-only"
+#define TXT_STORE_IO                                                                                                   \
+	"the storage of vault '%s' failed: %s",                                                                        \
+		"check the disk; what was stored before is still there; then run: vault verify"
 #define TXT_STORE_CORRUPT "the vault file '%s' is damaged: %s", HINT_DAMAGED
-#define TXT_STORE_SHARED "the vault '%s' lies on a network file system, where locks cannot be trusted", \
-	"keep it on a local disk"
+#define TXT_STORE_SHARED                                                                                               \
+	"the vault '%s' lies on a network file system, where locks cannot be trusted", "keep it on a local disk"
 #define TXT_STORE_CONDITION "the vault changed meanwhile", "try again"
-#define TXT_STORE_KEY "the key '%.80s' or its value is not allowed in the store", "this is a mistake in pixelvault; please report it"
+#define TXT_STORE_KEY                                                                                                  \
+	"the key '%.80s' or its value is not allowed in the store", "this is a mistake in pixelvault; please report "  \
+								    "it"
 #define TXT_STORE_LOCKED "'%s' is being done by another program right now", "wait until it has finished"
 
 #endif

@@ -250,8 +250,7 @@ bool vault_judge_held(struct vault *v, struct anchor *ret, unsigned *ret_block, 
 	static const char *const keys[] = { "root" };
 	struct store_record found;
 	struct root now;
-	if (!anchor_read(&v->anchor_file, err) ||
-	    store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+	if (!anchor_read(&v->anchor_file, err) || store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
 		return false;
 	if (!found.is_found)
 		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
@@ -330,7 +329,8 @@ bool vault_meet_root(struct vault *v, const struct store_record *record, struct 
 		return false;
 	struct anchor remembered = anchor_of_root(&v->root);
 	enum descent descent = anchor_judge(&remembered, &now);
-	if (descent == DESCENT_TOO_FAR) { /* more changes than the head remembers since we last looked: ask the anchor */
+	if (descent ==
+	    DESCENT_TOO_FAR) { /* more changes than the head remembers since we last looked: ask the anchor */
 		unsigned block;
 		if (!anchor_read(&v->anchor_file, err) || !judge_anchor(v, &now, &remembered, &block, err))
 			return false;
@@ -442,7 +442,8 @@ static bool token_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const st
 	seal_digest(record->value, digest);
 	if (sodium_memcmp(digest, version->digest, DIGEST_LEN) != 0 ||
 	    !unseal_secret(v->keys, &context, record->value, ret, &ignored))
-		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_TAMPERED, (unsigned)version->number, c->pixel);
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_TAMPERED, (unsigned)version->number,
+				  c->pixel);
 	return true;
 }
 

@@ -38,8 +38,8 @@ bool vault_has_slot(const struct vault *v, enum slot_kind kind);
  * with another secret. */
 must_check bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct error *err);
 
-/* Take the vault as this host finds it: a new lineage, so that no copy of the old history is ever taken for it again, and
- * a new anchor. For a vault that was moved here, or whose anchor was lost. */
+/* Take the vault as this host finds it: a new lineage, so that no copy of the old history is ever taken for it again,
+ * and a new anchor. For a vault that was moved here, or whose anchor was lost. */
 must_check bool vault_adopt(struct vault *v, struct error *err);
 void vault_close(struct vault *v); /* NULL is fine; wipes the keys; leaves a file that can be copied whole */
 void vault_closep(struct vault **v);
@@ -54,8 +54,8 @@ must_check bool vault_token(struct vault *v, const struct credential *c, const s
 /* Missing or unreadable health is all zero: it is disposable. Aligned to c. */
 must_check bool vault_health(struct vault *v, const struct credential *c, struct health *ret, struct error *err);
 
-/* Every Pixel that is not deleted, proven, in store order (keyed ids: random to people). The callback returns false with
- * err filled to stop. health is NULL unless with_health. The callback must not call back into the vault. */
+/* Every Pixel that is not deleted, proven, in store order (keyed ids: random to people). The callback returns false
+ * with err filled to stop. health is NULL unless with_health. The callback must not call back into the vault. */
 typedef bool vault_each_fn(void *context, const struct credential *c, const struct health *h, struct error *err);
 must_check bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each_fn *fn, void *context,
 			   struct error *err);
@@ -69,8 +69,8 @@ void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT
 			  char ret_pixel[PIXEL_CODE_MAX + 1]);
 
 /* ---- changing: fn decides on what it reads through the change, stages, and returns true to commit ----
- * fn may run again from the start when another writer was faster (for up to 5 s, then ERR_CONFLICT); returning false with
- * err filled abandons everything. Returning true with nothing staged commits nothing. */
+ * fn may run again from the start when another writer was faster (for up to 5 s, then ERR_CONFLICT); returning false
+ * with err filled abandons everything. Returning true with nothing staged commits nothing. */
 typedef bool change_fn(void *context, struct change *change, struct error *err);
 must_check bool vault_change(struct vault *v, change_fn *fn, void *context, struct error *err);
 
@@ -125,9 +125,9 @@ struct verify_report {
 	uint64_t faults;
 	char first[320]; /* the first fault, for people */
 };
-/* Proves each record, node and token, the exact set of them, the database's own structure, and every disposable record's
- * seal. on_fault (may be NULL) is called with one sentence per fault. ERR_DAMAGED with the first fault when there was
- * any; the report is filled either way. */
+/* Proves each record, node and token, the exact set of them, the database's own structure, and every disposable
+ * record's seal. on_fault (may be NULL) is called with one sentence per fault. ERR_DAMAGED with the first fault when
+ * there was any; the report is filled either way. */
 typedef void verify_fault_fn(void *context, const char *sentence);
 must_check bool vault_verify(struct vault *v, verify_fault_fn *on_fault, void *context, struct verify_report *ret,
 			     struct error *err);

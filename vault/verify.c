@@ -49,8 +49,7 @@ static bool read_id(const char *hex, uint8_t ret[PIXEL_ID_LEN], const char **ret
 
 /* ---- tokens: one look-up per version the metadata names ---- */
 
-static bool check_tokens(struct proof *p, const uint8_t id[PIXEL_ID_LEN], const struct credential *c,
-			 struct error *err)
+static bool check_tokens(struct proof *p, const uint8_t id[PIXEL_ID_LEN], const struct credential *c, struct error *err)
 {
 	for (size_t i = 0; i < c->version_count; i++) {
 		const struct version *version = &c->versions[i];
@@ -72,8 +71,8 @@ static bool check_tokens(struct proof *p, const uint8_t id[PIXEL_ID_LEN], const 
 		struct seal_context context = vault_context(p->v, 't', bytes_of(id, PIXEL_ID_LEN), version->number);
 		if (sodium_memcmp(digest, version->digest, DIGEST_LEN) != 0 ||
 		    !unseal_secret(p->v->keys, &context, found.value, &token, &ignored))
-			fault(p, "version %u of Pixel '%s' is not the token that was stored",
-			      (unsigned)version->number, c->pixel);
+			fault(p, "version %u of Pixel '%s' is not the token that was stored", (unsigned)version->number,
+			      c->pixel);
 	}
 	return true;
 }
@@ -280,8 +279,9 @@ static bool prove_view(struct proof *p, struct error *err)
 bool vault_verify(struct vault *v, verify_fault_fn *on_fault, void *context, struct verify_report *ret,
 		  struct error *err)
 {
-	struct proof p = { .v = v, .report = ret, .on_fault = on_fault, .context = context,
-			   .entries = BUF_INIT(SIZE_MAX / 4) };
+	struct proof p = {
+		.v = v, .report = ret, .on_fault = on_fault, .context = context, .entries = BUF_INIT(SIZE_MAX / 4)
+	};
 	*ret = (struct verify_report){ 0 };
 	if (!vault_is_open(v, err) || store_check(v->store, err) != STORE_OK ||
 	    store_view_open(v->store, &p.view, err) != STORE_OK)

@@ -222,8 +222,8 @@ def parse_credential(data):
 def parse_judgement(c):
     return {"version": c.number("I"), "verdict": c.number("B"), "probe": c.number("B"), "code": c.number("i"),
             "http": c.number("i"), "at": c.number("q"), "text": c.text("H"), "request_id": c.text("H"),
-            "last_outcome": c.number("B"), "attempted_at": c.number("q"), "checked_at": c.number("q"),
-            "proven_at": c.number("q"), "suspected": c.number("B"), "suspected_at": c.number("q"),
+            "last_outcome": c.number("B"), "attempted_at": c.number("q"), "attempt_text": c.text("H"),
+            "checked_at": c.number("q"), "proven_at": c.number("q"), "suspected": c.number("B"), "suspected_at": c.number("q"),
             "belongs_to": c.text("H")}
 
 

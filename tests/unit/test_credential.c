@@ -42,7 +42,7 @@ static void pixel__what_is_not_one_is_refused_with_the_hint_that_fits(void **sta
 		{ "c0u2t02iu8j6b9gc2b90", "lower case" },
 		{ "C0U2T02IU8J6B9GC2b90", "C0U2T02IU8J6B9GC2B90" },
 		{ "ABCDEFG", "not a Pixel code" },
-		{ "ABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJA", "not a Pixel code" },
+		{ "ABCDEFGHIJABCDEFGHIJABCDEFGHIJABCDEFGHIJA", "41 characters long" },
 		{ "abcdefg", "not a Pixel code" },
 		{ "ABCD EFGH", "not a Pixel code" },
 		{ " ABCDEFGH", "not a Pixel code" },
@@ -59,6 +59,25 @@ static void pixel__what_is_not_one_is_refused_with_the_hint_that_fits(void **sta
 		if (!strstr(err.message, bad[i].says))
 			fail_msg("'%s': %s", bad[i].text, err.message);
 		assert_true(err.hint[0]);
+	}
+}
+
+/* It may be a token on the command line: nothing of it is repeated. */
+static void pixel__what_is_longer_than_any_code_is_not_shown(void **state)
+{
+	(void)state;
+	static const char *const tokens[] = { TOKEN, "abcdefghijklmnopqrstuvwxy", TOKEN TOKEN TOKEN,
+					      "s3cr3tZ-0123456789-0123456789" };
+	for (size_t i = 0; i < COUNT_OF(tokens); i++) {
+		struct error err = { 0 };
+		char part[9] = "";
+		assert_false(pixel_check(tokens[i], &err));
+		assert_int_equal(err.code, ERR_MALFORMED);
+		for (size_t at = 0; at + 8 <= strlen(tokens[i]); at++) {
+			memcpy(part, tokens[i] + at, 8);
+			assert_null(strstr(err.message, part));
+			assert_null(strstr(err.hint, part));
+		}
 	}
 }
 
@@ -611,6 +630,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pixel__eight_to_forty_capitals_and_digits_are_taken),
 		cmocka_unit_test(pixel__what_is_not_one_is_refused_with_the_hint_that_fits),
+		cmocka_unit_test(pixel__what_is_longer_than_any_code_is_not_shown),
 		cmocka_unit_test(pixel__the_known_shape_is_twenty_of_0_to_v_ending_in_0_or_g),
 		cmocka_unit_test(test_code__is_one_to_64_printable_characters_without_blanks),
 		cmocka_unit_test(label__is_a_key_and_a_value_of_text),

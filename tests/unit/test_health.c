@@ -23,6 +23,7 @@ static struct judgement judged(uint32_t version, enum verdict verdict)
 	strcpy(j.evidence.text, "Access token is incorrect or has been revoked. \xc3\xa4");
 	strcpy(j.evidence.request_id, "2026112300000000010102");
 	strcpy(j.belongs_to, "C0U2T02IU8J6B9GC2B90");
+	strcpy(j.attempt_text, "too many requests");
 	return j;
 }
 
@@ -55,6 +56,7 @@ static void judgement__assert_equal(const struct judgement *a, const struct judg
 	assert_string_equal(a->evidence.request_id, b->evidence.request_id);
 	assert_int_equal(a->last_outcome, b->last_outcome);
 	assert_int_equal(a->attempted_at, b->attempted_at);
+	assert_string_equal(a->attempt_text, b->attempt_text);
 	assert_int_equal(a->checked_at, b->checked_at);
 	assert_int_equal(a->proven_at, b->proven_at);
 	assert_int_equal(a->suspected, b->suspected);
@@ -75,6 +77,7 @@ static void health__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **st
 	memset(all[0].current.evidence.text, 'e', EVIDENCE_TEXT_MAX);
 	memset(all[0].current.evidence.request_id, 'r', REQUEST_ID_MAX);
 	memset(all[0].current.belongs_to, 'B', PIXEL_CODE_MAX);
+	memset(all[0].current.attempt_text, 'a', ATTEMPT_TEXT_MAX);
 	for (size_t i = 0; i < COUNT_OF(all); i++) {
 		struct buf first = BUF_INIT(16384), second = BUF_INIT(16384);
 		struct health back;

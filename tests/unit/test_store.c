@@ -268,6 +268,29 @@ static void create__is_abandoned_whole_when_before_says_no(void **state)
 	store_close(s);
 }
 
+static bool put_a_letter_there(void *context, struct error *err)
+{
+	(void)err;
+	write_bytes(context, "a letter", 8);
+	return true;
+}
+
+/* Even from somebody who knows nothing of our lock, at the last moment. */
+static void create__never_replaces_what_came_there_meanwhile(void **state)
+{
+	(void)state;
+	char path[PATH_MAX];
+	uint8_t found[64];
+	struct error err;
+	struct store_op op = put("root", "r");
+	if (!backend->is_file)
+		skip();
+	backend->fresh(path);
+	assert_int_equal(store_create(backend->ops, path, &op, 1, put_a_letter_there, path, &err), STORE_CONFLICT);
+	assert_int_equal(file_bytes(path, found, sizeof found), 8);
+	assert_memory_equal(found, "a letter", 8);
+}
+
 static void create__of_two_at_once_one_wins(void **state)
 {
 	(void)state;
@@ -397,10 +420,10 @@ static void open__refuses_what_is_not_a_store_as_corrupt(void **state)
 	write_bytes(path, "", 0);
 	assert_int_equal(store_open(backend->ops, path, &s, &err), STORE_CORRUPT);
 	backend->fresh(path);
-	write_bytes(path,
-		    "This is a letter, and longer than the head of a database would be, by some words. "
-		    "This is a letter, and longer than the head of a database would be.",
-		    150);
+	static const char letter[] =
+		"This is a letter, and longer than the head of a database would be, by some words. "
+		"This is a letter, and longer than the head of a database would be.";
+	write_bytes(path, letter, sizeof letter);
 	assert_int_equal(store_open(backend->ops, path, &s, &err), STORE_CORRUPT);
 	backend->fresh(path);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
@@ -1842,6 +1865,7 @@ int main(int argc, char **argv)
 		T(create__makes_exactly_what_was_asked),
 		T(create__never_replaces_what_lies_at_the_path),
 		T(create__is_abandoned_whole_when_before_says_no),
+		T(create__never_replaces_what_came_there_meanwhile),
 		T(create__of_two_at_once_one_wins),
 		T(create__after_one_that_was_killed_succeeds),
 		T(create__refuses_what_commit_refuses),
