@@ -626,8 +626,11 @@ bool vault_note(struct vault *v, const char *name, struct buf *ret, struct error
 bool vault_store_note(struct vault *v, const char *name, struct bytes value, struct error *err)
 {
 	char key[KEY_TEXT_MAX];
+	size_t len = strlen(name);
 	if (!vault_is_open(v, err))
 		return false;
+	if (len < 1 || len > 32 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len || value.len > NOTE_MAX)
+		return fail(err, ERR_UNEXPECTED, TXT_STORE_KEY, name);
 	key_for_note(v->root.epoch, name, key);
 	return store_side(v, 'a', key, value, err);
 }

@@ -100,6 +100,16 @@ static bool versions_are_sound(const struct credential *c)
 	return true;
 }
 
+/* One encoding per state: labels ascend by key and none is empty. */
+static bool labels_are_sound(const struct credential *c)
+{
+	for (size_t i = 0; i < c->label_count; i++)
+		if (!c->labels[i].key[0] || !c->labels[i].value[0] ||
+		    (i && strcmp(c->labels[i - 1].key, c->labels[i].key) >= 0))
+			return false;
+	return true;
+}
+
 bool credential_decode(struct bytes from, struct credential *ret)
 {
 	struct credential c = { 0 };
@@ -119,7 +129,7 @@ bool credential_decode(struct bytes from, struct credential *ret)
 	for (c.version_count = 0; c.version_count < versions; c.version_count++)
 		if (!take_version(&from, &c.versions[c.version_count]))
 			return false;
-	if (from.len != 0 || !versions_are_sound(&c))
+	if (from.len != 0 || !labels_are_sound(&c) || !versions_are_sound(&c))
 		return false;
 	*ret = c;
 	return true;
@@ -243,6 +253,14 @@ void read_mark_encode(const char *name, uint32_t version, int64_t at, struct buf
 
 bool read_mark_decode(struct bytes from, char ret_name[65], uint32_t *ret_version, int64_t *ret_at)
 {
-	return bytes_take_counted(&from, 1, ret_name, 65) && bytes_take_u32(&from, ret_version) &&
-	       bytes_take_i64(&from, ret_at) && from.len == 0;
+	char name[65];
+	uint32_t version;
+	int64_t at;
+	if (!bytes_take_counted(&from, 1, name, sizeof name) || !bytes_take_u32(&from, &version) ||
+	    !bytes_take_i64(&from, &at) || from.len != 0)
+		return false;
+	memcpy(ret_name, name, sizeof name);
+	*ret_version = version;
+	*ret_at = at;
+	return true;
 }

@@ -370,12 +370,12 @@ bool credential_add(struct credential *c, const struct version *v, int64_t now, 
 		    uint32_t *ret_dropped, struct error *err)
 {
 	struct version *pending = credential_at_stage(c, STAGE_PENDING);
+	if (c->last_number == UINT32_MAX)
+		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
 	if (pending)
 		move_stage(pending, STAGE_RETIRED, now);
 	*ret_dropped = 0;
 	if (c->version_count == VERSIONS_MAX && !drop_oldest_retired(c, ret_dropped))
-		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
-	if (c->last_number == UINT32_MAX)
 		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
 	struct version *added = &c->versions[c->version_count++];
 	*added = *v;

@@ -11,6 +11,7 @@ struct vault {
 	struct store *store;
 	char path[PATH_MAX];
 	bool is_adopting;
+	bool is_proven; /* root was proven once: from then on it is a memory that nothing may go behind */
 	struct anchor_file anchor_file;
 	struct buf root_bytes; /* the root last proven (before unlocking: last read) */
 	struct root root;
@@ -48,6 +49,11 @@ must_check bool path_prove(const struct vault *v, const struct root *root, const
 /* Open one metadata record that the inventory names by digest. name is for messages. */
 must_check bool metadata_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct store_record *record,
 			      const uint8_t *digest, const char *name, struct credential *ret, struct error *err);
+
+/* Open one token that proven metadata names. ERR_DAMAGED only when it is not that token. */
+must_check bool token_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct credential *c,
+			   const struct version *version, const struct store_record *record, struct secret **ret,
+			   struct error *err);
 
 /* Open h/<id>; all zero when it is missing, damaged or not aligned with c. */
 void health_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct bytes sealed, const struct credential *c,

@@ -68,10 +68,12 @@ struct store_view {
 struct store_cursor {
 	struct sqlite_store *s;
 	sqlite3_stmt *rows;
+	bool is_at_end; /* stepping on would begin again */
 };
 
 struct store_lock {
 	int fd;
+	off_t place;
 };
 
 /* ---- SQLite, configured once ---- */
@@ -166,8 +168,8 @@ static enum store_class classify(struct sqlite_store *s, int rc, struct error *e
 	case SQLITE_SCHEMA:
 	case SQLITE_ERROR: /* a table that is not there: the schema is not ours */
 		return corrupt(s, what, err);
-	case SQLITE_TOOBIG:
-		return refuse(STORE_TOO_BIG, err, ERR_UNEXPECTED, TXT_STORE_KEY, "value");
+	case SQLITE_TOOBIG: /* ours are checked before they are written */
+		return corrupt(s, "a value is larger than any of a vault's", err);
 	case SQLITE_NOMEM:
 		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
 	default:
@@ -175,10 +177,35 @@ static enum store_class classify(struct sqlite_store *s, int rc, struct error *e
 	}
 }
 
+static int by_key(const void *a, const void *b)
+{
+	return strcmp((*(const struct store_op *const *)a)->key, (*(const struct store_op *const *)b)->key);
+}
+
 static bool key_is_allowed(const char *key)
 {
 	size_t len = strlen(key);
 	return len > 0 && len <= STORE_KEY_MAX && strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789/_-") == len;
+}
+
+/* Every key and value within bounds, and no key twice. */
+static enum store_class check_ops(const struct store_op *ops, size_t count, struct error *err)
+{
+	scoped(wipe_freep) const struct store_op **sorted = wipe_calloc(count + 1, sizeof *sorted);
+	if (!sorted)
+		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
+	for (size_t i = 0; i < count; i++) {
+		sorted[i] = &ops[i];
+		if (!key_is_allowed(ops[i].key))
+			return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, ops[i].key);
+		if (ops[i].value.len > STORE_VALUE_MAX)
+			return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, ops[i].key);
+	}
+	qsort(sorted, count, sizeof *sorted, by_key);
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0)
+			return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, sorted[i]->key);
+	return STORE_OK;
 }
 
 /* ---- statements ---- */
@@ -286,6 +313,12 @@ static bool check_place(const char *path, bool *ret_exists, struct error *err)
 				  (unsigned)(st.st_mode & 07777));
 	if (!file_folder_of(path, folder, sizeof folder, err))
 		return false;
+	if (stat(folder, &st) == 0 && st.st_mode & (S_IWGRP | S_IWOTH))
+		return fail_class(
+			err, ERR_DAMAGED, "damaged",
+			"the folder '%s' of the vault may be written by others (mode %04o)",
+			"others could put another file in its place: chmod go-w FOLDER, then look at what it holds",
+			folder, (unsigned)(st.st_mode & 07777));
 	if (statfs(folder, &fs) == 0) {
 		unsigned type = (unsigned)fs.f_type;
 		if (type == 0x6969 || type == 0x517b || type == 0xff534d42 || type == 0xfe534d42)
@@ -731,12 +764,14 @@ static enum store_class sqlite_commit(struct store *store, const struct store_co
 				      struct store_pos *ret, struct store_why *why, struct error *err)
 {
 	struct sqlite_store *s = of(store);
-	for (size_t i = 0; i < op_count; i++)
-		if (!key_is_allowed(ops[i].key) || ops[i].value.len > STORE_VALUE_MAX)
-			return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, ops[i].key);
+	enum store_class class = check_ops(ops, op_count, err);
+	if (class != STORE_OK)
+		return class;
 	if (s->is_failed)
 		return refuse(STORE_UNAVAILABLE, err, ERR_STORAGE, TXT_STORE_IO, s->path, "an earlier write was lost");
-	enum store_class class = sqlite_hold(store, STORE_WAIT_MS, err);
+	if (sqlite3_get_autocommit(s->db) == 0)
+		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_NESTED);
+	class = sqlite_hold(store, STORE_WAIT_MS, err);
 	if (class != STORE_OK)
 		return class;
 	int rc = become_writer(s);
@@ -754,6 +789,8 @@ static enum store_class sqlite_commit(struct store *store, const struct store_co
 static enum store_class sqlite_view_open(struct store *store, struct store_view **ret, struct error *err)
 {
 	struct sqlite_store *s = of(store);
+	if (sqlite3_get_autocommit(s->db) == 0)
+		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_NESTED);
 	struct store_view *view = calloc(1, sizeof *view);
 	if (!view)
 		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
@@ -802,11 +839,14 @@ static enum store_class sqlite_cursor_open(struct store_view *view, const char *
 		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
 	cursor->s = view->s;
 	upper_bound(prefix, end);
-	int rc = sqlite3_prepare_v2(view->s->db, "SELECT k, v, mod FROM kv WHERE k >= ?1 AND k < ?2 ORDER BY k", -1,
-				    &cursor->rows, NULL);
-	if (rc == SQLITE_OK)
+	/* Without a prefix everything is meant, also what sorts behind every allowed key. */
+	int rc = sqlite3_prepare_v2(view->s->db,
+				    *prefix ? "SELECT k, v, mod FROM kv WHERE k >= ?1 AND k < ?2 ORDER BY k"
+					    : "SELECT k, v, mod FROM kv ORDER BY k",
+				    -1, &cursor->rows, NULL);
+	if (rc == SQLITE_OK && *prefix)
 		rc = sqlite3_bind_text(cursor->rows, 1, prefix, -1, SQLITE_TRANSIENT);
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK && *prefix)
 		rc = sqlite3_bind_text(cursor->rows, 2, end, -1, SQLITE_TRANSIENT);
 	if (rc != SQLITE_OK)
 		return classify(view->s, rc, err);
@@ -825,7 +865,8 @@ static void record_of_row(sqlite3_stmt *rows, struct store_record *ret)
 
 static enum store_class sqlite_cursor_next(struct store_cursor *cursor, struct store_record *ret, struct error *err)
 {
-	int rc = sqlite3_step(cursor->rows);
+	int rc = cursor->is_at_end ? SQLITE_DONE : sqlite3_step(cursor->rows);
+	cursor->is_at_end = rc == SQLITE_DONE;
 	if (rc == SQLITE_DONE)
 		return STORE_NOT_FOUND;
 	if (rc != SQLITE_ROW)
@@ -1007,7 +1048,10 @@ static enum store_class next_fence(struct sqlite_store *s, const char *name, str
 
 static void sqlite_lock_release(struct store_lock *lock)
 {
-	file_closep(&lock->fd); /* the kernel gives the lock back */
+	/* Said, not only closed: a child forked meanwhile holds the same description. */
+	if (lock->fd >= 0)
+		(void)lock_range(lock->fd, F_UNLCK, lock->place);
+	file_closep(&lock->fd);
 	free(lock);
 }
 
@@ -1023,16 +1067,17 @@ static enum store_class sqlite_lock_try(struct store *store, const char *name, s
 	struct sqlite_store *s = of(store);
 	char key[STORE_KEY_MAX + 1];
 	fence_key(name, key);
-	if (!key_is_allowed(key))
+	if (!key_is_allowed(name) || !key_is_allowed(key))
 		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, name);
 	scoped(lock_releasep) struct store_lock *lock = calloc(1, sizeof *lock);
 	if (!lock)
 		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
 	/* A description of its own for each lock: OFD locks exclude descriptions, not processes. */
+	lock->place = lock_place(name);
 	lock->fd = open_lock_file(s);
 	if (lock->fd < 0)
 		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, s->path, strerror(errno));
-	if (lock_range(lock->fd, F_WRLCK, lock_place(name)) != 0)
+	if (lock_range(lock->fd, F_WRLCK, lock->place) != 0)
 		return refuse(STORE_CONFLICT, err, ERR_CONFLICT, TXT_STORE_LOCKED, name);
 	enum store_class class = next_fence(s, name, who, ret_fence, err);
 	if (class == STORE_OK)
@@ -1142,8 +1187,11 @@ static enum store_class sqlite_create(const char *path, const struct store_op *o
 				      store_before_fn *before, void *context, struct error *err)
 {
 	struct sqlite_store lock = { .lock_fd = -1 };
+	enum store_class class = check_ops(ops, count, err);
+	if (class != STORE_OK)
+		return class;
 	snprintf(lock.path, sizeof lock.path, "%s", path);
-	enum store_class class = sqlite_hold(&lock.head, STORE_WAIT_MS, err);
+	class = sqlite_hold(&lock.head, STORE_WAIT_MS, err);
 	if (class == STORE_OK)
 		class = create_locked(path, ops, count, before, context, err);
 	file_closep(&lock.lock_fd);

@@ -120,6 +120,8 @@
 #define TXT_STORE_KEY                                                                                                  \
 	"the key '%.80s' or its value is not allowed in the store", "this is a mistake in pixelvault; please report "  \
 								    "it"
+#define TXT_STORE_NESTED                                                                                               \
+	"the store was asked to change while it was being read", "this is a mistake in pixelvault; please report it"
 #define TXT_STORE_LOCKED "'%s' is being done by another program right now", "wait until it has finished"
 
 #endif

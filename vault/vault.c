@@ -256,6 +256,10 @@ bool vault_judge_held(struct vault *v, struct anchor *ret, unsigned *ret_block, 
 		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
 	if (!root_prove(v, found.value, &now, err) || !judge_anchor(v, &now, ret, ret_block, err))
 		return false;
+	/* File and anchor put back together fool the anchor, but not a process that saw more. */
+	struct anchor seen = anchor_of_root(&v->root);
+	if (v->is_proven && anchor_judge(&seen, &now) != DESCENT_TOO_FAR && !judge(v, &seen, &now, err))
+		return false;
 	v->root = now;
 	return remember_bytes(&v->root_bytes, found.value, err);
 }
@@ -290,8 +294,10 @@ bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct erro
 		return true;
 	if (!slots_open(buf_bytes(&v->slots), v->root.vault_id, secret, &v->root_key, err))
 		return false;
-	if (keys_derive(v->root_key, &v->keys, err) && prove_start(v, err))
+	if (keys_derive(v->root_key, &v->keys, err) && prove_start(v, err)) {
+		v->is_proven = true;
 		return true;
+	}
 	keys_free(v->keys);
 	v->keys = NULL;
 	secret_free(take(v->root_key));
@@ -432,19 +438,22 @@ bool vault_find(struct vault *v, const char *pixel, bool want_deleted, struct cr
 	return true;
 }
 
-static bool token_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct credential *c,
-		       const struct version *version, const struct store_record *record, struct secret **ret,
-		       struct error *err)
+bool token_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct credential *c,
+		const struct version *version, const struct store_record *record, struct secret **ret,
+		struct error *err)
 {
 	uint8_t digest[DIGEST_LEN];
-	struct error ignored;
+	struct error why = { .code = ERR_DAMAGED };
 	struct seal_context context = vault_context(v, 't', bytes_of(id, PIXEL_ID_LEN), version->number);
 	seal_digest(record->value, digest);
-	if (sodium_memcmp(digest, version->digest, DIGEST_LEN) != 0 ||
-	    !unseal_secret(v->keys, &context, record->value, ret, &ignored))
+	if (sodium_memcmp(digest, version->digest, DIGEST_LEN) == 0 &&
+	    unseal_secret(v->keys, &context, record->value, ret, &why))
+		return true;
+	if (why.code == ERR_DAMAGED)
 		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_TAMPERED, (unsigned)version->number,
 				  c->pixel);
-	return true;
+	*err = why;
+	return false;
 }
 
 /* Dropped by a later change, or deleted by somebody else: the metadata as it is now tells which. */

@@ -18,6 +18,7 @@ struct proof {
 	void *context;
 	struct buf entries;
 	size_t next_entry;
+	bool has_slots;
 	struct credential credential; /* of the Pixel whose tokens are being walked */
 	uint8_t token_owner[PIXEL_ID_LEN];
 };
@@ -55,9 +56,8 @@ static bool check_tokens(struct proof *p, const uint8_t id[PIXEL_ID_LEN], const 
 		const struct version *version = &c->versions[i];
 		char key[KEY_TEXT_MAX];
 		struct store_record found;
-		uint8_t digest[DIGEST_LEN];
 		scoped(secret_freep) struct secret *token = NULL;
-		struct error ignored;
+		struct error why;
 		key_for_token(p->v->root.epoch, id, version->number, key);
 		const char *const keys[] = { key };
 		if (store_get_many(p->v->store, keys, 1, &p->v->room, &found, err) != STORE_OK)
@@ -67,12 +67,14 @@ static bool check_tokens(struct proof *p, const uint8_t id[PIXEL_ID_LEN], const 
 			fault(p, "version %u of Pixel '%s' is missing", (unsigned)version->number, c->pixel);
 			continue;
 		}
-		seal_digest(found.value, digest);
-		struct seal_context context = vault_context(p->v, 't', bytes_of(id, PIXEL_ID_LEN), version->number);
-		if (sodium_memcmp(digest, version->digest, DIGEST_LEN) != 0 ||
-		    !unseal_secret(p->v->keys, &context, found.value, &token, &ignored))
-			fault(p, "version %u of Pixel '%s' is not the token that was stored", (unsigned)version->number,
-			      c->pixel);
+		if (token_open(p->v, id, c, version, &found, &token, &why))
+			continue;
+		if (why.code != ERR_DAMAGED) {
+			*err = why;
+			return false;
+		}
+		fault(p, "version %u of Pixel '%s' is not the token that was stored", (unsigned)version->number,
+		      c->pixel);
 	}
 	return true;
 }
@@ -206,14 +208,31 @@ static bool node_is_named(const struct proof *p, const char *prefix)
 	return path_prove(p->v, &p->v->root, id, found, &path, &ignored) ? path.depth >= depth : true;
 }
 
+static void meet_slots(struct proof *p, const struct store_record *record)
+{
+	uint8_t digest[DIGEST_LEN];
+	seal_digest(record->value, digest);
+	p->has_slots = true;
+	if (sodium_memcmp(digest, p->v->root.slots_digest, DIGEST_LEN) != 0)
+		fault(p, "the key slots were damaged or changed");
+}
+
 static bool meet_row(struct proof *p, const struct store_record *record, struct error *err)
 {
 	unsigned epoch;
 	int len = 0;
 	char kind;
-	if (strcmp(record->key, "root") == 0 || strcmp(record->key, "slots") == 0)
+	char canonical[32];
+	if (strcmp(record->key, "root") == 0)
 		return true;
-	if (sscanf(record->key, "e%u/%c/%n", &epoch, &kind, &len) != 2 || len == 0) {
+	if (strcmp(record->key, "slots") == 0) {
+		meet_slots(p, record);
+		return true;
+	}
+	bool is_named = sscanf(record->key, "e%u/%c/%n", &epoch, &kind, &len) == 2 && len > 0;
+	if (is_named) /* one spelling per name: no sign, no leading zero */
+		snprintf(canonical, sizeof canonical, "e%u/%c/", epoch, kind);
+	if (!is_named || strncmp(record->key, canonical, strlen(canonical)) != 0) {
 		fault(p, "a row with the odd name '%s' was added", record->key);
 		return true;
 	}
@@ -255,6 +274,8 @@ static bool walk_rows(struct proof *p, struct error *err)
 	while (ok && (class = store_cursor_next(p->v->store, cursor, &record, err)) == STORE_OK)
 		ok = meet_row(p, &record, err);
 	store_cursor_close(p->v->store, cursor);
+	if (ok && class == STORE_NOT_FOUND && !p->has_slots)
+		fault(p, "the key slots are missing: somebody deleted them");
 	return ok && class == STORE_NOT_FOUND && end_metadata(p, err);
 }
 

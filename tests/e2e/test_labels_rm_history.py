@@ -151,27 +151,6 @@ class History(Case):
         self.vault("verify")
 
 
-class Others(Case):
-    """Commands that may not be there yet; skipped, loudly, until they are."""
-
-    @needs_command("rollback")
-    def test_rollback_proves_then_swaps(self):
-        pixel, first = self.stored()
-        second = self.more_token(pixel)
-        self.put(pixel, second)
-        self.vault("rollback", pixel)
-        self.assertEqual((first, second), (self.get(pixel), self.get(pixel, "--previous")))
-        self.emu.revoke(second)
-        self.vault("rollback", pixel, rc=10)
-        self.assertEqual(first, self.get(pixel))
-
-    @needs_command("match")
-    def test_match_names_the_entry_that_holds_the_token(self):
-        pixel, token = self.stored()
-        r = self.vault("match", stdin=token)
-        self.assertIn(pixel, r.out.decode())
-        self.vault("match", stdin=self.token(), rc=3)
-
 
 if __name__ == "__main__":
     unittest.main()

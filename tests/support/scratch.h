@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -123,6 +124,17 @@ UNUSED static void copy_file(const char *from, const char *to)
 	size_t len = file_bytes(from, bytes, sizeof bytes);
 	assert_true(len > 0 && len < sizeof bytes);
 	write_bytes(to, bytes, len);
+}
+
+/* fork, but the child ends with us: a test that fails early leaves nobody behind. */
+UNUSED static pid_t fork_child(void)
+{
+	fflush(NULL);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
 }
 
 /* Wait for a child; its exit status, or 1000 + the signal that ended it. */

@@ -145,9 +145,7 @@ static pid_t child(const char *path, child_fn *fn, void *context, int *ret_hear)
 {
 	int ends[2];
 	assert_int_equal(pipe(ends), 0);
-	fflush(NULL);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
+	pid_t pid = fork_child();
 	if (pid == 0) {
 		struct store *s;
 		struct error err;
@@ -301,8 +299,7 @@ static void create__of_two_at_once_one_wins(void **state)
 	struct store_op op = put("root", "winner");
 	backend->fresh(path);
 	assert_int_equal(pipe(go), 0);
-	fflush(NULL);
-	pid_t pid = fork();
+	pid_t pid = fork_child();
 	if (pid == 0) {
 		struct store_op late = put("root", "late");
 		if (!hear_number(go[0], &n))
@@ -326,8 +323,7 @@ static void create__after_one_that_was_killed_succeeds(void **state)
 	struct error err;
 	backend->fresh(path);
 	for (unsigned ms = 0; ms < 12; ms++) {
-		fflush(NULL);
-		pid_t pid = fork();
+		pid_t pid = fork_child();
 		if (pid == 0) {
 			static char value[60000];
 			struct store_op ops[20];
@@ -1487,8 +1483,7 @@ static void lock__released_is_free_although_a_forked_child_lives(void **state)
 	struct store_lock *lock;
 	struct store *s = fresh_store(path), *other = opened(path);
 	assert_int_equal(store_lock_try(s, "sweep", bytes_of_text("me"), &lock, &fence, &err), STORE_OK);
-	fflush(NULL);
-	pid_t pid = fork();
+	pid_t pid = fork_child();
 	if (pid == 0)
 		for (;;)
 			pause();
@@ -1719,8 +1714,7 @@ static void place__a_read_only_folder_is_denied(void **state)
 	assert_int_equal(store_create(backend->ops, path, &op, 1, yes, NULL, &err), STORE_OK);
 	assert_int_equal(chmod(path, 0444), 0);
 	assert_int_equal(chmod(scratch, 0555), 0);
-	fflush(NULL);
-	pid_t pid = fork();
+	pid_t pid = fork_child();
 	if (pid == 0)
 		_exit(as_stranger(path, fresh));
 	assert_int_equal(ended(pid), 0);

@@ -430,8 +430,7 @@ static void change__of_competing_processes_loses_no_update(void **state)
 	struct credential c;
 	pid_t pids[3];
 	for (size_t i = 0; i < COUNT_OF(pids); i++) {
-		fflush(NULL);
-		pids[i] = fork();
+		pids[i] = fork_child();
 		if (pids[i] == 0) {
 			struct vault *v = NULL;
 			if (!try_open(&v, &err))
@@ -483,8 +482,7 @@ static void change__killed_at_any_moment_leaves_a_whole_vault(void **state)
 	for (unsigned round = 0; round < 25; round++) {
 		int ends[2], acknowledged = last, n;
 		assert_int_equal(pipe(ends), 0);
-		fflush(NULL);
-		pid_t pid = fork();
+		pid_t pid = fork_child();
 		if (pid == 0) {
 			struct vault *v = NULL;
 			if (!try_open(&v, &err))
