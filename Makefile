@@ -152,6 +152,7 @@ uninstall:
 	      $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pixelvault \
 	      $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_pixelvault \
 	      $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pixelvault.fish
+	@rmdir $(DESTDIR)$(PREFIX)/share/doc/pixelvault 2>/dev/null || true
 
 clean:
 	rm -rf build build-*

@@ -37,14 +37,16 @@ static void describe_bad(const struct status_row *row, char *text, size_t size)
 	if (at < size && e->text[0])
 		at += (size_t)snprintf(text + at, size - at, " \"%.120s\"", e->text);
 	if (at < size && row->speaking->belongs_to[0])
-		snprintf(text + at, size - at, "; the token belongs to %s", row->speaking->belongs_to);
+		at += (size_t)snprintf(text + at, size - at, "; the token belongs to %s", row->speaking->belongs_to);
+	if (at < size && verdict_is_transient(row->speaking->last_outcome))
+		snprintf(text + at, size - at, "; asked again in vain: %s", row->speaking->attempt_text);
 }
 
 static void describe_transient(const struct status_row *row, char *text, size_t size)
 {
 	static const char *const words[OUTCOME_COUNT] = {
 		[OUTCOME_THROTTLED] = "TikTok throttles us",
-		[OUTCOME_UNREACHABLE] = "TikTok could not be reached",
+		[OUTCOME_UNREACHABLE] = "no answer of TikTok's to go by",
 		[OUTCOME_UNKNOWN] = "TikTok's answer could not be judged",
 	};
 	const char *why = row->speaking->attempt_text;

@@ -149,9 +149,10 @@ static bool settle(void *context, struct change *change, struct error *err)
 {
 	struct settlement *x = context;
 	struct credential c;
-	struct health h = x->before;
+	struct health h;
 	bool exists;
-	if (!change_find(change, x->pixel, &c, &exists, err))
+	/* Health is read in the same instant: what another program learnt while we asked must not be lost. */
+	if (!change_find(change, x->pixel, &c, &exists, err) || !change_health(change, &c, &h, err))
 		return false;
 	x->is_promoted = false;
 	x->credential = c;
@@ -178,6 +179,5 @@ static bool settle(void *context, struct change *change, struct error *err)
 bool service_settle(struct service *s, struct settlement *settlement, struct error *err)
 {
 	settlement->settings = s->settings;
-	return service_health(s, settlement->pixel, &settlement->before, err) &&
-	       vault_change(s->vault, settle, settlement, err);
+	return vault_change(s->vault, settle, settlement, err);
 }

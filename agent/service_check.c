@@ -385,7 +385,7 @@ bool service_check(struct service *s, const struct check_request *request, struc
 	run.store =
 		(struct sweep_store){ .service = s, .request = request, .result = &result, .targets = &run.targets };
 	if (!vault_lock(s->vault, LOCK_NAME, LOCK_WAIT_MS, &lock, err))
-		return false;
+		return err->code == ERR_CONFLICT ? fail(err, ERR_CONFLICT, TXT_CHECK_BUSY) : false;
 	interrupts_catch(&interrupts);
 	bool ok = sweep_all(&run, err);
 	interrupts_release(&interrupts);

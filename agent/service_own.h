@@ -51,7 +51,6 @@ struct settlement {
 	bool promote_unjudged; /* with no current token an unjudged one is better than none */
 	/* filled by service_settle */
 	const struct settings *settings;
-	struct health before;
 	bool is_promoted;
 	struct credential credential; /* as committed */
 	struct health health;

@@ -11,7 +11,6 @@ struct put {
 	const struct put_request *request;
 	const struct secret *token; /* cleaned */
 	uint8_t fingerprint[FINGERPRINT_LEN];
-	struct health before;
 	/* what the staging came to */
 	struct credential credential;
 	struct health health;
@@ -54,7 +53,7 @@ static bool apply_extras(struct put *p, bool *ret_touched, struct error *err)
 			return false;
 	bool is_new_code = r->test_code && strcmp(r->test_code, p->credential.test_code) != 0;
 	if (is_new_code)
-		strcpy(p->credential.test_code, r->test_code); /* checked: it fits */
+		memcpy(p->credential.test_code, r->test_code, strlen(r->test_code) + 1); /* checked: it fits */
 	*ret_touched = r->label_count || is_new_code;
 	return true;
 }
@@ -93,8 +92,8 @@ static bool choose_version(struct put *p, struct change *change, bool *ret_touch
 /* A token that is put is judged anew, also one that was refused before: killed now, the next sweep asks about it. */
 static bool stage_health(struct put *p, struct change *change, struct error *err)
 {
-	p->health = p->before;
-	health_align(&p->health, &p->credential);
+	if (!change_health(change, &p->credential, &p->health, err))
+		return false;
 	if (!p->is_unchanged)
 		*ruling_place(&p->health, &p->credential, p->version) =
 			(struct judgement){ .version = p->version, .evidence.code = NO_CODE };
@@ -115,11 +114,8 @@ static bool stage(void *context, struct change *change, struct error *err)
 	}
 	if ((is_touched || has_version_moved) && !change_store(change, &p->credential, err))
 		return false;
-	if (p->is_unchanged && !has_version_moved) {
-		p->health = p->before;
-		health_align(&p->health, &p->credential);
-		return true;
-	}
+	if (p->is_unchanged && !has_version_moved)
+		return change_health(change, &p->credential, &p->health, err);
 	return stage_health(p, change, err);
 }
 
@@ -265,9 +261,9 @@ static bool prepare(struct put *p, struct secret **ret_token, struct put_result 
 	p->token = *ret_token;
 	vault_fingerprint(p->service->vault, p->token, p->fingerprint);
 	vault_find_duplicate(p->service->vault, p->fingerprint, r->pixel, result->also_stored);
-	strcpy(result->pixel, r->pixel); /* checked: it fits */
+	memcpy(result->pixel, r->pixel, strlen(r->pixel) + 1); /* checked: it fits */
 	memcpy(result->fingerprint, p->fingerprint, FINGERPRINT_LEN);
-	return service_health(p->service, r->pixel, &p->before, err);
+	return true;
 }
 
 bool service_put(struct service *s, const struct put_request *request, put_notice_fn *notice, void *context,

@@ -94,6 +94,9 @@ void status_of(const struct credential *c, const struct health *h, const struct 
 	if (j && (j->attempted_at || j->verdict))
 		ret->speaking = j;
 	ret->verdict = ret->speaking ? j->verdict : VERDICT_UNCHECKED;
+	/* A token that TikTok refused and that nobody was given is not asked about again until it is put again. */
+	if (!credential_staged(c, STAGE_CURRENT) && verdict_is_bad(ret->verdict))
+		ret->next_check_at = 0;
 	ret->is_due = status_is_due(c, settings, now);
 	if (speaking_version(c))
 		choose_advice(ret, settings, now);

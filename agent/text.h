@@ -102,7 +102,8 @@
 	"Pixel '%s' has version %u as current, not %u",                                                                \
 		"someone was faster: look at 'status', then put with that number"
 #define TXT_PUT_PREVIOUS                                                                                               \
-	"this token is the previous one of Pixel '%s' (version %u)", "to go back to it use: pixelvault rollback PIXEL"
+	"this token is the previous one of Pixel '%s' (version %u)", \
+		"a rollback needs a later version of this program; until then make a new token in Events Manager"
 #define TXT_PUT_OVERTAKEN                                                                                              \
 	"version %u of Pixel '%s' was overtaken by a newer put before it was proven",                                  \
 		"look at 'status'; the newer token counts"
@@ -132,6 +133,7 @@
 #define ADVISE_OLD "the token is older than max-age: generate a new one in Events Manager and 'put' it"
 
 /* unlock */
+#define TXT_KEY_FILE_UNUSABLE "the key file that opens the vault: %.260s", ""
 #define TXT_KEY_FILE_LENGTH                                                                                            \
 	"'%s' is not a key file: one holds exactly %d bytes", "give the file that 'vault init --key-file' wrote"
 #define TXT_CREDENTIAL_TOO_OPEN                                                                                        \

@@ -23,7 +23,13 @@ static bool read_key(int fd, const char *path, struct secret **ret, struct error
 bool unlock_read_key_file(const char *path, struct secret **ret, struct error *err)
 {
 	scoped(file_closep) int fd = -1;
-	return file_open_trusted(path, true, ERR_LOCKED, &fd, err) && read_key(fd, path, ret, err);
+	struct error why;
+	if (!file_open_trusted(path, true, ERR_LOCKED, &fd, &why)) {
+		(void)!fail(err, why.code, TXT_KEY_FILE_UNUSABLE, why.message);
+		snprintf(err->hint, sizeof err->hint, "%s", why.hint);
+		return false;
+	}
+	return read_key(fd, path, ret, err);
 }
 
 /* systemd lets the service's user in by an access list, which shows as group bits: they are no fault here. */

@@ -218,11 +218,11 @@ static void tell_done(struct invocation *inv, const struct keys *k)
 	const char *file = k->key_file ? k->key_file : k->passphrase_file;
 	const char *configured = k->key_file ? inv->settings.key_file : inv->settings.passphrase_file;
 	const char *variable = k->key_file ? " PIXELVAULT_KEY_FILE=" : " PIXELVAULT_PASSPHRASE_FILE=";
-	bool names_vault = inv->globals.vault != NULL, names_key = file && strcmp(file, configured) != 0;
 	absolute(inv->settings.vault_path, vault);
 	say(inv, SAY_INIT_DONE, vault);
 	if (file)
 		absolute(file, key);
+	bool names_vault = inv->globals.vault != NULL, names_key = file && strcmp(key, configured) != 0;
 	if (k->is_key_file_new)
 		say(inv, SAY_INIT_KEY_MADE, key);
 	if (k->key_file && lies_beside(key, vault))

@@ -87,7 +87,8 @@ static void tell_current(struct invocation *inv, const struct put_result *r)
 	if (r->is_unchanged)
 		say(inv, SAY_PUT_UNCHANGED, pixel, r->version);
 	else if (verdict_is_transient(r->outcome))
-		say(inv, SAY_PUT_NOT_JUDGED, pixel, r->version, verdict_name(r->outcome), pixel);
+		say(inv, SAY_PUT_NOT_JUDGED, pixel, r->version, verdict_name(r->outcome),
+		    r->evidence.text[0] ? ": " : "", r->evidence.text, pixel);
 	else if (r->verdict == VERDICT_HEALTHY)
 		say(inv, SAY_PUT_HEALTHY, pixel, r->version);
 	else if (r->verdict == VERDICT_UNPROVEN)
@@ -106,6 +107,8 @@ static const char *refusal_hint(const struct put_result *r)
 		[VERDICT_NO_PERMISSION] = "let somebody who manages this Pixel make the token",
 		[VERDICT_MALFORMED] = "copy the token again, all of it",
 	};
+	if (r->belongs_to[0])
+		return "store it for that Pixel instead, and take this Pixel's own token from its own settings page";
 	const char *hint = r->advice ? r->advice : (unsigned)r->outcome < OUTCOME_COUNT ? hints[r->outcome] : NULL;
 	return hint ? hint : "copy the token again from the settings page of this Pixel";
 }
@@ -128,7 +131,8 @@ static bool tell_pending(struct invocation *inv, const struct put_result *r, str
 	char consumers[64];
 	what_consumers_get(inv, r->pixel, consumers, sizeof consumers);
 	if (!verdict_is_bad(r->outcome))
-		return fail(err, r->exit, TXT_PUT_PENDING, r->pixel, verdict_name(r->outcome), r->version, consumers);
+		return fail(err, r->exit, TXT_PUT_PENDING, r->pixel, verdict_name(r->outcome),
+			    r->evidence.text[0] ? ": " : "", r->evidence.text, r->version, consumers);
 	return fail(err, r->exit, TXT_PUT_REFUSED, refusal_hint(r), r->pixel, verdict_name(r->outcome),
 		    r->belongs_to[0] ? ", it belongs to " : "", r->belongs_to, r->version, consumers);
 }

@@ -113,7 +113,7 @@ static bool bind_all(struct invocation *inv, struct bindings *ret, struct error 
 		if (!bind_one(inv, &inv->given[i], b, err))
 			return false;
 	}
-	return ret->count || fail(err, ERR_USAGE, TXT_NOTHING_TO_BIND);
+	return true;
 }
 
 /* Ways to our own keys are none of the child's business. */

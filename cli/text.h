@@ -42,8 +42,6 @@
 	"'%s' is not a name for a token in the environment",                                                           \
 		"use letters, digits and _, no digit first; PATH and LD_* are not taken"
 #define TXT_BINDING_TWICE "two tokens for the variable '%.*s'", "give each its own name"
-#define TXT_NOTHING_TO_BIND                                                                                            \
-	"no token was asked for", "add --env NAME=PIXEL or --file NAME=PIXEL, or call the program itself"
 #define TXT_HELP_UNKNOWN "there is no command of that name to explain", "all commands: vault help"
 
 /* ---- output ---- */
@@ -113,11 +111,11 @@
 	"%s: version %u is current; TikTok did not refuse it, but only a test code proves it (--test-code)"
 #define SAY_PUT_NOT_ASKED "%s: version %u is current, unchecked as you asked; 'vault check %s' asks TikTok"
 #define SAY_PUT_NOT_JUDGED                                                                                             \
-	"warning: %s: version %u is current but unchecked, TikTok gave no verdict (%s); run 'vault check %s' later"
+	"warning: %s: version %u is current but unchecked, TikTok gave no verdict (%s%s%s); run 'vault check %s' later"
 /* The hint of these follows the verdict: table in cmd_put.c. */
 #define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
 #define TXT_PUT_PENDING                                                                                                \
-	"%s: TikTok gave no verdict on the new token (%s); it waits as version %u, %s",                                \
+	"%s: TikTok gave no verdict on the new token (%s%s%.150s); it waits as version %u, %s",                                \
 		"it takes over once proven: run 'vault check' later, or let vault-agent; --no-check does not wait"
 
 /* ---- get, run ---- */

@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define UNIT 64u
@@ -42,6 +43,8 @@ bool secret_arena_open(size_t len, struct error *err)
 	arena.units = units;
 	/* sodium_malloc locks too but swallows the failure; asking again tells the truth. */
 	arena.is_locked = sodium_mlock(at, units * UNIT) == 0;
+	/* A helper forked before its exec sees zeros; where the kernel cannot, the exec comes at once all the same. */
+	(void)madvise(at, units * UNIT, MADV_WIPEONFORK);
 	memset(at, 0, units * UNIT);
 	return true;
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# demo.sh [BUILD]: the main job of pixelvault in half a minute, against an emulator of TikTok's API on this machine.
+# demo.sh [BUILD]: the main job of pixelvault, against an emulator of TikTok's API on this machine.
 # `make demo` builds and then runs this. Nothing leaves the machine, nothing stays behind.
 #
 # Every line after a $ is run exactly as it is shown. Ends with 0 only if each step went as announced.

@@ -204,22 +204,42 @@ bool change_find(struct change *ch, const char *pixel, struct credential *ret, b
 
 /* ---- staging ---- */
 
+static bool read_hint(struct change *ch, const uint8_t fingerprint[FINGERPRINT_LEN], char ret_key[KEY_TEXT_MAX],
+		      struct hint *ret, struct error *err)
+{
+	struct store_record record;
+	key_for_hint(ch->v->root.epoch, fingerprint, ret_key);
+	if (!read_key(ch, ret_key, &record, err))
+		return false;
+	struct seal_context context = vault_context(ch->v, 'd', bytes_of_text(ret_key), 0);
+	buf_clear(&ch->v->plain);
+	if (!record.is_found || !unseal(ch->v->keys, &context, record.value, &ch->v->plain) ||
+	    !hint_decode(buf_bytes(&ch->v->plain), ret))
+		ret->count = 0;
+	return true;
+}
+
+static bool stage_hint(struct change *ch, const char *key, const struct hint *hint, struct error *err)
+{
+	struct seal_context context = vault_context(ch->v, 'd', bytes_of_text(key), 0);
+	struct buf plain = BUF_INIT(STORE_VALUE_MAX), sealed = BUF_INIT(STORE_VALUE_MAX);
+	hint_encode(hint, &plain);
+	bool ok = buf_ok(&plain, err) && seal(ch->v->keys, &context, buf_bytes(&plain), &sealed, err) &&
+		  stage_value(ch, key, buf_bytes(&sealed), true, err);
+	buf_done(&plain);
+	buf_done(&sealed);
+	return ok;
+}
+
 static bool note_holder(struct change *ch, const uint8_t fingerprint[FINGERPRINT_LEN], const char *pixel,
 			struct error *err)
 {
 	char key[KEY_TEXT_MAX];
-	struct store_record record;
-	struct hint hint = { 0 };
+	struct hint hint;
 	uint8_t id[PIXEL_ID_LEN];
 	keys_pixel_id(ch->v->keys, pixel, id);
-	key_for_hint(ch->v->root.epoch, fingerprint, key);
-	if (!read_key(ch, key, &record, err))
+	if (!read_hint(ch, fingerprint, key, &hint, err))
 		return false;
-	struct seal_context context = vault_context(ch->v, 'd', bytes_of_text(key), 0);
-	buf_clear(&ch->v->plain);
-	if (!record.is_found || !unseal(ch->v->keys, &context, record.value, &ch->v->plain) ||
-	    !hint_decode(buf_bytes(&ch->v->plain), &hint))
-		hint.count = 0;
 	for (size_t i = 0; i < hint.count; i++)
 		if (memcmp(hint.ids[i], id, PIXEL_ID_LEN) == 0)
 			return true;
@@ -228,13 +248,7 @@ static bool note_holder(struct change *ch, const uint8_t fingerprint[FINGERPRINT
 		hint.count--;
 	}
 	memcpy(hint.ids[hint.count++], id, PIXEL_ID_LEN);
-	struct buf plain = BUF_INIT(STORE_VALUE_MAX), sealed = BUF_INIT(STORE_VALUE_MAX);
-	hint_encode(&hint, &plain);
-	bool ok = buf_ok(&plain, err) && seal(ch->v->keys, &context, buf_bytes(&plain), &sealed, err) &&
-		  stage_value(ch, key, buf_bytes(&sealed), true, err);
-	buf_done(&plain);
-	buf_done(&sealed);
-	return ok;
+	return stage_hint(ch, key, &hint, err);
 }
 
 bool change_put_token(struct change *ch, struct credential *c, uint32_t number, const struct secret *token,
@@ -263,10 +277,48 @@ bool change_put_token(struct change *ch, struct credential *c, uint32_t number, 
 	return ok;
 }
 
+/* The Pixel no longer holds this token: the hint goes with it, the row with the last Pixel. */
+static bool forget_holder(struct change *ch, const uint8_t fingerprint[FINGERPRINT_LEN], const char *pixel,
+			  struct error *err)
+{
+	char key[KEY_TEXT_MAX];
+	struct hint hint;
+	uint8_t id[PIXEL_ID_LEN];
+	size_t kept = 0;
+	if (!read_hint(ch, fingerprint, key, &hint, err))
+		return false;
+	keys_pixel_id(ch->v->keys, pixel, id);
+	for (size_t i = 0; i < hint.count; i++)
+		if (memcmp(hint.ids[i], id, PIXEL_ID_LEN) != 0)
+			memmove(hint.ids[kept++], hint.ids[i], PIXEL_ID_LEN);
+	if (kept == hint.count)
+		return true;
+	hint.count = kept;
+	return kept ? stage_hint(ch, key, &hint, err) : stage_delete(ch, key, err);
+}
+
+static bool forget_token(struct change *ch, const struct credential *c, uint32_t number, struct error *err)
+{
+	struct credential stored;
+	bool exists;
+	if (!change_find(ch, c->pixel, &stored, &exists, err))
+		return false;
+	const struct version *dropped = exists ? credential_numbered(&stored, number) : NULL;
+	if (!dropped)
+		return true;
+	for (size_t i = 0; i < c->version_count; i++)
+		if (c->versions[i].number != number &&
+		    memcmp(c->versions[i].fingerprint, dropped->fingerprint, FINGERPRINT_LEN) == 0)
+			return true;
+	return forget_holder(ch, dropped->fingerprint, c->pixel, err);
+}
+
 bool change_drop_token(struct change *ch, const struct credential *c, uint32_t number, struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	char key[KEY_TEXT_MAX];
+	if (!forget_token(ch, c, number, err))
+		return false;
 	keys_pixel_id(ch->v->keys, c->pixel, id);
 	key_for_token(ch->v->root.epoch, id, number, key);
 	return stage_delete(ch, key, err);
@@ -330,6 +382,19 @@ bool change_store_health(struct change *ch, const char *pixel, const struct heal
 	bool ok = seal_health(ch->v, id, &next, &sealed, err) && stage_value(ch, key, buf_bytes(&sealed), true, err);
 	buf_done(&sealed);
 	return ok;
+}
+
+bool change_health(struct change *ch, const struct credential *c, struct health *ret, struct error *err)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	char key[KEY_TEXT_MAX];
+	struct store_record record;
+	keys_pixel_id(ch->v->keys, c->pixel, id);
+	key_for_pixel(ch->v->root.epoch, 'h', id, key);
+	if (!read_key(ch, key, &record, err))
+		return false;
+	health_open(ch->v, id, record.is_found ? record.value : bytes_of("", 0), c, ret);
+	return true;
 }
 
 bool change_drop_health(struct change *ch, const char *pixel, struct error *err)
@@ -543,6 +608,16 @@ bool vault_adopt(struct vault *v, struct error *err)
 }
 
 /* ---- beside the inventory ---- */
+
+bool vault_hold(struct vault *v, struct error *err)
+{
+	return vault_is_open(v, err) && store_hold(v->store, STORE_WAIT_MS, err) == STORE_OK;
+}
+
+void vault_release(struct vault *v)
+{
+	store_release(v->store);
+}
 
 static bool commit_sides(struct vault *v, const struct store_op *ops, size_t count, struct error *err)
 {

@@ -217,6 +217,21 @@ static bool strip_word(struct bytes *in, const char *word, enum removed what, un
 	return true;
 }
 
+/* Only with a blank of any kind behind it: a token may begin with these letters. */
+static void strip_bearer(struct bytes *in, unsigned *removed)
+{
+	struct bytes rest = *in;
+	unsigned with = *removed;
+	if (!strip_word(&rest, "Bearer", REMOVED_BEARER, &with))
+		return;
+	size_t len = rest.len;
+	strip(&rest, &with);
+	if (rest.len == len)
+		return;
+	*in = rest;
+	*removed = with;
+}
+
 /* Quotes may stand around the header line or around the token in it, but only one pair is taken. */
 static struct bytes clean(struct bytes in, unsigned *removed)
 {
@@ -225,8 +240,7 @@ static struct bytes clean(struct bytes in, unsigned *removed)
 	strip(&in, removed);
 	if (strip_word(&in, "Access-Token:", REMOVED_HEADER_NAME, removed))
 		strip(&in, removed);
-	if (strip_word(&in, "Bearer ", REMOVED_BEARER, removed) || strip_word(&in, "Bearer\t", REMOVED_BEARER, removed))
-		strip(&in, removed);
+	strip_bearer(&in, removed);
 	if (!unquoted && strip_quotes(&in, removed))
 		strip(&in, removed);
 	return in;

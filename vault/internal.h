@@ -11,6 +11,7 @@ struct vault {
 	struct store *store;
 	char path[PATH_MAX];
 	bool is_adopting;
+	bool is_suspect; /* what was read last looks rolled back or forked; to be judged with writers held out */
 	bool is_proven; /* root was proven once: from then on it is a memory that nothing may go behind */
 	struct anchor_file anchor_file;
 	struct buf root_bytes; /* the root last proven (before unlocking: last read) */
@@ -35,6 +36,10 @@ must_check bool root_prove(const struct vault *v, struct bytes bytes, struct roo
 /* The store answered with these root bytes: prove that they are ours and no older than what we know, and take them
  * over. Cheap when nothing changed. */
 must_check bool vault_meet_root(struct vault *v, const struct store_record *record, struct error *err);
+
+/* After a refusal that only said "rolled back" or "forked": judged again with other writers held out, as a reader that
+ * was outrun by them sees the same. True: all is well, read once more. False: err stands. */
+must_check bool vault_clear_suspicion(struct vault *v, struct error *err);
 
 /* Read root and anchor anew, with other writers held out, and judge them; the anchor found goes to ret. */
 must_check bool vault_judge_held(struct vault *v, struct anchor *ret, unsigned *ret_block, struct error *err);
@@ -71,6 +76,7 @@ must_check bool vault_is_open(const struct vault *v, struct error *err);
 /* The whole inventory of one view, proven from the top: the sorted entries of every leaf, one after the other. */
 must_check bool inventory_load(struct vault *v, struct store_view *view, struct buf *ret_entries, uint64_t *ret_nodes,
 			       struct error *err);
-must_check bool view_root(struct vault *v, struct store_view *view, struct error *err);
+/* A view whose root is proven and taken over as v's. */
+must_check bool view_open(struct vault *v, struct store_view **ret, struct error *err);
 
 #endif

@@ -233,7 +233,7 @@ void recovery_encode(const struct secret *key, char ret[RECOVERY_TEXT_MAX])
 	for (size_t i = 0; i < RECOVERY_CHARS; i++) {
 		size_t bit = i * 5, value = 0;
 		for (size_t b = bit; b < bit + 5; b++)
-			value = value << 1 | (raw[b / 8] >> (7 - b % 8) & 1u);
+			value = value << 1 | ((size_t)raw[b / 8] >> (7 - b % 8) & 1u);
 		if (i && i % 7 == 0)
 			*p++ = '-';
 		*p++ = alphabet[value];

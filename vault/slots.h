@@ -18,7 +18,7 @@
 #define KEY_FILE_LEN 32
 #define VAULT_ID_LEN 16
 #define PASSPHRASE_MAX 4096
-#define PASSPHRASE_MIN_CHARS 15
+#define PASSPHRASE_MIN_CHARS 15u
 
 /* Stored numbers: only add. */
 enum slot_kind { SLOT_PASSPHRASE = 1, SLOT_KEY_FILE = 2, SLOT_CREDENTIAL = 3, SLOT_RECOVERY = 4 };

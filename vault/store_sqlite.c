@@ -292,6 +292,14 @@ static int set_meta_number(struct sqlite_store *s, const char *key, uint64_t val
 
 /* ---- opening ---- */
 
+/* Root may look into somebody else's whole vault, but not at a file that somebody put into root's folder. */
+static bool owners_are_trusted(uid_t file, uid_t folder)
+{
+	uid_t us = geteuid();
+	bool is_file_ours = file == us || file == 0, is_folder_ours = folder == us || folder == 0;
+	return (is_file_ours && is_folder_ours) || (us == 0 && file == folder);
+}
+
 static bool check_place(const char *path, bool *ret_exists, struct error *err)
 {
 	struct stat st;
@@ -305,15 +313,18 @@ static bool check_place(const char *path, bool *ret_exists, struct error *err)
 	if (!S_ISREG(st.st_mode))
 		return fail_class(err, ERR_DAMAGED, "damaged", "'%s' is not a regular file",
 				  "a vault is a plain file; a link or folder at its place is refused", path);
-	if (st.st_uid != geteuid() && geteuid() != 0 && access(path, R_OK) != 0)
-		return fail(err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return fail_class(err, ERR_DAMAGED, "damaged", "the vault '%s' may be written by others (mode %04o)",
 				  "find out who changed that, then take the right away: chmod go-w FILE", path,
 				  (unsigned)(st.st_mode & 07777));
 	if (!file_folder_of(path, folder, sizeof folder, err))
 		return false;
-	if (stat(folder, &st) == 0 && st.st_mode & (S_IWGRP | S_IWOTH))
+	uid_t owner = st.st_uid;
+	if (stat(folder, &st) == 0 && !owners_are_trusted(owner, st.st_uid))
+		return fail_class(err, ERR_DAMAGED, "damaged", "the vault '%s' belongs to uid %u, its folder to uid %u",
+				  "both must belong to you or root: find out who put it there, then chown it", path,
+				  (unsigned)owner, (unsigned)st.st_uid);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return fail_class(
 			err, ERR_DAMAGED, "damaged",
 			"the folder '%s' of the vault may be written by others (mode %04o)",
@@ -705,7 +716,7 @@ static int read_back(struct sqlite_store *s, const struct store_op *op)
 
 static int write_all(struct sqlite_store *s, const struct store_op *ops, size_t count, uint64_t *ret_seq)
 {
-	uint64_t seq;
+	uint64_t seq = 0;
 	bool deletes = false;
 	int rc = meta_number(s, "seq", &seq);
 	seq++;
@@ -734,7 +745,7 @@ static enum store_class finish(struct sqlite_store *s, struct error *err)
 		return class;
 	/* After a failed sync the kernel calls the pages clean; trying again would report success over lost data. */
 	s->is_failed = true;
-	return STORE_UNKNOWN;
+	return refuse(STORE_UNKNOWN, err, ERR_STORAGE, TXT_STORE_UNKNOWN, s->path);
 }
 
 static enum store_class transact(struct sqlite_store *s, const struct store_condition *conditions,

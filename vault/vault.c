@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define READS_MAX 5 /* of one instant that other writers outran, before it is an error */
+#define STACK_OF_A_KDF 4096 /* what key derivation may have left on the stack */
 #define ROOM_MAX (32u << 20)
 
 /* ---- small things ---- */
@@ -292,7 +294,9 @@ bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct erro
 {
 	if (v->keys)
 		return true;
-	if (!slots_open(buf_bytes(&v->slots), v->root.vault_id, secret, &v->root_key, err))
+	bool is_opened = slots_open(buf_bytes(&v->slots), v->root.vault_id, secret, &v->root_key, err);
+	sodium_stackzero(STACK_OF_A_KDF);
+	if (!is_opened)
 		return false;
 	if (keys_derive(v->root_key, &v->keys, err) && prove_start(v, err)) {
 		v->is_proven = true;
@@ -335,16 +339,24 @@ bool vault_meet_root(struct vault *v, const struct store_record *record, struct 
 		return false;
 	struct anchor remembered = anchor_of_root(&v->root);
 	enum descent descent = anchor_judge(&remembered, &now);
-	if (descent ==
-	    DESCENT_TOO_FAR) { /* more changes than the head remembers since we last looked: ask the anchor */
-		unsigned block;
-		if (!anchor_read(&v->anchor_file, err) || !judge_anchor(v, &now, &remembered, &block, err))
-			return false;
-	} else if (!judge(v, &remembered, &now, err)) {
+	unsigned block;
+	if (descent == DESCENT_TOO_FAR) /* more changes than the head remembers since we last looked: ask the anchor */
+		v->is_suspect = !anchor_read(&v->anchor_file, err) ||
+				!judge_anchor(v, &now, &remembered, &block, err);
+	else
+		v->is_suspect = !judge(v, &remembered, &now, err);
+	if (v->is_suspect)
 		return false;
-	}
 	v->root = now;
 	return remember_bytes(&v->root_bytes, record->value, err);
+}
+
+bool vault_clear_suspicion(struct vault *v, struct error *err)
+{
+	if (!v->is_suspect)
+		return false;
+	v->is_suspect = false;
+	return judge_again(v, err);
 }
 
 /* ---- proving a path ---- */
@@ -407,12 +419,18 @@ static bool find_by_id(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const ch
 	char node[NODE_DEPTH][KEY_TEXT_MAX], meta[KEY_TEXT_MAX];
 	struct store_record found[2 + NODE_DEPTH];
 	struct path_proof proof;
+	unsigned tries = 0;
+	bool is_met;
 	for (size_t i = 0; i < NODE_DEPTH; i++)
 		key_for_node(v->root.epoch, id, i + 1, node[i]);
 	key_for_pixel(v->root.epoch, 'm', id, meta);
 	const char *const keys[] = { "root", meta, node[0], node[1], node[2] };
-	if (store_get_many(v->store, keys, COUNT_OF(keys), &v->room, found, err) != STORE_OK ||
-	    !vault_meet_root(v, &found[0], err) || !path_prove(v, &v->root, id, &found[2], &proof, err))
+	do {
+		if (store_get_many(v->store, keys, COUNT_OF(keys), &v->room, found, err) != STORE_OK)
+			return false;
+		is_met = vault_meet_root(v, &found[0], err);
+	} while (!is_met && ++tries < READS_MAX && vault_clear_suspicion(v, err));
+	if (!is_met || !path_prove(v, &v->root, id, &found[2], &proof, err))
 		return false;
 	if (!proof.digest)
 		return fail(err, ERR_NOT_FOUND, TXT_NO_PIXEL, name);
@@ -552,7 +570,7 @@ void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT
 
 /* ---- reading all ---- */
 
-bool view_root(struct vault *v, struct store_view *view, struct error *err)
+static bool view_root(struct vault *v, struct store_view *view, struct error *err)
 {
 	struct store_cursor *cursor;
 	struct store_record found;
@@ -566,6 +584,23 @@ bool view_root(struct vault *v, struct store_view *view, struct error *err)
 	}
 	store_cursor_close(v->store, cursor);
 	return ok;
+}
+
+bool view_open(struct vault *v, struct store_view **ret, struct error *err)
+{
+	for (unsigned tries = 1;; tries++) {
+		struct store_view *view;
+		if (store_view_open(v->store, &view, err) != STORE_OK)
+			return false;
+		if (view_root(v, view, err)) {
+			*ret = view;
+			return true;
+		}
+		/* Judged outside the view, which shows nothing but its own instant. */
+		store_view_close(v->store, view);
+		if (tries == READS_MAX || !vault_clear_suspicion(v, err))
+			return false;
+	}
 }
 
 /* Nodes as they lie in the store, found again by prefix: "" is none, else 16^depth places per level. */
@@ -712,7 +747,7 @@ static bool visit(struct walk *w, const uint8_t *entry, bool want_deleted, vault
 	struct store_record record = { .is_found = false };
 	if (is_there)
 		record = w->next_meta;
-	if (!metadata_open(w->v, entry, &record, entry + PIXEL_ID_LEN, key + 3, &c, err))
+	if (!metadata_open(w->v, entry, &record, entry + PIXEL_ID_LEN, strrchr(key, '/') + 1, &c, err))
 		return false;
 	if ((c.deleted_at || c.is_destroyed) && !want_deleted)
 		return true;
@@ -752,9 +787,9 @@ bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each
 	struct walk w = { .v = v };
 	struct buf entries = BUF_INIT(SIZE_MAX / 4);
 	uint64_t nodes;
-	if (!vault_is_open(v, err) || store_view_open(v->store, &w.view, err) != STORE_OK)
+	if (!vault_is_open(v, err) || !view_open(v, &w.view, err))
 		return false;
-	bool ok = view_root(v, w.view, err) && inventory_load(v, w.view, &entries, &nodes, err) &&
+	bool ok = inventory_load(v, w.view, &entries, &nodes, err) &&
 		  open_cursor(&w, 'm', &w.meta, err) && (!with_health || open_cursor(&w, 'h', &w.health, err)) &&
 		  walk_entries(&w, buf_bytes(&entries), want_deleted, fn, context, err);
 	store_cursor_close(v->store, w.meta);

@@ -77,6 +77,8 @@ must_check bool vault_change(struct vault *v, change_fn *fn, void *context, stru
 /* ret_exists false: *ret is a fresh credential for this Pixel. Deleted and destroyed ones are found too. */
 must_check bool change_find(struct change *ch, const char *pixel, struct credential *ret, bool *ret_exists,
 			    struct error *err);
+/* The Pixel's health as it is in this instant, aligned to c: what is changed must be read here, not before. */
+must_check bool change_health(struct change *ch, const struct credential *c, struct health *ret, struct error *err);
 /* Seal the token as version->number of the Pixel and fill version->digest and ->fingerprint of c's own row for it. */
 must_check bool change_put_token(struct change *ch, struct credential *c, uint32_t number, const struct secret *token,
 				 struct error *err);
@@ -95,6 +97,10 @@ struct health_update {
 /* All in one durable commit. Health of a Pixel deleted meanwhile is stored for nobody, which does no harm. */
 must_check bool vault_store_health(struct vault *v, const struct health_update *updates, size_t count,
 				   struct error *err);
+
+/* Keep other writers out while health is read, changed and stored; at most 5 s of waiting, else ERR_CONFLICT. */
+must_check bool vault_hold(struct vault *v, struct error *err);
+void vault_release(struct vault *v);
 
 /* Small notes of the agent's: name is [a-z0-9-]{1,32} such as "breaker". Missing or unreadable: ret->len is 0. */
 #define NOTE_MAX 2048

@@ -282,8 +282,6 @@ static bool walk_rows(struct proof *p, struct error *err)
 static bool prove_view(struct proof *p, struct error *err)
 {
 	struct error why;
-	if (!view_root(p->v, p->view, err))
-		return false;
 	p->report->generation = p->v->root.generation;
 	if (!inventory_load(p->v, p->view, &p->entries, &p->report->nodes, &why)) {
 		if (why.code != ERR_DAMAGED) {
@@ -304,8 +302,7 @@ bool vault_verify(struct vault *v, verify_fault_fn *on_fault, void *context, str
 		.v = v, .report = ret, .on_fault = on_fault, .context = context, .entries = BUF_INIT(SIZE_MAX / 4)
 	};
 	*ret = (struct verify_report){ 0 };
-	if (!vault_is_open(v, err) || store_check(v->store, err) != STORE_OK ||
-	    store_view_open(v->store, &p.view, err) != STORE_OK)
+	if (!vault_is_open(v, err) || store_check(v->store, err) != STORE_OK || !view_open(v, &p.view, err))
 		return false;
 	bool ok = prove_view(&p, err);
 	store_view_close(v->store, p.view);

@@ -548,16 +548,6 @@ def needs(program):
 
 
 @functools.lru_cache(None)
-def commands():
-    """The commands this build offers."""
-    done = subprocess.run([VAULT, "--help"], capture_output=True, text=True)
-    return set(re.findall(r"(?m)^\s{1,8}([a-z][a-z-]+)\b", done.stdout))
-
-
-def needs_command(name):
-    return unittest.skipUnless(os.path.exists(VAULT) and name in commands(), "this build has no command '%s'" % name)
-
-
 def descendants(pid):
     """pid and all processes below it."""
     children = collections.defaultdict(list)

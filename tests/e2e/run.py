@@ -16,7 +16,7 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ALONE = ["test_concurrency", "test_crash", "test_check_pace"]  # they need both processors, or measure time
+ALONE = ["test_races", "test_concurrency", "test_crash", "test_check_pace"]  # they need both processors, or measure time
 LONG_FIRST = ["test_tamper", "test_check", "test_api_oddities", "test_put", "test_init_unlock"]
 
 

@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from harness import Case, cases, needs_command, new_pixel, say, spread
+from harness import Case, cases, new_pixel, say, spread
 
 
 @spread

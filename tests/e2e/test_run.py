@@ -104,8 +104,11 @@ class Run(Case):
         r = self.run_it("--env", "TT=" + self.pixel, "--", "sh", "-c", "ls -l /proc/self/fd")
         self.assertNotRegex(r.out.decode(), r"vault\.db|anchor|\.lock|audit|key\b", say(r))
 
+    def test_without_a_binding_it_is_just_the_command(self):
+        self.run_it("--", "sh", "-c", "exit 7", rc=7)
+
     def test_wrong_use_is_2(self):
-        for words in ([], ["--"], ["--", "true"], ["--env", "TT=" + self.pixel], ["--env", "TT", "--", "true"],
+        for words in ([], ["--"], ["--env", "TT=" + self.pixel], ["--env", "TT", "--", "true"],
                       ["--env", "1T=" + self.pixel, "--", "true"], ["--env", "=" + self.pixel, "--", "true"]):
             self.run_it(*words, rc=2)
         self.run_it("--env", "TT=lower", "--", "true", rc=15)

@@ -1453,7 +1453,7 @@ static void lock__is_freed_when_its_holder_is_killed(void **state)
 	(void)state;
 	char path[PATH_MAX];
 	int hear;
-	uint32_t class, its_fence;
+	uint32_t class = 0, its_fence = 0;
 	uint64_t fence;
 	struct error err;
 	struct store_lock *lock;
@@ -1851,7 +1851,19 @@ static void class_name__is_there_for_each_and_for_none(void **state)
 	assert_string_equal(store_class_name(STORE_CLASS_COUNT), "?");
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
+/* A test that failed half-way leaves its small file system mounted. */
+static int unmount_and_remove(void **state)
+{
+	static const char *const names[] = { "small", "ro" };
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		char folder[PATH_MAX];
+		in_scratch(folder, names[i]);
+		(void)umount2(folder, MNT_DETACH | UMOUNT_NOFOLLOW);
+	}
+	return scratch_remove(state);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_make, unmount_and_remove)
 
 int main(int argc, char **argv)
 {

@@ -1703,6 +1703,23 @@ static void forged__records_sealed_for_another_vault_epoch_kind_or_version_do_no
 	}
 }
 
+/* The seal alone would open it: what the metadata names is that one token, not any token of that version. */
+static void forged__another_token_sealed_for_the_very_same_version_is_refused(void **state)
+{
+	(void)state;
+	struct root r = root_of(t.db);
+	struct error err;
+	struct buf sealed = BUF_INIT(65536);
+	struct seal_context context = {
+		.vault_id = r.vault_id, .epoch = 1, .kind = 't', .what = bytes_of(t.id[0], PIXEL_ID_LEN), .version = 1
+	};
+	assert_true(seal(t.keys, &context, bytes_of_text("a token that was never put"), &sealed, &err));
+	row_set(t.db, t.key[0][0], buf_bytes(&sealed), 1);
+	buf_done(&sealed);
+	assert_only(0, VERSIONS - 1);
+	mend();
+}
+
 /* What a thief of the root key could do is not our promise; a record under a name that is not its own is refused still.
  */
 static void forged__a_record_that_says_another_pixels_name_is_refused(void **state)
@@ -1717,6 +1734,11 @@ static void forged__a_record_that_says_another_pixels_name_is_refused(void **sta
 		(struct seal_context){
 			.vault_id = r.vault_id, .epoch = 1, .kind = 'm', .what = bytes_of(t.id[0], PIXEL_ID_LEN) });
 	assert_forged_is_refused(0, 0, "another name");
+	struct vault *v = open_it();
+	struct error err;
+	assert_false(vault_find(v, t.pixel[0], false, &c, &err));
+	assert_refused(&err, ERR_DAMAGED, "tampered");
+	vault_close(v);
 	mend();
 }
 
@@ -1923,6 +1945,7 @@ int main(void)
 		T(forged__records_of_another_pixel_do_not_open),
 		T(forged__tokens_of_another_pixel_or_version_do_not_open),
 		T(forged__records_sealed_for_another_vault_epoch_kind_or_version_do_not_open),
+		T(forged__another_token_sealed_for_the_very_same_version_is_refused),
 		T(forged__a_record_that_says_another_pixels_name_is_refused),
 		T(forged__nodes_of_a_wrong_shape_are_refused_although_their_mac_is_right),
 		T(forged__slots_of_another_vault_open_nothing),
