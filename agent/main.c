@@ -1,6 +1,7 @@
 /* vault-agent: proves tokens. `--once` is one sweep and an exit code, made for cron; `--courier` is how our own
  * programs start the process that talks to TikTok (agent/courier.h). */
 #include "agent/courier.h"
+#include "agent/metrics.h"
 #include "agent/problem.h"
 #include "agent/service.h"
 #include "agent/text.h"
@@ -171,6 +172,10 @@ static bool sweep(const struct settings *settings, struct command_line *line, st
 	    !service_check(service, &request, ret, err))
 		return false;
 	listing.now = clock_wall();
+	/* Of some Pixels only, the numbers would say nothing about the rest. */
+	struct error why;
+	if (!line->pixel_count && !metrics_write(settings->state_dir, ret, listing.now, &why))
+		print_error(&why);
 	return ret->exit == ERR_NONE || vault_each(vault, true, false, print_problem, &listing, err);
 }
 

@@ -71,6 +71,7 @@ enum sweep_end { SWEEP_COMPLETE, SWEEP_CANARY, SWEEP_BREAKER, SWEEP_OUTAGE, SWEE
 
 struct check_result {
 	size_t pixels, asked, bad, newly_bad, transient, promoted, due;
+	size_t verdicts[OUTCOME_COUNT]; /* Pixels by the verdict that speaks for them */
 	enum sweep_end end;
 	int64_t resume_at;    /* SWEEP_BREAKER: when TikTok may be asked again */
 	const char *notice;   /* one sentence on why the sweep ended early, or what concerns no Pixel; NULL */

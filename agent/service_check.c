@@ -293,6 +293,7 @@ static void count_targets(const struct run *run)
 	for (size_t i = 0; i < run->targets.count; i++) {
 		const struct target *t = &run->targets.at[i];
 		r->bad += verdict_is_bad(t->spoke);
+		r->verdicts[t->spoke]++;
 		r->due += t->is_due;
 		r->transient += t->transient != VERDICT_UNCHECKED;
 		r->exit = graver(r->exit, verdict_is_bad(t->spoke) ? verdict_exit(t->spoke) : ERR_NONE);

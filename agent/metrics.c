@@ -1,0 +1,40 @@
+#include "agent/metrics.h"
+
+#include "core/file.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+
+#define METRICS_MAX 8192
+
+static void gauge(struct buf *out, const char *name, const char *help, int64_t value)
+{
+	buf_printf(out, "# HELP pixelvault_%s %s\n# TYPE pixelvault_%s gauge\npixelvault_%s %" PRId64 "\n", name, help,
+		   name, name, value);
+}
+
+void metrics_print(const struct check_result *r, int64_t now, struct buf *out)
+{
+	buf_printf(out, "# HELP pixelvault_pixels Pixels by the verdict on their token.\n"
+			"# TYPE pixelvault_pixels gauge\n");
+	for (enum verdict v = VERDICT_UNCHECKED; !verdict_is_transient(v); v++)
+		buf_printf(out, "pixelvault_pixels{verdict=\"%s\"} %zu\n", verdict_name(v), r->verdicts[v]);
+	gauge(out, "pixels_due", "Pixels whose token is due for replacement soon.", (int64_t)r->due);
+	gauge(out, "sweep_asked", "Questions TikTok was asked in the last sweep.", (int64_t)r->asked);
+	gauge(out, "sweep_unjudged", "Pixels that could not be judged in the last sweep.", (int64_t)r->transient);
+	gauge(out, "sweep_exit_code", "Exit code of the last sweep, 0 when all is well.", (int64_t)r->exit);
+	gauge(out, "sweep_timestamp_seconds", "When the last sweep ended, Unix time.", now);
+}
+
+bool metrics_write(const char *state_dir, const struct check_result *result, int64_t now, struct error *err)
+{
+	char path[PATH_MAX];
+	struct buf text = BUF_INIT(METRICS_MAX);
+	int len = snprintf(path, sizeof path, "%s/" METRICS_FILE, state_dir);
+	metrics_print(result, now, &text);
+	bool ok = buf_ok(&text, err) && len > 0 && (size_t)len < sizeof path &&
+		  file_replace(path, buf_bytes(&text), 0644, err);
+	buf_done(&text);
+	return ok;
+}

@@ -1,0 +1,16 @@
+/* agent/metrics.h - the last sweep in numbers, for Prometheus' textfile collector.
+ *
+ * One file in the state folder, replaced whole after each sweep of all Pixels. Counts only: no Pixel code, label or
+ * fingerprint leaves the vault this way. A timestamp that stops moving is the alarm that nothing is checked any more. */
+#ifndef AGENT_METRICS_H
+#define AGENT_METRICS_H
+
+#include "agent/service.h"
+
+#define METRICS_FILE "metrics.prom"
+
+void metrics_print(const struct check_result *result, int64_t now, struct buf *out);
+must_check bool metrics_write(const char *state_dir, const struct check_result *result, int64_t now,
+			      struct error *err);
+
+#endif
