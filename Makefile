@@ -127,7 +127,7 @@ fuzz-%: $(BUILD)-fuzz/fuzz_%
 bench: all $(EMU_BIN) $(BENCH_BIN)
 	@BUILD=$(BUILD) sh bench/run.sh $(ONLY)
 soak: all test-programs
-	@BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py --soak
+	@SOAK=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_crash test_concurrency test_races test_check_pace
 
 # ---- installing: pixelvault and pixelvault-agent, and a plain `vault` unless another one is on PATH ----
 BIN := $(DESTDIR)$(PREFIX)/bin

@@ -59,7 +59,7 @@ class Crash(Case):
         self.assertEqual(0, rc, out)
         clean = place.strays()
         points = list(range(1, stops + 1))
-        if most and len(points) > most:
+        if most and len(points) > most and not os.environ.get("SOAK"):
             points = sorted(rng.sample(points, most))
         problems, killed = [], [0]
 
