@@ -6,7 +6,7 @@ import re
 import subprocess
 import unittest
 
-from harness import AGENT, CODES, Case, VAULT, cases, commands, new_pixel, say, spread
+from harness import AGENT, CODES, Case, VAULT, cases, new_pixel, say, spread
 
 # The commands of design.md §5 that the first release has; the others are proven where they are offered.
 FIRST = "init put get run list status check history rm label verify config completion exit-codes".split()
