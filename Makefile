@@ -1,14 +1,14 @@
 # pixelvault - one Makefile, non-recursive, no configure step.
 #   make demo    installs what is missing, builds, and shows the main job against a bundled TikTok emulator
 #   make test    the same set-up, then the tests
-# CC=clang picks the other compiler; SAN=address,undefined builds with sanitizers in a folder of its own;
+# CC=clang picks the other compiler, SAN=address,undefined the sanitizers, each in a build folder of its own;
 # WERROR=1 (or CI=true) makes warnings errors.
 comma  := ,
 CC     ?= cc
 ifeq ($(origin CC),default)
 CC     := gcc
 endif
-BUILD  ?= build$(addprefix -,$(subst $(comma),-,$(SAN)))
+BUILD  ?= build$(addprefix -,$(filter-out gcc cc,$(notdir $(CC))))$(addprefix -,$(subst $(comma),-,$(SAN)))
 PREFIX ?= /usr/local
 PYTHON ?= python3
 CFLAGS ?= -O2 -g

@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 import harness
-from harness import Case, IS_SANITIZED, STEPPER, VAULT, new_pixel, rng
+from harness import Case, IS_SANITIZED, STEPPER, VAULT, new_pixel, rng, traced
 
 # What may lie in the two folders.
 EXPECTED = {"vault.db", "vault.db-wal", "vault.db-shm", "vault.db.lock"}
@@ -26,7 +26,7 @@ class Place:
     def step(self, n, *words, stdin=b""):
         """Killed at the n-th stop; (exit status, stdout, stops seen)."""
         counter = os.path.join(self.dir, "count")
-        done = subprocess.run([STEPPER, counter, str(n), VAULT, *words], input=stdin, env=self.env, capture_output=True, timeout=120)
+        done = subprocess.run([STEPPER, counter, str(n), VAULT, *words], input=stdin, env=traced(self.env), capture_output=True, timeout=120)
         if done.returncode == 125:
             raise RuntimeError("the stepper failed: %r" % done.stderr)
         with open(counter) as f:

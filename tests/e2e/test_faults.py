@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 import harness
-from harness import AGENT, Case, IS_SANITIZED, VAULT, cases, needs, new_pixel, say, spread
+from harness import AGENT, Case, IS_SANITIZED, VAULT, cases, needs, new_pixel, say, spread, traced
 
 
 @unittest.skipIf(IS_SANITIZED, "the sanitizer's own calls would be hit")
@@ -28,7 +28,7 @@ class Injected(Case):
     def inject(self, call, error, when, *words, stdin=b""):
         out = self.path("trace")
         done = subprocess.run(["strace", "-f", "-o", out, "-e", "trace=" + call, "-e", "inject=%s:error=%s:when=%s" % (call, error, when), VAULT, *words],
-                              input=stdin, capture_output=True, env=self.env, timeout=90)
+                              input=stdin, capture_output=True, env=traced(self.env), timeout=90)
         text = self.read(out).decode("latin-1")
         lines = [l for l in text.splitlines() if "(INJECTED)" in l]
         return done, lines
@@ -72,7 +72,7 @@ class Injected(Case):
     def makes(self, call):
         out = self.path("trace")
         subprocess.run(["strace", "-f", "-o", out, "-e", "trace=" + call, VAULT, "put", self.pixel, "--no-check"], input=self.token().encode(),
-                       capture_output=True, env=self.env)
+                       capture_output=True, env=traced(self.env))
         found = call + "(" in self.read(out).decode("latin-1")
         self.restore("base")
         return found

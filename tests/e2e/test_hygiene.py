@@ -11,7 +11,7 @@ import subprocess
 import time
 import unittest
 
-from harness import AGENT, Case, VAULT, cases, descendants, needs, new_pixel, say, spread
+from harness import AGENT, Case, VAULT, cases, descendants, needs, new_pixel, say, spread, traced
 
 
 def forms(secret):
@@ -250,7 +250,7 @@ class Traced(Case):
         out = self.path("trace")
         p = subprocess.run(["strace", "-f", "-yy", "-s", "8192", "-o", out, "-e",
                             "trace=write,pwrite64,writev,pwritev,sendto,sendmsg,sendmmsg,read,recvfrom,recvmsg,execve,open,openat,link,rename,unlink",
-                            VAULT, *words], input=stdin.encode() if isinstance(stdin, str) else stdin, capture_output=True, env=self.env, timeout=90)
+                            VAULT, *words], input=stdin.encode() if isinstance(stdin, str) else stdin, capture_output=True, env=traced(self.env), timeout=90)
         text = self.read(out).decode("latin-1")
         if "ptrace" in p.stderr.decode("latin-1") and not text:
             self.skipTest("strace may not trace here")
