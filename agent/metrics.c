@@ -22,7 +22,7 @@ void metrics_print(const struct check_result *r, int64_t now, struct buf *out)
 		buf_printf(out, "pixelvault_pixels{verdict=\"%s\"} %zu\n", verdict_name(v), r->verdicts[v]);
 	gauge(out, "pixels_due", "Pixels whose token is due for replacement soon.", (int64_t)r->due);
 	gauge(out, "sweep_asked", "Questions TikTok was asked in the last sweep.", (int64_t)r->asked);
-	gauge(out, "sweep_unjudged", "Pixels that could not be judged in the last sweep.", (int64_t)r->transient);
+	gauge(out, "sweep_unjudged", "Pixels that were asked about in the last sweep and not judged.", (int64_t)r->transient);
 	gauge(out, "sweep_exit_code", "Exit code of the last sweep, 0 when all is well.", (int64_t)r->exit);
 	gauge(out, "sweep_timestamp_seconds", "When the last sweep ended, Unix time.", now);
 }

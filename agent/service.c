@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,7 @@ static void not_called(struct asked *ret)
 	ret->finding.outcome = OUTCOME_THROTTLED;
 	ret->finding.advice = verdict_advice(OUTCOME_THROTTLED);
 	ret->evidence = evidence_of(&ret->answer, PROBE_NONE);
+	snprintf(ret->evidence.text, sizeof ret->evidence.text, "not asked, an earlier throttle still holds");
 }
 
 static bool wait_out_breaker(const struct service *s)
@@ -120,20 +122,6 @@ bool service_ask(struct service *s, const struct question *q, bool was_healthy, 
 	else if (ret->answer.transport == TRANSPORT_OK)
 		breaker_answered(&s->breaker, asked_at);
 	return service_store_breaker(s, err);
-}
-
-bool service_health(struct service *s, const char *pixel, struct health *ret, struct error *err)
-{
-	struct credential c;
-	struct error why;
-	if (vault_find(s->vault, pixel, true, &c, &why))
-		return vault_health(s->vault, &c, ret, err);
-	if (why.code != ERR_NOT_FOUND) {
-		*err = why;
-		return false;
-	}
-	*ret = (struct health){ 0 };
-	return true;
 }
 
 /* ---- a finding becomes the truth ---- */

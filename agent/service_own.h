@@ -57,7 +57,4 @@ struct settlement {
 };
 must_check bool service_settle(struct service *s, struct settlement *settlement, struct error *err);
 
-/* The health of a Pixel that may not be stored yet: all zero then. */
-must_check bool service_health(struct service *s, const char *pixel, struct health *ret, struct error *err);
-
 #endif

@@ -169,16 +169,17 @@ static bool probe_and_settle(struct put *p, struct asked *ret_asked, struct sett
 	return true;
 }
 
-/* Written down when found; a clue only, so nothing that goes wrong here undoes the put. */
-static bool store_owner(struct service *s, const struct credential *c, uint32_t version, const char *owner,
-			struct health *ret)
+/* Read, changed and stored with other writers held out, and for the Pixel as it is now. */
+static bool store_owner_held(struct service *s, const char *pixel, uint32_t version, const char *owner,
+			     struct health *ret)
 {
 	struct health_update update = { 0 };
+	struct credential c;
 	struct error ignored;
-	memcpy(update.pixel, c->pixel, sizeof update.pixel);
-	if (!vault_health(s->vault, c, &update.health, &ignored))
+	if (!vault_find(s->vault, pixel, false, &c, &ignored) || !vault_health(s->vault, &c, &update.health, &ignored))
 		return false;
-	struct judgement *j = ruling_place(&update.health, c, version);
+	memcpy(update.pixel, c.pixel, sizeof update.pixel);
+	struct judgement *j = ruling_place(&update.health, &c, version);
 	if (!j || j->verdict != VERDICT_MISMATCHED)
 		return false;
 	snprintf(j->belongs_to, sizeof j->belongs_to, "%s", owner);
@@ -186,6 +187,16 @@ static bool store_owner(struct service *s, const struct credential *c, uint32_t 
 		return false;
 	*ret = update.health;
 	return true;
+}
+
+/* Written down when found; a clue only, so nothing that goes wrong here undoes the put. */
+static void store_owner(struct service *s, const char *pixel, uint32_t version, const char *owner, struct health *ret)
+{
+	struct error ignored;
+	if (!vault_hold(s->vault, &ignored))
+		return;
+	(void)!store_owner_held(s, pixel, version, owner, ret);
+	vault_release(s->vault);
 }
 
 /* The token put here belongs to `owner`; if owner's own is a stray too, it may well be this Pixel's: one call tells. */
@@ -207,7 +218,7 @@ static void name_the_other(struct put *p, struct detective *d, const char *owner
 	detective_forget(d);
 	detective_point(d, p->credential.pixel, p->credential.test_code);
 	if (detective_find(p->service, d, token, owner, j->evidence.probe, 1, found, &ignored) && found[0])
-		(void)store_owner(p->service, &c, j->version, found, &h);
+		store_owner(p->service, owner, j->version, found, &h);
 }
 
 static void find_owner(struct put *p, enum probe_kind refuted_by, char ret[PIXEL_CODE_MAX + 1])
@@ -221,7 +232,7 @@ static void find_owner(struct put *p, enum probe_kind refuted_by, char ret[PIXEL
 				      &ignored);
 	if (!ret[0])
 		return;
-	(void)store_owner(p->service, &p->credential, p->version, ret, &p->health);
+	store_owner(p->service, p->credential.pixel, p->version, ret, &p->health);
 	if (!is_twin)
 		name_the_other(p, d, ret);
 }

@@ -103,10 +103,12 @@ bool sweep_store_flush(struct sweep_store *st, struct error *err)
 	struct error why;
 	/* Held from reading to writing: a put between the two would lose its proof. */
 	bool is_held = vault_hold(st->service->vault, &why);
-	bool is_caught_up = is_held && catch_up_all(st, &why);
+	bool is_caught_up = is_held && catch_up_all(st, err);
 	bool is_stored = is_caught_up && vault_store_health(st->service->vault, st->updates, st->count, &why);
 	if (is_held)
 		vault_release(st->service->vault);
+	if (is_held && !is_caught_up)
+		return false;
 	if (!service_tolerate(st->service, is_stored, &why, err))
 		return false;
 	for (size_t i = 0; i < st->count; i++) {

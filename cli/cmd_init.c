@@ -222,7 +222,8 @@ static void tell_done(struct invocation *inv, const struct keys *k)
 	say(inv, SAY_INIT_DONE, vault);
 	if (file)
 		absolute(file, key);
-	bool names_vault = inv->globals.vault != NULL, names_key = file && strcmp(key, configured) != 0;
+	bool names_vault = inv->globals.vault != NULL,
+	     names_key = file && strcmp(file, configured) != 0 && strcmp(key, configured) != 0;
 	if (k->is_key_file_new)
 		say(inv, SAY_INIT_KEY_MADE, key);
 	if (k->key_file && lies_beside(key, vault))

@@ -17,10 +17,11 @@ struct job {
 
 static bool destroy(struct change *ch, struct credential *c, const struct job *job, struct error *err)
 {
-	for (size_t i = 0; i < c->version_count; i++)
-		if (!change_drop_token(ch, c, c->versions[i].number, err))
+	while (c->version_count) {
+		uint32_t number = c->versions[--c->version_count].number;
+		if (!change_drop_token(ch, c, number, err))
 			return false;
-	c->version_count = 0;
+	}
 	c->label_count = 0;
 	c->test_code[0] = '\0';
 	c->is_destroyed = true;

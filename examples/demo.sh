@@ -57,6 +57,7 @@ show() {
 	status=$?
 	cat out
 	note "  [exit status $status]"
+	[ $status -ne 130 ] || exit 130 # Ctrl-C reached the command before it reached us
 	[ $status -eq "$1" ] || broken "'$3' ended with $status, not with $1"
 	case $(cat out) in *"$2"*) ;; *) broken "'$3' did not say '$2'" ;; esac
 }

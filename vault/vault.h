@@ -82,6 +82,7 @@ must_check bool change_health(struct change *ch, const struct credential *c, str
 /* Seal the token as version->number of the Pixel and fill version->digest and ->fingerprint of c's own row for it. */
 must_check bool change_put_token(struct change *ch, struct credential *c, uint32_t number, const struct secret *token,
 				 struct error *err);
+/* Before change_store, with c no longer listing the version. */
 must_check bool change_drop_token(struct change *ch, const struct credential *c, uint32_t number, struct error *err);
 must_check bool change_store(struct change *ch, const struct credential *c, struct error *err);
 /* Health written with the change that it speaks of. */

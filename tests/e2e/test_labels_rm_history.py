@@ -1,6 +1,8 @@
 """Labels, soft delete, destroy, restore, history."""
 
+import contextlib
 import json
+import sqlite3
 import unittest
 
 from harness import Case, cases, new_pixel, say, spread
@@ -89,6 +91,19 @@ class Rm(Case):
         self.vault("get", self.pixel, rc=3)
         self.assertEqual([self.other], [p["pixel"] for p in self.json("list")["pixels"]])
         self.vault("verify")
+
+    def test_destroyed_leaves_no_trace_of_its_tokens(self):
+        """Also of one that was put twice: no token and no duplicate hint stays in the file."""
+        def rows():
+            with contextlib.closing(sqlite3.connect(self.file)) as db:
+                return {k for k, in db.execute("SELECT k FROM kv") if k.split("/")[1:2] in (["t"], ["d"], ["h"])}
+
+        pixel, first, before = new_pixel(), self.token(), rows()
+        for token in (first, self.token(), self.token(), first):
+            self.put(pixel, token, "--no-check")
+        self.assertGreater(len(rows()), len(before) + 7)
+        self.vault("rm", pixel, "--destroy", "--yes")
+        self.assertEqual(before, rows())
 
     def test_destroyed_after_it_was_removed(self):
         self.vault("rm", self.pixel)

@@ -518,10 +518,11 @@ static bool delete_it(void *context, struct change *ch, struct error *err)
 		return false;
 	c.deleted_at = 1700000000;
 	if (is_for_good) {
-		for (size_t i = 0; i < c.version_count; i++)
-			if (!change_drop_token(ch, &c, c.versions[i].number, err))
+		while (c.version_count) {
+			uint32_t number = c.versions[--c.version_count].number;
+			if (!change_drop_token(ch, &c, number, err))
 				return false;
-		c.version_count = 0;
+		}
 		c.is_destroyed = true;
 	}
 	return change_drop_health(ch, A, err) && change_store(ch, &c, err);
