@@ -176,6 +176,8 @@ static void file__creating_without_a_free_descriptor_leaves_the_existing_one(voi
 	(void)state;
 	struct error err;
 	struct rlimit was, none;
+	if (getenv("UNDER_VALGRIND")) /* it keeps descriptors of its own above any limit */
+		skip();
 	put("f", "old", 0600);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
 	none = was;
