@@ -289,8 +289,11 @@ static bool forget_holder(struct change *ch, const uint8_t fingerprint[FINGERPRI
 		return false;
 	keys_pixel_id(ch->v->keys, pixel, id);
 	for (size_t i = 0; i < hint.count; i++)
-		if (memcmp(hint.ids[i], id, PIXEL_ID_LEN) != 0)
-			memmove(hint.ids[kept++], hint.ids[i], PIXEL_ID_LEN);
+		if (memcmp(hint.ids[i], id, PIXEL_ID_LEN) != 0) {
+			if (kept != i)
+				memcpy(hint.ids[kept], hint.ids[i], PIXEL_ID_LEN);
+			kept++;
+		}
 	if (kept == hint.count)
 		return true;
 	hint.count = kept;
