@@ -26,13 +26,15 @@ override CFLAGS   += -std=c17 -MMD -MP $(WARN) $(HARDEN) \
 override LDFLAGS  += $(HARDEN_LD) $(if $(SAN),-fsanitize=$(SAN)) $(COVERAGE)
 
 # The programs link the small libraries from their static archives where the system has them: loading four shared
-# libraries costs more than a whole `get`. libcurl and cJSON go into vault-agent only.
+# libraries costs more than a whole `get`. libcurl, cJSON, libmicrohttpd and libseccomp go into vault-agent only.
 STATIC := $(if $(findstring /,$(shell $(CC) -print-file-name=libsodium.a)$(shell $(CC) -print-file-name=libsqlite3.a)),yes)
 SMALL  := $(if $(STATIC),-Wl$(comma)-Bstatic -lsodium -lsqlite3 -linih -Wl$(comma)-Bdynamic -lm,-lsodium -lsqlite3 -linih -lm)
-NET    := -lcurl -lcjson
+NET    := -lcurl -lcjson -lmicrohttpd -lseccomp -lpthread
 
 HOUSE    := $(wildcard core/*.c vault/*.c agent/*.c)
-NETWORK  := agent/main.c agent/http.c agent/tiktok.c agent/courier_process.c
+# Only vault-agent has these: what talks to the network, and the long-lived processes.
+AGENT    := $(wildcard $(addprefix agent/,main.c http.c tiktok.c courier_process.c supervisor.c link.c notify.c sandbox.c \
+            keeper.c worker.c plan.c holdings.c listener.c api.c access.c credentials.c))
 CLI      := $(wildcard cli/*.c)
 UNIT     := $(wildcard tests/unit/test_*.c)
 FUZZ     := $(wildcard tests/fuzz/fuzz_*.c)
@@ -40,7 +42,7 @@ SUPPORT  := $(wildcard tests/support/*.c)
 EMULATOR := $(wildcard tests/emulator/*.c)
 BENCH    := $(wildcard bench/*.c)
 obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-VAULT_OBJ := $(call obj,$(filter-out $(NETWORK),$(HOUSE)) $(CLI))
+VAULT_OBJ := $(call obj,$(filter-out $(AGENT),$(HOUSE)) $(CLI))
 AGENT_OBJ := $(call obj,$(HOUSE))
 LIB       := $(BUILD)/libpixelvault.a
 LIB_OBJ   := $(call obj,$(filter-out agent/main.c,$(HOUSE)) $(filter-out cli/main.c,$(CLI)))

@@ -2,7 +2,7 @@
 # Installs what is missing to build and test pixelvault on Debian and its relatives; says what to install elsewhere.
 set -eu
 packages="gcc make pkg-config python3 ca-certificates libsodium-dev libsqlite3-dev libcurl4-openssl-dev libcjson-dev
-	libinih-dev libgnutls28-dev libcmocka-dev"
+	libinih-dev libmicrohttpd-dev libseccomp-dev libgnutls28-dev libcmocka-dev"
 if command -v dpkg-query >/dev/null 2>&1; then
 	missing=
 	for package in $packages; do
@@ -32,7 +32,7 @@ if command -v dpkg-query >/dev/null 2>&1; then
 	rm -f "$log"
 	exit 0
 fi
-for library in libsodium sqlite3 libcurl libcjson inih gnutls cmocka; do
+for library in libsodium sqlite3 libcurl libcjson inih libmicrohttpd libseccomp gnutls cmocka; do
 	pkg-config --exists "$library" || missing="${missing:-} $library"
 done
 [ -z "${missing:-}" ] || {

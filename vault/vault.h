@@ -13,6 +13,7 @@
 #include "core/buf.h"
 #include "core/error.h"
 #include "core/secret.h"
+#include "vault/audit.h"
 #include "vault/credential.h"
 #include "vault/health.h"
 #include "vault/slots.h"
@@ -38,6 +39,18 @@ bool vault_has_slot(const struct vault *v, enum slot_kind kind);
  * with another secret. */
 must_check bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct error *err);
 
+/* The same with the root key itself, for an agent whose key work was done elsewhere (POST /v1/unlock). */
+must_check bool vault_unlock_root(struct vault *v, const struct secret *root_key, struct error *err);
+/* The root key of an unlocked vault, borrowed: only to be handed to an agent. */
+const struct secret *vault_root_key(const struct vault *v);
+
+/* On whose behalf what follows is read and changed; it stands in the audit log. Until said otherwise: this process. */
+void vault_set_who(struct vault *v, const struct audit_who *who);
+/* The log of an unlocked vault, borrowed, for readers of its own records (the agent's event loop). */
+struct audit *vault_audit(struct vault *v);
+/* Write the log's head into the anchor: each minute and at the end of a process that reads much. */
+must_check bool vault_anchor_audit(struct vault *v, struct error *err);
+
 /* Take the vault as this host finds it: a new lineage, so that no copy of the old history is ever taken for it again,
  * and a new anchor. For a vault that was moved here, or whose anchor was lost. */
 must_check bool vault_adopt(struct vault *v, struct error *err);
@@ -49,8 +62,9 @@ void vault_closep(struct vault **v);
 /* ERR_NOT_FOUND also for a deleted Pixel unless want_deleted. */
 must_check bool vault_find(struct vault *v, const char *pixel, bool want_deleted, struct credential *ret,
 			   struct error *err);
+/* A line in the audit log with this verb (a literal) comes first; without it no token comes. */
 must_check bool vault_token(struct vault *v, const struct credential *c, const struct version *version,
-			    struct secret **ret, struct error *err);
+			    const char *verb, struct secret **ret, struct error *err);
 /* Missing or unreadable health is all zero: it is disposable. Aligned to c. */
 must_check bool vault_health(struct vault *v, const struct credential *c, struct health *ret, struct error *err);
 
@@ -59,6 +73,34 @@ must_check bool vault_health(struct vault *v, const struct credential *c, struct
 typedef bool vault_each_fn(void *context, const struct credential *c, const struct health *h, struct error *err);
 must_check bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each_fn *fn, void *context,
 			   struct error *err);
+
+/* One Pixel with all that a keeper holds in memory. Proven. Soft-deleted and destroyed ones come too: see credential.
+ * The sealed tokens are borrowed; empty where there is no such version. */
+struct vault_item {
+	const struct credential *credential;
+	const struct health *health;
+	struct bytes sealed_current, sealed_previous;
+};
+typedef bool vault_item_fn(void *context, const struct vault_item *item, struct error *err);
+
+/* Every Pixel, proven, at one instant; *ret_at is that instant. */
+struct vault_position {
+	uint8_t incarnation[16];
+	uint64_t rev;
+};
+must_check bool vault_load(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *ret_at,
+			   struct error *err);
+/* Every Pixel that was changed by anybody since *at, which moves on; cheap when there was nothing. */
+must_check bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *at,
+			       struct error *err);
+
+/* Opens sealed tokens of this vault without the vault: its own copy of the one key, for another thread. */
+struct vault_opener;
+must_check bool vault_opener_new(const struct vault *v, struct vault_opener **ret, struct error *err);
+void vault_opener_free(struct vault_opener *o); /* wipes */
+/* The caller has written the audit line before. ERR_DAMAGED when it is not that Pixel's version. */
+must_check bool vault_opener_open(const struct vault_opener *o, const char *pixel, uint32_t number, struct bytes sealed,
+				  struct secret **ret, struct error *err);
 
 /* The keyed fingerprint of a token. */
 void vault_fingerprint(const struct vault *v, const struct secret *token, uint8_t ret[FINGERPRINT_LEN]);
@@ -73,6 +115,20 @@ void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT
  * with err filled abandons everything. Returning true with nothing staged commits nothing. */
 typedef bool change_fn(void *context, struct change *change, struct error *err);
 must_check bool vault_change(struct vault *v, change_fn *fn, void *context, struct error *err);
+
+/* Many changes in one commit: each is done or has its own error, as if it had come alone. */
+struct change_item {
+	change_fn *fn;
+	void *context;
+	struct audit_who who;
+	bool is_done;
+	struct error err;
+};
+void vault_change_all(struct vault *v, struct change_item *items, size_t count);
+
+/* What this change is called in the audit log: verb is a literal ("put", "promote", "remove" ...). At least once in each
+ * fn that stages something; several notes are several lines. */
+void change_note(struct change *ch, const char *verb, const char *pixel, uint32_t version);
 
 /* ret_exists false: *ret is a fresh credential for this Pixel. Deleted and destroyed ones are found too. */
 must_check bool change_find(struct change *ch, const char *pixel, struct credential *ret, bool *ret_exists,

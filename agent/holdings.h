@@ -1,0 +1,56 @@
+/* agent/holdings.h - what the keeper has in memory: of every Pixel the sealed current and previous token, its metadata and its
+ * health, so that a read touches no disk. Belongs to the keeper's event loop alone: no locks.
+ *
+ * Filled by the worker (agent/worker.h), which proves each record before it hands it over. Tokens stay sealed; they are
+ * opened for one reply. */
+#ifndef AGENT_HOLDINGS_H
+#define AGENT_HOLDINGS_H
+
+#include "core/bytes.h"
+#include "core/error.h"
+#include "core/secret.h"
+#include "vault/vault.h"
+
+/* One Pixel, in one block of memory, never changed once made: a change replaces it. */
+struct holding {
+	char pixel[PIXEL_CODE_MAX + 1];
+	uint32_t current, previous, pending; /* version numbers; 0 = none */
+	enum verdict verdict;                /* the one that speaks for the Pixel */
+	enum verdict current_verdict;
+	int64_t proven_at, expires_at; /* of current */
+	uint8_t fingerprint[FINGERPRINT_LEN], previous_fingerprint[FINGERPRINT_LEN];
+	bool is_due;
+	/* behind the struct */
+	struct bytes credential, health;       /* as credential_encode and health_encode write them */
+	struct bytes sealed, previous_sealed; /* tokens; empty = none */
+};
+
+/* All that is known, decoded. */
+must_check bool holding_decode(const struct holding *h, struct credential *ret_credential, struct health *ret_health);
+/* Does it carry this label? Without decoding all. Fits struct access_subject. */
+bool holding_has_label(const void *holding, const struct label *label);
+
+struct holdings;
+must_check bool holdings_new(struct holdings **ret, struct error *err);
+void holdings_free(struct holdings *hs);
+
+/* Make one from proven records. sealed tokens may be empty. The caller frees it with holding_free unless it is put. */
+must_check bool holding_new(const struct credential *c, const struct health *h, bool is_due, struct bytes sealed,
+			    struct bytes previous_sealed, struct holding **ret, struct error *err);
+void holding_free(struct holding *h);
+
+/* Takes the holding over; *ret_before is what it replaces (NULL = new), to be freed by the caller. */
+must_check bool holdings_put(struct holdings *hs, struct holding *h, struct holding **ret_before, struct error *err);
+struct holding *holdings_remove(struct holdings *hs, const char *pixel); /* the caller frees; NULL = was not there */
+void holdings_clear(struct holdings *hs);
+
+const struct holding *holdings_find(const struct holdings *hs, const char *pixel); /* NULL = none */
+size_t holdings_count(const struct holdings *hs);
+size_t holdings_with_verdict(const struct holdings *hs, enum verdict v);
+size_t holdings_due(const struct holdings *hs);
+
+/* In order of Pixel code: the first one behind `after` ("" = from the start); NULL at the end. Good across changes, so
+ * that a long listing can be written piece by piece. */
+const struct holding *holdings_after(const struct holdings *hs, const char *after);
+
+#endif

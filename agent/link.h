@@ -1,0 +1,39 @@
+/* agent/link.h - what supervisor and keeper say to each other: fixed-size messages on a SOCK_SEQPACKET pair, each with
+ * at most one descriptor. This is the only place where a process of ours accepts a descriptor. */
+#ifndef AGENT_LINK_H
+#define AGENT_LINK_H
+
+#include "core/error.h"
+
+#include <stdint.h>
+
+#define LINK_FD 3 /* the keeper's end, as it is started */
+#define LINK_TEXT_MAX 240
+
+enum link_kind {
+	/* supervisor to keeper */
+	LINK_COURIER = 1, /* with a descriptor: the keeper's end of a stream socketpair to a fresh courier */
+	LINK_SOCKET,      /* with a descriptor: a listening socket from systemd; text is its name: agent or credentials */
+	LINK_GO,          /* all sockets were passed */
+	LINK_RELOAD,      /* SIGHUP */
+	LINK_STOP,        /* SIGTERM, SIGINT */
+	/* keeper to supervisor */
+	LINK_READY,  /* text is the status line */
+	LINK_STATUS, /* text is a new status line */
+	LINK_ALIVE,  /* the keeper's loop turns: at least every second */
+	LINK_KIND_COUNT
+};
+
+struct link_message {
+	uint32_t version, kind;
+	char text[LINK_TEXT_MAX];
+};
+
+/* fd -1 = none. False when the other side is gone or does not read. */
+must_check bool link_send(int link, enum link_kind kind, const char *text, int fd);
+
+enum link_got { LINK_GOT_MESSAGE, LINK_GOT_NOTHING, LINK_GOT_END };
+/* Without waiting. *ret_fd is -1 or the caller's to close. A message of another version or shape is LINK_GOT_END. */
+enum link_got link_receive(int link, struct link_message *ret, int *ret_fd);
+
+#endif

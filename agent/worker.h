@@ -1,0 +1,111 @@
+/* agent/worker.h - the keeper's second thread. It owns the vault file: every change, every question to TikTok, the
+ * schedule, and the watch for what other processes changed. So nothing that waits for a disk or for TikTok ever stands in
+ * the way of a read, which the event loop answers from memory.
+ *
+ * The loop gives errands and takes back finished errands and news, both by queues with a descriptor to poll. An errand
+ * goes to the worker whole and comes back whole: never touched by two threads at once. Many are under way together; puts
+ * that wait at the same time share one commit. */
+#ifndef AGENT_WORKER_H
+#define AGENT_WORKER_H
+
+#include "agent/holdings.h"
+#include "agent/service.h"
+#include "agent/settings.h"
+#include "vault/audit.h"
+
+enum errand_kind {
+	ERRAND_UNLOCK,   /* secret: the 32-byte root key, or NULL = by key file or credential; span_s: lock again after (0 = never) */
+	ERRAND_LOCK,
+	ERRAND_PUT,      /* secret, put fields */
+	ERRAND_CHECK,    /* pixels (none = all), labels, probe; progress comes as news */
+	ERRAND_TOKEN,    /* number: a version that is not in memory; the token comes back in secret */
+	ERRAND_REMOVE,   /* soft */
+	ERRAND_RESTORE,
+	ERRAND_DESTROY,
+	ERRAND_LABEL,    /* labels to set or (empty value) remove */
+	ERRAND_REPORT,   /* code, request_id: what a consumer was told; a probe follows */
+	ERRAND_ACK,      /* number, who.as */
+	ERRAND_ROLLBACK, /* proves the previous token first */
+	ERRAND_RETIRE,   /* force */
+	ERRAND_HISTORY,  /* credential and health, also of a removed Pixel */
+	ERRAND_VERIFY,
+	ERRAND_MARK,     /* who.as reads version number: remembered for `rollout`; nobody waits for it */
+	ERRAND_SYNC,     /* the audit log made durable: reads wait for it when audit-reads = durable */
+	ERRAND_KIND_COUNT
+};
+
+struct errand {
+	enum errand_kind kind;
+	struct audit_who who;
+	char pixel[PIXEL_CODE_MAX + 1]; /* checked by the caller: pixel_check */
+	/* what is asked */
+	struct secret *secret; /* belongs to the errand */
+	uint32_t number;
+	int64_t span_s;
+	bool no_check, has_if_version, has_test_code, is_forced;
+	uint32_t if_version;
+	int64_t expires_at;
+	char test_code[TEST_CODE_MAX + 1];
+	struct label labels[LABELS_MAX * 2];
+	size_t label_count;
+	char (*pixels)[PIXEL_CODE_MAX + 1]; /* malloced; belongs to the errand */
+	size_t pixel_count;
+	enum probe_choice probe;
+	int32_t code;
+	char request_id[REQUEST_ID_MAX + 1];
+	bool wants_progress;
+	/* what came of it; err.code ERR_NONE = it was done (a put that TikTok refused was done: see put.exit) */
+	struct error err;
+	struct put_result put;
+	struct check_result check;
+	struct credential credential; /* HISTORY, LABEL */
+	struct health health;
+	struct verify_report verify;
+	bool was_nothing; /* REMOVE, RESTORE, DESTROY: it was like this already; REPORT: asked a moment ago */
+	void *context; /* the giver's */
+	struct errand *next; /* the queue's */
+};
+
+must_check bool errand_new(enum errand_kind kind, struct errand **ret, struct error *err);
+void errand_free(struct errand *e); /* wipes and frees what belongs to it */
+
+enum news_kind {
+	NEWS_DONE,     /* errand */
+	NEWS_PROGRESS, /* errand (still the worker's: only its context may be looked at), done, total, pixel, outcome */
+	NEWS_OPENED,   /* opener, audit: the vault is unlocked; NEWS_HOLDING for every Pixel came before */
+	NEWS_CLOSED,   /* locked: err says why (ERR_NONE: somebody asked for it). Everything in memory is stale */
+	NEWS_HOLDING,  /* holding: new or changed; belongs to the taker */
+	NEWS_GONE,     /* pixel was removed */
+	NEWS_TROUBLE,  /* err: a line for the log; degraded says that the store can no longer be written */
+};
+
+struct news {
+	enum news_kind kind;
+	struct errand *errand;
+	size_t done, total;
+	enum verdict outcome;
+	char pixel[PIXEL_CODE_MAX + 1];
+	struct vault_opener *opener; /* NEWS_OPENED: opens sealed tokens; belongs to the taker */
+	struct audit *audit;         /* borrowed until the taker has said worker_let_go */
+	struct holding *holding;
+	struct error err;
+	bool is_degraded;
+	struct news *next;
+};
+
+struct worker;
+/* Starts the thread; settings are borrowed until worker_reload replaces them. link is the supervisor's, for new
+ * couriers. Begins by unlocking with what the settings name. */
+must_check bool worker_start(const struct settings *settings, int link, struct worker **ret, struct error *err);
+void worker_give(struct worker *w, struct errand *e);
+int worker_fd(const struct worker *w);          /* readable when there is news */
+struct news *worker_take(struct worker *w);     /* NULL = no more; free with news_free */
+void news_free(struct news *n);
+/* NEWS_CLOSED was seen and neither opener nor audit is used any more: only now are they freed. */
+void worker_let_go(struct worker *w);
+/* New settings for the next errand; both are borrowed until the old come back as NEWS... see worker_reload in worker.c */
+void worker_reload(struct worker *w, const struct settings *settings);
+/* Finish the commit in hand, store what sweeps learned, end. Errands that are left come back with ERR_CONFLICT. */
+void worker_stop(struct worker *w);
+
+#endif
