@@ -85,6 +85,9 @@
 #define TXT_COURIER_STRANGER                                                                                           \
 	"the program that started this courier is of another version", "install vault and vault-agent from one build"
 
+#define TXT_COURIER_ABSENT                                                                                             \
+	"there is no courier at the moment", "nothing to do: it is started again; see the agent's log if this stays"
+
 /* main */
 #define TXT_AGENT_NO_MODE                                                                                              \
 	"the agent that stays in the background is not part of this version",                                          \
@@ -101,12 +104,21 @@
 #define TXT_PUT_IF_VERSION                                                                                             \
 	"Pixel '%s' has version %u as current, not %u",                                                                \
 		"someone was faster: look at 'status', then put with that number"
+#define TXT_PUT_LABELS "more than %zu labels", "a Pixel has at most that many; give fewer"
 #define TXT_PUT_PREVIOUS                                                                                               \
 	"this token is the previous one of Pixel '%s' (version %u)", \
 		"a rollback needs a later version of this program; until then make a new token in Events Manager"
 #define TXT_PUT_OVERTAKEN                                                                                              \
 	"version %u of Pixel '%s' was overtaken by a newer put before it was proven",                                  \
 		"look at 'status'; the newer token counts"
+#define TXT_JOB_CUT_SHORT "the agent ended before this was done", "look at 'status', then try again"
+#define TXT_NO_PREVIOUS_VERSION                                                                                        \
+	"Pixel '%s' has no previous token", "only a token that was current before can come back; see 'history'"
+#define TXT_ROLLBACK_MOVED "Pixel '%s' was changed meanwhile", "look at 'status', then try again if it is still needed"
+#define TXT_RETIRE_IN_USE                                                                                              \
+	"'%s' was last seen with version %u of Pixel '%s'",                                                            \
+		"wait until it has fetched the current one ('rollout' shows who has), or retire with --force"
+#define TXT_ACK_NO_VERSION "version %u of Pixel '%s' is not kept", "see 'history' for the versions there are"
 #define TXT_CHECK_BUSY "another program is checking tokens right now", "wait until it has finished, then try again"
 
 #define NOTICE_CANARY "the first answer was no verdict, so the others were not asked: every verdict stays as it was"
