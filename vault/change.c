@@ -7,6 +7,7 @@
 #include "vault/text.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +19,18 @@ struct staged {
 	size_t depth;  /* of a node; 0 = not a node */
 };
 
+#define VERB_MAX 16
+#define NOTES_MAX (16u << 20)
+
+struct note {
+	char verb[VERB_MAX];
+	char pixel[PIXEL_CODE_MAX + 1];
+	uint32_t version;
+};
+
 struct change {
 	struct vault *v;
+	struct buf notes; /* of struct note */
 	struct root base;
 	struct buf base_bytes;
 	struct staged **at; /* open addressing by key; NULL = free */
@@ -409,6 +420,14 @@ bool change_drop_health(struct change *ch, const char *pixel, struct error *err)
 	return stage_delete(ch, key, err);
 }
 
+void change_note(struct change *ch, const char *verb, const char *pixel, uint32_t version)
+{
+	struct note note = { .version = version };
+	snprintf(note.verb, sizeof note.verb, "%s", verb);
+	snprintf(note.pixel, sizeof note.pixel, "%s", pixel);
+	buf_append(&ch->notes, &note, sizeof note);
+}
+
 /* ---- committing ---- */
 
 /* Every dirty node of this depth tells its parent its new digest. */
@@ -549,12 +568,13 @@ bool vault_change(struct vault *v, change_fn *fn, void *context, struct error *e
 	if (!vault_is_open(v, err))
 		return false;
 	for (;;) {
-		struct change ch = { .v = v, .base_bytes = BUF_INIT(STORE_VALUE_MAX) };
+		struct change ch = { .v = v, .notes = BUF_INIT(NOTES_MAX), .base_bytes = BUF_INIT(STORE_VALUE_MAX) };
 		if (store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 			return false;
 		enum attempt outcome = attempt(&ch, fn, context, err);
 		store_release(v->store);
 		forget_staged(&ch);
+		buf_done(&ch.notes);
 		buf_done(&ch.base_bytes);
 		if (outcome != ATTEMPT_AGAIN)
 			return outcome == ATTEMPT_DONE;

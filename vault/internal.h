@@ -19,6 +19,7 @@ struct vault {
 	struct buf slots;
 	struct secret *root_key; /* NULL while sealed */
 	struct keys *keys;
+	struct audit_who who; /* on whose behalf, until said otherwise */
 	struct buf room;  /* what the store's answers are copied into */
 	struct buf plain; /* what metadata is opened into */
 };

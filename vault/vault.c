@@ -488,12 +488,18 @@ static bool token_is_gone(struct vault *v, const struct credential *c, const str
 	return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_MISSING, (unsigned)version->number, c->pixel);
 }
 
-bool vault_token(struct vault *v, const struct credential *c, const struct version *version, struct secret **ret,
-		 struct error *err)
+void vault_set_who(struct vault *v, const struct audit_who *who)
+{
+	v->who = *who;
+}
+
+bool vault_token(struct vault *v, const struct credential *c, const struct version *version, const char *verb,
+		 struct secret **ret, struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	char key[KEY_TEXT_MAX];
 	struct store_record found;
+	(void)verb;
 	if (!vault_is_open(v, err))
 		return false;
 	keys_pixel_id(v->keys, c->pixel, id);
