@@ -16,6 +16,7 @@
 #include "vault/vault.h"
 
 struct service;
+struct courier;
 
 /* Borrows both. The courier is started when a verb first needs it. */
 must_check bool service_new(struct vault *v, const struct settings *settings, struct service **ret, struct error *err);
@@ -88,11 +89,19 @@ must_check bool service_start_rollback(struct service *s, const char *pixel, con
  * with it, unless is_forced. ret_version: which one. */
 must_check bool service_retire(struct service *s, const char *pixel, bool is_forced, uint32_t *ret_version,
 			       struct error *err);
+/* Set or (empty value) remove labels; ret is the Pixel as it is then. */
+must_check bool service_label(struct service *s, const char *pixel, const struct label *labels, size_t count,
+			      struct credential *ret, struct error *err);
+
+/* Out of sight and not checked; back again; its tokens and labels gone for good. *ret_was_nothing: it was like this. */
+enum removal { REMOVAL_SOFT, REMOVAL_UNDO, REMOVAL_DESTROY };
+must_check bool service_remove(struct service *s, const char *pixel, enum removal what, bool *ret_was_nothing,
+			       struct error *err);
+
 /* A consumer says which version it uses from now on. ERR_NOT_FOUND for a version that is not kept. */
 must_check bool service_ack(struct service *s, const char *pixel, uint32_t version, const char *as, struct error *err);
-/* A consumer tells what TikTok answered it. Is a probe due? *ret_is_recent: one was made less than a minute ago. */
-must_check bool service_report(struct service *s, const char *pixel, int32_t code, bool *ret_is_recent,
-			       struct error *err);
+/* A consumer says that TikTok refused it. Is a probe due? *ret_is_recent: one was made less than a minute ago. */
+must_check bool service_report(struct service *s, const char *pixel, bool *ret_is_recent, struct error *err);
 
 struct check_request {
 	const char *const *pixels; /* none = all */

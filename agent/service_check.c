@@ -14,7 +14,6 @@
 #define LOCK_LOOK_MS 20
 #define OUTAGE_NOTE "outage"
 #define CONFIRM_DELAY_S 5
-#define CONFIRM_DELAY_SCHEDULED_S 600
 #define STOP_GRACE_MS 1000 /* for what is on its way */
 #define ROOM_LOOK_MS 50
 
@@ -322,7 +321,7 @@ static enum error_code graver(enum error_code a, enum error_code b)
 	return ERR_NONE;
 }
 
-static void count_targets(const struct check *run)
+static void count_targets(struct check *run)
 {
 	struct check_result *r = &run->result;
 	for (size_t i = 0; i < run->targets.count; i++) {
@@ -375,7 +374,7 @@ static struct sweep_limits limits_of(const struct check *run)
 	const struct settings *settings = run->job.service->settings;
 	bool is_scheduled = run->request.is_scheduled;
 	int64_t delay_s = settings->confirm_delay_s >= 0 ? settings->confirm_delay_s
-			  : is_scheduled		 ? CONFIRM_DELAY_SCHEDULED_S
+			  : is_scheduled		 ? SCHEDULE_CONFIRM_DELAY_S
 							 : CONFIRM_DELAY_S;
 	return (struct sweep_limits){ .rate = settings->rate,
 				      .in_flight = settings->in_flight,

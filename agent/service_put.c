@@ -4,6 +4,7 @@
 #include "core/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A token comes in: staged in one commit, asked about, settled in another; refused, it is compared with the other

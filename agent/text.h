@@ -111,6 +111,11 @@
 #define TXT_PUT_OVERTAKEN                                                                                              \
 	"version %u of Pixel '%s' was overtaken by a newer put before it was proven",                                  \
 		"look at 'status'; the newer token counts"
+#define TXT_NOT_STORED "'%s' is not stored", "see what is: vault list"
+#define TXT_DESTROYED "the tokens of '%s' were destroyed", "put a new one: vault put PIXEL"
+#define TXT_AGENT_LOCKED "the agent is locked", "open it: vault unlock"
+#define TXT_AGENT_CLOSING "the agent is locking itself at this moment", "try again"
+#define TXT_AGENT_RESOURCES "the agent could not be started: %s", "look at its limits (ulimit -a)"
 #define TXT_JOB_CUT_SHORT "the agent ended before this was done", "look at 'status', then try again"
 #define TXT_NO_PREVIOUS_VERSION                                                                                        \
 	"Pixel '%s' has no previous token", "only a token that was current before can come back; see 'history'"
