@@ -99,6 +99,18 @@
 	"memory for secrets could not be locked",                                                                      \
 		"raise the limit (ulimit -l 8192, or LimitMEMLOCK= in the unit), or set require-locked-memory = no"
 
+/* supervisor, sandbox */
+#define TXT_SUPERVISOR_FAILED                                                                                          \
+	"the agent's processes could not be started: %s", "check the limits of processes and open files"
+#define TXT_SANDBOX_NO_ACCOUNT "there is no %s '%s'", "see [agent] in the configuration, and 'getent passwd'"
+#define TXT_SANDBOX_NOT_ALLOWED                                                                                        \
+	"this process may not become user '%s', group '%s': %s", "start it as root or as that user"
+#define TXT_SANDBOX_WAY_BACK                                                                                           \
+	"the privileges of root could not be given up for good", "report this with 'uname -a'; start it as the user itself"
+#define TXT_SANDBOX_THREADS "the sandbox was entered when threads already ran", "report this; it is a mistake of ours"
+#define TXT_SANDBOX_FAILED                                                                                             \
+	"the sandbox could not be put on (%s): %s", "report this with 'uname -a' and what runs around this program"
+
 /* service */
 #define TXT_PUT_DELETED "Pixel '%s' was deleted", "bring it back first: vault rm --restore PIXEL"
 #define TXT_PUT_IF_VERSION                                                                                             \
