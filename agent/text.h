@@ -89,9 +89,8 @@
 	"there is no courier at the moment", "nothing to do: it is started again; see the agent's log if this stays"
 
 /* main */
-#define TXT_AGENT_NO_MODE                                                                                              \
-	"the agent that stays in the background is not part of this version",                                          \
-		"use 'vault-agent --once', for example from cron"
+#define TXT_AGENT_ONLY_ONCE                                                                                            \
+	"Pixels and -q are for --once", "say 'vault-agent --once ...', or 'vault-agent' alone to have it stay"
 #define TXT_AGENT_BAD_OPTION "unknown option '%s'", "see 'vault-agent --help'"
 #define TXT_AGENT_NO_VALUE "'%s' needs a value", "see 'vault-agent --help'"
 #define TXT_AGENT_STANDS_ALONE "'%s' stands alone on its command line", "see 'vault-agent --help'"
@@ -127,6 +126,14 @@
 #define TXT_DESTROYED "the tokens of '%s' were destroyed", "put a new one: vault put PIXEL"
 #define TXT_AGENT_LOCKED "the agent is locked", "open it: vault unlock"
 #define TXT_AGENT_CLOSING "the agent is locking itself at this moment", "try again"
+#define TXT_KEEPER_NOT_BY_HAND                                                                                         \
+	"--keeper is not for people: it needs a descriptor 3 from the supervisor", "start 'vault-agent' alone"
+#define TXT_KEEPER_ALONE                                                                                               \
+	"the supervisor did not hand over its sockets", "start 'vault-agent' again; both must be of one build"
+#define TXT_KEEPER_NO_GROUP                                                                                            \
+	"there is no group '%s' ([agent] group)", "make it (groupadd), or name another one"
+#define TXT_KEEPER_FOLDER                                                                                              \
+	"the socket's folder '%s' could not be given to the group: %s", "make it beforehand, or run with that group"
 #define TXT_AGENT_RESOURCES "the agent could not be started: %s", "look at its limits (ulimit -a)"
 #define TXT_JOB_CUT_SHORT "the agent ended before this was done", "look at 'status', then try again"
 #define TXT_NO_PREVIOUS_VERSION                                                                                        \
