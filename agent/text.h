@@ -68,6 +68,13 @@
 	"[access %s] names nobody, nogroup or 65534", "these stand for everyone the system cannot tell apart; name "   \
 						      "the user of the one service this rule is for"
 
+/* access: what is wrong with a line (FILE:LINE: comes in front), and what to do */
+#define TXT_WHAT_ACCESS_USER "there is no user '%s' on this system"
+#define TXT_WHAT_ACCESS_GROUP "there is no group '%s' on this system"
+#define TXT_HINT_ACCESS_ACCOUNT "see 'getent passwd' and 'getent group', or write the number"
+#define TXT_WHAT_ACCESS_NOBODY "'%s' is the number 65534, which stands for everyone the system cannot tell apart"
+#define TXT_HINT_ACCESS_NOBODY "name the user of the one service this rule is for"
+
 /* courier */
 #define TXT_HTTP_BAD_URL                                                                                               \
 	"base-url '%s' is no https address to build on",                                                               \
