@@ -68,6 +68,13 @@
 	"[access %s] names nobody, nogroup or 65534", "these stand for everyone the system cannot tell apart; name "   \
 						      "the user of the one service this rule is for"
 
+/* access: what is wrong with a line (FILE:LINE: comes in front), and what to do */
+#define TXT_WHAT_ACCESS_USER "there is no user '%s' on this system"
+#define TXT_WHAT_ACCESS_GROUP "there is no group '%s' on this system"
+#define TXT_HINT_ACCESS_ACCOUNT "see 'getent passwd' and 'getent group', or write the number"
+#define TXT_WHAT_ACCESS_NOBODY "'%s' is the number 65534, which stands for everyone the system cannot tell apart"
+#define TXT_HINT_ACCESS_NOBODY "name the user of the one service this rule is for"
+
 /* courier */
 #define TXT_HTTP_BAD_URL                                                                                               \
 	"base-url '%s' is no https address to build on",                                                               \
@@ -143,7 +150,26 @@
 	"'%s' was last seen with version %u of Pixel '%s'",                                                            \
 		"wait until it has fetched the current one ('rollout' shows who has), or retire with --force"
 #define TXT_ACK_NO_VERSION "version %u of Pixel '%s' is not kept", "see 'history' for the versions there are"
+/* The hint of these follows the verdict: table in objects.c. */
+#define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
+#define TXT_PUT_PENDING                                                                                                \
+	"%s: TikTok gave no verdict on the new token (%s%s%.150s); it waits as version %u, %s",                                \
+		"it takes over once proven: run 'vault check' later, or let vault-agent; --no-check does not wait"
 #define TXT_CHECK_BUSY "another program is checking tokens right now", "wait until it has finished, then try again"
+
+/* get: by CLI and socket */
+#define TXT_GET_NO_VERSION "'%s' has no version %u", "see: vault history PIXEL"
+#define TXT_NO_PREVIOUS "'%s' has no previous version", "see: vault history PIXEL"
+#define TXT_NO_TOKEN "'%s' holds no token", "store one: vault put PIXEL"
+#define TXT_ONLY_PENDING_BAD                                                                                           \
+	"'%s' has no current token; version %u waits as pending: TikTok refused it (%s)",                              \
+		"put the right token: vault put PIXEL"
+#define TXT_ONLY_PENDING                                                                                               \
+	"'%s' has no current token; version %u waits as pending: TikTok has not judged it yet (%s)",                   \
+		"ask again: vault check PIXEL; or take it unproven: vault get PIXEL --version N"
+#define TXT_NOT_HEALTHY                                                                                                \
+	"the token of '%s' (version %u) is %s",                                                                        \
+		"put a new one: vault put PIXEL; without --healthy it is handed out as it is"
 
 #define NOTICE_CANARY "the first answer was no verdict, so the others were not asked: every verdict stays as it was"
 #define NOTICE_SILENCE "TikTok stopped answering, so the rest was not asked: every verdict stays as it was"
