@@ -36,6 +36,7 @@ struct check {
 	struct evidence **kept; /* of the pairs held, by pair */
 	size_t kept_room;       /* how many places kept has */
 	uint32_t outages_before, outages;
+	int64_t outage_at; /* when outages_before was written */
 	int64_t stopped_at_ms;
 	const char *advice; /* what concerns no Pixel in particular */
 	/* whose are the strays? */
@@ -287,24 +288,38 @@ static bool walk(struct check *run, int64_t *ret_wait_ms, struct error *err)
 
 /* ---- outages in a row ---- */
 
-static bool read_outages(struct service *s, uint32_t *ret, struct error *err)
+static bool read_outages(struct check *run, struct error *err)
 {
 	struct buf note = BUF_INIT(NOTE_MAX);
-	bool is_read = vault_note(s->vault, OUTAGE_NOTE, &note, err);
+	bool is_read = vault_note(run->job.service->vault, OUTAGE_NOTE, &note, err);
 	struct bytes from = buf_bytes(&note);
-	uint32_t count;
-	*ret = is_read && from.len == sizeof count && bytes_take_u32(&from, &count) ? count : 0;
+	if (!is_read || !bytes_take_u32(&from, &run->outages_before) || !bytes_take_i64(&from, &run->outage_at))
+		run->outages_before = 0;
 	buf_done(&note);
 	return is_read;
 }
 
-static bool store_outages(struct service *s, uint32_t was, uint32_t now, struct error *err)
+/* Sweeps of the schedule are small and follow each other closely: three within a minute are one opinion, not three. */
+static bool is_same_outage(const struct check *run)
 {
-	uint8_t note[4] = { (uint8_t)now, (uint8_t)(now >> 8), (uint8_t)(now >> 16), (uint8_t)(now >> 24) };
+	const struct settings *settings = run->job.service->settings;
+	int64_t gap_s = settings->interval_s / 6, passed_s = clock_wall() - run->outage_at;
+	if (gap_s < settings->confirm_delay_s)
+		gap_s = settings->confirm_delay_s;
+	return run->request.is_scheduled && run->outages_before && passed_s >= 0 && passed_s < gap_s;
+}
+
+static bool store_outages(struct check *run, struct error *err)
+{
+	struct service *s = run->job.service;
+	struct buf note = BUF_INIT(NOTE_MAX);
 	struct error why;
-	if (was == now)
+	if (run->outages == run->outages_before)
 		return true;
-	bool is_stored = vault_store_note(s->vault, OUTAGE_NOTE, bytes_of(note, sizeof note), &why);
+	buf_append_uint(&note, 4, run->outages);
+	buf_append_uint(&note, 8, (uint64_t)clock_wall());
+	bool is_stored = buf_ok(&note, &why) && vault_store_note(s->vault, OUTAGE_NOTE, buf_bytes(&note), &why);
+	buf_done(&note);
 	return service_tolerate(s, is_stored, &why, err);
 }
 
@@ -379,7 +394,7 @@ static struct sweep_limits limits_of(const struct check *run)
 	return (struct sweep_limits){ .rate = settings->rate,
 				      .in_flight = settings->in_flight,
 				      .confirm_delay_ms = delay_s * 1000,
-				      .outages = run->outages_before,
+				      .outages = run->outages_before - is_same_outage(run),
 				      .confirms_later = is_scheduled };
 }
 
@@ -389,7 +404,7 @@ static bool begin(struct check *run, struct error *err)
 	s->is_unstored = false;
 	s->is_stopping = false;
 	if (!targets_collect(s, &run->request, &run->targets, err) || !service_ready(s, err) ||
-	    !read_outages(s, &run->outages_before, err) || !sweep_store_init(&run->store, err))
+	    !read_outages(run, err) || !sweep_store_init(&run->store, err))
 		return false;
 	run->kept_room = run->targets.pair_count + 1;
 	run->kept = calloc(run->kept_room, sizeof *run->kept);
@@ -417,7 +432,7 @@ static bool lock(struct check *run, int64_t *ret_wait_ms, struct error *err)
 static bool finish(struct check *run, struct error *err)
 {
 	if (!sweep_store_flush(&run->store, err) ||
-	    !store_outages(run->job.service, run->outages_before, run->outages, err))
+	    !store_outages(run, err))
 		return false;
 	conclude(run);
 	run->job.is_done = true;
