@@ -843,6 +843,16 @@ static bool check_folder(const char *path, struct error *err)
 	return true;
 }
 
+static bool make_address(const char *path, struct sockaddr_un *ret)
+{
+	size_t len = strlen(path);
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (len >= sizeof ret->sun_path)
+		return false;
+	memcpy(ret->sun_path, path, len + 1);
+	return true;
+}
+
 static int new_socket(void)
 {
 	return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -865,14 +875,11 @@ static bool remove_stale(const struct sockaddr_un *address, struct error *err)
 	return true;
 }
 
-bool listener_bind(const char *path, mode_t mode, gid_t group, struct socket_place *ret_place, int *ret_fd,
-		   struct error *err)
+bool listener_bind(const char *path, mode_t mode, gid_t group, int *ret_fd, struct error *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct stat st;
-	if (strlen(path) >= sizeof address.sun_path)
+	struct sockaddr_un address;
+	if (!make_address(path, &address))
 		return fail(err, ERR_CONFIG, TXT_LISTEN_PATH, path, strerror(ENAMETOOLONG));
-	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (!check_folder(path, err) || !remove_stale(&address, err))
 		return false;
 	scoped(file_closep) int fd = new_socket();
@@ -882,16 +889,29 @@ bool listener_bind(const char *path, mode_t mode, gid_t group, struct socket_pla
 	umask(before);
 	errno = reason;
 	if (failed || (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) != 0) || chmod(path, mode) != 0 ||
-	    listen(fd, 1024) != 0 || lstat(path, &st) != 0)
+	    listen(fd, 1024) != 0)
 		return fail(err, ERR_CONFIG, TXT_LISTEN_PATH, path, strerror(errno));
-	*ret_place = (struct socket_place){ .dev = st.st_dev, .ino = st.st_ino };
 	*ret_fd = fd;
 	fd = -1;
 	return true;
 }
 
-bool listener_is_at(const char *path, const struct socket_place *place)
+/* Of a listening socket it names who called listen, and to whoever connects the same. */
+static pid_t listening_pid(int fd)
 {
-	struct stat st;
-	return lstat(path, &st) == 0 && st.st_dev == place->dev && st.st_ino == place->ino;
+	struct ucred who = { .pid = 0 };
+	socklen_t len = sizeof who;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 ? who.pid : 0;
+}
+
+bool listener_is_at(const char *path, int fd)
+{
+	struct sockaddr_un address;
+	scoped(file_closep) int probe = new_socket();
+	if (!make_address(path, &address))
+		return false;
+	/* No descriptor left, or too many newcomers: not a sign of anybody else. */
+	if (probe < 0 || (connect(probe, (struct sockaddr *)&address, sizeof address) != 0 && errno == EAGAIN))
+		return true;
+	return listening_pid(probe) == listening_pid(fd);
 }

@@ -72,13 +72,9 @@ size_t listener_count(const struct listener *l); /* connections */
 
 /* A socket of ours at path: private until its mode is set, group (-1 = leave), a stale one removed after nobody answered
  * there. The folder must belong to us or root and must not be writable by others. ERR_CONFLICT when somebody listens
- * there. The place is for a look once a minute whether the path still leads here. */
-struct socket_place {
-	dev_t dev;
-	ino_t ino;
-};
-must_check bool listener_bind(const char *path, mode_t mode, gid_t group, struct socket_place *ret_place, int *ret_fd,
-			      struct error *err);
-bool listener_is_at(const char *path, const struct socket_place *place);
+ * there. */
+must_check bool listener_bind(const char *path, mode_t mode, gid_t group, int *ret_fd, struct error *err);
+/* Does the path still lead to this listening socket? For a look once a minute. */
+bool listener_is_at(const char *path, int fd);
 
 #endif
