@@ -73,6 +73,8 @@ struct call {
 	bool is_answered;
 	/* whose it is */
 	const void *route;           /* the api's */
+	void (*tally)(struct call *call); /* told when the answer is made; may be NULL */
+	void *tallies;
 	void *keeper;                /* call_keep */
 	void (*gone)(void *keeper);
 	void (*deliver)(struct call *call); /* the listener's */
@@ -100,6 +102,9 @@ size_t call_param_count(const struct call *call, const char *name);
 
 /* In front of the answer. name is a literal; what does not fit is left out. */
 void call_header(struct call *call, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same for a value that lives as long as the call's answer, such as a literal. */
+void call_header_text(struct call *call, const char *name, const char *value);
 
 void call_answer(struct call *call, int status); /* no body */
 void call_answer_secret(struct call *call, int status, const char *type, struct secret *body); /* takes body over */

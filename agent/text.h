@@ -68,6 +68,21 @@
 	"[access %s] names nobody, nogroup or 65534", "these stand for everyone the system cannot tell apart; name "   \
 						      "the user of the one service this rule is for"
 
+/* listener */
+#define TXT_LISTEN_FAILED "the socket could not be served: %s", "check the limits of descriptors and memory (ulimit -a)"
+#define TXT_LISTEN_FOLDER "the folder '%s' of the socket cannot be used: %s", "make it, or set socket in [agent]"
+#define TXT_LISTEN_FOLDER_OPEN                                                                                         \
+	"the folder '%s' of the socket belongs to another user or may be written by others",                           \
+		"use a folder of the agent's own, such as /run/pixelvault: others could put a socket of theirs there"
+#define TXT_LISTEN_PATH "no socket can be made at '%s': %s", "check socket in [agent] and the rights on its folder"
+#define TXT_LISTEN_NO_SOCKET "there is something at '%s' that is no socket", "move it away, or set socket in [agent]"
+#define TXT_LISTEN_BUSY "another agent answers at '%s'", "stop it first; one vault has one agent"
+
+/* api: requests */
+#define TXT_API_TARGET "the address of the request cannot be read", "see the table of requests: docs/protocol.md"
+#define TXT_API_BODY_LONG "the body is longer than %zu bytes", "this is more than the request needs: is it the right one?"
+#define TXT_API_UPLOADS "too much is being sent at once", "try again in a moment"
+
 /* access: what is wrong with a line (FILE:LINE: comes in front), and what to do */
 #define TXT_WHAT_ACCESS_USER "there is no user '%s' on this system"
 #define TXT_WHAT_ACCESS_GROUP "there is no group '%s' on this system"
