@@ -52,7 +52,7 @@ static int open_folder(const char *folder)
 	       sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", NULL, NULL, NULL) == SQLITE_OK &&
 	       prepare("BEGIN IMMEDIATE", &begin) && prepare("COMMIT", &commit) &&
 	       prepare("INSERT OR REPLACE INTO kv(k, v, mod) VALUES(?1, zeroblob(?2), ?3)", &put) &&
-	       prepare("SELECT k FROM kv WHERE k >= 'e1/m/' || lower(hex(randomblob(2))) LIMIT 1", &pick);
+	       prepare("SELECT k FROM kv WHERE k >= ?1 LIMIT 1", &pick);
 }
 
 static int step(sqlite3_stmt *s)
@@ -92,8 +92,10 @@ static int put_rows(const char *id)
 static int make_durable(void)
 {
 	static char line[LINE_LEN], block[512];
-	char id[64] = "";
+	char id[64] = "", from[16];
 	memset(line, 'x', sizeof line);
+	snprintf(from, sizeof from, "e1/m/%03lx", random() & 0xfff);
+	sqlite3_bind_text(pick, 1, from, -1, SQLITE_TRANSIENT);
 	if (sqlite3_step(pick) == SQLITE_ROW)
 		snprintf(id, sizeof id, "%.32s", (const char *)sqlite3_column_text(pick, 0) + 5);
 	sqlite3_reset(pick);

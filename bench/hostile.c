@@ -1,7 +1,6 @@
 /* hostile SOCKET IDLE DRIP: IDLE connections that say nothing and DRIP connections that send a request one byte at a
  * time, from ten processes of ten other users (when started by root; of this one otherwise). What the server closes is
- * opened again, as fast as a tight loop of a broken client would. Runs until it is killed; says once how many connections
- * stood. */
+ * opened again, 20 times a second. Runs until it is killed; says once how many connections stood. */
 #include <errno.h>
 #include <grp.h>
 #include <poll.h>
@@ -19,7 +18,7 @@
 
 #define PROCESSES 10
 #define FIRST_UID 20000
-#define STEP_MS 10 /* between two bytes, and between two attempts to connect again */
+#define STEP_MS 50 /* between two bytes, and between two attempts to connect again */
 
 static int dial(const char *path)
 {
@@ -44,41 +43,52 @@ static int become(int number, const char *path)
 	       setuid((uid_t)(FIRST_UID + number)) == 0;
 }
 
-static int is_gone(int fd)
+struct crowd {
+	size_t count, idle;
+	struct pollfd *ends;
+	size_t *sent;
+};
+
+/* A byte of the head's beginning, then of a header line without end. */
+static void drip_byte(struct crowd *c, size_t i)
 {
-	char byte;
-	ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
-	return n == 0 || (n < 0 && errno != EAGAIN);
+	static const char head[] = "GET /v1/pixels/CB0000000000000001G0/token HTTP/1.1\r\nHost: localhost\r\nX-Drip: ";
+	char byte = c->sent[i] < sizeof head - 1 ? head[c->sent[i]] : 'x';
+	c->sent[i] += send(c->ends[i].fd, &byte, 1, MSG_NOSIGNAL) == 1;
+}
+
+static void take_turn(struct crowd *c, const char *path)
+{
+	(void)poll(c->ends, (nfds_t)c->count, 0);
+	for (size_t i = 0; i < c->count; i++) {
+		struct pollfd *end = &c->ends[i];
+		if (end->fd >= 0 && end->revents) {
+			close(end->fd);
+			end->fd = -1;
+		}
+		if (end->fd < 0) {
+			*end = (struct pollfd){ .fd = dial(path), .events = POLLIN };
+			c->sent[i] = 0;
+		} else if (i >= c->idle) {
+			drip_byte(c, i);
+		}
+	}
 }
 
 static void pester(const char *path, size_t idle, size_t drip)
 {
-	static const char request[] = "GET /v1/pixels/CB0000000000000001G0/token HTTP/1.1\r\nHost: localhost\r\nX-Drip: ";
-	size_t all = idle + drip;
-	int *fds = malloc(all * sizeof *fds);
-	size_t *sent = calloc(all, sizeof *sent);
-	for (size_t i = 0; fds && i < all; i++)
-		fds[i] = -1;
-	for (size_t turn = 0; fds && sent; turn++) {
-		for (size_t i = 0; i < all; i++) {
-			if (fds[i] >= 0 && is_gone(fds[i])) {
-				close(fds[i]);
-				fds[i] = -1;
-			}
-			if (fds[i] < 0) {
-				fds[i] = dial(path);
-				sent[i] = 0;
-			} else if (i >= idle) {
-				/* After the head's beginning, header bytes without end. */
-				char byte = sent[i] < sizeof request - 1 ? request[sent[i]] : 'x';
-				sent[i] += send(fds[i], &byte, 1, MSG_NOSIGNAL) == 1;
-			}
-		}
-		if (turn == 50) {
+	struct crowd c = { .count = idle + drip, .idle = idle };
+	c.ends = calloc(c.count, sizeof *c.ends);
+	c.sent = calloc(c.count, sizeof *c.sent);
+	for (size_t i = 0; c.ends && i < c.count; i++)
+		c.ends[i].fd = -1;
+	for (size_t turn = 0; c.ends && c.sent; turn++) {
+		take_turn(&c, path);
+		if (turn == 15) {
 			size_t open = 0;
-			for (size_t i = 0; i < all; i++)
-				open += fds[i] >= 0;
-			fprintf(stderr, "hostile: uid %d holds %zu of %zu connections\n", (int)getuid(), open, all);
+			for (size_t i = 0; i < c.count; i++)
+				open += c.ends[i].fd >= 0;
+			fprintf(stderr, "uid %d holds %zu of %zu connections\n", (int)getuid(), open, c.count);
 		}
 		poll(NULL, 0, STEP_MS);
 	}
