@@ -82,7 +82,7 @@ bool cmd_check(struct invocation *inv, struct error *err)
 	struct check_result result;
 	scoped(service_freep) struct service *service = NULL;
 	const struct given *probe = option_find(inv, "probe");
-	if (!select_read(inv, &which, err) || !service_new(inv->vault, &inv->settings, &service, err))
+	if (!select_read(inv, &which, err) || !service_new(inv->vault, inv->settings, &service, err))
 		return false;
 	/* The choices of --probe stand in the order of the enumeration, without its first. */
 	struct check_request request = { .pixels = which.pixels,

@@ -185,7 +185,7 @@ bool cmd_put(struct invocation *inv, struct error *err)
 	if (!option_labels(inv, labels, COUNT_OF(labels), &request.label_count, err))
 		return false;
 	warn_about(inv, &request);
-	if (!take_token(inv, request.pixel, &pasted, err) || !service_new(inv->vault, &inv->settings, &service, err))
+	if (!take_token(inv, request.pixel, &pasted, err) || !service_new(inv->vault, inv->settings, &service, err))
 		return false;
 	request.pasted = pasted;
 	if (!service_put(service, &request, tell_so_far, &teller, &result, err))

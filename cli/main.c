@@ -20,7 +20,7 @@ static bool ask_passphrase(void *context, struct secret **ret, struct error *err
 	char prompt[PATH_MAX + sizeof ASK_PASSPHRASE];
 	if (!term_may_ask(&inv->globals))
 		return fail(err, ERR_LOCKED, TXT_LOCKED_NO_ASKING);
-	snprintf(prompt, sizeof prompt, ASK_PASSPHRASE, inv->settings.vault_path);
+	snprintf(prompt, sizeof prompt, ASK_PASSPHRASE, inv->settings->vault_path);
 	struct question_on_tty q = { .prompt = prompt, .echo = ECHO_OFF, .max = PASSPHRASE_MAX };
 	return term_ask(&q, ret, err);
 }
@@ -31,15 +31,15 @@ static bool prepare(struct invocation *inv, struct error *err)
 	struct settings_flags given = { .vault = inv->globals.vault, .config = inv->globals.config };
 	if (!(flags & NEEDS_SETTINGS))
 		return true;
-	if (!settings_load(&given, &inv->settings, err) || !secret_arena_open(SECRET_ARENA_SMALL, err))
+	if (!settings_load(&given, inv->settings, err) || !secret_arena_open(SECRET_ARENA_SMALL, err))
 		return false;
 	if (!secret_arena_is_locked())
 		say(inv, SAY_NOT_LOCKED);
 	if ((flags & NEEDS_UNLOCK) != NEEDS_UNLOCK)
 		return true;
 	if ((flags & NEEDS_ADOPTION) == NEEDS_ADOPTION)
-		return unlock_adopting(&inv->settings, ask_passphrase, inv, &inv->vault, err);
-	return unlock_open(&inv->settings, ask_passphrase, inv, &inv->vault, err);
+		return unlock_adopting(inv->settings, ask_passphrase, inv, &inv->vault, err);
+	return unlock_open(inv->settings, ask_passphrase, inv, &inv->vault, err);
 }
 
 /* Help and version come before everything else: they must work where nothing else does. */
