@@ -159,6 +159,7 @@ static bool settle(void *context, struct change *change, struct error *err)
 		return false;
 	if (!change_store_health(change, x->pixel, &h, err))
 		return false;
+	change_note(change, x->is_promoted ? "promote" : "verdict", x->pixel, x->version);
 	x->credential = c;
 	x->health = h;
 	return true;

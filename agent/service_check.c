@@ -83,7 +83,7 @@ static bool ask(struct run *run, const struct sweep_step *step, struct error *er
 	struct error why;
 	target_credential(t, &c);
 	const struct version *v = credential_numbered(&c, pair->version);
-	if (!v || !vault_token(run->service->vault, &c, v, &token, &why)) {
+	if (!v || !vault_token(run->service->vault, &c, v, "probe", &token, &why)) {
 		/* Deleted, or pushed out by newer versions, since the sweep began. */
 		sweep_drop(&run->sweep, step->pair);
 		if (!v || why.code == ERR_NOT_FOUND || why.code == ERR_CONFLICT)
@@ -203,7 +203,8 @@ static bool find_owner(struct run *run, struct detective *d, size_t i, size_t ca
 	ret[0] = '\0';
 	if (v)
 		detective_twin(run->service, v->fingerprint, t->pixel, ret);
-	if (!v || ret[0] || d->is_over || is_interrupted || !vault_token(run->service->vault, &c, v, &token, &ignored))
+	if (!v || ret[0] || d->is_over || is_interrupted ||
+	    !vault_token(run->service->vault, &c, v, "probe", &token, &ignored))
 		return true;
 	return detective_find(run->service, d, token, t->pixel, run->kept[i]->probe, calls, ret, err);
 }

@@ -104,16 +104,19 @@ static bool stage_health(struct put *p, struct change *change, struct error *err
 static bool stage(void *context, struct change *change, struct error *err)
 {
 	struct put *p = context;
-	bool exists, is_touched = false, has_version_moved = false;
+	bool exists, is_touched = false, has_version_moved = false, is_promoted = false;
 	if (!change_find(change, p->request->pixel, &p->credential, &exists, err) || !may_put(p, err) ||
 	    !apply_extras(p, &is_touched, err) || !choose_version(p, change, &has_version_moved, err))
 		return false;
 	if (p->request->no_check && !p->is_unchanged) {
-		bool is_promoted = credential_promote(&p->credential, p->version, clock_wall());
+		is_promoted = credential_promote(&p->credential, p->version, clock_wall());
 		has_version_moved = has_version_moved || is_promoted;
 	}
 	if ((is_touched || has_version_moved) && !change_store(change, &p->credential, err))
 		return false;
+	change_note(change, "put", p->request->pixel, p->version);
+	if (is_promoted)
+		change_note(change, "promote", p->request->pixel, p->version);
 	if (p->is_unchanged && !has_version_moved)
 		return change_health(change, &p->credential, &p->health, err);
 	return stage_health(p, change, err);
@@ -213,7 +216,7 @@ static void name_the_other(struct put *p, struct detective *d, const char *owner
 	const struct judgement *j = h.pending.verdict == VERDICT_MISMATCHED ? &h.pending : &h.current;
 	const struct version *v = credential_numbered(&c, j->version);
 	if (j->verdict != VERDICT_MISMATCHED || j->belongs_to[0] || !v ||
-	    !vault_token(p->service->vault, &c, v, &token, &ignored))
+	    !vault_token(p->service->vault, &c, v, "probe", &token, &ignored))
 		return;
 	detective_forget(d);
 	detective_point(d, p->credential.pixel, p->credential.test_code);

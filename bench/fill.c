@@ -38,6 +38,7 @@ static bool put_batch(void *context, struct change *ch, struct error *err)
 		health_align(&h, &c);
 		if (!change_store_health(ch, pixel, &h, err))
 			return false;
+		change_note(ch, "put", pixel, number);
 	}
 	return true;
 }

@@ -28,7 +28,8 @@ bool cmd_get(struct invocation *inv, struct error *err)
 					   .number = number ? (uint32_t)number->number : 0,
 					   .is_previous = option_is_given(inv, "previous"),
 					   .must_be_healthy = option_is_given(inv, "healthy"),
-					   .reader = option_text(inv, "as") };
+					   .reader = option_text(inv, "as"),
+					   .verb = "get" };
 	if (!handout_take(inv, &request, &h, err))
 		return false;
 	if (inv->globals.json)

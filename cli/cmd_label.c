@@ -19,6 +19,7 @@ static bool apply(void *context, struct change *ch, struct error *err)
 	for (size_t i = 0; i < e->count; i++)
 		if (!credential_label(&e->result, &e->labels[i], err))
 			return false;
+	change_note(ch, "label", e->pixel, 0);
 	return change_store(ch, &e->result, err);
 }
 

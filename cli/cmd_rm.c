@@ -32,6 +32,7 @@ static bool destroy(struct change *ch, struct credential *c, const struct job *j
 
 static bool apply(void *context, struct change *ch, struct error *err)
 {
+	static const char *const verbs[] = { [REMOVE] = "remove", [RESTORE] = "restore", [DESTROY] = "destroy" };
 	struct job *job = context;
 	struct credential c;
 	bool exists = false;
@@ -45,6 +46,7 @@ static bool apply(void *context, struct change *ch, struct error *err)
 	job->is_nothing = is_already[job->what];
 	if (job->is_nothing)
 		return true;
+	change_note(ch, verbs[job->what], job->pixel, 0);
 	if (job->what == DESTROY)
 		return destroy(ch, &c, job, err);
 	c.deleted_at = job->what == REMOVE ? job->now : 0;

@@ -75,7 +75,7 @@ static bool make_memory_file(const char *name, const struct secret *token, int *
 static bool bind_one(struct invocation *inv, const struct given *g, struct binding *b, struct error *err)
 {
 	scoped(handout_done) struct handout h = { .token = NULL };
-	struct handout_request request = { .pixel = NULL };
+	struct handout_request request = { .verb = "run" };
 	char path[32];
 	if (!option_split_binding(g->text, b->name, sizeof b->name, &request.pixel, err) ||
 	    !handout_take(inv, &request, &h, err))

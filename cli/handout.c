@@ -99,7 +99,10 @@ bool handout_take(struct invocation *inv, const struct handout_request *r, struc
 	if (is_bad && r->must_be_healthy)
 		return fail_class(err, verdict_exit(ret->verdict), verdict_name(ret->verdict), TXT_NOT_HEALTHY,
 				  r->pixel, ret->version->number, verdict_name(ret->verdict));
-	if (!vault_token(inv->vault, &ret->credential, ret->version, &ret->token, err))
+	struct audit_who who = { .is_known = false };
+	snprintf(who.as, sizeof who.as, "%s", r->reader ? r->reader : "");
+	vault_set_who(inv->vault, &who);
+	if (!vault_token(inv->vault, &ret->credential, ret->version, r->verb, &ret->token, err))
 		return false;
 	if (is_bad)
 		say(inv, SAY_NOT_HEALTHY, r->pixel, ret->version->number, verdict_name(ret->verdict), r->pixel);

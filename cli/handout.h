@@ -10,6 +10,7 @@ struct handout_request {
 	uint32_t number;
 	bool must_be_healthy;
 	const char *reader; /* --as; NULL = nobody in particular */
+	const char *verb;   /* what the audit log calls this: a literal */
 };
 
 struct handout {

@@ -3,6 +3,7 @@
 #include "core/wipe.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@ static struct {
 	uint8_t *used;
 	size_t units, len; /* len: whole pages, without the two fences */
 	bool is_locked;
-} arena;
+	pthread_mutex_t mutex; /* of used */
+} arena = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 static size_t page_size(void)
 {
@@ -88,32 +90,43 @@ void secret_arena_close(void)
 			wipe(arena.at + i * UNIT, UNIT);
 	munmap(arena.at - page_size(), arena.len + 2 * page_size());
 	free(arena.used);
-	memset(&arena, 0, sizeof arena);
+	arena.at = arena.used = NULL;
+	arena.units = 0;
+	arena.is_locked = false;
 }
 
-static bool find_units(size_t count, size_t *ret)
+static bool take_units(size_t count, size_t *ret)
 {
 	size_t run = 0;
-	for (size_t i = 0; i < arena.units; i++) {
+	pthread_mutex_lock(&arena.mutex);
+	for (size_t i = 0; i < arena.units && run < count; i++) {
 		run = arena.used[i] ? 0 : run + 1;
-		if (run == count) {
-			*ret = i + 1 - count;
-			return true;
-		}
+		*ret = i + 1 - run;
 	}
-	return false;
+	if (run == count)
+		memset(arena.used + *ret, 1, count);
+	pthread_mutex_unlock(&arena.mutex);
+	return run == count;
+}
+
+static void give_units(size_t first, size_t count)
+{
+	pthread_mutex_lock(&arena.mutex);
+	memset(arena.used + first, 0, count);
+	pthread_mutex_unlock(&arena.mutex);
 }
 
 bool secret_new(size_t len, struct secret **ret, struct error *err)
 {
 	size_t units = len ? (len + UNIT - 1) / UNIT : 1, first;
-	if (units > arena.units || !find_units(units, &first))
+	if (units > arena.units || !take_units(units, &first))
 		return fail(err, ERR_UNEXPECTED, "no room for another secret in locked memory",
 			    "raise the limit of locked memory (ulimit -l) or ask for fewer tokens at once");
 	struct secret *s = malloc(sizeof *s);
-	if (!s)
+	if (!s) {
+		give_units(first, units);
 		return fail_no_memory(err);
-	memset(arena.used + first, 1, units);
+	}
 	*s = (struct secret){ .len = len, .units = units, .at = arena.at + first * UNIT };
 	*ret = s;
 	return true;
@@ -136,7 +149,7 @@ void secret_free(struct secret *s)
 		return;
 	if (arena.at) {
 		wipe(s->at, s->units * UNIT);
-		memset(arena.used + (size_t)(s->at - arena.at) / UNIT, 0, s->units);
+		give_units((size_t)(s->at - arena.at) / UNIT, s->units);
 	}
 	free(s);
 }

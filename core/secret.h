@@ -4,6 +4,8 @@
  * dumps, fenced by guard pages and wiped on free. Nothing prints, logs or compares a secret by hand; it leaves by
  * secret_reveal, and each call of that is a line for the reviewer.
  *
+ * Different secrets may be made, used and freed by different threads.
+ *
  * The arena is the one piece of process-wide state besides the log level: memory locks are per process, and libsodium's
  * allocator hides a failed lock, so there is exactly one place that locks and asks whether it worked. */
 #ifndef CORE_SECRET_H
