@@ -1,4 +1,5 @@
 #include "cli/output.h"
+#include "cli/source.h"
 
 #include <inttypes.h>
 
@@ -25,7 +26,7 @@ static void print_json(struct invocation *inv, const struct verify_report *r)
 bool cmd_verify(struct invocation *inv, struct error *err)
 {
 	struct verify_report report = { .faults = 0 };
-	if (!vault_verify(inv->vault, say_fault, inv, &report, err))
+	if (!source_verify(inv, say_fault, inv, &report, err))
 		return false;
 	if (inv->globals.json) {
 		print_json(inv, &report);

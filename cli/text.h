@@ -166,6 +166,9 @@
 #define SAY_CONFIG_FINE "the configuration is in order"
 
 /* ---- everywhere ---- */
+#define TXT_NO_AGENT                                                                                                   \
+	"no agent listens at '%s'",                                                                                    \
+		"start vault-agent, or name its socket with socket in [agent] or PIXELVAULT_SOCKET"
 #define SAY_NOT_LOCKED                                                                                                 \
 	"warning: this process's memory could not be locked, a token may reach swap; raise the limit (ulimit -l)"
 
