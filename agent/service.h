@@ -94,8 +94,8 @@ must_check bool service_label(struct service *s, const char *pixel, const struct
 			      struct credential *ret, struct error *err);
 
 /* Out of sight and not checked; back again; its tokens and labels gone for good. *ret_was_nothing: it was like this. */
-enum removal { REMOVAL_SOFT, REMOVAL_UNDO, REMOVAL_DESTROY };
-must_check bool service_remove(struct service *s, const char *pixel, enum removal what, bool *ret_was_nothing,
+enum service_removal { REMOVAL_SOFT, REMOVAL_UNDO, REMOVAL_DESTROY };
+must_check bool service_remove(struct service *s, const char *pixel, enum service_removal what, bool *ret_was_nothing,
 			       struct error *err);
 
 /* A consumer says which version it uses from now on. ERR_NOT_FOUND for a version that is not kept. */

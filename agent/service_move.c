@@ -263,7 +263,7 @@ bool service_label(struct service *s, const char *pixel, const struct label *lab
 
 struct removing {
 	const char *pixel;
-	enum removal what;
+	enum service_removal what;
 	bool is_nothing;
 };
 
@@ -308,7 +308,7 @@ static bool apply_removal(void *context, struct change *ch, struct error *err)
 	return change_store(ch, &c, err);
 }
 
-bool service_remove(struct service *s, const char *pixel, enum removal what, bool *ret_was_nothing, struct error *err)
+bool service_remove(struct service *s, const char *pixel, enum service_removal what, bool *ret_was_nothing, struct error *err)
 {
 	struct removing r = { .pixel = pixel, .what = what };
 	if (!vault_change(s->vault, apply_removal, &r, err))

@@ -229,6 +229,25 @@
 	"vault '%s' is locked, and there is nobody to ask",                                                            \
 		"name a key file with PIXELVAULT_KEY_FILE or key-file in [vault], or PIXELVAULT_PASSPHRASE_FILE"
 
+/* client */
+#define TXT_CLIENT_STRANGER                                                                                            \
+	"the agent's socket '%s' belongs to uid %u, which is neither you nor root nor the agent's user",               \
+		"find out who listens there; if it is the agent, name its user in [agent]; nothing was sent"
+#define TXT_CLIENT_CLOSED_TO_US                                                                                        \
+	"the agent's socket '%s' is not open to you",                                                                  \
+		"join the group that may use it (group in [agent]), or name another one with PIXELVAULT_SOCKET"
+#define TXT_CLIENT_FAILED "the agent's socket '%s' cannot be used: %s", "look at 'vault doctor'"
+#define TXT_CLIENT_BROKEN "the connection to the agent broke: %s", "run the command again; 'vault doctor' looks closer"
+#define TXT_CLIENT_GONE                                                                                                \
+	"the agent hung up before its answer was complete",                                                            \
+		"it may be restarting: run the command again; its log says more"
+#define TXT_CLIENT_SILENT "the agent did not answer in time", "try again later; 'vault doctor' and its log say more"
+#define TXT_CLIENT_NONSENSE                                                                                            \
+	"what answers at the agent's socket makes no sense to this program",                                           \
+		"install vault and vault-agent from one build, and restart the agent"
+#define TXT_CLIENT_STATUS                                                                                              \
+	"the agent answered with HTTP status %d and no reason", "install vault and vault-agent from one build"
+
 /* ---- problems ---- */
 #define HINT_ASKED_AGAIN "nothing to do now; the next check asks again"
 

@@ -495,7 +495,7 @@ static void sweep_what_is_due(struct worker *w)
 
 static bool do_remove(struct worker *w, struct errand *e, struct error *err)
 {
-	enum removal what = e->kind == ERRAND_REMOVE    ? REMOVAL_SOFT
+	enum service_removal what = e->kind == ERRAND_REMOVE    ? REMOVAL_SOFT
 			    : e->kind == ERRAND_RESTORE ? REMOVAL_UNDO
 							: REMOVAL_DESTROY;
 	return service_remove(w->service, e->pixel, what, &e->was_nothing, err);

@@ -1,5 +1,6 @@
 #include "agent/objects.h"
 #include "cli/output.h"
+#include "cli/source.h"
 #include "cli/table.h"
 #include "cli/term.h"
 #include "cli/text.h"
@@ -63,7 +64,7 @@ bool cmd_history(struct invocation *inv, struct error *err)
 	struct health h;
 	char text[CLOCK_TEXT_MAX];
 	bool has_colour = term_wants_colour(inv->globals.colour, STDOUT_FILENO);
-	if (!vault_find(inv->vault, inv->args[0], true, &c, err) || !vault_health(inv->vault, &c, &h, err))
+	if (!source_find(inv, inv->args[0], true, &c, &h, err))
 		return false;
 	if (inv->globals.json) {
 		print_json(inv, &c, &h);

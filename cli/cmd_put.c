@@ -1,5 +1,6 @@
 #include "agent/objects.h"
 #include "cli/output.h"
+#include "cli/source.h"
 #include "cli/term.h"
 #include "cli/text.h"
 #include "core/clock.h"
@@ -68,17 +69,27 @@ static void tell_removed(struct teller *t, const struct put_result *r)
 	t->has_told_removed = true;
 }
 
+static void tell_found(struct teller *t, const struct put_result *r)
+{
+	tell_removed(t, r);
+	if (r->also_stored[0] && !t->has_told_also)
+		say(t->inv, SAY_ALSO_STORED, r->also_stored);
+	t->has_told_also = t->has_told_also || r->also_stored[0];
+}
+
+static void tell_asking(struct teller *t, const char *pixel, bool is_asking)
+{
+	if (is_asking && !t->has_told_asking && t->inv->style == STYLE_TEXT && isatty(STDERR_FILENO)) {
+		say(t->inv, SAY_ASKING, pixel);
+		t->has_told_asking = true;
+	}
+}
+
 static void tell_so_far(void *context, const struct put_result *so_far)
 {
 	struct teller *t = context;
-	tell_removed(t, so_far);
-	if (so_far->also_stored[0] && !t->has_told_also)
-		say(t->inv, SAY_ALSO_STORED, so_far->also_stored);
-	t->has_told_also = t->has_told_also || so_far->also_stored[0];
-	if (so_far->version && !t->has_told_asking && t->inv->style == STYLE_TEXT && isatty(STDERR_FILENO)) {
-		say(t->inv, SAY_ASKING, so_far->pixel);
-		t->has_told_asking = true;
-	}
+	tell_found(t, so_far);
+	tell_asking(t, so_far->pixel, so_far->version != 0);
 }
 
 static void tell_current(struct invocation *inv, const struct put_result *r)
@@ -102,7 +113,7 @@ static bool tell_pending(struct invocation *inv, const struct put_result *r, str
 	struct error unused;
 	struct credential c;
 	const struct version *current =
-		vault_find(inv->vault, r->pixel, false, &c, &unused) ? credential_staged(&c, STAGE_CURRENT) : NULL;
+		source_find(inv, r->pixel, false, &c, NULL, &unused) ? credential_staged(&c, STAGE_CURRENT) : NULL;
 	return put_refusal(r, current ? current->number : 0, err);
 }
 
@@ -125,13 +136,49 @@ static void warn_about(struct invocation *inv, const struct put_request *r)
 		say(inv, SAY_EXPIRES_PAST, clock_format(r->expires_at, text));
 }
 
+/* Through an agent the same members, as it wrote them. */
+static void pass_json_on(struct invocation *inv, struct bytes object)
+{
+	static const char *const keys[] = { "pixel", "version", "stage", "verdict", "fingerprint", "removed", "belongs_to" };
+	struct bytes raw;
+	buf_append_text(&inv->out, "{\"schema\":1");
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		if (!json_find_raw(object, keys[i], &raw))
+			raw = bytes_of_text("null");
+		buf_printf(&inv->out, ",\"%s\":", keys[i]);
+		buf_append(&inv->out, raw.at, raw.len);
+	}
+	buf_append_text(&inv->out, "}\n");
+}
+
+static bool tell_result(struct invocation *inv, const struct remote_put *told, struct error *err)
+{
+	const struct put_result *r = &told->result;
+	if (!inv->globals.json && r->exit != ERR_NONE)
+		return tell_pending(inv, r, err);
+	if (!inv->globals.json) {
+		tell_current(inv, r);
+		return true;
+	}
+	if (inv->agent)
+		pass_json_on(inv, buf_bytes(&told->body));
+	else
+		print_json(inv, r);
+	inv->exit = (int)r->exit;
+	return true;
+}
+
+static void told_done(struct remote_put *told)
+{
+	buf_done(&told->body);
+}
+
 bool cmd_put(struct invocation *inv, struct error *err)
 {
 	struct label labels[LABELS_MAX];
-	struct put_result result;
+	scoped(told_done) struct remote_put told = { .advice = "" };
 	struct teller teller = { .inv = inv };
 	scoped(secret_freep) struct secret *pasted = NULL;
-	scoped(service_freep) struct service *service = NULL;
 	const struct given *expires = option_find(inv, "expires"), *number = option_find(inv, "if-version");
 	struct put_request request = { .pixel = inv->args[0],
 				       .labels = labels,
@@ -143,19 +190,14 @@ bool cmd_put(struct invocation *inv, struct error *err)
 	if (!option_labels(inv, labels, COUNT_OF(labels), &request.label_count, err))
 		return false;
 	warn_about(inv, &request);
-	if (!take_token(inv, request.pixel, &pasted, err) || !service_new(inv->vault, &inv->settings, &service, err))
+	if (!take_token(inv, request.pixel, &pasted, err))
 		return false;
 	request.pasted = pasted;
-	if (!service_put(service, &request, tell_so_far, &teller, &result, err))
+	if (inv->agent)
+		tell_asking(&teller, request.pixel, !request.no_check);
+	if (!source_put(inv, &request, tell_so_far, &teller, &told, err))
 		return false;
-	tell_removed(&teller, &result);
-	if (inv->globals.json) {
-		print_json(inv, &result);
-		inv->exit = (int)result.exit;
-		return true;
-	}
-	if (result.exit != ERR_NONE)
-		return tell_pending(inv, &result, err);
-	tell_current(inv, &result);
-	return true;
+	/* What an agent found on the way is told afterwards. */
+	tell_found(&teller, &told.result);
+	return tell_result(inv, &told, err);
 }

@@ -1,5 +1,6 @@
 #include "agent/objects.h"
 #include "cli/output.h"
+#include "cli/source.h"
 
 #include <inttypes.h>
 
@@ -20,7 +21,7 @@ static void print_json(struct invocation *inv, const struct verify_report *r)
 bool cmd_verify(struct invocation *inv, struct error *err)
 {
 	struct verify_report report = { .faults = 0 };
-	if (!vault_verify(inv->vault, say_fault, inv, &report, err))
+	if (!source_verify(inv, say_fault, inv, &report, err))
 		return false;
 	if (inv->globals.json) {
 		print_json(inv, &report);

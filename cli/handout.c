@@ -2,6 +2,7 @@
 
 #include "agent/text.h"
 #include "cli/output.h"
+#include "cli/remote.h"
 #include "cli/text.h"
 #include "core/clock.h"
 
@@ -109,5 +110,17 @@ bool handout_take(struct invocation *inv, const struct handout_request *r, struc
 		say(inv, SAY_NOT_HEALTHY, r->pixel, ret->version->number, verdict_name(ret->verdict), r->pixel);
 	if (r->reader)
 		mark_reader(inv, ret, r->reader);
+	return true;
+}
+
+bool handout_fetch(struct invocation *inv, const struct handout_request *r, bool as_json, struct secret **ret,
+		   struct error *err)
+{
+	struct remote_token told = { .body = NULL };
+	if (!remote_get(inv->agent, r, as_json, &told, err))
+		return false;
+	if (verdict_is_bad(told.verdict))
+		say(inv, SAY_NOT_HEALTHY, r->pixel, told.version, verdict_name(told.verdict), r->pixel);
+	*ret = told.body;
 	return true;
 }

@@ -23,6 +23,7 @@
 #define TXT_OPTION_NO_VALUE "'--%s' takes no value", "leave out what stands behind the equals sign"
 #define TXT_OPTION_EMPTY "the value of '--%s' is empty", "is a variable of the script unset?"
 #define TXT_OPTION_NOT_NUMBER "'--%s' takes a whole number", "such as 3"
+#define TXT_OPTION_NOT_SPAN "'--%s' takes a length of time", "write an integer with s, m, h or d behind it, such as 8h"
 #define TXT_OPTION_NOT_CHOICE "'--%s' takes one of %s", "write one of these words"
 #define TXT_OPTION_TWICE "'--%s' is given twice", "give it once"
 #define TXT_OPTIONS_EXCLUDE "'--%s' and '--%s' exclude each other", "leave one of them out"
@@ -148,6 +149,9 @@
 #define SAY_CONFIG_FINE "the configuration is in order"
 
 /* ---- everywhere ---- */
+#define TXT_NO_AGENT                                                                                                   \
+	"no agent listens at '%s'",                                                                                    \
+		"start vault-agent, or name its socket with socket in [agent] or PIXELVAULT_SOCKET"
 #define SAY_NOT_LOCKED                                                                                                 \
 	"warning: this process's memory could not be locked, a token may reach swap; raise the limit (ulimit -l)"
 
