@@ -74,7 +74,7 @@ static bool hear(const struct link_message *m, int fd, int *courier)
 	}
 	note(names[m->kind], "");
 	if (m->kind == LINK_GO || m->kind == LINK_RELOAD)
-		return link_send(LINK_FD, LINK_READY, m->kind == LINK_GO ? "3 Pixels" : "3 Pixels, reloaded", -1);
+		(void)!link_send(LINK_FD, LINK_READY, m->kind == LINK_GO ? "3 Pixels" : "3 Pixels, reloaded", -1);
 	return m->kind != LINK_STOP || getenv("PIXELVAULT_TEST_STUBBORN");
 }
 
