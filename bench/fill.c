@@ -54,6 +54,7 @@ static bool put_batch(void *context, struct change *ch, struct error *err)
 		struct health h = { .current = checked_just_now(number), .next_check_at = clock_wall() + 80 * DAY_S };
 		if (!change_store_health(ch, pixel, &h, err))
 			return false;
+		change_note(ch, "put", pixel, number);
 	}
 	return true;
 }

@@ -10,6 +10,7 @@ struct handout_request {
 	uint32_t number;
 	bool must_be_healthy;
 	const char *reader; /* --as; NULL = nobody in particular */
+	const char *verb;   /* what the audit log calls this: a literal */
 };
 
 struct handout {
@@ -25,5 +26,9 @@ struct handout {
 must_check bool handout_take(struct invocation *inv, const struct handout_request *request, struct handout *ret,
 			     struct error *err);
 void handout_done(struct handout *h);
+
+/* Through an agent instead, with the same words on stderr: the token, or (as_json) the object of `get --json`. */
+must_check bool handout_fetch(struct invocation *inv, const struct handout_request *request, bool as_json,
+			      struct secret **ret, struct error *err);
 
 #endif

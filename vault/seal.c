@@ -4,6 +4,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define KDF_CONTEXT "pxvault1"
 
@@ -30,6 +31,28 @@ bool keys_derive(const struct secret *root_key, struct keys **ret, struct error 
 					   secret_reveal(root_key).at);
 	*ret = k;
 	return true;
+}
+
+bool keys_copy_some(const struct keys *k, unsigned which, struct keys **ret, struct error *err)
+{
+	struct keys *copy = calloc(1, sizeof *copy);
+	if (!copy)
+		return fail_no_memory(err);
+	if (!secret_new(secret_len(k->all), &copy->all, err)) {
+		free(copy);
+		return false;
+	}
+	for (unsigned i = KEY_MAC; i < KEY_COUNT_PLUS_1; i++)
+		if (which & 1u << i)
+			memcpy(secret_room(copy->all) + (size_t)(i - 1) * 32, subkey(k, i), 32);
+	*ret = copy;
+	return true;
+}
+
+void keys_freep(struct keys **k)
+{
+	keys_free(*k);
+	*k = NULL;
 }
 
 void keys_free(struct keys *k)

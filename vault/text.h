@@ -102,6 +102,8 @@
 #define TXT_ANCHOR_UNWRITABLE                                                                                          \
 	"the anchor '%s' cannot be written: %s", "the change is stored; mend the state folder, then run: vault verify"
 
+#define TXT_CHANGE_SILENT "a change was refused without a reason", "this is a mistake in pixelvault; please report it"
+
 /* the store */
 #define TXT_STORE_BUSY                                                                                                 \
 	"another program is changing the vault and did not finish within %d seconds",                                  \

@@ -290,14 +290,9 @@ static bool prove_start(struct vault *v, struct error *err)
 	return judge_anchor(v, &now, &ignored, &block, err) || judge_again(v, err);
 }
 
-bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct error *err)
+/* With the root key in place. Taken back when the vault is not what it should be. */
+static bool unlock_with_key(struct vault *v, struct error *err)
 {
-	if (v->keys)
-		return true;
-	bool is_opened = slots_open(buf_bytes(&v->slots), v->root.vault_id, secret, &v->root_key, err);
-	sodium_stackzero(STACK_OF_A_KDF);
-	if (!is_opened)
-		return false;
 	if (keys_derive(v->root_key, &v->keys, err) && prove_start(v, err)) {
 		v->is_proven = true;
 		return true;
@@ -305,6 +300,102 @@ bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct erro
 	keys_free(v->keys);
 	v->keys = NULL;
 	secret_free(take(v->root_key));
+	return false;
+}
+
+bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct error *err)
+{
+	if (v->keys)
+		return true;
+	bool is_opened = slots_open(buf_bytes(&v->slots), v->root.vault_id, secret, &v->root_key, err);
+	sodium_stackzero(STACK_OF_A_KDF);
+	return is_opened && unlock_with_key(v, err);
+}
+
+/* No slot says whether the key is right. A root record that it does not prove is a wrong key, unless this host's anchor
+ * knows the key: then it is the record that was changed. */
+bool vault_unlock_root(struct vault *v, const struct secret *root_key, struct error *err)
+{
+	struct root root;
+	struct anchor ignored;
+	unsigned block;
+	struct error why;
+	if (v->keys)
+		return true;
+	if (secret_len(root_key) != ROOT_KEY_LEN)
+		return fail(err, ERR_WRONG_KEY, TXT_WRONG_KEY, "key");
+	if (!secret_copy(secret_reveal(root_key), &v->root_key, err))
+		return false;
+	scoped(keys_freep) struct keys *keys = NULL;
+	bool ok = keys_derive(v->root_key, &keys, err);
+	if (ok) {
+		v->keys = keys;
+		bool is_ours = root_prove(v, buf_bytes(&v->root_bytes), &root, &why) ||
+			       anchor_prove(&v->anchor_file, keys, &ignored, &block);
+		v->keys = NULL;
+		ok = is_ours ? true : fail(err, ERR_WRONG_KEY, TXT_WRONG_KEY, "key");
+	}
+	if (!ok) {
+		secret_free(take(v->root_key));
+		return false;
+	}
+	return unlock_with_key(v, err);
+}
+
+const struct secret *vault_root_key(const struct vault *v)
+{
+	return v->root_key;
+}
+
+/* ---- opening tokens elsewhere ---- */
+
+struct vault_opener {
+	struct keys *keys; /* tokens and ids only */
+	uint8_t vault_id[VAULT_ID_LEN];
+	uint32_t epoch;
+};
+
+bool vault_opener_new(const struct vault *v, struct vault_opener **ret, struct error *err)
+{
+	if (!vault_is_open(v, err))
+		return false;
+	struct vault_opener *o = calloc(1, sizeof *o);
+	if (!o)
+		return fail_no_memory(err);
+	if (!keys_copy_some(v->keys, 1u << KEY_TOKEN | 1u << KEY_INDEX, &o->keys, err)) {
+		free(o);
+		return false;
+	}
+	memcpy(o->vault_id, v->root.vault_id, sizeof o->vault_id);
+	o->epoch = v->root.epoch;
+	*ret = o;
+	return true;
+}
+
+void vault_opener_free(struct vault_opener *o)
+{
+	if (!o)
+		return;
+	keys_free(o->keys);
+	free(o);
+}
+
+bool vault_opener_open(const struct vault_opener *o, const char *pixel, uint32_t number, struct bytes sealed,
+		       struct secret **ret, struct error *err)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	struct error why = { .code = ERR_DAMAGED };
+	keys_pixel_id(o->keys, pixel, id);
+	struct seal_context context = { .vault_id = o->vault_id,
+					.epoch = o->epoch,
+					.kind = 't',
+					.what = bytes_of(id, sizeof id),
+					.version = number };
+	if (unseal_secret(o->keys, &context, sealed, ret, &why))
+		return true;
+	if (why.code == ERR_DAMAGED)
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_TAMPERED, (unsigned)number, pixel);
+	*err = why;
 	return false;
 }
 
@@ -361,7 +452,7 @@ bool vault_clear_suspicion(struct vault *v, struct error *err)
 
 /* ---- proving a path ---- */
 
-static bool node_is_sound(const struct vault *v, const char *prefix, size_t depth, const struct store_record *record,
+bool node_is_sound(const struct vault *v, const char *prefix, size_t depth, const struct store_record *record,
 			  const uint8_t *expected, struct error *err)
 {
 	uint8_t mac[DIGEST_LEN];
@@ -488,12 +579,18 @@ static bool token_is_gone(struct vault *v, const struct credential *c, const str
 	return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_MISSING, (unsigned)version->number, c->pixel);
 }
 
-bool vault_token(struct vault *v, const struct credential *c, const struct version *version, struct secret **ret,
-		 struct error *err)
+void vault_set_who(struct vault *v, const struct audit_who *who)
+{
+	v->who = *who;
+}
+
+bool vault_token(struct vault *v, const struct credential *c, const struct version *version, const char *verb,
+		 struct secret **ret, struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	char key[KEY_TEXT_MAX];
 	struct store_record found;
+	(void)verb;
 	if (!vault_is_open(v, err))
 		return false;
 	keys_pixel_id(v->keys, c->pixel, id);
@@ -566,235 +663,4 @@ void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT
 			return;
 		}
 	}
-}
-
-/* ---- reading all ---- */
-
-static bool view_root(struct vault *v, struct store_view *view, struct error *err)
-{
-	struct store_cursor *cursor;
-	struct store_record found;
-	if (store_cursor_open(v->store, view, "root", &cursor, err) != STORE_OK)
-		return false;
-	enum store_class class = store_cursor_next(v->store, cursor, &found, err);
-	bool ok = class == STORE_OK || class == STORE_NOT_FOUND;
-	if (ok) {
-		found.is_found = class == STORE_OK && strcmp(found.key, "root") == 0;
-		ok = vault_meet_root(v, &found, err);
-	}
-	store_cursor_close(v->store, cursor);
-	return ok;
-}
-
-bool view_open(struct vault *v, struct store_view **ret, struct error *err)
-{
-	for (unsigned tries = 1;; tries++) {
-		struct store_view *view;
-		if (store_view_open(v->store, &view, err) != STORE_OK)
-			return false;
-		if (view_root(v, view, err)) {
-			*ret = view;
-			return true;
-		}
-		/* Judged outside the view, which shows nothing but its own instant. */
-		store_view_close(v->store, view);
-		if (tries == READS_MAX || !vault_clear_suspicion(v, err))
-			return false;
-	}
-}
-
-/* Nodes as they lie in the store, found again by prefix: "" is none, else 16^depth places per level. */
-struct node_set {
-	struct buf bytes;
-	struct {
-		size_t at, len;
-	} node[16 + 256 + 4096];
-};
-
-static int hex_value(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool node_place(const char *prefix, size_t *ret)
-{
-	size_t value = 0, depth = strlen(prefix);
-	if (depth < 1 || depth > NODE_DEPTH)
-		return false;
-	for (const char *p = prefix; *p; p++) {
-		if (hex_value(*p) < 0)
-			return false;
-		value = value * 16 + (size_t)hex_value(*p);
-	}
-	*ret = value + (depth == 1 ? 0 : depth == 2 ? 16 : 272);
-	return true;
-}
-
-static void place_prefix(size_t place, char ret[NODE_DEPTH + 1])
-{
-	size_t depth = place < 16 ? 1 : place < 272 ? 2 : 3, value = place - (depth == 1 ? 0 : depth == 2 ? 16 : 272);
-	for (size_t i = depth; i-- > 0; value /= 16)
-		ret[i] = "0123456789abcdef"[value % 16];
-	ret[depth] = '\0';
-}
-
-static bool collect_nodes(struct vault *v, struct store_view *view, struct node_set *set, struct error *err)
-{
-	char start[KEY_TEXT_MAX];
-	uint8_t none[PIXEL_ID_LEN] = { 0 };
-	struct store_cursor *cursor;
-	struct store_record found;
-	enum store_class class;
-	key_for_node(v->root.epoch, none, 0, start);
-	if (store_cursor_open(v->store, view, start, &cursor, err) != STORE_OK)
-		return false;
-	while ((class = store_cursor_next(v->store, cursor, &found, err)) == STORE_OK) {
-		size_t place;
-		if (!node_place(found.key + strlen(start), &place))
-			continue; /* verify names it; nothing else looks there */
-		set->node[place].at = set->bytes.len;
-		set->node[place].len = found.value.len;
-		buf_append(&set->bytes, found.value.at, found.value.len);
-	}
-	store_cursor_close(v->store, cursor);
-	return class == STORE_NOT_FOUND && buf_ok(&set->bytes, err);
-}
-
-static const uint8_t *expected_digest(const struct vault *v, const struct node_set *set, size_t place)
-{
-	if (place < 16)
-		return v->root.top[place];
-	size_t value = place < 272 ? place - 16 : place - 272, parent = place < 272 ? value / 16 : 16 + value / 16;
-	return set->node[parent].len ? set->bytes.at + set->node[parent].at + value % 16 * DIGEST_LEN : NULL;
-}
-
-/* From the top down: a node counts only when its proven parent names it. */
-static bool prove_nodes(struct vault *v, struct node_set *set, struct buf *ret_entries, uint64_t *ret_nodes,
-			struct error *err)
-{
-	for (size_t place = 0; place < COUNT_OF(set->node); place++) {
-		const uint8_t *expected = expected_digest(v, set, place);
-		char prefix[NODE_DEPTH + 1];
-		struct store_record node = { .value = bytes_of(set->bytes.at + set->node[place].at,
-							       set->node[place].len),
-					     .is_found = set->node[place].len > 0 };
-		if (!expected || digest_is_zero(expected)) {
-			set->node[place].len = 0;
-			continue;
-		}
-		place_prefix(place, prefix);
-		if (!node_is_sound(v, prefix, strlen(prefix), &node, expected, err))
-			return false;
-		if (place >= 272)
-			buf_append(ret_entries, node.value.at, node.value.len);
-		++*ret_nodes;
-	}
-	return buf_ok(ret_entries, err);
-}
-
-bool inventory_load(struct vault *v, struct store_view *view, struct buf *ret_entries, uint64_t *ret_nodes,
-		    struct error *err)
-{
-	struct node_set *set = calloc(1, sizeof *set);
-	if (!set)
-		return fail_no_memory(err);
-	set->bytes.max = SIZE_MAX / 4;
-	*ret_nodes = 0;
-	bool ok = collect_nodes(v, view, set, err) && prove_nodes(v, set, ret_entries, ret_nodes, err);
-	buf_done(&set->bytes);
-	free(set);
-	return ok;
-}
-
-/* Two cursors of one view walk side by side: metadata and health lie in the same order. */
-struct walk {
-	struct vault *v;
-	struct store_view *view;
-	struct store_cursor *meta, *health;
-	struct store_record next_meta, next_health;
-	bool has_meta, has_health;
-};
-
-static bool advance(struct walk *w, struct store_cursor *cursor, struct store_record *ret, bool *ret_has,
-		    struct error *err)
-{
-	enum store_class class = cursor ? store_cursor_next(w->v->store, cursor, ret, err) : STORE_NOT_FOUND;
-	*ret_has = class == STORE_OK;
-	return class == STORE_OK || class == STORE_NOT_FOUND;
-}
-
-/* Move to key or past it; *ret_is_there when it is exactly there. */
-static bool seek(struct walk *w, struct store_cursor *cursor, struct store_record *record, bool *has, const char *key,
-		 bool *ret_is_there, struct error *err)
-{
-	while (*has && strcmp(record->key, key) < 0)
-		if (!advance(w, cursor, record, has, err))
-			return false;
-	*ret_is_there = *has && strcmp(record->key, key) == 0;
-	return true;
-}
-
-static bool visit(struct walk *w, const uint8_t *entry, bool want_deleted, vault_each_fn *fn, void *context,
-		  struct error *err)
-{
-	char key[KEY_TEXT_MAX];
-	bool is_there;
-	struct credential c;
-	struct health h;
-	key_for_pixel(w->v->root.epoch, 'm', entry, key);
-	if (!seek(w, w->meta, &w->next_meta, &w->has_meta, key, &is_there, err))
-		return false;
-	struct store_record record = { .is_found = false };
-	if (is_there)
-		record = w->next_meta;
-	if (!metadata_open(w->v, entry, &record, entry + PIXEL_ID_LEN, strrchr(key, '/') + 1, &c, err))
-		return false;
-	if ((c.deleted_at || c.is_destroyed) && !want_deleted)
-		return true;
-	if (!w->health)
-		return fn(context, &c, NULL, err);
-	key_for_pixel(w->v->root.epoch, 'h', entry, key);
-	if (!seek(w, w->health, &w->next_health, &w->has_health, key, &is_there, err))
-		return false;
-	health_open(w->v, entry, is_there ? w->next_health.value : bytes_of("", 0), &c, &h);
-	return fn(context, &c, &h, err);
-}
-
-static bool walk_entries(struct walk *w, struct bytes entries, bool want_deleted, vault_each_fn *fn, void *context,
-			 struct error *err)
-{
-	if (!advance(w, w->meta, &w->next_meta, &w->has_meta, err) ||
-	    !advance(w, w->health, &w->next_health, &w->has_health, err))
-		return false;
-	for (size_t at = 0; at < entries.len; at += ENTRY_LEN)
-		if (!visit(w, entries.at + at, want_deleted, fn, context, err))
-			return false;
-	return true;
-}
-
-static bool open_cursor(struct walk *w, char kind, struct store_cursor **ret, struct error *err)
-{
-	char prefix[KEY_TEXT_MAX];
-	uint8_t none[PIXEL_ID_LEN] = { 0 };
-	key_for_pixel(w->v->root.epoch, kind, none, prefix);
-	prefix[strlen(prefix) - (size_t)PIXEL_ID_LEN * 2] = '\0';
-	return store_cursor_open(w->v->store, w->view, prefix, ret, err) == STORE_OK;
-}
-
-bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each_fn *fn, void *context,
-		struct error *err)
-{
-	struct walk w = { .v = v };
-	struct buf entries = BUF_INIT(SIZE_MAX / 4);
-	uint64_t nodes;
-	if (!vault_is_open(v, err) || !view_open(v, &w.view, err))
-		return false;
-	bool ok = inventory_load(v, w.view, &entries, &nodes, err) &&
-		  open_cursor(&w, 'm', &w.meta, err) && (!with_health || open_cursor(&w, 'h', &w.health, err)) &&
-		  walk_entries(&w, buf_bytes(&entries), want_deleted, fn, context, err);
-	store_cursor_close(v->store, w.meta);
-	store_cursor_close(v->store, w.health);
-	store_view_close(v->store, w.view);
-	buf_done(&entries);
-	return ok;
 }

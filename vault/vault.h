@@ -171,6 +171,12 @@ struct read_mark {
 	int64_t at;
 };
 must_check bool vault_mark_read(struct vault *v, const char *pixel, const struct read_mark *mark, struct error *err);
+/* Many in one commit. Of several of one Pixel and name the last counts. */
+struct mark_update {
+	char pixel[PIXEL_CODE_MAX + 1];
+	struct read_mark mark;
+};
+must_check bool vault_mark_reads(struct vault *v, const struct mark_update *updates, size_t count, struct error *err);
 typedef bool vault_mark_fn(void *context, const struct read_mark *mark, struct error *err);
 must_check bool vault_each_mark(struct vault *v, const char *pixel, vault_mark_fn *fn, void *context,
 				struct error *err);

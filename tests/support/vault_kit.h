@@ -106,6 +106,7 @@ UNUSED static bool put_one(void *context, struct change *ch, struct error *err)
 		if (!label_parse(job->label, &label, err) || !credential_label(&c, &label, err))
 			return false;
 	}
+	change_note(ch, job->token ? "put" : "label", job->pixel, job->number);
 	return change_store(ch, &c, err);
 }
 
@@ -137,7 +138,7 @@ UNUSED static bool token_text(struct vault *v, const char *pixel, uint32_t numbe
 		return false;
 	const struct version *version = number ? credential_numbered(&c, number) : credential_staged(&c, STAGE_CURRENT);
 	assert_non_null(version);
-	if (!vault_token(v, &c, version, &token, err))
+	if (!vault_token(v, &c, version, "get", &token, err))
 		return false;
 	memcpy(ret, secret_reveal(token).at, secret_len(token));
 	ret[secret_len(token)] = '\0';

@@ -138,7 +138,7 @@ static void sealed__everything_but_unlocking_is_refused_as_locked(void **state)
 		assert_int_equal(err.code, ERR_LOCKED);                                                                \
 	} while (0)
 	LOCKED(vault_find(v, A, true, &c, &err));
-	LOCKED(vault_token(v, &c, &version, &token, &err));
+	LOCKED(vault_token(v, &c, &version, "get", &token, &err));
 	LOCKED(vault_health(v, &c, &h, &err));
 	LOCKED(vault_each(v, true, true, NULL, NULL, &err));
 	LOCKED(vault_change(v, put_one, &job, &err));
@@ -420,6 +420,7 @@ static bool count_one_up(void *context, struct change *ch, struct error *err)
 	if (!change_find(ch, A, &c, &exists, err))
 		return false;
 	snprintf(label.value, sizeof label.value, "%d", (c.label_count ? atoi(c.labels[0].value) : 0) + 1);
+	change_note(ch, "label", A, 0);
 	return credential_label(&c, &label, err) && change_store(ch, &c, err);
 }
 
@@ -525,6 +526,7 @@ static bool delete_it(void *context, struct change *ch, struct error *err)
 		}
 		c.is_destroyed = true;
 	}
+	change_note(ch, is_for_good ? "destroy" : "remove", A, 0);
 	return change_drop_health(ch, A, err) && change_store(ch, &c, err);
 }
 
@@ -574,7 +576,7 @@ static void token__dropped_meanwhile_is_not_found_and_no_alarm(void **state)
 	put_token(w, A, TOKEN_A);
 	assert_true(vault_find(v, A, false, &c, &err));
 	assert_true(vault_change(w, delete_it, &is_for_good, &err));
-	assert_false(vault_token(v, &c, &c.versions[0], &token, &err));
+	assert_false(vault_token(v, &c, &c.versions[0], "get", &token, &err));
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	assert_null(token);
 	vault_close(v);
@@ -596,7 +598,7 @@ static void token__without_room_in_locked_memory_is_no_alarm(void **state)
 	assert_true(vault_find(v, A, false, &c, &err));
 	while (count < COUNT_OF(hogs) && secret_new(512, &hogs[count], &ignored))
 		count++;
-	bool ok = vault_token(v, &c, &c.versions[0], &token, &err),
+	bool ok = vault_token(v, &c, &c.versions[0], "get", &token, &err),
 	     verified = vault_verify(v, NULL, NULL, &report, &why);
 	for (size_t i = 0; i < count; i++)
 		secret_free(hogs[i]);
