@@ -417,7 +417,7 @@ static bool parse_verbs(row_t *row, const char *value, void *field)
 #define SAYS_(wanted_, ...) .wanted = (wanted_), .hint = __VA_ARGS__
 
 /* The rows that code below asks for by name come first, in this order. */
-enum { ROW_VAULT, ROW_STATE, ROW_SOCKET };
+enum { ROW_VAULT, ROW_STATE, ROW_SOCKET, ROW_USER };
 
 static const struct settings_row rows[] = {
 	[ROW_VAULT] = { PLAIN("vault", "path", parse_file, vault_path), .environment = "PIXELVAULT_VAULT",
@@ -426,13 +426,13 @@ static const struct settings_row rows[] = {
 			SAYS(TXT_SET_FOLDER) },
 	[ROW_SOCKET] = { PLAIN("agent", "socket", parse_socket, socket), .environment = "PIXELVAULT_SOCKET",
 			 SAYS(TXT_SET_SOCKET) },
+	[ROW_USER] = { PLAIN("agent", "user", parse_account, user), SAYS(TXT_SET_ACCOUNT) },
 	{ PLAIN("vault", "key-file", parse_file, key_file), .environment = "PIXELVAULT_KEY_FILE", SAYS(TXT_SET_FILE) },
 	{ PLAIN("vault", "passphrase-file", parse_file, passphrase_file), .environment = "PIXELVAULT_PASSPHRASE_FILE",
 	  .is_never_in_file = true, SAYS(TXT_SET_FILE) },
 	{ PLAIN("vault", "credential", parse_credential, credential), SAYS(TXT_SET_CREDENTIAL) },
 	{ PLAIN("vault", "audit-reads", parse_audit_reads, audit_reads_durable), .fallback = "written",
 	  SAYS(TXT_SET_AUDIT_READS) },
-	{ PLAIN("agent", "user", parse_account, user), SAYS(TXT_SET_ACCOUNT) },
 	{ PLAIN("agent", "group", parse_account, group), SAYS(TXT_SET_ACCOUNT) },
 	{ PLAIN("agent", "require-locked-memory", parse_yes_no, require_locked_memory), .fallback = "yes",
 	  SAYS(TXT_SET_YES_NO) },
@@ -818,22 +818,40 @@ static bool check_vault_path(const struct settings *s, struct error *err)
 	return !is_folder || refuse_source(ROW_VAULT, s, folder.what, folder.hint, ERR_USAGE, err);
 }
 
+static bool is_told(const struct settings *s, size_t i)
+{
+	return ((s->by_flag | s->by_environment) >> i & 1) || config_find(s->config, rows[i].section, "", rows[i].key);
+}
+
+bool settings_begin(const struct settings_flags *flags, struct settings *s, struct error *err)
+{
+	if (flags->vault && !*flags->vault)
+		return fail(err, ERR_USAGE, TXT_SET_FLAG_EMPTY, "--vault");
+	if (!read_files(flags, &s->config, err) || !settings_check(s->config, err) ||
+	    !set_row(ROW_SOCKET, flags, s, err) || !set_row(ROW_USER, flags, s, err))
+		return false;
+	s->socket_is_told = is_told(s, ROW_SOCKET);
+	s->vault_is_explicit = flags->vault || environment(rows[ROW_VAULT].environment);
+	return true;
+}
+
+bool settings_finish(const struct settings_flags *flags, struct settings *s, struct error *err)
+{
+	s->confirm_delay_s = -1;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (!rows[i].is_named && !set_row(i, flags, s, err))
+			return false;
+	return check_vault_path(s, err) && check_state_outside(s, err);
+}
+
 bool settings_load(const struct settings_flags *flags, struct settings *ret, struct error *err)
 {
 	static const struct settings_flags none;
-	scoped(settings_done) struct settings s = { .confirm_delay_s = -1 };
+	scoped(settings_done) struct settings s = { .config = NULL };
 	if (!flags)
 		flags = &none;
-	if (flags->vault && !*flags->vault)
-		return fail(err, ERR_USAGE, TXT_SET_FLAG_EMPTY, "--vault");
-	if (!read_files(flags, &s.config, err) || !settings_check(s.config, err))
+	if (!settings_begin(flags, &s, err) || !settings_finish(flags, &s, err))
 		return false;
-	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		if (!rows[i].is_named && !set_row(i, flags, &s, err))
-			return false;
-	if (!check_vault_path(&s, err) || !check_state_outside(&s, err))
-		return false;
-	s.vault_is_explicit = ((s.by_flag | s.by_environment) >> ROW_VAULT & 1) != 0;
 	*ret = s;
 	s.config = NULL;
 	return true;

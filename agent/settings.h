@@ -34,6 +34,7 @@ struct settings {
 	bool audit_reads_durable;
 	/* [agent] */
 	char socket[PATH_MAX];
+	bool socket_is_told; /* by environment or configuration; else a guess where one would be */
 	char user[64], group[64];
 	bool require_locked_memory; /* default true */
 	char status_listen[128];
@@ -83,6 +84,12 @@ must_check bool settings_check(const struct config *c, struct error *err);
  * back the anchor too. Relative paths in flags and environment are taken from the current folder. Nothing is created.
  */
 must_check bool settings_load(const struct settings_flags *flags, struct settings *ret, struct error *err);
+
+/* The same in two steps, for commands that need little when an agent answers. The first reads the configuration, refuses
+ * what is wrong in it, and fills config, socket, socket_is_told, user and vault_is_explicit; the second does the rest.
+ * s starts zeroed; settings_done whatever happened. */
+must_check bool settings_begin(const struct settings_flags *flags, struct settings *s, struct error *err);
+must_check bool settings_finish(const struct settings_flags *flags, struct settings *s, struct error *err);
 void settings_done(struct settings *s);
 
 /* Effective values, one "section.key = value  # where it came from" line each; or as the member "settings" of

@@ -227,7 +227,7 @@ static bool add(void *context, const struct credential *c, const struct health *
 {
 	struct pass *p = context;
 	struct status_row row;
-	status_of(c, h, &p->inv->settings, p->now, &row);
+	status_of(c, h, p->inv->settings, p->now, &row);
 	enum rank rank = rank_of(&row);
 	p->pixels++;
 	p->bad += rank == RANK_BAD;

@@ -1,6 +1,6 @@
-#include "agent/service.h"
 #include "cli/board.h"
 #include "cli/output.h"
+#include "cli/source.h"
 #include "cli/term.h"
 #include "cli/text.h"
 #include "core/clock.h"
@@ -25,12 +25,12 @@ static int nagios_state(const struct check_result *r)
 	return r->exit == ERR_NONE ? 0 : 3;
 }
 
-static void append_nagios_head(struct buf *out, const struct check_result *r)
+static void append_nagios_head(struct buf *out, const struct check_result *r, size_t pixels)
 {
 	static const char *const words[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
 	buf_printf(out, "PIXELVAULT %s - %zu Pixel%s, %zu bad, %zu due, %zu without an answer", words[nagios_state(r)],
-		   r->pixels, r->pixels == 1 ? "" : "s", r->bad, r->due, r->transient);
-	buf_printf(out, " | pixels=%zu;;;0 asked=%zu;;;0 bad=%zu;;0;0 due=%zu;0;;0 unanswered=%zu;;;0\n", r->pixels,
+		   pixels, pixels == 1 ? "" : "s", r->bad, r->due, r->transient);
+	buf_printf(out, " | pixels=%zu;;;0 asked=%zu;;;0 bad=%zu;;0;0 due=%zu;0;;0 unanswered=%zu;;;0\n", pixels,
 		   r->asked, r->bad, r->due, r->transient);
 }
 
@@ -46,8 +46,23 @@ static void say_result(struct invocation *inv, const struct check_result *r)
 			    clock_format(r->resume_at, until));
 	else if (r->notice)
 		say_problem(inv, NULL, "%s", r->notice);
-	if (!r->pixels && is_watched)
-		say(inv, "%s", option_is_given(inv, "label") ? SAY_NONE_MATCH : SAY_EMPTY);
+}
+
+/* The status line comes first, and counts what comes behind it. */
+static bool show_nagios(struct invocation *inv, const struct selection *which, const struct check_result *r,
+			struct board_request *request, struct error *err)
+{
+	struct buf head = BUF_INIT(inv->out.max);
+	size_t pixels;
+	request->face = BOARD_NAGIOS;
+	inv->exit = nagios_state(r);
+	if (!board_show(inv, which, request, &pixels, err))
+		return false;
+	append_nagios_head(&head, r, pixels);
+	buf_append(&head, inv->out.at, inv->out.len);
+	buf_done(&inv->out);
+	inv->out = head;
+	return true;
 }
 
 /* What people, cron, scripts or monitoring get to see of it. */
@@ -57,32 +72,31 @@ static bool show_result(struct invocation *inv, const struct selection *which, c
 	struct board_request request = { .face = BOARD_PROBLEM,
 					 .asked_since = started_at,
 					 .exit_member = (int)r->exit };
-	size_t unused;
-	if (inv->style == STYLE_NAGIOS) {
-		request.face = BOARD_NAGIOS;
-		append_nagios_head(&inv->out, r);
-		inv->exit = nagios_state(r);
-		return board_show(inv, which, &request, &unused, err);
-	}
+	size_t pixels;
+	if (inv->style == STYLE_NAGIOS)
+		return show_nagios(inv, which, r, &request, err);
 	inv->exit = (int)r->exit;
 	if (inv->globals.json) {
 		request.face = BOARD_JSON;
-		return board_show(inv, which, &request, &unused, err);
+		return board_show(inv, which, &request, &pixels, err);
 	}
 	say_result(inv, r);
 	if (!inv->globals.quiet && isatty(STDOUT_FILENO))
 		request.face = BOARD_TABLE;
-	return board_show(inv, which, &request, &unused, err);
+	if (!board_show(inv, which, &request, &pixels, err))
+		return false;
+	if (!pixels && isatty(STDERR_FILENO))
+		say(inv, "%s", which->label_count ? SAY_NONE_MATCH : SAY_EMPTY);
+	return true;
 }
 
 bool cmd_check(struct invocation *inv, struct error *err)
 {
 	struct selection which;
 	struct progress bar;
-	struct check_result result;
-	scoped(service_freep) struct service *service = NULL;
+	struct remote_check told;
 	const struct given *probe = option_find(inv, "probe");
-	if (!select_read(inv, &which, err) || !service_new(inv->vault, &inv->settings, &service, err))
+	if (!select_read(inv, &which, err))
 		return false;
 	/* The choices of --probe stand in the order of the enumeration, without its first. */
 	struct check_request request = { .pixels = which.pixels,
@@ -99,7 +113,7 @@ bool cmd_check(struct invocation *inv, struct error *err)
 	if (inv->style == STYLE_NAGIOS)
 		bar.is_on = false;
 	int64_t started_at = clock_wall();
-	bool is_done = service_check(service, &request, &result, err);
+	bool is_done = source_check(inv, &request, &told, err);
 	progress_end(&bar);
-	return is_done && show_result(inv, &which, &result, started_at, err);
+	return is_done && show_result(inv, &which, &told.result, started_at, err);
 }

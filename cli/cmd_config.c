@@ -19,11 +19,11 @@ static void show(struct invocation *inv)
 {
 	struct json j = JSON_INIT(&inv->out);
 	if (!inv->globals.json) {
-		settings_show(&inv->settings, &inv->out);
+		settings_show(inv->settings, &inv->out);
 		return;
 	}
 	output_json_begin(&j);
-	settings_show_json(&inv->settings, &j);
+	settings_show_json(inv->settings, &j);
 	output_json_end(inv, &j);
 }
 

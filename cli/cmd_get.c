@@ -1,3 +1,4 @@
+#include "agent/objects.h"
 #include "cli/handout.h"
 #include "cli/output.h"
 
@@ -5,23 +6,48 @@
 
 static bool print_json(struct invocation *inv, const struct handout *h, struct error *err)
 {
-	char fingerprint[FINGERPRINT_TEXT_MAX];
 	struct json j = JSON_INIT(&inv->out);
+	struct token_facts facts = { .pixel = h->credential.pixel,
+				     .version = h->version->number,
+				     .fingerprint = h->version->fingerprint,
+				     .verdict = h->verdict,
+				     .proven_at = h->proven_at,
+				     .expires_at = h->version->expires_at };
 	output_json_begin(&j);
-	json_text(&j, "pixel", h->credential.pixel);
-	json_int(&j, "version", h->version->number);
-	json_text_n(&j, "token", secret_reveal(h->token));
-	json_text(&j, "fingerprint", fingerprint_text(h->version->fingerprint, fingerprint));
-	json_text(&j, "verdict", verdict_name(h->verdict));
-	json_time(&j, "proven_at", h->proven_at);
-	json_time(&j, "expires_at", h->version->expires_at);
+	token_json(&j, &facts, h->token);
 	output_json_end(inv, &j);
 	return buf_ok(&inv->out, err);
 }
 
-bool cmd_get(struct invocation *inv, struct error *err)
+static bool print_token(struct invocation *inv, const struct secret *token, struct error *err)
+{
+	return output_write(inv, secret_reveal(token), err) &&
+	       (!isatty(STDOUT_FILENO) || output_write(inv, bytes_of("\n", 1), err));
+}
+
+static bool hand_out(struct invocation *inv, const struct handout_request *request, struct error *err)
 {
 	scoped(handout_done) struct handout h = { .token = NULL };
+	if (!handout_take(inv, request, &h, err))
+		return false;
+	return inv->globals.json ? print_json(inv, &h, err) : print_token(inv, h.token, err);
+}
+
+/* An object goes out as the agent wrote it, ended as all of ours are. */
+static bool fetch(struct invocation *inv, const struct handout_request *request, struct error *err)
+{
+	scoped(secret_freep) struct secret *body = NULL;
+	if (!handout_fetch(inv, request, inv->globals.json, &body, err))
+		return false;
+	if (!inv->globals.json)
+		return print_token(inv, body, err);
+	struct bytes text = secret_reveal(body);
+	bool is_ended = text.len && text.at[text.len - 1] == '\n';
+	return output_write(inv, text, err) && (is_ended || output_write(inv, bytes_of("\n", 1), err));
+}
+
+bool cmd_get(struct invocation *inv, struct error *err)
+{
 	const struct given *number = option_find(inv, "version");
 	struct handout_request request = { .pixel = inv->args[0],
 					   .has_number = number != NULL,
@@ -30,11 +56,5 @@ bool cmd_get(struct invocation *inv, struct error *err)
 					   .must_be_healthy = option_is_given(inv, "healthy"),
 					   .reader = option_text(inv, "as"),
 					   .verb = "get" };
-	if (!handout_take(inv, &request, &h, err))
-		return false;
-	if (inv->globals.json)
-		return print_json(inv, &h, err);
-	if (!output_write(inv, secret_reveal(h.token), err))
-		return false;
-	return !isatty(STDOUT_FILENO) || output_write(inv, bytes_of("\n", 1), err);
+	return inv->agent ? fetch(inv, &request, err) : hand_out(inv, &request, err);
 }

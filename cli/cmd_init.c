@@ -115,10 +115,10 @@ static bool choose_key(struct invocation *inv, struct keys *k, struct error *err
 		return use_passphrase_fd(fd->number, k, err);
 	if (file)
 		return use_passphrase_file(file, k, err);
-	if (inv->settings.key_file[0])
-		return use_key_file(inv->settings.key_file, k, err);
-	if (inv->settings.passphrase_file[0])
-		return use_passphrase_file(inv->settings.passphrase_file, k, err);
+	if (inv->settings->key_file[0])
+		return use_key_file(inv->settings->key_file, k, err);
+	if (inv->settings->passphrase_file[0])
+		return use_passphrase_file(inv->settings->passphrase_file, k, err);
 	return ask_passphrase_twice(inv, k, err);
 }
 
@@ -183,7 +183,7 @@ static bool make_folder_of(const char *path, bool must_be_private, struct error 
 
 static bool make_vault(struct invocation *inv, struct keys *k, struct error *err)
 {
-	struct vault_place place = { .path = inv->settings.vault_path, .state_dir = inv->settings.state_dir };
+	struct vault_place place = { .path = inv->settings->vault_path, .state_dir = inv->settings->state_dir };
 	struct slot_secret slots[2] = { { k->kind, k->main }, { SLOT_RECOVERY, k->recovery } };
 	if (!make_folder_of(place.path, true, err) || !file_make_folder(place.state_dir, err))
 		return false;
@@ -216,9 +216,9 @@ static void tell_done(struct invocation *inv, const struct keys *k)
 {
 	char key[PATH_MAX] = "", vault[PATH_MAX];
 	const char *file = k->key_file ? k->key_file : k->passphrase_file;
-	const char *configured = k->key_file ? inv->settings.key_file : inv->settings.passphrase_file;
+	const char *configured = k->key_file ? inv->settings->key_file : inv->settings->passphrase_file;
 	const char *variable = k->key_file ? " PIXELVAULT_KEY_FILE=" : " PIXELVAULT_PASSPHRASE_FILE=";
-	absolute(inv->settings.vault_path, vault);
+	absolute(inv->settings->vault_path, vault);
 	say(inv, SAY_INIT_DONE, vault);
 	if (file)
 		absolute(file, key);
@@ -239,7 +239,7 @@ static void print_json(struct invocation *inv, const struct keys *k)
 	char vault[PATH_MAX], key[PATH_MAX];
 	struct json j = JSON_INIT(&inv->out);
 	output_json_begin(&j);
-	json_text(&j, "vault", absolute(inv->settings.vault_path, vault));
+	json_text(&j, "vault", absolute(inv->settings->vault_path, vault));
 	json_text(&j, "key_file", k->key_file ? absolute(k->key_file, key) : NULL);
 	json_array(&j, "slots");
 	json_text(&j, NULL, kinds[k->kind]);
@@ -254,8 +254,8 @@ bool cmd_init(struct invocation *inv, struct error *err)
 	scoped(keys_done) struct keys keys = { .main = NULL };
 	struct stat st;
 	/* Before anything is asked or written. */
-	if (lstat(inv->settings.vault_path, &st) == 0)
-		return fail(err, ERR_CONFLICT, TXT_VAULT_EXISTS, inv->settings.vault_path);
+	if (lstat(inv->settings->vault_path, &st) == 0)
+		return fail(err, ERR_CONFLICT, TXT_VAULT_EXISTS, inv->settings->vault_path);
 	if (!choose_key(inv, &keys, err) || !make_recovery(inv, &keys, err) || !make_vault(inv, &keys, err))
 		return false;
 	tell_done(inv, &keys);

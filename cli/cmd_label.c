@@ -1,34 +1,15 @@
 #include "cli/output.h"
+#include "cli/source.h"
 #include "cli/text.h"
 
-struct edit {
-	const char *pixel;
-	struct label labels[LABELS_MAX * 2]; /* some of them may take others away */
-	size_t count;
-	struct credential result;
-};
+#define EDITS_MAX (LABELS_MAX * 2) /* some of them may take others away */
 
-static bool apply(void *context, struct change *ch, struct error *err)
-{
-	struct edit *e = context;
-	bool exists = false;
-	if (!change_find(ch, e->pixel, &e->result, &exists, err))
-		return false;
-	if (!exists || e->result.deleted_at)
-		return fail(err, ERR_NOT_FOUND, TXT_NOT_STORED, e->pixel);
-	for (size_t i = 0; i < e->count; i++)
-		if (!credential_label(&e->result, &e->labels[i], err))
-			return false;
-	change_note(ch, "label", e->pixel, 0);
-	return change_store(ch, &e->result, err);
-}
-
-static bool read_labels(const struct invocation *inv, struct edit *e, struct error *err)
+static bool read_labels(const struct invocation *inv, struct label ret[EDITS_MAX], size_t *ret_count, struct error *err)
 {
 	for (size_t i = 1; i < inv->arg_count; i++) {
-		if (e->count == COUNT_OF(e->labels))
-			return fail(err, ERR_USAGE, TXT_TOO_MANY_LABELS, COUNT_OF(e->labels));
-		if (!label_parse(inv->args[i], &e->labels[e->count++], err))
+		if (*ret_count == EDITS_MAX)
+			return fail(err, ERR_USAGE, TXT_TOO_MANY_LABELS, (size_t)EDITS_MAX);
+		if (!label_parse(inv->args[i], &ret[(*ret_count)++], err))
 			return false;
 	}
 	return true;
@@ -53,14 +34,15 @@ static void print(struct invocation *inv, const struct credential *c)
 
 bool cmd_label(struct invocation *inv, struct error *err)
 {
-	struct edit e = { .pixel = inv->args[0] };
-	if (!read_labels(inv, &e, err))
+	struct label labels[EDITS_MAX];
+	struct credential c;
+	size_t count = 0;
+	if (!read_labels(inv, labels, &count, err))
 		return false;
-	bool is_done = e.count ? vault_change(inv->vault, apply, &e, err)
-			       : vault_find(inv->vault, e.pixel, false, &e.result, err);
-	if (!is_done)
+	if (count ? !source_label(inv, inv->args[0], labels, count, &c, err)
+		  : !source_find(inv, inv->args[0], false, &c, NULL, err))
 		return false;
-	if (!e.count || inv->globals.json)
-		print(inv, &e.result);
+	if (!count || inv->globals.json)
+		print(inv, &c);
 	return true;
 }

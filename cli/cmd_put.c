@@ -1,5 +1,6 @@
-#include "agent/service.h"
+#include "agent/objects.h"
 #include "cli/output.h"
+#include "cli/source.h"
 #include "cli/term.h"
 #include "cli/text.h"
 #include "core/clock.h"
@@ -68,17 +69,27 @@ static void tell_removed(struct teller *t, const struct put_result *r)
 	t->has_told_removed = true;
 }
 
+static void tell_found(struct teller *t, const struct put_result *r)
+{
+	tell_removed(t, r);
+	if (r->also_stored[0] && !t->has_told_also)
+		say(t->inv, SAY_ALSO_STORED, r->also_stored);
+	t->has_told_also = t->has_told_also || r->also_stored[0];
+}
+
+static void tell_asking(struct teller *t, const char *pixel, bool is_asking)
+{
+	if (is_asking && !t->has_told_asking && t->inv->style == STYLE_TEXT && isatty(STDERR_FILENO)) {
+		say(t->inv, SAY_ASKING, pixel);
+		t->has_told_asking = true;
+	}
+}
+
 static void tell_so_far(void *context, const struct put_result *so_far)
 {
 	struct teller *t = context;
-	tell_removed(t, so_far);
-	if (so_far->also_stored[0] && !t->has_told_also)
-		say(t->inv, SAY_ALSO_STORED, so_far->also_stored);
-	t->has_told_also = t->has_told_also || so_far->also_stored[0];
-	if (so_far->version && !t->has_told_asking && t->inv->style == STYLE_TEXT && isatty(STDERR_FILENO)) {
-		say(t->inv, SAY_ASKING, so_far->pixel);
-		t->has_told_asking = true;
-	}
+	tell_found(t, so_far);
+	tell_asking(t, so_far->pixel, so_far->version != 0);
 }
 
 static void tell_current(struct invocation *inv, const struct put_result *r)
@@ -97,62 +108,20 @@ static void tell_current(struct invocation *inv, const struct put_result *r)
 		say(inv, SAY_PUT_NOT_ASKED, pixel, r->version, pixel);
 }
 
-/* What to do about a refusal, where the service has no better word. */
-static const char *refusal_hint(const struct put_result *r)
-{
-	static const char *const hints[OUTCOME_COUNT] = {
-		[VERDICT_EXPIRED] = "make a new token in TikTok's Events Manager, on the settings page of this Pixel",
-		[VERDICT_REVOKED] = "make a new token in TikTok's Events Manager, on the settings page of this Pixel",
-		[VERDICT_MISMATCHED] = "take the token from the settings page of this very Pixel",
-		[VERDICT_NO_PERMISSION] = "let somebody who manages this Pixel make the token",
-		[VERDICT_MALFORMED] = "copy the token again, all of it",
-	};
-	if (r->belongs_to[0])
-		return "store it for that Pixel instead, and take this Pixel's own token from its own settings page";
-	const char *hint = r->advice ? r->advice : (unsigned)r->outcome < OUTCOME_COUNT ? hints[r->outcome] : NULL;
-	return hint ? hint : "copy the token again from the settings page of this Pixel";
-}
-
-/* The sentence every reader of a refusal asks for first: do my senders still work? */
-static void what_consumers_get(struct invocation *inv, const char *pixel, char *text, size_t size)
+static bool tell_pending(struct invocation *inv, const struct put_result *r, struct error *err)
 {
 	struct error unused;
 	struct credential c;
 	const struct version *current =
-		vault_find(inv->vault, pixel, false, &c, &unused) ? credential_staged(&c, STAGE_CURRENT) : NULL;
-	if (current)
-		snprintf(text, size, "consumers still get version %u", current->number);
-	else
-		snprintf(text, size, "consumers get nothing for this Pixel yet");
-}
-
-static bool tell_pending(struct invocation *inv, const struct put_result *r, struct error *err)
-{
-	char consumers[64];
-	what_consumers_get(inv, r->pixel, consumers, sizeof consumers);
-	if (!verdict_is_bad(r->outcome))
-		return fail(err, r->exit, TXT_PUT_PENDING, r->pixel, verdict_name(r->outcome),
-			    r->evidence.text[0] ? ": " : "", r->evidence.text, r->version, consumers);
-	return fail(err, r->exit, TXT_PUT_REFUSED, refusal_hint(r), r->pixel, verdict_name(r->outcome),
-		    r->belongs_to[0] ? ", it belongs to " : "", r->belongs_to, r->version, consumers);
+		source_find(inv, r->pixel, false, &c, NULL, &unused) ? credential_staged(&c, STAGE_CURRENT) : NULL;
+	return put_refusal(r, current ? current->number : 0, err);
 }
 
 static void print_json(struct invocation *inv, const struct put_result *r)
 {
-	char fingerprint[FINGERPRINT_TEXT_MAX];
 	struct json j = JSON_INIT(&inv->out);
 	output_json_begin(&j);
-	json_text(&j, "pixel", r->pixel);
-	json_int(&j, "version", r->version);
-	json_text(&j, "stage", stage_name(r->stage));
-	json_text(&j, "verdict", verdict_name(r->verdict));
-	json_text(&j, "fingerprint", fingerprint_text(r->fingerprint, fingerprint));
-	json_array(&j, "removed");
-	for (unsigned bit = 1; bit <= REMOVED_HEADER_NAME; bit <<= 1)
-		if (r->removed & bit)
-			json_text(&j, NULL, removed_name((enum removed)bit));
-	json_end_array(&j);
-	json_text(&j, "belongs_to", r->belongs_to[0] ? r->belongs_to : NULL);
+	put_json(&j, r);
 	output_json_end(inv, &j);
 }
 
@@ -167,13 +136,49 @@ static void warn_about(struct invocation *inv, const struct put_request *r)
 		say(inv, SAY_EXPIRES_PAST, clock_format(r->expires_at, text));
 }
 
+/* Through an agent the same members, as it wrote them. */
+static void pass_json_on(struct invocation *inv, struct bytes object)
+{
+	static const char *const keys[] = { "pixel", "version", "stage", "verdict", "fingerprint", "removed", "belongs_to" };
+	struct bytes raw;
+	buf_append_text(&inv->out, "{\"schema\":1");
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		if (!json_find_raw(object, keys[i], &raw))
+			raw = bytes_of_text("null");
+		buf_printf(&inv->out, ",\"%s\":", keys[i]);
+		buf_append(&inv->out, raw.at, raw.len);
+	}
+	buf_append_text(&inv->out, "}\n");
+}
+
+static bool tell_result(struct invocation *inv, const struct remote_put *told, struct error *err)
+{
+	const struct put_result *r = &told->result;
+	if (!inv->globals.json && r->exit != ERR_NONE)
+		return tell_pending(inv, r, err);
+	if (!inv->globals.json) {
+		tell_current(inv, r);
+		return true;
+	}
+	if (inv->agent)
+		pass_json_on(inv, buf_bytes(&told->body));
+	else
+		print_json(inv, r);
+	inv->exit = (int)r->exit;
+	return true;
+}
+
+static void told_done(struct remote_put *told)
+{
+	buf_done(&told->body);
+}
+
 bool cmd_put(struct invocation *inv, struct error *err)
 {
 	struct label labels[LABELS_MAX];
-	struct put_result result;
+	scoped(told_done) struct remote_put told = { .advice = "" };
 	struct teller teller = { .inv = inv };
 	scoped(secret_freep) struct secret *pasted = NULL;
-	scoped(service_freep) struct service *service = NULL;
 	const struct given *expires = option_find(inv, "expires"), *number = option_find(inv, "if-version");
 	struct put_request request = { .pixel = inv->args[0],
 				       .labels = labels,
@@ -185,19 +190,14 @@ bool cmd_put(struct invocation *inv, struct error *err)
 	if (!option_labels(inv, labels, COUNT_OF(labels), &request.label_count, err))
 		return false;
 	warn_about(inv, &request);
-	if (!take_token(inv, request.pixel, &pasted, err) || !service_new(inv->vault, &inv->settings, &service, err))
+	if (!take_token(inv, request.pixel, &pasted, err))
 		return false;
 	request.pasted = pasted;
-	if (!service_put(service, &request, tell_so_far, &teller, &result, err))
+	if (inv->agent)
+		tell_asking(&teller, request.pixel, !request.no_check);
+	if (!source_put(inv, &request, tell_so_far, &teller, &told, err))
 		return false;
-	tell_removed(&teller, &result);
-	if (inv->globals.json) {
-		print_json(inv, &result);
-		inv->exit = (int)result.exit;
-		return true;
-	}
-	if (result.exit != ERR_NONE)
-		return tell_pending(inv, &result, err);
-	tell_current(inv, &result);
-	return true;
+	/* What an agent found on the way is told afterwards. */
+	tell_found(&teller, &told.result);
+	return tell_result(inv, &told, err);
 }

@@ -1,57 +1,10 @@
 #include "cli/output.h"
+#include "cli/source.h"
 #include "cli/term.h"
 #include "cli/text.h"
-#include "core/clock.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum removal { REMOVE, RESTORE, DESTROY };
-
-struct job {
-	const char *pixel;
-	enum removal what;
-	int64_t now;
-	bool is_nothing; /* it was like this already */
-};
-
-static bool destroy(struct change *ch, struct credential *c, const struct job *job, struct error *err)
-{
-	while (c->version_count) {
-		uint32_t number = c->versions[--c->version_count].number;
-		if (!change_drop_token(ch, c, number, err))
-			return false;
-	}
-	c->label_count = 0;
-	c->test_code[0] = '\0';
-	c->is_destroyed = true;
-	if (!c->deleted_at)
-		c->deleted_at = job->now;
-	return change_drop_health(ch, c->pixel, err) && change_store(ch, c, err);
-}
-
-static bool apply(void *context, struct change *ch, struct error *err)
-{
-	static const char *const verbs[] = { [REMOVE] = "remove", [RESTORE] = "restore", [DESTROY] = "destroy" };
-	struct job *job = context;
-	struct credential c;
-	bool exists = false;
-	if (!change_find(ch, job->pixel, &c, &exists, err))
-		return false;
-	if (!exists)
-		return fail(err, ERR_NOT_FOUND, TXT_NOT_STORED, job->pixel);
-	if (job->what == RESTORE && c.is_destroyed)
-		return fail(err, ERR_NOT_FOUND, TXT_DESTROYED, job->pixel);
-	bool is_already[] = { [REMOVE] = c.deleted_at != 0, [RESTORE] = c.deleted_at == 0, [DESTROY] = c.is_destroyed };
-	job->is_nothing = is_already[job->what];
-	if (job->is_nothing)
-		return true;
-	change_note(ch, verbs[job->what], job->pixel, 0);
-	if (job->what == DESTROY)
-		return destroy(ch, &c, job, err);
-	c.deleted_at = job->what == REMOVE ? job->now : 0;
-	return change_store(ch, &c, err);
-}
 
 static bool confirm(struct invocation *inv, const char *pixel, struct error *err)
 {
@@ -68,23 +21,23 @@ static bool confirm(struct invocation *inv, const char *pixel, struct error *err
 	return fail(err, ERR_UNEXPECTED, TXT_DESTROY_NOT_CONFIRMED, pixel);
 }
 
-static void tell(struct invocation *inv, const struct job *job)
+static void tell(struct invocation *inv, const char *pixel, enum removal what, bool is_nothing)
 {
-	switch (job->what) {
+	switch (what) {
 	case REMOVE:
-		if (job->is_nothing)
-			say(inv, SAY_RM_ALREADY, job->pixel);
+		if (is_nothing)
+			say(inv, SAY_RM_ALREADY, pixel);
 		else
-			say(inv, SAY_RM_DONE, job->pixel, job->pixel);
+			say(inv, SAY_RM_DONE, pixel, pixel);
 		break;
 	case RESTORE:
-		if (job->is_nothing)
-			say(inv, SAY_RM_NOT_REMOVED, job->pixel);
+		if (is_nothing)
+			say(inv, SAY_RM_NOT_REMOVED, pixel);
 		else
-			say(inv, SAY_RM_RESTORED, job->pixel);
+			say(inv, SAY_RM_RESTORED, pixel);
 		break;
 	case DESTROY:
-		say(inv, SAY_RM_DESTROYED, job->pixel);
+		say(inv, SAY_RM_DESTROYED, pixel);
 		break;
 	}
 }
@@ -92,23 +45,20 @@ static void tell(struct invocation *inv, const struct job *job)
 bool cmd_rm(struct invocation *inv, struct error *err)
 {
 	static const char *const states[] = { [REMOVE] = "removed", [RESTORE] = "stored", [DESTROY] = "destroyed" };
-	struct job job = { .pixel = inv->args[0], .what = REMOVE, .now = clock_wall() };
+	const char *pixel = inv->args[0];
+	enum removal what = option_is_given(inv, "restore") ? RESTORE : option_is_given(inv, "destroy") ? DESTROY : REMOVE;
 	struct credential unused;
-	if (option_is_given(inv, "restore"))
-		job.what = RESTORE;
-	if (option_is_given(inv, "destroy"))
-		job.what = DESTROY;
-	if (job.what == DESTROY &&
-	    (!vault_find(inv->vault, job.pixel, true, &unused, err) || !confirm(inv, job.pixel, err)))
+	bool is_nothing = false;
+	if (what == DESTROY && (!source_find(inv, pixel, true, &unused, NULL, err) || !confirm(inv, pixel, err)))
 		return false;
-	if (!vault_change(inv->vault, apply, &job, err))
+	if (!source_remove(inv, pixel, what, &is_nothing, err))
 		return false;
-	tell(inv, &job);
+	tell(inv, pixel, what, is_nothing);
 	if (inv->globals.json) {
 		struct json j = JSON_INIT(&inv->out);
 		output_json_begin(&j);
-		json_text(&j, "pixel", job.pixel);
-		json_text(&j, "state", states[job.what]);
+		json_text(&j, "pixel", pixel);
+		json_text(&j, "state", states[what]);
 		output_json_end(inv, &j);
 	}
 	return true;

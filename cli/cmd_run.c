@@ -72,17 +72,29 @@ static bool make_memory_file(const char *name, const struct secret *token, int *
 	return true;
 }
 
-static bool bind_one(struct invocation *inv, const struct given *g, struct binding *b, struct error *err)
+static bool take_token(struct invocation *inv, const struct handout_request *request, struct secret **ret,
+		       struct error *err)
 {
 	scoped(handout_done) struct handout h = { .token = NULL };
+	if (inv->agent)
+		return handout_fetch(inv, request, false, ret, err);
+	if (!handout_take(inv, request, &h, err))
+		return false;
+	*ret = take(h.token);
+	return true;
+}
+
+static bool bind_one(struct invocation *inv, const struct given *g, struct binding *b, struct error *err)
+{
+	scoped(secret_freep) struct secret *token = NULL;
 	struct handout_request request = { .verb = "run" };
 	char path[32];
 	if (!option_split_binding(g->text, b->name, sizeof b->name, &request.pixel, err) ||
-	    !handout_take(inv, &request, &h, err))
+	    !take_token(inv, &request, &token, err))
 		return false;
 	if (strcmp(g->option->name, "file") != 0)
-		return join_line(b->name, secret_reveal(h.token), &b->line, err);
-	if (!make_memory_file(b->name, h.token, &b->fd, err))
+		return join_line(b->name, secret_reveal(token), &b->line, err);
+	if (!make_memory_file(b->name, token, &b->fd, err))
 		return false;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", b->fd);
 	return join_line(b->name, bytes_of_text(path), &b->line, err);
@@ -151,6 +163,7 @@ bool cmd_run(struct invocation *inv, struct error *err)
 		return fail_no_memory(err);
 	/* From here on this process holds only the tokens asked for: no key, no store. */
 	vault_closep(&inv->vault);
+	client_freep(&inv->agent);
 	output_release(inv);
 	process_restore();
 	char **ours = environ;

@@ -7,6 +7,7 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
+#include "agent/client.h"
 #include "agent/settings.h"
 #include "core/buf.h"
 #include "core/error.h"
@@ -25,6 +26,8 @@ enum option_kind {
 	OPTION_CONSUMER,  /* who reads: --as */
 	OPTION_CHOICE,    /* one of `argument`, split at | */
 	OPTION_BINDING,   /* NAME=PIXEL, NAME fit for an environment variable */
+	OPTION_SPAN,      /* 45s, 8h, 12d */
+	OPTION_CODE,      /* an integer, perhaps negative */
 	OPTION_KIND_COUNT
 };
 
@@ -42,7 +45,7 @@ struct option {
 struct given {
 	const struct option *option;
 	const char *text; /* NULL for a flag */
-	int64_t number;   /* OPTION_NUMBER, OPTION_TIME; OPTION_CHOICE: which one, from 0 */
+	int64_t number;   /* OPTION_NUMBER, OPTION_TIME, OPTION_SPAN, OPTION_CODE; OPTION_CHOICE: which one, from 0 */
 };
 
 enum command_flag {
@@ -51,6 +54,8 @@ enum command_flag {
 	FIRST_ARGUMENT_ENDS_OPTIONS = 1 << 2,   /* what follows belongs to somebody else's command */
 	NEEDS_ADOPTION = 1 << 4 | NEEDS_UNLOCK, /* the same without this host's anchor */
 	ARGUMENTS_MAY_BE_SECRET = 1 << 3,       /* a surplus argument is probably a pasted token: explain, never echo */
+	THROUGH_AGENT = 1 << 5,                 /* a running agent serves it as well: then there is nothing to unlock */
+	BARE_WITH_AGENT = 1 << 6 | THROUGH_AGENT, /* and no setting is looked at but the way to the agent */
 };
 
 enum command_group { GROUP_TOKENS, GROUP_WATCH, GROUP_UPKEEP, GROUP_ABOUT, GROUP_COUNT };
@@ -95,7 +100,8 @@ struct invocation {
 	char **args; /* NULL-terminated */
 	size_t arg_count;
 
-	struct settings settings;
+	struct settings *settings; /* large, and touched only as far as needed */
+	struct client *agent;      /* the one that answered; NULL: the command works on the vault itself */
 	struct vault *vault;
 	struct buf out;  /* goes to stdout in one piece when the command succeeded */
 	struct buf held; /* notes kept back until the end, see output.h */
@@ -137,6 +143,7 @@ void help_program(struct buf *out, bool is_short);
 void help_command(const struct command *command, struct buf *out);
 
 command_fn cmd_init, cmd_put, cmd_get, cmd_run, cmd_list, cmd_status, cmd_check, cmd_label, cmd_rm, cmd_history,
-	cmd_verify, cmd_adopt, cmd_config, cmd_completion, cmd_exit_codes, cmd_help;
+	cmd_verify, cmd_adopt, cmd_config, cmd_completion, cmd_exit_codes, cmd_help, cmd_report, cmd_ack, cmd_rollback,
+	cmd_retire, cmd_rollout, cmd_unlock, cmd_lock, cmd_access, cmd_doctor;
 
 #endif

@@ -74,7 +74,7 @@ const struct command commands[] = {
 	  "other key is lost. An existing vault is never touched.\n",
 	  "vault init --key-file ~/.config/pixelvault/key", OPTIONS(init_options), cmd_init },
 
-	{ "put", GROUP_TOKENS, NEEDS_UNLOCK | ARGUMENTS_MAY_BE_SECRET, 1, 1, 1,
+	{ "put", GROUP_TOKENS, NEEDS_UNLOCK | THROUGH_AGENT | ARGUMENTS_MAY_BE_SECRET, 1, 1, 1,
 	  "PIXEL [--from-file F] [--label K=V]... [--expires RFC3339] [--test-code C] [--no-check] [--if-version N]",
 	  "store a token, prove it, make it current",
 	  "The token comes from standard input, from a file, or is asked for without being shown; never from\n"
@@ -83,32 +83,32 @@ const struct command commands[] = {
 	  "becomes current and the old one previous; if it does, consumers keep getting the old one.\n",
 	  "vault put " PX " --label shop=berlin --test-code TEST12345 < token.txt", OPTIONS(put_options), cmd_put },
 
-	{ "get", GROUP_TOKENS, NEEDS_UNLOCK, 1, 1, 1,
+	{ "get", GROUP_TOKENS, NEEDS_UNLOCK | BARE_WITH_AGENT, 1, 1, 1,
 	  "PIXEL [--version N | --previous] [--healthy] [--as NAME] [--json]", "print a token",
 	  "Prints exactly the token; a line end follows only on a terminal. The current token is handed out\n"
 	  "whatever TikTok last said of it, so that a false alarm never stops a sender; if TikTok refuses it,\n"
 	  "that is said on stderr. With --healthy such a token is refused instead.\n",
 	  "TOKEN=$(vault get " PX " --as checkout)", OPTIONS(get_options), cmd_get },
 
-	{ "run", GROUP_TOKENS, NEEDS_UNLOCK | FIRST_ARGUMENT_ENDS_OPTIONS, 1, ALL_ARGS, 0,
+	{ "run", GROUP_TOKENS, NEEDS_UNLOCK | BARE_WITH_AGENT | FIRST_ARGUMENT_ENDS_OPTIONS, 1, ALL_ARGS, 0,
 	  "[--env NAME=PIXEL]... [--file NAME=PIXEL]... -- CMD...", "start a program that is given tokens",
 	  "Becomes CMD, with the tokens in its environment, or in sealed memory files whose paths are in its\n"
 	  "environment. Nothing of pixelvault stays behind: signals and the exit status are CMD's own.\n"
 	  "126 and 127 mean what they mean for env(1): cannot be started, not found.\n",
 	  "vault run --env TIKTOK_TOKEN=" PX " -- ./send-events", OPTIONS(run_options), cmd_run },
 
-	{ "list", GROUP_WATCH, NEEDS_UNLOCK, 0, 0, 0, "[-l K=V]", "which Pixels are stored",
+	{ "list", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, 0, 0, "[-l K=V]", "which Pixels are stored",
 	  "One line a Pixel: code, current version, labels. Never a token.\n", "vault list -l shop=berlin",
 	  OPTIONS(filter_options), cmd_list },
 
-	{ "status", GROUP_WATCH, NEEDS_UNLOCK, 0, ALL_ARGS, ARGS_MANY, "[PIXEL...] [-l K=V]",
+	{ "status", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, ALL_ARGS, ARGS_MANY, "[PIXEL...] [-l K=V]",
 	  "the board: what is known of each token, and what to do",
 	  "Verdict, the evidence for it, when the token was last proven, when it ends, the last and the next\n"
 	  "check. What needs you comes first. Asks nobody, shows no token; exits 0 whatever the verdicts\n"
 	  "('check' is for scripts that want to know).\n",
 	  "vault status", OPTIONS(filter_options), cmd_status },
 
-	{ "check", GROUP_WATCH, NEEDS_UNLOCK, 0, ALL_ARGS, ARGS_MANY,
+	{ "check", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, ALL_ARGS, ARGS_MANY,
 	  "[PIXEL...] [-l K=V] [--probe dry|test|live] [--nagios]", "ask TikTok now whether the tokens work",
 	  "Asks for each Pixel, and once more where the answer is bad. Silent in cron when all is well; one\n"
 	  "line for each problem otherwise, also with -q. Exits with the gravest of 10 expired or revoked,\n"
@@ -117,22 +117,22 @@ const struct command commands[] = {
 	  "a live probe proves it too, by one real event that shows in the Events Manager.\n",
 	  "vault check -q -l shop=berlin", OPTIONS(check_options), cmd_check },
 
-	{ "history", GROUP_WATCH, NEEDS_UNLOCK, 1, 1, 1, "PIXEL", "versions and verdicts of a Pixel so far",
+	{ "history", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "versions and verdicts of a Pixel so far",
 	  "Shows each version with its stage and fingerprint, and each change of verdict. Also for a Pixel\n"
 	  "that was removed.\n",
 	  "vault history " PX, NO_OPTIONS, cmd_history },
 
-	{ "label", GROUP_UPKEEP, NEEDS_UNLOCK, 1, ALL_ARGS, 1, "PIXEL [K=V...]", "show or change labels",
+	{ "label", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, ALL_ARGS, 1, "PIXEL [K=V...]", "show or change labels",
 	  "Without K=V the labels are printed. K= with nothing behind it takes the label away. At most 16.\n",
 	  "vault label " PX " shop=berlin owner=ann", NO_OPTIONS, cmd_label },
 
-	{ "rm", GROUP_UPKEEP, NEEDS_UNLOCK, 1, 1, 1, "PIXEL [--restore | --destroy] [--yes]",
+	{ "rm", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL [--restore | --destroy] [--yes]",
 	  "remove a Pixel, or bring it back",
 	  "A removed Pixel is handed out and checked no more, and comes back whole with --restore. --destroy\n"
 	  "deletes its tokens for good; it asks first, and needs --yes where there is no terminal.\n",
 	  "vault rm " PX, OPTIONS(rm_options), cmd_rm },
 
-	{ "verify", GROUP_UPKEEP, NEEDS_UNLOCK, 0, 0, 0, "", "prove the whole vault",
+	{ "verify", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 0, 0, 0, "", "prove the whole vault",
 	  "Reads every record and proves it against the key, the exact set of them, and the database itself.\n"
 	  "Each fault is a line on stderr; exits 7 when there is one.\n",
 	  "vault verify", NO_OPTIONS, cmd_verify },

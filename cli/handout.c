@@ -1,6 +1,8 @@
 #include "cli/handout.h"
 
+#include "agent/text.h"
 #include "cli/output.h"
+#include "cli/remote.h"
 #include "cli/text.h"
 #include "core/clock.h"
 
@@ -35,7 +37,7 @@ static bool choose_version(struct invocation *inv, const struct handout_request 
 	const struct credential *c = &h->credential;
 	if (r->has_number) {
 		h->version = credential_numbered(c, r->number);
-		return h->version || fail(err, ERR_NOT_FOUND, TXT_NO_VERSION, c->pixel, r->number);
+		return h->version || fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, c->pixel, r->number);
 	}
 	h->version = credential_staged(c, r->is_previous ? STAGE_PREVIOUS : STAGE_CURRENT);
 	if (h->version)
@@ -108,5 +110,17 @@ bool handout_take(struct invocation *inv, const struct handout_request *r, struc
 		say(inv, SAY_NOT_HEALTHY, r->pixel, ret->version->number, verdict_name(ret->verdict), r->pixel);
 	if (r->reader)
 		mark_reader(inv, ret, r->reader);
+	return true;
+}
+
+bool handout_fetch(struct invocation *inv, const struct handout_request *r, bool as_json, struct secret **ret,
+		   struct error *err)
+{
+	struct remote_token told = { .body = NULL };
+	if (!remote_get(inv->agent, r, as_json, &told, err))
+		return false;
+	if (verdict_is_bad(told.verdict))
+		say(inv, SAY_NOT_HEALTHY, r->pixel, told.version, verdict_name(told.verdict), r->pixel);
+	*ret = told.body;
 	return true;
 }

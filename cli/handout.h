@@ -27,4 +27,8 @@ must_check bool handout_take(struct invocation *inv, const struct handout_reques
 			     struct error *err);
 void handout_done(struct handout *h);
 
+/* Through an agent instead, with the same words on stderr: the token, or (as_json) the object of `get --json`. */
+must_check bool handout_fetch(struct invocation *inv, const struct handout_request *request, bool as_json,
+			      struct secret **ret, struct error *err);
+
 #endif

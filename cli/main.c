@@ -1,6 +1,7 @@
 /* vault - the command line program: parse, open what the command needs, run it, tell how it ended. */
 #include "agent/unlock.h"
 #include "cli/output.h"
+#include "cli/source.h"
 #include "cli/term.h"
 #include "cli/text.h"
 #include "core/file.h"
@@ -9,37 +10,40 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define OUTPUT_BYTES_MAX ((size_t)1 << 30)
 #define HELD_BYTES_MAX 65536
 
-static bool ask_passphrase(void *context, struct secret **ret, struct error *err)
+static bool open_vault(struct invocation *inv, unsigned flags, struct error *err)
 {
-	const struct invocation *inv = context;
-	char prompt[PATH_MAX + sizeof ASK_PASSPHRASE];
-	if (!term_may_ask(&inv->globals))
-		return fail(err, ERR_LOCKED, TXT_LOCKED_NO_ASKING);
-	snprintf(prompt, sizeof prompt, ASK_PASSPHRASE, inv->settings.vault_path);
-	struct question_on_tty q = { .prompt = prompt, .echo = ECHO_OFF, .max = PASSPHRASE_MAX };
-	return term_ask(&q, ret, err);
+	if ((flags & NEEDS_UNLOCK) != NEEDS_UNLOCK || inv->agent)
+		return true;
+	if ((flags & NEEDS_ADOPTION) == NEEDS_ADOPTION)
+		return unlock_adopting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
+	return unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
 }
 
+/* Through an agent a token is only handed on: nothing is read, initialised or proven for it that is not needed. */
 static bool prepare(struct invocation *inv, struct error *err)
 {
 	unsigned flags = inv->command->flags;
 	struct settings_flags given = { .vault = inv->globals.vault, .config = inv->globals.config };
 	if (!(flags & NEEDS_SETTINGS))
 		return true;
-	if (!settings_load(&given, &inv->settings, err) || !secret_arena_open(SECRET_ARENA_SMALL, err))
+	inv->settings = calloc(1, sizeof *inv->settings);
+	if (!inv->settings)
+		return fail_no_memory(err);
+	if (!settings_begin(&given, inv->settings, err) || ((flags & THROUGH_AGENT) && !source_connect(inv, err)))
+		return false;
+	bool is_bare = inv->agent && (flags & BARE_WITH_AGENT) == BARE_WITH_AGENT;
+	if (is_bare ? !secret_arena_open_bare(SECRET_ARENA_SMALL, err)
+		    : !settings_finish(&given, inv->settings, err) || !secret_arena_open(SECRET_ARENA_SMALL, err))
 		return false;
 	if (!secret_arena_is_locked())
 		say(inv, SAY_NOT_LOCKED);
-	if ((flags & NEEDS_UNLOCK) != NEEDS_UNLOCK)
-		return true;
-	if ((flags & NEEDS_ADOPTION) == NEEDS_ADOPTION)
-		return unlock_adopting(&inv->settings, ask_passphrase, inv, &inv->vault, err);
-	return unlock_open(&inv->settings, ask_passphrase, inv, &inv->vault, err);
+	return open_vault(inv, flags, err);
 }
 
 /* Help and version come before everything else: they must work where nothing else does. */

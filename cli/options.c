@@ -202,6 +202,26 @@ static bool read_binding(struct given *g, struct error *err)
 	return option_split_binding(g->text, name, sizeof name, &pixel, err);
 }
 
+static bool read_span(struct given *g, struct error *err)
+{
+	if (!clock_parse_span(g->text, &g->number) || g->number == 0)
+		return fail(err, ERR_USAGE, TXT_OPTION_NOT_SPAN, g->option->name);
+	return true;
+}
+
+/* What TikTok calls `code`: it fits 32 bits. */
+static bool read_code(struct given *g, struct error *err)
+{
+	bool is_negative = g->text[0] == '-';
+	struct given digits = { .option = g->option, .text = g->text + is_negative };
+	if (!read_number(&digits, err))
+		return false;
+	if (digits.number > INT32_MAX)
+		return fail(err, ERR_USAGE, TXT_OPTION_NOT_NUMBER, g->option->name);
+	g->number = is_negative ? -digits.number : digits.number;
+	return true;
+}
+
 static bool (*const readers[OPTION_KIND_COUNT])(struct given *, struct error *) = {
 	[OPTION_FLAG] = read_any,
 	[OPTION_TEXT] = read_any,
@@ -213,6 +233,8 @@ static bool (*const readers[OPTION_KIND_COUNT])(struct given *, struct error *) 
 	[OPTION_CONSUMER] = read_consumer,
 	[OPTION_CHOICE] = read_choice,
 	[OPTION_BINDING] = read_binding,
+	[OPTION_SPAN] = read_span,
+	[OPTION_CODE] = read_code,
 };
 
 /* ---- finding names ---- */
@@ -464,7 +486,11 @@ bool options_parse(struct invocation *inv, const struct command *table, size_t c
 void invocation_done(struct invocation *inv)
 {
 	vault_closep(&inv->vault);
-	settings_done(&inv->settings);
+	client_freep(&inv->agent);
+	if (inv->settings)
+		settings_done(inv->settings);
+	free(inv->settings);
+	inv->settings = NULL;
 	buf_done(&inv->out);
 	buf_done(&inv->held);
 	free(inv->given);

@@ -1,6 +1,7 @@
 #include "cli/select.h"
 
 #include "agent/status.h"
+#include "cli/source.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,29 +42,11 @@ static bool each_matching(void *context, const struct credential *c, const struc
 	return f->fn(f->context, c, h, err);
 }
 
-/* A few names cost a few records, not the whole vault. */
-static bool each_named(struct invocation *inv, struct filter *f, bool with_health, struct error *err)
-{
-	struct credential c;
-	struct health h;
-	for (size_t i = 0; i < f->which->pixel_count; i++) {
-		if (!vault_find(inv->vault, f->which->pixels[i], false, &c, err))
-			return false;
-		if (with_health && !vault_health(inv->vault, &c, &h, err))
-			return false;
-		if (!each_matching(f, &c, with_health ? &h : NULL, err))
-			return false;
-	}
-	return true;
-}
-
 bool select_each(struct invocation *inv, const struct selection *which, bool with_health, vault_each_fn *fn,
 		 void *context, struct error *err)
 {
 	struct filter f = { .which = which, .fn = fn, .context = context };
-	if (which->pixel_count)
-		return each_named(inv, &f, with_health, err);
-	return vault_each(inv->vault, with_health, false, each_matching, &f, err);
+	return source_each(inv, which->pixels, which->pixel_count, with_health, each_matching, &f, err);
 }
 
 void select_label_words(const struct credential *c, char ret[LABEL_WORDS_MAX])

@@ -284,3 +284,14 @@ void progress_end(struct progress *p)
 	p->width = 0;
 	p->is_on = false;
 }
+
+bool term_ask_passphrase(void *context, struct secret **ret, struct error *err)
+{
+	const struct invocation *inv = context;
+	char prompt[PATH_MAX + sizeof ASK_PASSPHRASE];
+	if (!term_may_ask(&inv->globals))
+		return fail(err, ERR_LOCKED, TXT_LOCKED_NO_ASKING);
+	snprintf(prompt, sizeof prompt, ASK_PASSPHRASE, inv->settings->vault_path);
+	struct question_on_tty q = { .prompt = prompt, .echo = ECHO_OFF, .max = PASSPHRASE_MAX };
+	return term_ask(&q, ret, err);
+}

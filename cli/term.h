@@ -23,6 +23,9 @@ struct question_on_tty {
 };
 must_check bool term_ask(const struct question_on_tty *q, struct secret **ret, struct error *err);
 
+/* The passphrase of the vault of the settings; context is the invocation. Fits ask_passphrase_fn. */
+must_check bool term_ask_passphrase(void *context, struct secret **ret, struct error *err);
+
 /* Text that must not end up in a file or log. */
 must_check bool term_show(const char *text, struct error *err);
 

@@ -23,6 +23,7 @@
 #define TXT_OPTION_NO_VALUE "'--%s' takes no value", "leave out what stands behind the equals sign"
 #define TXT_OPTION_EMPTY "the value of '--%s' is empty", "is a variable of the script unset?"
 #define TXT_OPTION_NOT_NUMBER "'--%s' takes a whole number", "such as 3"
+#define TXT_OPTION_NOT_SPAN "'--%s' takes a length of time", "write an integer with s, m, h or d behind it, such as 8h"
 #define TXT_OPTION_NOT_CHOICE "'--%s' takes one of %s", "write one of these words"
 #define TXT_OPTION_TWICE "'--%s' is given twice", "give it once"
 #define TXT_OPTIONS_EXCLUDE "'--%s' and '--%s' exclude each other", "leave one of them out"
@@ -112,25 +113,8 @@
 #define SAY_PUT_NOT_ASKED "%s: version %u is current, unchecked as you asked; 'vault check %s' asks TikTok"
 #define SAY_PUT_NOT_JUDGED                                                                                             \
 	"warning: %s: version %u is current but unchecked, TikTok gave no verdict (%s%s%s); run 'vault check %s' later"
-/* The hint of these follows the verdict: table in cmd_put.c. */
-#define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
-#define TXT_PUT_PENDING                                                                                                \
-	"%s: TikTok gave no verdict on the new token (%s%s%.150s); it waits as version %u, %s",                                \
-		"it takes over once proven: run 'vault check' later, or let vault-agent; --no-check does not wait"
 
 /* ---- get, run ---- */
-#define TXT_NO_VERSION "'%s' has no version %u", "see: vault history PIXEL"
-#define TXT_NO_PREVIOUS "'%s' has no previous version", "see: vault history PIXEL"
-#define TXT_NO_TOKEN "'%s' holds no token", "store one: vault put PIXEL"
-#define TXT_ONLY_PENDING_BAD                                                                                           \
-	"'%s' has no current token; version %u waits as pending: TikTok refused it (%s)",                              \
-		"put the right token: vault put PIXEL"
-#define TXT_ONLY_PENDING                                                                                               \
-	"'%s' has no current token; version %u waits as pending: TikTok has not judged it yet (%s)",                   \
-		"ask again: vault check PIXEL; or take it unproven: vault get PIXEL --version N"
-#define TXT_NOT_HEALTHY                                                                                                \
-	"the token of '%s' (version %u) is %s",                                                                        \
-		"put a new one: vault put PIXEL; without --healthy it is handed out as it is"
 #define SAY_NOT_HEALTHY "warning: the token of %s (version %u) is %s; see 'vault status %s'"
 #define SAY_MARK_FAILED "who read this version could not be noted: %s"
 #define TXT_MEMFD "no memory file could be made for '%s': %s", "use --env instead"
@@ -165,6 +149,9 @@
 #define SAY_CONFIG_FINE "the configuration is in order"
 
 /* ---- everywhere ---- */
+#define TXT_NO_AGENT                                                                                                   \
+	"no agent listens at '%s'",                                                                                    \
+		"start vault-agent, or name its socket with socket in [agent] or PIXELVAULT_SOCKET"
 #define SAY_NOT_LOCKED                                                                                                 \
 	"warning: this process's memory could not be locked, a token may reach swap; raise the limit (ulimit -l)"
 

@@ -501,3 +501,54 @@ bool json_find_raw(struct bytes text, const char *key, struct bytes *ret)
 	}
 	return false;
 }
+
+/* --- what a raw value says --- */
+
+bool json_as_text(struct bytes raw, char *ret, size_t size)
+{
+	const char *why;
+	size_t len = 0;
+	uint32_t c;
+	if (raw.len < 2 || raw.at[0] != '"' || raw.at[raw.len - 1] != '"')
+		return false;
+	struct bytes text = bytes_of(raw.at + 1, raw.len - 2);
+	while (text.len) {
+		char one[4];
+		if (!take_string_char(&text, &c, &why))
+			return false;
+		size_t room = utf8_put(c, one);
+		if (len + room >= size)
+			return false;
+		memcpy(ret + len, one, room);
+		len += room;
+	}
+	if (len >= size)
+		return false;
+	ret[len] = '\0';
+	return true;
+}
+
+bool json_as_int(struct bytes raw, int64_t *ret)
+{
+	int64_t value = 0;
+	bool is_negative = raw.len && raw.at[0] == '-';
+	size_t at = is_negative ? 1 : 0;
+	if (at == raw.len || raw.len - at > 18)
+		return false;
+	for (; at < raw.len; at++) {
+		if (raw.at[at] < '0' || raw.at[at] > '9')
+			return false;
+		value = value * 10 + (raw.at[at] - '0');
+	}
+	*ret = is_negative ? -value : value;
+	return true;
+}
+
+bool json_as_bool(struct bytes raw, bool *ret)
+{
+	bool is_true = bytes_equal(raw, bytes_of_text("true"));
+	if (!is_true && !bytes_equal(raw, bytes_of_text("false")))
+		return false;
+	*ret = is_true;
+	return true;
+}

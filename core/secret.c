@@ -3,6 +3,7 @@
 #include "core/wipe.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,37 +17,62 @@ struct secret {
 	uint8_t *at;
 };
 
-/* One bit per unit lies outside the arena, so that a stray write into a secret cannot derail the allocator. */
+/* One byte per unit lies outside the arena, so that a stray write into a secret cannot derail the allocator. */
 static struct {
 	uint8_t *at;
 	uint8_t *used;
-	size_t units;
+	size_t units, len; /* len: whole pages, without the two fences */
 	bool is_locked;
-} arena;
+	pthread_mutex_t mutex; /* of used */
+} arena = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
-bool secret_arena_open(size_t len, struct error *err)
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Pages nobody may touch lie before and behind: a run over the end is a crash, never a neighbour's bytes. */
+static uint8_t *map_fenced(size_t len)
+{
+	size_t page = page_size();
+	uint8_t *at = mmap(NULL, len + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at == MAP_FAILED)
+		return NULL;
+	if (mprotect(at + page, len, PROT_READ | PROT_WRITE) == 0)
+		return at + page;
+	munmap(at, len + 2 * page);
+	return NULL;
+}
+
+bool secret_arena_open_bare(size_t len, struct error *err)
 {
 	if (arena.at)
 		return true;
-	if (sodium_init() < 0)
-		return fail(err, ERR_UNEXPECTED, "libsodium could not be initialised",
-			    "the system gives no randomness; check /dev/urandom");
-	size_t units = len / UNIT;
-	uint8_t *used = calloc(units, 1);
-	uint8_t *at = used ? sodium_malloc(units * UNIT) : NULL;
+	size_t page = page_size(), whole = (len + page - 1) / page * page;
+	uint8_t *used = calloc(whole / UNIT, 1);
+	uint8_t *at = used ? map_fenced(whole) : NULL;
 	if (!at) {
 		free(used);
 		return fail_no_memory(err);
 	}
 	arena.at = at;
 	arena.used = used;
-	arena.units = units;
-	/* sodium_malloc locks too but swallows the failure; asking again tells the truth. */
-	arena.is_locked = sodium_mlock(at, units * UNIT) == 0;
+	arena.units = whole / UNIT;
+	arena.len = whole;
+	/* A page is locked when it is first touched: a command that holds one token pays for one page. */
+	arena.is_locked = mlock2(at, whole, MLOCK_ONFAULT) == 0 || mlock(at, whole) == 0;
+	(void)madvise(at, whole, MADV_DONTDUMP);
 	/* A helper forked before its exec sees zeros; where the kernel cannot, the exec comes at once all the same. */
-	(void)madvise(at, units * UNIT, MADV_WIPEONFORK);
-	memset(at, 0, units * UNIT);
+	(void)madvise(at, whole, MADV_WIPEONFORK);
 	return true;
+}
+
+bool secret_arena_open(size_t len, struct error *err)
+{
+	if (sodium_init() < 0)
+		return fail(err, ERR_UNEXPECTED, "libsodium could not be initialised",
+			    "the system gives no randomness; check /dev/urandom");
+	return secret_arena_open_bare(len, err);
 }
 
 bool secret_arena_is_locked(void)
@@ -58,34 +84,49 @@ void secret_arena_close(void)
 {
 	if (!arena.at)
 		return;
-	sodium_free(arena.at); /* wipes and unlocks */
+	/* What was freed is wiped already, and what was never used is zero. */
+	for (size_t i = 0; i < arena.units; i++)
+		if (arena.used[i])
+			wipe(arena.at + i * UNIT, UNIT);
+	munmap(arena.at - page_size(), arena.len + 2 * page_size());
 	free(arena.used);
-	memset(&arena, 0, sizeof arena);
+	arena.at = arena.used = NULL;
+	arena.units = 0;
+	arena.is_locked = false;
 }
 
-static bool find_units(size_t count, size_t *ret)
+static bool take_units(size_t count, size_t *ret)
 {
 	size_t run = 0;
-	for (size_t i = 0; i < arena.units; i++) {
+	pthread_mutex_lock(&arena.mutex);
+	for (size_t i = 0; i < arena.units && run < count; i++) {
 		run = arena.used[i] ? 0 : run + 1;
-		if (run == count) {
-			*ret = i + 1 - count;
-			return true;
-		}
+		*ret = i + 1 - run;
 	}
-	return false;
+	if (run == count)
+		memset(arena.used + *ret, 1, count);
+	pthread_mutex_unlock(&arena.mutex);
+	return run == count;
+}
+
+static void give_units(size_t first, size_t count)
+{
+	pthread_mutex_lock(&arena.mutex);
+	memset(arena.used + first, 0, count);
+	pthread_mutex_unlock(&arena.mutex);
 }
 
 bool secret_new(size_t len, struct secret **ret, struct error *err)
 {
 	size_t units = len ? (len + UNIT - 1) / UNIT : 1, first;
-	if (units > arena.units || !find_units(units, &first))
+	if (units > arena.units || !take_units(units, &first))
 		return fail(err, ERR_UNEXPECTED, "no room for another secret in locked memory",
 			    "raise the limit of locked memory (ulimit -l) or ask for fewer tokens at once");
 	struct secret *s = malloc(sizeof *s);
-	if (!s)
+	if (!s) {
+		give_units(first, units);
 		return fail_no_memory(err);
-	memset(arena.used + first, 1, units);
+	}
 	*s = (struct secret){ .len = len, .units = units, .at = arena.at + first * UNIT };
 	*ret = s;
 	return true;
@@ -108,7 +149,7 @@ void secret_free(struct secret *s)
 		return;
 	if (arena.at) {
 		wipe(s->at, s->units * UNIT);
-		memset(arena.used + (size_t)(s->at - arena.at) / UNIT, 0, s->units);
+		give_units((size_t)(s->at - arena.at) / UNIT, s->units);
 	}
 	free(s);
 }

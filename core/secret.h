@@ -4,8 +4,11 @@
  * dumps, fenced by guard pages and wiped on free. Nothing prints, logs or compares a secret by hand; it leaves by
  * secret_reveal, and each call of that is a line for the reviewer.
  *
+ * Different secrets may be made, used and freed by different threads.
+ *
  * The arena is the one piece of process-wide state besides the log level: memory locks are per process, and libsodium's
- * allocator hides a failed lock, so there is exactly one place that locks and asks whether it worked. */
+ * allocator hides a failed lock, so there is exactly one place that locks and asks whether it worked. Making and freeing
+ * secrets is thread-safe; a secret itself belongs to one thread at a time. */
 #ifndef CORE_SECRET_H
 #define CORE_SECRET_H
 
@@ -20,6 +23,9 @@ struct secret;
 /* Must come first; initialises libsodium as well. Fails only when there is no memory at all: whether the pages could
  * be locked is told by secret_arena_is_locked, and the caller decides (the CLI warns, the agent refuses). */
 must_check bool secret_arena_open(size_t len, struct error *err);
+/* The same for a process that only hands secrets on and computes nothing: no library is initialised. secret_arena_open
+ * may still follow, for the library; the arena stays as it is. */
+must_check bool secret_arena_open_bare(size_t len, struct error *err);
 bool secret_arena_is_locked(void);
 void secret_arena_close(void); /* wipes everything; secrets still held become invalid */
 

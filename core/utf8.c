@@ -45,6 +45,16 @@ bool utf8_take(struct bytes *from, uint32_t *ret)
 	return true;
 }
 
+size_t utf8_put(uint32_t c, char ret[4])
+{
+	static const uint8_t leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	size_t count = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	for (size_t i = count - 1; i > 0; i--, c >>= 6)
+		ret[i] = (char)(0x80 | (c & 0x3f));
+	ret[0] = (char)(leads[count] | c);
+	return count;
+}
+
 bool utf8_is_valid(struct bytes text)
 {
 	uint32_t ignored;

@@ -7,6 +7,9 @@
 /* One character from the front; false, with from untouched, when it is empty or what stands there is not UTF-8. */
 must_check bool utf8_take(struct bytes *from, uint32_t *ret);
 
+/* The bytes of one character (at most U+10FFFF); how many there are. */
+size_t utf8_put(uint32_t c, char ret[4]);
+
 bool utf8_is_valid(struct bytes text);
 
 /* Make text that strangers had a hand in safe to print: control characters (those of U+0080-U+009F too, which some

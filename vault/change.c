@@ -23,6 +23,7 @@ struct staged {
 #define NOTES_MAX (16u << 20)
 
 struct note {
+	size_t item; /* whose change this is */
 	char verb[VERB_MAX];
 	char pixel[PIXEL_CODE_MAX + 1];
 	uint32_t version;
@@ -30,6 +31,8 @@ struct note {
 
 struct change {
 	struct vault *v;
+	size_t item;      /* whose function runs */
+	bool is_touched;  /* by it: something was staged */
 	struct buf notes; /* of struct note */
 	struct root base;
 	struct buf base_bytes;
@@ -99,6 +102,7 @@ static bool stage_value(struct change *ch, const char *key, struct bytes value, 
 	staged->value = fresh;
 	staged->is_there = true;
 	staged->is_dirty |= is_dirty;
+	ch->is_touched |= is_dirty;
 	return buf_ok(&staged->value, err);
 }
 
@@ -109,7 +113,7 @@ static bool stage_delete(struct change *ch, const char *key, struct error *err)
 		return false;
 	buf_done(&staged->value);
 	staged->is_there = false;
-	staged->is_dirty = true;
+	staged->is_dirty = ch->is_touched = true;
 	return true;
 }
 
@@ -343,6 +347,7 @@ static bool set_entry(struct change *ch, const uint8_t id[PIXEL_ID_LEN], const u
 {
 	struct staged *leaf = leaf_of(ch, id);
 	struct buf with = BUF_INIT(STORE_VALUE_MAX);
+	ch->is_touched = true;
 	leaf_with(leaf->is_there ? buf_bytes(&leaf->value) : bytes_of("", 0), id, digest, &with);
 	if (!buf_ok(&with, err)) {
 		buf_done(&with);
@@ -374,16 +379,6 @@ bool change_store(struct change *ch, const struct credential *c, struct error *e
 	return ok;
 }
 
-static bool seal_health(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct health *h, struct buf *sealed,
-			struct error *err)
-{
-	struct seal_context context = vault_context(v, 'h', bytes_of(id, PIXEL_ID_LEN), 0);
-	struct buf plain = BUF_INIT(STORE_VALUE_MAX);
-	bool ok = health_encode(h, &plain, err) && seal(v->keys, &context, buf_bytes(&plain), sealed, err);
-	buf_done(&plain);
-	return ok;
-}
-
 bool change_store_health(struct change *ch, const char *pixel, const struct health *h, struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
@@ -393,7 +388,7 @@ bool change_store_health(struct change *ch, const char *pixel, const struct heal
 	next.counter++;
 	keys_pixel_id(ch->v->keys, pixel, id);
 	key_for_pixel(ch->v->root.epoch, 'h', id, key);
-	bool ok = seal_health(ch->v, id, &next, &sealed, err) && stage_value(ch, key, buf_bytes(&sealed), true, err);
+	bool ok = health_seal(ch->v, id, &next, &sealed, err) && stage_value(ch, key, buf_bytes(&sealed), true, err);
 	buf_done(&sealed);
 	return ok;
 }
@@ -422,7 +417,7 @@ bool change_drop_health(struct change *ch, const char *pixel, struct error *err)
 
 void change_note(struct change *ch, const char *verb, const char *pixel, uint32_t version)
 {
-	struct note note = { .version = version };
+	struct note note = { .item = ch->item, .version = version };
 	snprintf(note.verb, sizeof note.verb, "%s", verb);
 	snprintf(note.pixel, sizeof note.pixel, "%s", pixel);
 	buf_append(&ch->notes, &note, sizeof note);
@@ -473,17 +468,6 @@ static bool build_root(struct change *ch, struct root *next, struct buf *out, st
 	return root_seal(ch->v->keys, next, out, err);
 }
 
-static int by_key(const void *a, const void *b)
-{
-	return strcmp(((const struct store_op *)a)->key, ((const struct store_op *)b)->key);
-}
-
-/* In key order, so that a large commit fills the store's pages one after the other. */
-static void sort_ops(struct store_op *ops, size_t count)
-{
-	qsort(ops, count, sizeof *ops, by_key);
-}
-
 static size_t collect_ops(const struct change *ch, struct store_op *ops)
 {
 	size_t count = 0;
@@ -492,54 +476,136 @@ static size_t collect_ops(const struct change *ch, struct store_op *ops)
 			ops[count++] = (struct store_op){ .key = ch->at[i]->key,
 							  .value = buf_bytes(&ch->at[i]->value),
 							  .is_delete = !ch->at[i]->is_there };
-	sort_ops(ops, count);
+	ops_sort(ops, count);
 	return count;
 }
 
-enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_FAILED };
+enum attempt {
+	ATTEMPT_DONE,
+	ATTEMPT_AGAIN,  /* another writer was faster */
+	ATTEMPT_ALONE,  /* too much for one commit: one by one they may fit */
+	ATTEMPT_UNKNOWN, /* it may be there or not */
+	ATTEMPT_FAILED,
+};
 
-static enum attempt commit_staged(struct change *ch, struct error *err)
+static enum attempt attempt_of(enum store_class class, const struct store_why *why)
 {
-	struct root next;
-	struct buf root_bytes = BUF_INIT(STORE_VALUE_MAX);
+	/* A conflict with our own bytes is our own commit whose answer was lost. */
+	if (class == STORE_OK || (class == STORE_CONFLICT && why->is_mine))
+		return ATTEMPT_DONE;
+	if (class == STORE_CONFLICT)
+		return ATTEMPT_AGAIN;
+	if (class == STORE_UNKNOWN)
+		return ATTEMPT_UNKNOWN;
+	return class == STORE_FULL || class == STORE_TOO_BIG ? ATTEMPT_ALONE : ATTEMPT_FAILED;
+}
+
+static enum attempt commit_root(struct change *ch, const struct root *next, struct bytes root_bytes, struct error *err)
+{
 	struct store_why why = { 0 };
 	scoped(wipe_freep) struct store_op *ops = wipe_calloc(ch->used + 1, sizeof *ops);
 	if (!ops) {
 		(void)!fail_no_memory(err);
 		return ATTEMPT_FAILED;
 	}
-	enum store_class class = STORE_INVALID;
-	if (build_root(ch, &next, &root_bytes, err)) {
-		size_t count = collect_ops(ch, ops);
-		ops[count++] = (struct store_op){ .key = "root", .value = buf_bytes(&root_bytes) };
-		struct store_condition unmoved = { .kind = STORE_IF_VALUE,
-						   .key = "root",
-						   .value = buf_bytes(&ch->base_bytes) };
-		class = store_commit(ch->v->store, &unmoved, 1, ops, count, NULL, &why, err);
+	size_t count = collect_ops(ch, ops);
+	ops[count++] = (struct store_op){ .key = "root", .value = root_bytes };
+	struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&ch->base_bytes) };
+	enum attempt outcome = attempt_of(store_commit(ch->v->store, &unmoved, 1, ops, count, NULL, &why, err), &why);
+	if (outcome == ATTEMPT_DONE && !vault_take_root(ch->v, next, root_bytes, err))
+		return ATTEMPT_FAILED;
+	return outcome;
+}
+
+/* One entry per note, on behalf of whoever asked for that change. */
+static bool write_notes(struct change *ch, const struct change_item *items, const struct root *next, const char *result,
+			struct error *err)
+{
+	static const struct note unnamed = { .verb = "change" };
+	size_t count = ch->notes.len / sizeof(struct note);
+	const struct note *notes = count ? (const struct note *)ch->notes.at : &unnamed;
+	bool is_intent = strcmp(result, "intent") == 0;
+	struct audit_commit commit = { .base = ch->base.generation };
+	memcpy(commit.id, next->commit_id, sizeof commit.id);
+	count = count ? count : 1;
+	scoped(wipe_freep) struct audit_line *lines = wipe_calloc(count, sizeof *lines);
+	if (!lines)
+		return fail_no_memory(err);
+	for (size_t i = 0; i < count; i++)
+		lines[i] = (struct audit_line){ &items[notes[i].item].who,
+						{ .verb = notes[i].verb,
+						  .pixel = notes[i].pixel[0] ? notes[i].pixel : NULL,
+						  .version = notes[i].version,
+						  .result = result } };
+	return audit_append_lines(ch->v->audit, lines, count, &commit, is_intent ? AUDIT_ORDINARY : AUDIT_RESERVE,
+				  is_intent, err);
+}
+
+static const char *result_of(enum attempt outcome)
+{
+	switch (outcome) {
+	case ATTEMPT_DONE:
+		return "done";
+	case ATTEMPT_UNKNOWN:
+		return "unknown";
+	default:
+		return "not-done";
 	}
-	/* A conflict with our own bytes is our own commit whose answer was lost. */
-	bool is_done = class == STORE_OK || (class == STORE_CONFLICT && why.is_mine);
-	if (is_done) {
-		ch->v->root = next;
-		buf_clear(&ch->v->root_bytes);
-		buf_append(&ch->v->root_bytes, root_bytes.at, root_bytes.len);
+}
+
+/* An intent that is durable, the commit, the anchor, the outcome. An outcome that cannot be written is found out by
+ * whoever changes something next. */
+static enum attempt commit_staged(struct change *ch, const struct change_item *items, const struct anchor *remembered,
+				  unsigned block, struct error *err)
+{
+	struct root next;
+	struct error ignored;
+	struct buf root_bytes = BUF_INIT(STORE_VALUE_MAX);
+	enum attempt outcome = ATTEMPT_FAILED;
+	if (build_root(ch, &next, &root_bytes, err) && write_notes(ch, items, &next, "intent", err)) {
+		outcome = commit_root(ch, &next, buf_bytes(&root_bytes), err);
+		bool is_anchored = outcome != ATTEMPT_DONE || vault_advance_anchor(ch->v, remembered, block, err);
+		(void)!write_notes(ch, items, &next, result_of(outcome), &ignored);
+		outcome = is_anchored ? outcome : ATTEMPT_FAILED;
 	}
 	buf_done(&root_bytes);
-	return is_done ? ATTEMPT_DONE : class == STORE_CONFLICT ? ATTEMPT_AGAIN : ATTEMPT_FAILED;
+	return outcome;
 }
 
-static bool advance_anchor(struct vault *v, const struct anchor *last, unsigned block, struct error *err)
+/* Each function on top of what those before it staged. One that fails is dropped with its own error; when it had staged
+ * something already, all begins anew without it. */
+static void run_items(struct change *ch, struct change_item *items, size_t count)
 {
-	struct anchor a = *last;
-	a.generation = v->root.generation;
-	a.epoch = v->root.epoch;
-	memcpy(a.lineage, v->root.lineage, sizeof a.lineage);
-	memcpy(a.root_mac, v->root.mac, DIGEST_LEN);
-	a.wall_clock = clock_wall();
-	return anchor_advance(&v->anchor_file, v->keys, &a, block, err);
+	for (size_t i = 0; i < count; i++) {
+		size_t notes = ch->notes.len;
+		if (items[i].err.code != ERR_NONE)
+			continue;
+		ch->item = i;
+		ch->is_touched = false;
+		if (items[i].fn(items[i].context, ch, &items[i].err)) {
+			items[i].err.code = ERR_NONE;
+			continue;
+		}
+		if (items[i].err.code == ERR_NONE)
+			(void)!fail(&items[i].err, ERR_UNEXPECTED, TXT_CHANGE_SILENT);
+		ch->notes.len = notes;
+		if (ch->is_touched) {
+			forget_staged(ch);
+			ch->notes.len = 0;
+			i = SIZE_MAX; /* the next is the first */
+		}
+	}
 }
 
-static enum attempt attempt(struct change *ch, change_fn *fn, void *context, struct error *err)
+static bool has_work(const struct change *ch)
+{
+	for (size_t i = 0; i < ch->room; i++)
+		if (ch->at[i] && ch->at[i]->is_dirty)
+			return true;
+	return false;
+}
+
+static enum attempt attempt(struct change *ch, struct change_item *items, size_t count, struct error *err)
 {
 	struct anchor remembered;
 	unsigned block;
@@ -547,289 +613,81 @@ static enum attempt attempt(struct change *ch, change_fn *fn, void *context, str
 	if (!vault_judge_held(v, &remembered, &block, err))
 		return ATTEMPT_FAILED;
 	ch->base = v->root;
-	buf_clear(&ch->base_bytes);
 	buf_append(&ch->base_bytes, v->root_bytes.at, v->root_bytes.len);
-	if (!buf_ok(&ch->base_bytes, err) || !fn(context, ch, err))
+	if (!buf_ok(&ch->base_bytes, err))
 		return ATTEMPT_FAILED;
-	bool has_work = false;
-	for (size_t i = 0; i < ch->room; i++)
-		has_work |= ch->at[i] && ch->at[i]->is_dirty;
-	if (!has_work)
+	run_items(ch, items, count);
+	if (!has_work(ch))
 		return ATTEMPT_DONE;
-	enum attempt outcome = commit_staged(ch, err);
-	if (outcome == ATTEMPT_DONE && !advance_anchor(v, &remembered, block, err))
+	if (!audit_explain(v->audit, v->root.commit_id, v->root.generation, err))
 		return ATTEMPT_FAILED;
+	return commit_staged(ch, items, &remembered, block, err);
+}
+
+static enum attempt attempt_held(struct vault *v, struct change_item *items, size_t count, struct error *err)
+{
+	struct change ch = { .v = v, .notes = BUF_INIT(NOTES_MAX), .base_bytes = BUF_INIT(STORE_VALUE_MAX) };
+	if (store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
+		return ATTEMPT_FAILED;
+	enum attempt outcome = attempt(&ch, items, count, err);
+	store_release(v->store);
+	forget_staged(&ch);
+	buf_done(&ch.notes);
+	buf_done(&ch.base_bytes);
 	return outcome;
 }
 
-bool vault_change(struct vault *v, change_fn *fn, void *context, struct error *err)
+static size_t count_alive(const struct change_item *items, size_t count)
+{
+	size_t alive = 0;
+	for (size_t i = 0; i < count; i++)
+		alive += items[i].err.code == ERR_NONE;
+	return alive;
+}
+
+static enum attempt change_until(struct vault *v, struct change_item *items, size_t count, struct error *err)
 {
 	int64_t until = clock_boot_ms() + STORE_WAIT_MS;
 	if (!vault_is_open(v, err))
-		return false;
+		return ATTEMPT_FAILED;
 	for (;;) {
-		struct change ch = { .v = v, .notes = BUF_INIT(NOTES_MAX), .base_bytes = BUF_INIT(STORE_VALUE_MAX) };
-		if (store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
-			return false;
-		enum attempt outcome = attempt(&ch, fn, context, err);
-		store_release(v->store);
-		forget_staged(&ch);
-		buf_done(&ch.notes);
-		buf_done(&ch.base_bytes);
+		enum attempt outcome = attempt_held(v, items, count, err);
 		if (outcome != ATTEMPT_AGAIN)
-			return outcome == ATTEMPT_DONE;
-		if (clock_boot_ms() >= until)
-			return fail(err, ERR_CONFLICT, TXT_CHANGE_LOST);
+			return outcome;
+		if (clock_boot_ms() >= until) {
+			(void)!fail(err, ERR_CONFLICT, TXT_CHANGE_LOST);
+			return ATTEMPT_FAILED;
+		}
 		clock_sleep_ms(1 + randombytes_uniform(20));
 	}
 }
 
-static bool adopt_held(struct vault *v, struct error *err)
+void vault_change_all(struct vault *v, struct change_item *items, size_t count)
 {
-	static const char *const keys[] = { "root" };
-	struct store_record found;
-	struct root next;
-	struct buf base = BUF_INIT(STORE_VALUE_MAX), bytes = BUF_INIT(STORE_VALUE_MAX);
-	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
-		return false;
-	if (!found.is_found)
-		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
-	if (!root_prove(v, found.value, &next, err))
-		return false;
-	buf_append(&base, found.value.at, found.value.len);
-	randombytes_buf(next.lineage, sizeof next.lineage);
-	randombytes_buf(next.commit_id, sizeof next.commit_id);
-	memmove(next.past[1], next.past[0], sizeof next.past - sizeof next.past[0]);
-	memcpy(next.past[0], next.mac, DIGEST_LEN);
-	next.generation++;
-	bool ok = buf_ok(&base, err) && root_seal(v->keys, &next, &bytes, err);
-	if (ok) {
-		struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&base) };
-		struct store_op op = { .key = "root", .value = buf_bytes(&bytes) };
-		struct anchor a = anchor_of_root(&next);
-		ok = store_commit(v->store, &unmoved, 1, &op, 1, NULL, NULL, err) == STORE_OK &&
-		     anchor_create(&v->anchor_file, v->keys, &a, err);
-	}
-	if (ok) {
-		v->root = next;
-		buf_clear(&v->root_bytes);
-		buf_append(&v->root_bytes, bytes.at, bytes.len);
-		v->is_adopting = false;
-	}
-	buf_done(&base);
-	buf_done(&bytes);
-	return ok;
-}
-
-bool vault_adopt(struct vault *v, struct error *err)
-{
-	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
-		return false;
-	bool ok = adopt_held(v, err);
-	store_release(v->store);
-	return ok;
-}
-
-/* ---- beside the inventory ---- */
-
-bool vault_hold(struct vault *v, struct error *err)
-{
-	return vault_is_open(v, err) && store_hold(v->store, STORE_WAIT_MS, err) == STORE_OK;
-}
-
-void vault_release(struct vault *v)
-{
-	store_release(v->store);
-}
-
-static bool commit_sides(struct vault *v, const struct store_op *ops, size_t count, struct error *err)
-{
-	return store_commit(v->store, NULL, 0, ops, count, NULL, NULL, err) == STORE_OK;
-}
-
-struct health_batch {
-	char (*keys)[KEY_TEXT_MAX];
-	struct store_op *ops;
-	struct buf *sealed;
-};
-
-static bool seal_batch(struct vault *v, struct health_batch *b, const struct health_update *updates, size_t count,
-		       struct error *err)
-{
+	struct error err;
 	for (size_t i = 0; i < count; i++) {
-		uint8_t id[PIXEL_ID_LEN];
-		struct health next = updates[i].health;
-		/* Whoever saw a higher counter knows an older record that is put back. */
-		next.counter++;
-		keys_pixel_id(v->keys, updates[i].pixel, id);
-		key_for_pixel(v->root.epoch, 'h', id, b->keys[i]);
-		b->sealed[i].max = STORE_VALUE_MAX;
-		if (!seal_health(v, id, &next, &b->sealed[i], err))
-			return false;
-		b->ops[i] = (struct store_op){ .key = b->keys[i], .value = buf_bytes(&b->sealed[i]) };
+		items[i].is_done = false;
+		items[i].err.code = ERR_NONE;
 	}
-	return true;
-}
-
-bool vault_store_health(struct vault *v, const struct health_update *updates, size_t count, struct error *err)
-{
-	if (!vault_is_open(v, err))
-		return false;
-	if (count == 0)
-		return true;
-	struct health_batch b = { calloc(count, sizeof *b.keys), calloc(count, sizeof *b.ops),
-				  calloc(count, sizeof *b.sealed) };
-	bool ok = b.keys && b.ops && b.sealed ? true : fail_no_memory(err);
-	ok = ok && seal_batch(v, &b, updates, count, err);
-	if (ok)
-		sort_ops(b.ops, count);
-	ok = ok && commit_sides(v, b.ops, count, err);
-	for (size_t i = 0; b.sealed && i < count; i++)
-		buf_done(&b.sealed[i]);
-	free(b.keys);
-	free(b.ops);
-	free(b.sealed);
-	return ok;
-}
-
-static bool store_side(struct vault *v, char kind, const char *key, struct bytes value, struct error *err)
-{
-	struct seal_context context = vault_context(v, kind, bytes_of_text(key), 0);
-	struct buf sealed = BUF_INIT(STORE_VALUE_MAX);
-	bool ok = seal(v->keys, &context, value, &sealed, err);
-	struct store_op op = { .key = key, .value = buf_bytes(&sealed) };
-	ok = ok && commit_sides(v, &op, 1, err);
-	buf_done(&sealed);
-	return ok;
-}
-
-bool vault_note(struct vault *v, const char *name, struct buf *ret, struct error *err)
-{
-	char key[KEY_TEXT_MAX];
-	struct store_record found;
-	if (!vault_is_open(v, err))
-		return false;
-	key_for_note(v->root.epoch, name, key);
-	const char *const keys[] = { key };
-	struct seal_context context = vault_context(v, 'a', bytes_of_text(key), 0);
-	buf_clear(ret);
-	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
-		return false;
-	buf_clear(&v->plain);
-	if (found.is_found && unseal(v->keys, &context, found.value, &v->plain))
-		buf_append(ret, v->plain.at, v->plain.len);
-	return buf_ok(ret, err);
-}
-
-bool vault_store_note(struct vault *v, const char *name, struct bytes value, struct error *err)
-{
-	char key[KEY_TEXT_MAX];
-	size_t len = strlen(name);
-	if (!vault_is_open(v, err))
-		return false;
-	if (len < 1 || len > 32 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len || value.len > NOTE_MAX)
-		return fail(err, ERR_UNEXPECTED, TXT_STORE_KEY, name);
-	key_for_note(v->root.epoch, name, key);
-	return store_side(v, 'a', key, value, err);
-}
-
-/* c/<Pixel id>/<keyed hash of the name>: the store learns neither. */
-static void mark_key(const struct vault *v, const char *pixel, const char *name, char ret[KEY_TEXT_MAX])
-{
-	uint8_t id[PIXEL_ID_LEN], hash[DIGEST_LEN];
-	keys_pixel_id(v->keys, pixel, id);
-	key_for_pixel(v->root.epoch, 'c', id, ret);
-	size_t len = strlen(ret);
-	ret[len++] = '/';
-	if (!name) {
-		ret[len] = '\0';
-		return;
-	}
-	keys_mac(v->keys, KEY_INDEX, "pxmark01", bytes_of(id, sizeof id), bytes_of_text(name), hash);
-	sodium_bin2hex(ret + len, KEY_TEXT_MAX - len, hash, 16);
-}
-
-bool vault_mark_read(struct vault *v, const char *pixel, const struct read_mark *mark, struct error *err)
-{
-	char key[KEY_TEXT_MAX];
-	struct buf plain = BUF_INIT(STORE_VALUE_MAX);
-	if (!vault_is_open(v, err))
-		return false;
-	mark_key(v, pixel, mark->name, key);
-	read_mark_encode(mark->name, mark->version, mark->at, &plain);
-	bool ok = buf_ok(&plain, err) && store_side(v, 'c', key, buf_bytes(&plain), err);
-	buf_done(&plain);
-	return ok;
-}
-
-static bool give_marks(struct vault *v, struct store_cursor *cursor, vault_mark_fn *fn, void *context,
-		       struct error *err)
-{
-	struct store_record found;
-	enum store_class class;
-	while ((class = store_cursor_next(v->store, cursor, &found, err)) == STORE_OK) {
-		struct read_mark mark;
-		struct seal_context seal_context = vault_context(v, 'c', bytes_of_text(found.key), 0);
-		buf_clear(&v->plain);
-		if (unseal(v->keys, &seal_context, found.value, &v->plain) &&
-		    read_mark_decode(buf_bytes(&v->plain), mark.name, &mark.version, &mark.at) &&
-		    !fn(context, &mark, err))
-			return false;
-	}
-	return class == STORE_NOT_FOUND;
-}
-
-bool vault_each_mark(struct vault *v, const char *pixel, vault_mark_fn *fn, void *context, struct error *err)
-{
-	char prefix[KEY_TEXT_MAX];
-	struct store_view *view;
-	struct store_cursor *cursor;
-	if (!vault_is_open(v, err) || store_view_open(v->store, &view, err) != STORE_OK)
-		return false;
-	mark_key(v, pixel, NULL, prefix);
-	bool ok = store_cursor_open(v->store, view, prefix, &cursor, err) == STORE_OK;
-	if (ok) {
-		ok = give_marks(v, cursor, fn, context, err);
-		store_cursor_close(v->store, cursor);
-	}
-	store_view_close(v->store, view);
-	return ok;
-}
-
-struct vault_lock {
-	struct store *store;
-	struct store_lock *lock;
-};
-
-bool vault_lock(struct vault *v, const char *name, int64_t wait_ms, struct vault_lock **ret, struct error *err)
-{
-	uint8_t who[16];
-	uint64_t fence;
-	int64_t until = clock_boot_ms() + wait_ms;
-	struct vault_lock *lock = calloc(1, sizeof *lock);
-	if (!lock)
-		return fail_no_memory(err);
-	lock->store = v->store;
-	randombytes_buf(who, sizeof who);
-	for (;;) {
-		enum store_class class =
-			store_lock_try(v->store, name, bytes_of(who, sizeof who), &lock->lock, &fence, err);
-		if (class == STORE_OK) {
-			*ret = lock;
-			return true;
-		}
-		if (class != STORE_CONFLICT || clock_boot_ms() >= until) {
-			free(lock);
-			return false;
-		}
-		clock_sleep_ms(20);
+	enum attempt outcome = change_until(v, items, count, &err);
+	bool is_alone = count_alive(items, count) == 1;
+	for (size_t i = 0; i < count; i++) {
+		if (items[i].err.code != ERR_NONE)
+			continue;
+		if (outcome == ATTEMPT_DONE)
+			items[i].is_done = true;
+		else if (outcome == ATTEMPT_ALONE && !is_alone)
+			vault_change_all(v, &items[i], 1);
+		else
+			items[i].err = err;
 	}
 }
 
-void vault_unlockp(struct vault_lock **lock)
+bool vault_change(struct vault *v, change_fn *fn, void *context, struct error *err)
 {
-	if (*lock)
-		store_lock_release((*lock)->store, (*lock)->lock);
-	free(*lock);
-	*lock = NULL;
+	struct change_item item = { .fn = fn, .context = context, .who = v->who };
+	vault_change_all(v, &item, 1);
+	if (!item.is_done)
+		*err = item.err;
+	return item.is_done;
 }

@@ -415,6 +415,27 @@ bool credential_promote(struct credential *c, uint32_t number, int64_t now)
 	return true;
 }
 
+bool credential_rollback(struct credential *c, int64_t now)
+{
+	struct version *current = credential_at_stage(c, STAGE_CURRENT);
+	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
+	if (!previous)
+		return false;
+	if (current)
+		move_stage(current, STAGE_PREVIOUS, now);
+	move_stage(previous, STAGE_CURRENT, now);
+	return true;
+}
+
+bool credential_retire(struct credential *c, uint32_t number, int64_t now)
+{
+	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
+	if (!previous || previous->number != number)
+		return false;
+	move_stage(previous, STAGE_RETIRED, now);
+	return true;
+}
+
 /* ---- labels ---- */
 
 bool credential_label(struct credential *c, const struct label *label, struct error *err)

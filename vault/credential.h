@@ -2,8 +2,9 @@
  *
  * A Pixel has versions: one token each, numbered from 1, never reused. A version has a stage:
  *
- *     pending ──promote──▶ current ──next promote──▶ previous ──next promote──▶ retired
- *        └──────────────────── a newer put ─────────────────────────────────────▶┘
+ *     pending ──promote──▶ current ──next promote──▶ previous ──next promote, or retire──▶ retired
+ *        │                    ◀──────rollback──────▶                                        ▲
+ *        └──────────────────── a newer put ─────────────────────────────────────────────────┘
  *
  * At most one version is pending, one current, one previous. Consumers are only ever given `current` (or what they ask
  * for by number), so a new token never takes a working one away before it was judged.
@@ -102,6 +103,11 @@ must_check bool credential_add(struct credential *c, const struct version *v, in
 
 /* pending -> current, current -> previous, previous -> retired. False when `number` is not pending. */
 must_check bool credential_promote(struct credential *c, uint32_t number, int64_t now);
+
+/* previous -> current, current -> previous. False when there is no previous. */
+must_check bool credential_rollback(struct credential *c, int64_t now);
+/* previous -> retired. False when `number` is not previous. */
+must_check bool credential_retire(struct credential *c, uint32_t number, int64_t now);
 
 /* Set or (empty value) remove. ERR_USAGE when there would be more than LABELS_MAX. */
 must_check bool credential_label(struct credential *c, const struct label *label, struct error *err);

@@ -4,6 +4,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define KDF_CONTEXT "pxvault1"
 
@@ -32,6 +33,28 @@ bool keys_derive(const struct secret *root_key, struct keys **ret, struct error 
 	return true;
 }
 
+bool keys_copy_some(const struct keys *k, unsigned which, struct keys **ret, struct error *err)
+{
+	struct keys *copy = calloc(1, sizeof *copy);
+	if (!copy)
+		return fail_no_memory(err);
+	if (!secret_new(secret_len(k->all), &copy->all, err)) {
+		free(copy);
+		return false;
+	}
+	for (unsigned i = KEY_MAC; i < KEY_COUNT_PLUS_1; i++)
+		if (which & 1u << i)
+			memcpy(secret_room(copy->all) + (size_t)(i - 1) * 32, subkey(k, i), 32);
+	*ret = copy;
+	return true;
+}
+
+void keys_freep(struct keys **k)
+{
+	keys_free(*k);
+	*k = NULL;
+}
+
 void keys_free(struct keys *k)
 {
 	if (!k)
@@ -48,6 +71,26 @@ void keys_mac(const struct keys *k, enum subkey which, const char domain[9], str
 	crypto_generichash_update(&state, (const uint8_t *)domain, 8);
 	crypto_generichash_update(&state, a.at, a.len);
 	crypto_generichash_update(&state, b.at, b.len);
+	crypto_generichash_final(&state, ret, DIGEST_LEN);
+	wipe(&state, sizeof state);
+}
+
+bool keys_mac_start(const struct keys *k, enum subkey which, const char domain[9], struct secret **ret,
+		    struct error *err)
+{
+	crypto_generichash_state state;
+	crypto_generichash_init(&state, subkey(k, which), 32, DIGEST_LEN);
+	crypto_generichash_update(&state, (const uint8_t *)domain, 8);
+	bool ok = secret_copy(bytes_of(&state, sizeof state), ret, err);
+	wipe(&state, sizeof state);
+	return ok;
+}
+
+void keys_mac_finish(const struct secret *start, struct bytes a, uint8_t ret[DIGEST_LEN])
+{
+	crypto_generichash_state state;
+	memcpy(&state, secret_reveal(start).at, sizeof state);
+	crypto_generichash_update(&state, a.at, a.len);
 	crypto_generichash_final(&state, ret, DIGEST_LEN);
 	wipe(&state, sizeof state);
 }

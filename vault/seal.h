@@ -21,11 +21,18 @@ enum subkey { KEY_MAC = 1, KEY_META, KEY_TOKEN, KEY_INDEX, KEY_FINGERPRINT, KEY_
 
 struct keys; /* the subkeys of one root key, in locked memory */
 must_check bool keys_derive(const struct secret *root_key, struct keys **ret, struct error *err);
+/* A copy that holds only the subkeys named by bit (1u << KEY_TOKEN ...); the others are zero. */
+must_check bool keys_copy_some(const struct keys *k, unsigned which, struct keys **ret, struct error *err);
 void keys_free(struct keys *k);
+void keys_freep(struct keys **k);
 
 /* BLAKE2b-256 keyed with the subkey over an 8-byte domain prefix and up to two parts. */
 void keys_mac(const struct keys *k, enum subkey which, const char domain[9], struct bytes a, struct bytes b,
 	      uint8_t ret[DIGEST_LEN]);
+/* The same in two steps, for one who does it often: what the key and the domain come to is kept, in locked memory. */
+must_check bool keys_mac_start(const struct keys *k, enum subkey which, const char domain[9], struct secret **ret,
+			       struct error *err);
+void keys_mac_finish(const struct secret *start, struct bytes a, uint8_t ret[DIGEST_LEN]);
 void keys_pixel_id(const struct keys *k, const char *pixel, uint8_t ret[PIXEL_ID_LEN]);
 void keys_fingerprint(const struct keys *k, struct bytes token, uint8_t ret[FINGERPRINT_LEN]);
 

@@ -865,6 +865,41 @@ static enum store_class sqlite_cursor_open(struct store_view *view, const char *
 	return STORE_OK;
 }
 
+/* The index is named: by itself SQLite would rather walk the whole prefix. */
+#define SINCE_IN_VIEW                                                                                                  \
+	"SELECT k, v, mod FROM kv INDEXED BY kv_mod WHERE mod > ?1 AND k >= ?2 AND k < ?3 ORDER BY mod, k"
+
+static enum store_class sqlite_cursor_since(struct store_view *view, const char *prefix, const struct store_pos *after,
+					    struct store_cursor **ret, struct error *err)
+{
+	struct sqlite_store *s = view->s;
+	char end[STORE_KEY_MAX + 2];
+	uint64_t seq = 0;
+	if (strlen(prefix) > STORE_KEY_MAX)
+		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, prefix);
+	int rc = meta_number(s, "seq", &seq);
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
+	if (seq < after->rev || memcmp(after->incarnation, s->incarnation, 16) != 0)
+		return answer(STORE_ROLLBACK, fail_class(err, ERR_DAMAGED, "forked", TXT_FORKED, s->path));
+	scoped(cursor_closep) struct store_cursor *cursor = calloc(1, sizeof *cursor);
+	if (!cursor)
+		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
+	cursor->s = s;
+	upper_bound(prefix, end);
+	rc = sqlite3_prepare_v2(s->db, SINCE_IN_VIEW, -1, &cursor->rows, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(cursor->rows, 1, (sqlite3_int64)after->rev);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(cursor->rows, 2, prefix, -1, SQLITE_TRANSIENT);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(cursor->rows, 3, end, -1, SQLITE_TRANSIENT);
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
+	*ret = take(cursor);
+	return STORE_OK;
+}
+
 static void record_of_row(sqlite3_stmt *rows, struct store_record *ret)
 {
 	const char *key = (const char *)sqlite3_column_text(rows, 0);
@@ -1223,6 +1258,7 @@ const struct store_ops store_sqlite = {
 	.view_open = sqlite_view_open,
 	.view_close = sqlite_view_close,
 	.cursor_open = sqlite_cursor_open,
+	.cursor_since = sqlite_cursor_since,
 	.cursor_next = sqlite_cursor_next,
 	.cursor_close = sqlite_cursor_close,
 	.watch = sqlite_watch,

@@ -55,11 +55,31 @@ const char *vault_path(const struct vault *v)
 	return v->path;
 }
 
+void vault_pixel_id(const struct vault *v, const char *pixel, uint8_t ret[PIXEL_ID_LEN])
+{
+	keys_pixel_id(v->keys, pixel, ret);
+}
+
 static bool remember_bytes(struct buf *b, struct bytes value, struct error *err)
 {
 	buf_clear(b);
 	buf_append(b, value.at, value.len);
 	return buf_ok(b, err);
+}
+
+bool vault_take_root(struct vault *v, const struct root *root, struct bytes bytes, struct error *err)
+{
+	v->root = *root;
+	if (v->audit)
+		audit_set_generation(v->audit, root->generation);
+	return remember_bytes(&v->root_bytes, bytes, err);
+}
+
+struct audit_position anchored_position(const struct anchor *a)
+{
+	struct audit_position p = { .sequence = a->audit_sequence };
+	memcpy(p.mac, a->audit_head, DIGEST_LEN);
+	return p;
 }
 
 struct anchor anchor_of_root(const struct root *r)
@@ -72,11 +92,6 @@ struct anchor anchor_of_root(const struct root *r)
 }
 
 /* ---- making a vault ---- */
-
-struct creation {
-	const struct vault_place *place;
-	struct vault *v;
-};
 
 static bool build_slots(struct vault *v, const struct slot_secret *secrets, size_t count, struct error *err)
 {
@@ -102,12 +117,33 @@ bool root_seal(const struct keys *keys, struct root *r, struct buf *out, struct 
 	return buf_ok(out, err);
 }
 
+/* The log begins with the vault, so that a missing one is always noticed. A vault that was at this place before has left
+ * its own, which stays under another name. */
+static bool begin_log(struct vault *v, const char *verb, const uint8_t name_from[8], struct error *err)
+{
+	char name[32] = "before-";
+	struct audit_event event = { .verb = verb, .result = "ok" };
+	sodium_bin2hex(name + 7, sizeof name - 7, name_from, 8);
+	audit_set_generation(v->audit, v->root.generation);
+	return audit_take_over(v->audit, name, err) &&
+	       audit_append(v->audit, &v->who, &event, 1, AUDIT_ORDINARY, true, err);
+}
+
+static bool create_anchor(struct vault *v, const struct root *root, struct error *err)
+{
+	struct anchor a = anchor_of_root(root);
+	struct audit_position at;
+	audit_durable(v->audit, &at);
+	a.audit_sequence = at.sequence;
+	memcpy(a.audit_head, at.mac, DIGEST_LEN);
+	return anchor_create(&v->anchor_file, v->keys, &a, err);
+}
+
 /* The anchor lies there before the vault does: a vault that can be seen can be opened. */
 static bool drop_anchor(void *context, struct error *err)
 {
-	struct creation *creation = context;
-	struct anchor a = anchor_of_root(&creation->v->root);
-	return anchor_create(&creation->v->anchor_file, creation->v->keys, &a, err);
+	struct vault *v = context;
+	return begin_log(v, "init", v->root.vault_id, err) && create_anchor(v, &v->root, err);
 }
 
 static struct vault *vault_new(void)
@@ -152,8 +188,8 @@ bool vault_create(const struct vault_place *place, const struct slot_secret *sec
 		return false;
 	struct store_op ops[] = { { .key = "root", .value = buf_bytes(&v->root_bytes) },
 				  { .key = "slots", .value = buf_bytes(&v->slots) } };
-	struct creation creation = { place, v };
-	return store_create(&store_sqlite, v->path, ops, COUNT_OF(ops), drop_anchor, &creation, err) == STORE_OK;
+	return audit_new(v->anchor_file.path, v->keys, &v->audit, err) &&
+	       store_create(&store_sqlite, v->path, ops, COUNT_OF(ops), drop_anchor, v, err) == STORE_OK;
 }
 
 /* ---- opening and unlocking ---- */
@@ -196,6 +232,7 @@ bool vault_open(const struct vault_place *place, struct vault **ret, struct erro
 		return fail_no_memory(err);
 	/* The anchor is read before the store: read after it, a commit in between would look like a rollback. */
 	v->is_adopting = place->is_adopting;
+	v->is_doubting = place->is_doubting;
 	if (!find_place(v, place, err) || !anchor_read(&v->anchor_file, err) ||
 	    store_open(&store_sqlite, v->path, &v->store, err) != STORE_OK || !read_head(v, err))
 		return false;
@@ -262,8 +299,7 @@ bool vault_judge_held(struct vault *v, struct anchor *ret, unsigned *ret_block, 
 	struct anchor seen = anchor_of_root(&v->root);
 	if (v->is_proven && anchor_judge(&seen, &now) != DESCENT_TOO_FAR && !judge(v, &seen, &now, err))
 		return false;
-	v->root = now;
-	return remember_bytes(&v->root_bytes, found.value, err);
+	return vault_take_root(v, &now, found.value, err);
 }
 
 /* A difference may be a change caught half-way by our own reading; it is only believed with other writers held out. */
@@ -278,6 +314,29 @@ static bool judge_again(struct vault *v, struct error *err)
 	return ok;
 }
 
+/* Only the end of the log is looked at. */
+static bool prove_log(struct vault *v, struct error *err)
+{
+	struct anchor remembered;
+	unsigned block;
+	struct error why;
+	struct audit_position at = { 0 };
+	if (anchor_prove(&v->anchor_file, v->keys, &remembered, &block))
+		at = anchored_position(&remembered);
+	if (!audit_new(v->anchor_file.path, v->keys, &v->audit, err))
+		return false;
+	audit_set_generation(v->audit, v->root.generation);
+	if (audit_prove(v->audit, &at, &why)) {
+		if (v->is_doubting && !fail_class(&why, ERR_DAMAGED, "audit", TXT_AUDIT_DOUBTED))
+			audit_refuse(v->audit, &why);
+		return true;
+	}
+	audit_refuse(v->audit, &why);
+	if (!v->is_doubting && !v->is_adopting)
+		*err = why;
+	return v->is_doubting || v->is_adopting;
+}
+
 static bool prove_start(struct vault *v, struct error *err)
 {
 	struct root now;
@@ -285,9 +344,23 @@ static bool prove_start(struct vault *v, struct error *err)
 	unsigned block;
 	if (!root_prove(v, buf_bytes(&v->root_bytes), &now, err))
 		return false;
-	if (v->is_adopting)
+	bool ok = v->is_adopting || judge_anchor(v, &now, &ignored, &block, err) || judge_again(v, err);
+	return ok && prove_log(v, err);
+}
+
+/* With the root key in place. Taken back when the vault is not what it should be. */
+static bool unlock_with_key(struct vault *v, struct error *err)
+{
+	if (keys_derive(v->root_key, &v->keys, err) && prove_start(v, err)) {
+		v->is_proven = true;
 		return true;
-	return judge_anchor(v, &now, &ignored, &block, err) || judge_again(v, err);
+	}
+	audit_free(v->audit);
+	v->audit = NULL;
+	keys_free(v->keys);
+	v->keys = NULL;
+	secret_free(take(v->root_key));
+	return false;
 }
 
 bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct error *err)
@@ -296,15 +369,93 @@ bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct erro
 		return true;
 	bool is_opened = slots_open(buf_bytes(&v->slots), v->root.vault_id, secret, &v->root_key, err);
 	sodium_stackzero(STACK_OF_A_KDF);
-	if (!is_opened)
-		return false;
-	if (keys_derive(v->root_key, &v->keys, err) && prove_start(v, err)) {
-		v->is_proven = true;
+	return is_opened && unlock_with_key(v, err);
+}
+
+/* No slot says whether the key is right. A root record that it does not prove is a wrong key, unless this host's anchor
+ * knows the key: then it is the record that was changed. */
+bool vault_unlock_root(struct vault *v, const struct secret *root_key, struct error *err)
+{
+	struct root root;
+	struct anchor ignored;
+	unsigned block;
+	struct error why;
+	if (v->keys)
 		return true;
+	if (secret_len(root_key) != ROOT_KEY_LEN)
+		return fail(err, ERR_WRONG_KEY, TXT_WRONG_KEY, "key");
+	if (!secret_copy(secret_reveal(root_key), &v->root_key, err))
+		return false;
+	scoped(keys_freep) struct keys *keys = NULL;
+	bool ok = keys_derive(v->root_key, &keys, err);
+	if (ok) {
+		v->keys = keys;
+		bool is_ours = root_prove(v, buf_bytes(&v->root_bytes), &root, &why) ||
+			       anchor_prove(&v->anchor_file, keys, &ignored, &block);
+		v->keys = NULL;
+		ok = is_ours ? true : fail(err, ERR_WRONG_KEY, TXT_WRONG_KEY, "key");
 	}
-	keys_free(v->keys);
-	v->keys = NULL;
-	secret_free(take(v->root_key));
+	if (!ok) {
+		secret_free(take(v->root_key));
+		return false;
+	}
+	return unlock_with_key(v, err);
+}
+
+const struct secret *vault_root_key(const struct vault *v)
+{
+	return v->root_key;
+}
+
+/* ---- opening tokens elsewhere ---- */
+
+struct vault_opener {
+	struct keys *keys; /* tokens and ids only */
+	uint8_t vault_id[VAULT_ID_LEN];
+	uint32_t epoch;
+};
+
+bool vault_opener_new(const struct vault *v, struct vault_opener **ret, struct error *err)
+{
+	if (!vault_is_open(v, err))
+		return false;
+	struct vault_opener *o = calloc(1, sizeof *o);
+	if (!o)
+		return fail_no_memory(err);
+	if (!keys_copy_some(v->keys, 1u << KEY_TOKEN | 1u << KEY_INDEX, &o->keys, err)) {
+		free(o);
+		return false;
+	}
+	memcpy(o->vault_id, v->root.vault_id, sizeof o->vault_id);
+	o->epoch = v->root.epoch;
+	*ret = o;
+	return true;
+}
+
+void vault_opener_free(struct vault_opener *o)
+{
+	if (!o)
+		return;
+	keys_free(o->keys);
+	free(o);
+}
+
+bool vault_opener_open(const struct vault_opener *o, const char *pixel, uint32_t number, struct bytes sealed,
+		       struct secret **ret, struct error *err)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	struct error why = { .code = ERR_DAMAGED };
+	keys_pixel_id(o->keys, pixel, id);
+	struct seal_context context = { .vault_id = o->vault_id,
+					.epoch = o->epoch,
+					.kind = 't',
+					.what = bytes_of(id, sizeof id),
+					.version = number };
+	if (unseal_secret(o->keys, &context, sealed, ret, &why))
+		return true;
+	if (why.code == ERR_DAMAGED)
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_TAMPERED, (unsigned)number, pixel);
+	*err = why;
 	return false;
 }
 
@@ -312,6 +463,7 @@ void vault_close(struct vault *v)
 {
 	if (!v)
 		return;
+	audit_free(v->audit);
 	keys_free(v->keys);
 	secret_free(v->root_key);
 	store_close(v->store);
@@ -347,8 +499,7 @@ bool vault_meet_root(struct vault *v, const struct store_record *record, struct 
 		v->is_suspect = !judge(v, &remembered, &now, err);
 	if (v->is_suspect)
 		return false;
-	v->root = now;
-	return remember_bytes(&v->root_bytes, record->value, err);
+	return vault_take_root(v, &now, record->value, err);
 }
 
 bool vault_clear_suspicion(struct vault *v, struct error *err)
@@ -359,9 +510,125 @@ bool vault_clear_suspicion(struct vault *v, struct error *err)
 	return judge_again(v, err);
 }
 
+/* ---- taking a vault as it is found ---- */
+
+static bool adopt_held(struct vault *v, struct error *err)
+{
+	static const char *const keys[] = { "root" };
+	struct store_record found;
+	struct root next;
+	struct buf base = BUF_INIT(STORE_VALUE_MAX), bytes = BUF_INIT(STORE_VALUE_MAX);
+	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+		return false;
+	if (!found.is_found)
+		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
+	if (!root_prove(v, found.value, &next, err))
+		return false;
+	buf_append(&base, found.value.at, found.value.len);
+	randombytes_buf(next.lineage, sizeof next.lineage);
+	randombytes_buf(next.commit_id, sizeof next.commit_id);
+	memmove(next.past[1], next.past[0], sizeof next.past - sizeof next.past[0]);
+	memcpy(next.past[0], next.mac, DIGEST_LEN);
+	next.generation++;
+	bool ok = buf_ok(&base, err) && root_seal(v->keys, &next, &bytes, err);
+	if (ok) {
+		struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&base) };
+		struct store_op op = { .key = "root", .value = buf_bytes(&bytes) };
+		ok = begin_log(v, "adopt", next.lineage, err) &&
+		     store_commit(v->store, &unmoved, 1, &op, 1, NULL, NULL, err) == STORE_OK &&
+		     create_anchor(v, &next, err) && vault_take_root(v, &next, buf_bytes(&bytes), err);
+	}
+	if (ok)
+		v->is_adopting = false;
+	buf_done(&base);
+	buf_done(&bytes);
+	return ok;
+}
+
+bool vault_adopt(struct vault *v, struct error *err)
+{
+	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
+		return false;
+	bool ok = adopt_held(v, err);
+	store_release(v->store);
+	return ok;
+}
+
+/* ---- the audit log ---- */
+
+bool vault_advance_anchor(struct vault *v, const struct anchor *last, unsigned block, struct error *err)
+{
+	struct anchor a = *last;
+	struct audit_position at;
+	audit_durable(v->audit, &at);
+	if (at.sequence > a.audit_sequence) {
+		a.audit_sequence = at.sequence;
+		memcpy(a.audit_head, at.mac, DIGEST_LEN);
+	}
+	a.generation = v->root.generation;
+	a.epoch = v->root.epoch;
+	memcpy(a.lineage, v->root.lineage, sizeof a.lineage);
+	memcpy(a.root_mac, v->root.mac, DIGEST_LEN);
+	a.wall_clock = clock_wall();
+	return anchor_advance(&v->anchor_file, v->keys, &a, block, err);
+}
+
+static bool anchor_audit_held(struct vault *v, struct error *err)
+{
+	struct anchor remembered;
+	struct audit_position at;
+	unsigned block;
+	if (!vault_judge_held(v, &remembered, &block, err) ||
+	    !audit_explain(v->audit, v->root.commit_id, v->root.generation, err) || !audit_sync(v->audit, err))
+		return false;
+	audit_durable(v->audit, &at);
+	return at.sequence <= remembered.audit_sequence || vault_advance_anchor(v, &remembered, block, err);
+}
+
+bool vault_anchor_audit(struct vault *v, struct error *err)
+{
+	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
+		return false;
+	bool ok = anchor_audit_held(v, err);
+	store_release(v->store);
+	return ok;
+}
+
+bool vault_audit_walk(struct vault *v, const struct audit_reader *reader, struct audit_report *ret, struct error *err)
+{
+	struct anchor remembered;
+	unsigned block;
+	struct audit_position at = { 0 };
+	if (!vault_is_open(v, err) || !anchor_read(&v->anchor_file, err))
+		return false;
+	if (anchor_prove(&v->anchor_file, v->keys, &remembered, &block))
+		at = anchored_position(&remembered);
+	return audit_walk(v->audit, &at, reader, ret, err);
+}
+
+static bool accept_loss_held(struct vault *v, struct error *err)
+{
+	struct anchor remembered;
+	struct audit_position at;
+	unsigned block;
+	if (!vault_judge_held(v, &remembered, &block, err))
+		return false;
+	at = anchored_position(&remembered);
+	return audit_accept_loss(v->audit, &at, &v->who, err) && vault_advance_anchor(v, &remembered, block, err);
+}
+
+bool vault_accept_loss(struct vault *v, struct error *err)
+{
+	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
+		return false;
+	bool ok = accept_loss_held(v, err);
+	store_release(v->store);
+	return ok;
+}
+
 /* ---- proving a path ---- */
 
-static bool node_is_sound(const struct vault *v, const char *prefix, size_t depth, const struct store_record *record,
+bool node_is_sound(const struct vault *v, const char *prefix, size_t depth, const struct store_record *record,
 			  const uint8_t *expected, struct error *err)
 {
 	uint8_t mac[DIGEST_LEN];
@@ -493,13 +760,30 @@ void vault_set_who(struct vault *v, const struct audit_who *who)
 	v->who = *who;
 }
 
+struct audit *vault_audit(struct vault *v)
+{
+	return v->audit;
+}
+
+/* What somebody changed in the store is worth an entry even when nothing is handed out. */
+static bool note_reading(struct vault *v, const struct credential *c, const struct version *version, const char *verb,
+			 const char *result, enum audit_weight weight, struct error *err)
+{
+	struct audit_event event = { .verb = verb,
+				     .pixel = c->pixel,
+				     .version = version->number,
+				     .fingerprint = version->fingerprint,
+				     .result = result };
+	return audit_append(v->audit, &v->who, &event, 1, weight, false, err);
+}
+
 bool vault_token(struct vault *v, const struct credential *c, const struct version *version, const char *verb,
 		 struct secret **ret, struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	char key[KEY_TEXT_MAX];
 	struct store_record found;
-	(void)verb;
+	struct error ignored;
 	if (!vault_is_open(v, err))
 		return false;
 	keys_pixel_id(v->keys, c->pixel, id);
@@ -508,7 +792,15 @@ bool vault_token(struct vault *v, const struct credential *c, const struct versi
 	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
 		return false;
 	/* The proven metadata names the digest; that proves the token, whenever it is read. */
-	return found.is_found ? token_open(v, id, c, version, &found, ret, err) : token_is_gone(v, c, version, err);
+	scoped(secret_freep) struct secret *token = NULL;
+	bool ok = found.is_found ? token_open(v, id, c, version, &found, &token, err)
+				 : token_is_gone(v, c, version, err);
+	if (!ok && err->code == ERR_DAMAGED)
+		(void)!note_reading(v, c, version, verb, error_name(ERR_DAMAGED), AUDIT_RESERVE, &ignored);
+	if (!ok || !note_reading(v, c, version, verb, "ok", AUDIT_ORDINARY, err))
+		return false;
+	*ret = take(token);
+	return true;
 }
 
 void health_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct bytes sealed, const struct credential *c,
@@ -572,235 +864,4 @@ void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT
 			return;
 		}
 	}
-}
-
-/* ---- reading all ---- */
-
-static bool view_root(struct vault *v, struct store_view *view, struct error *err)
-{
-	struct store_cursor *cursor;
-	struct store_record found;
-	if (store_cursor_open(v->store, view, "root", &cursor, err) != STORE_OK)
-		return false;
-	enum store_class class = store_cursor_next(v->store, cursor, &found, err);
-	bool ok = class == STORE_OK || class == STORE_NOT_FOUND;
-	if (ok) {
-		found.is_found = class == STORE_OK && strcmp(found.key, "root") == 0;
-		ok = vault_meet_root(v, &found, err);
-	}
-	store_cursor_close(v->store, cursor);
-	return ok;
-}
-
-bool view_open(struct vault *v, struct store_view **ret, struct error *err)
-{
-	for (unsigned tries = 1;; tries++) {
-		struct store_view *view;
-		if (store_view_open(v->store, &view, err) != STORE_OK)
-			return false;
-		if (view_root(v, view, err)) {
-			*ret = view;
-			return true;
-		}
-		/* Judged outside the view, which shows nothing but its own instant. */
-		store_view_close(v->store, view);
-		if (tries == READS_MAX || !vault_clear_suspicion(v, err))
-			return false;
-	}
-}
-
-/* Nodes as they lie in the store, found again by prefix: "" is none, else 16^depth places per level. */
-struct node_set {
-	struct buf bytes;
-	struct {
-		size_t at, len;
-	} node[16 + 256 + 4096];
-};
-
-static int hex_value(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool node_place(const char *prefix, size_t *ret)
-{
-	size_t value = 0, depth = strlen(prefix);
-	if (depth < 1 || depth > NODE_DEPTH)
-		return false;
-	for (const char *p = prefix; *p; p++) {
-		if (hex_value(*p) < 0)
-			return false;
-		value = value * 16 + (size_t)hex_value(*p);
-	}
-	*ret = value + (depth == 1 ? 0 : depth == 2 ? 16 : 272);
-	return true;
-}
-
-static void place_prefix(size_t place, char ret[NODE_DEPTH + 1])
-{
-	size_t depth = place < 16 ? 1 : place < 272 ? 2 : 3, value = place - (depth == 1 ? 0 : depth == 2 ? 16 : 272);
-	for (size_t i = depth; i-- > 0; value /= 16)
-		ret[i] = "0123456789abcdef"[value % 16];
-	ret[depth] = '\0';
-}
-
-static bool collect_nodes(struct vault *v, struct store_view *view, struct node_set *set, struct error *err)
-{
-	char start[KEY_TEXT_MAX];
-	uint8_t none[PIXEL_ID_LEN] = { 0 };
-	struct store_cursor *cursor;
-	struct store_record found;
-	enum store_class class;
-	key_for_node(v->root.epoch, none, 0, start);
-	if (store_cursor_open(v->store, view, start, &cursor, err) != STORE_OK)
-		return false;
-	while ((class = store_cursor_next(v->store, cursor, &found, err)) == STORE_OK) {
-		size_t place;
-		if (!node_place(found.key + strlen(start), &place))
-			continue; /* verify names it; nothing else looks there */
-		set->node[place].at = set->bytes.len;
-		set->node[place].len = found.value.len;
-		buf_append(&set->bytes, found.value.at, found.value.len);
-	}
-	store_cursor_close(v->store, cursor);
-	return class == STORE_NOT_FOUND && buf_ok(&set->bytes, err);
-}
-
-static const uint8_t *expected_digest(const struct vault *v, const struct node_set *set, size_t place)
-{
-	if (place < 16)
-		return v->root.top[place];
-	size_t value = place < 272 ? place - 16 : place - 272, parent = place < 272 ? value / 16 : 16 + value / 16;
-	return set->node[parent].len ? set->bytes.at + set->node[parent].at + value % 16 * DIGEST_LEN : NULL;
-}
-
-/* From the top down: a node counts only when its proven parent names it. */
-static bool prove_nodes(struct vault *v, struct node_set *set, struct buf *ret_entries, uint64_t *ret_nodes,
-			struct error *err)
-{
-	for (size_t place = 0; place < COUNT_OF(set->node); place++) {
-		const uint8_t *expected = expected_digest(v, set, place);
-		char prefix[NODE_DEPTH + 1];
-		struct store_record node = { .value = bytes_of(set->bytes.at + set->node[place].at,
-							       set->node[place].len),
-					     .is_found = set->node[place].len > 0 };
-		if (!expected || digest_is_zero(expected)) {
-			set->node[place].len = 0;
-			continue;
-		}
-		place_prefix(place, prefix);
-		if (!node_is_sound(v, prefix, strlen(prefix), &node, expected, err))
-			return false;
-		if (place >= 272)
-			buf_append(ret_entries, node.value.at, node.value.len);
-		++*ret_nodes;
-	}
-	return buf_ok(ret_entries, err);
-}
-
-bool inventory_load(struct vault *v, struct store_view *view, struct buf *ret_entries, uint64_t *ret_nodes,
-		    struct error *err)
-{
-	struct node_set *set = calloc(1, sizeof *set);
-	if (!set)
-		return fail_no_memory(err);
-	set->bytes.max = SIZE_MAX / 4;
-	*ret_nodes = 0;
-	bool ok = collect_nodes(v, view, set, err) && prove_nodes(v, set, ret_entries, ret_nodes, err);
-	buf_done(&set->bytes);
-	free(set);
-	return ok;
-}
-
-/* Two cursors of one view walk side by side: metadata and health lie in the same order. */
-struct walk {
-	struct vault *v;
-	struct store_view *view;
-	struct store_cursor *meta, *health;
-	struct store_record next_meta, next_health;
-	bool has_meta, has_health;
-};
-
-static bool advance(struct walk *w, struct store_cursor *cursor, struct store_record *ret, bool *ret_has,
-		    struct error *err)
-{
-	enum store_class class = cursor ? store_cursor_next(w->v->store, cursor, ret, err) : STORE_NOT_FOUND;
-	*ret_has = class == STORE_OK;
-	return class == STORE_OK || class == STORE_NOT_FOUND;
-}
-
-/* Move to key or past it; *ret_is_there when it is exactly there. */
-static bool seek(struct walk *w, struct store_cursor *cursor, struct store_record *record, bool *has, const char *key,
-		 bool *ret_is_there, struct error *err)
-{
-	while (*has && strcmp(record->key, key) < 0)
-		if (!advance(w, cursor, record, has, err))
-			return false;
-	*ret_is_there = *has && strcmp(record->key, key) == 0;
-	return true;
-}
-
-static bool visit(struct walk *w, const uint8_t *entry, bool want_deleted, vault_each_fn *fn, void *context,
-		  struct error *err)
-{
-	char key[KEY_TEXT_MAX];
-	bool is_there;
-	struct credential c;
-	struct health h;
-	key_for_pixel(w->v->root.epoch, 'm', entry, key);
-	if (!seek(w, w->meta, &w->next_meta, &w->has_meta, key, &is_there, err))
-		return false;
-	struct store_record record = { .is_found = false };
-	if (is_there)
-		record = w->next_meta;
-	if (!metadata_open(w->v, entry, &record, entry + PIXEL_ID_LEN, strrchr(key, '/') + 1, &c, err))
-		return false;
-	if ((c.deleted_at || c.is_destroyed) && !want_deleted)
-		return true;
-	if (!w->health)
-		return fn(context, &c, NULL, err);
-	key_for_pixel(w->v->root.epoch, 'h', entry, key);
-	if (!seek(w, w->health, &w->next_health, &w->has_health, key, &is_there, err))
-		return false;
-	health_open(w->v, entry, is_there ? w->next_health.value : bytes_of("", 0), &c, &h);
-	return fn(context, &c, &h, err);
-}
-
-static bool walk_entries(struct walk *w, struct bytes entries, bool want_deleted, vault_each_fn *fn, void *context,
-			 struct error *err)
-{
-	if (!advance(w, w->meta, &w->next_meta, &w->has_meta, err) ||
-	    !advance(w, w->health, &w->next_health, &w->has_health, err))
-		return false;
-	for (size_t at = 0; at < entries.len; at += ENTRY_LEN)
-		if (!visit(w, entries.at + at, want_deleted, fn, context, err))
-			return false;
-	return true;
-}
-
-static bool open_cursor(struct walk *w, char kind, struct store_cursor **ret, struct error *err)
-{
-	char prefix[KEY_TEXT_MAX];
-	uint8_t none[PIXEL_ID_LEN] = { 0 };
-	key_for_pixel(w->v->root.epoch, kind, none, prefix);
-	prefix[strlen(prefix) - (size_t)PIXEL_ID_LEN * 2] = '\0';
-	return store_cursor_open(w->v->store, w->view, prefix, ret, err) == STORE_OK;
-}
-
-bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each_fn *fn, void *context,
-		struct error *err)
-{
-	struct walk w = { .v = v };
-	struct buf entries = BUF_INIT(SIZE_MAX / 4);
-	uint64_t nodes;
-	if (!vault_is_open(v, err) || !view_open(v, &w.view, err))
-		return false;
-	bool ok = inventory_load(v, w.view, &entries, &nodes, err) &&
-		  open_cursor(&w, 'm', &w.meta, err) && (!with_health || open_cursor(&w, 'h', &w.health, err)) &&
-		  walk_entries(&w, buf_bytes(&entries), want_deleted, fn, context, err);
-	store_cursor_close(v->store, w.meta);
-	store_cursor_close(v->store, w.health);
-	store_view_close(v->store, w.view);
-	buf_done(&entries);
-	return ok;
 }

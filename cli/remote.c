@@ -1,0 +1,449 @@
+#include "cli/remote.h"
+
+#include "agent/text.h"
+#include "core/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WAIT_READ_MS 15000
+#define WAIT_LIST_MS 120000
+#define WAIT_PUT_MS 300000 /* TikTok is asked, and others may be before us */
+#define NAMES_AT_ONCE 100
+#define BODY_BYTES_MAX ((size_t)1 << 30)
+#define ANSWER_BYTES_MAX ((size_t)1 << 20)
+
+/* ---- members of objects ---- */
+
+void member_text(struct bytes object, const char *key, char *ret, size_t size)
+{
+	struct bytes raw;
+	if (!json_find_raw(object, key, &raw) || !json_as_text(raw, ret, size))
+		ret[0] = '\0';
+}
+
+int64_t member_int(struct bytes object, const char *key)
+{
+	struct bytes raw;
+	int64_t value;
+	return json_find_raw(object, key, &raw) && json_as_int(raw, &value) ? value : 0;
+}
+
+bool member_bool(struct bytes object, const char *key)
+{
+	struct bytes raw;
+	bool value;
+	return json_find_raw(object, key, &raw) && json_as_bool(raw, &value) && value;
+}
+
+static bool is_object(struct bytes text, struct error *err)
+{
+	static const struct json_limits limits = { .depth = 16, .nodes = 1000000 };
+	const char *why;
+	if (text.len && text.at[0] == '{' && json_check(text, limits, &why))
+		return true;
+	return fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
+}
+
+/* ---- targets ---- */
+
+void target_of_pixel(struct buf *target, const char *pixel, const char *rest)
+{
+	buf_append_text(target, "/v1/pixels/");
+	buf_append_text(target, pixel);
+	buf_append_text(target, rest);
+}
+
+static void query_number(struct buf *target, const char *key, int64_t number)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%lld", (long long)number);
+	target_query(target, key, text);
+}
+
+static void query_labels(struct buf *target, const struct label *labels, size_t count)
+{
+	char text[LABEL_KEY_MAX + LABEL_VALUE_MAX + 2];
+	for (size_t i = 0; i < count; i++) {
+		snprintf(text, sizeof text, "%s=%s", labels[i].key, labels[i].value);
+		target_query(target, "label", text);
+	}
+}
+
+/* Ask with this target; whatever is wrong comes back as error. */
+static bool demand(struct client *c, struct buf *target, struct client_request *r, struct reply *ret,
+		   struct error *err)
+{
+	r->target = target_text(target);
+	bool is_done = r->target ? client_demand(c, r, ret, err) : fail_no_memory(err);
+	buf_done(target);
+	return is_done;
+}
+
+/* ---- tokens ---- */
+
+static enum verdict verdict_of(const struct reply *reply)
+{
+	struct bytes text;
+	int verdict = reply_header(reply, "X-Verdict", &text) ? verdict_by_name(text) : 0;
+	return verdict < 0 ? VERDICT_UNCHECKED : (enum verdict)verdict;
+}
+
+static void token_target(struct buf *target, const struct handout_request *r)
+{
+	target_of_pixel(target, r->pixel, "/token");
+	if (r->has_number)
+		query_number(target, "version", r->number);
+	if (r->is_previous)
+		target_query(target, "previous", "1");
+	if (r->must_be_healthy)
+		target_query(target, "healthy", "1");
+}
+
+bool remote_get(struct client *c, const struct handout_request *r, bool as_json, struct remote_token *ret,
+		struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX), headers = BUF_INIT(TARGET_BYTES_MAX);
+	struct client_request request = { .method = "GET", .wait_ms = WAIT_READ_MS };
+	struct reply reply;
+	token_target(&target, r);
+	if (r->reader) {
+		buf_append_text(&headers, "X-Consumer: ");
+		buf_append_text(&headers, r->reader);
+		buf_append_text(&headers, "\r\n");
+	}
+	if (as_json)
+		buf_append_text(&headers, "Accept: application/json\r\n");
+	request.headers = headers.len ? target_text(&headers) : NULL;
+	bool is_done = demand(c, &target, &request, &reply, err);
+	buf_done(&headers);
+	if (!is_done)
+		return false;
+	ret->version = (uint32_t)reply_number(&reply, "X-Version");
+	ret->verdict = verdict_of(&reply);
+	return client_secret(c, TOKEN_INPUT_MAX, &ret->body, err);
+}
+
+/* ---- records ---- */
+
+static bool get_records(struct client *c, struct buf *target, struct buf *ret, struct error *err)
+{
+	struct client_request request = { .method = "GET",
+					  .headers = "Accept: " RECORDS_TYPE "\r\n",
+					  .wait_ms = WAIT_LIST_MS };
+	struct reply reply;
+	return demand(c, target, &request, &reply, err) && client_body(c, ret, err);
+}
+
+static bool each_record(struct bytes from, vault_each_fn *fn, void *context, size_t *ret_count, struct error *err)
+{
+	struct credential credential;
+	struct health health;
+	bool is_end = false;
+	*ret_count = 0;
+	if (!records_begin(&from))
+		return fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
+	for (;;) {
+		if (!records_take(&from, &credential, &health, &is_end))
+			return fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
+		if (is_end)
+			return true;
+		if (!fn(context, &credential, &health, err))
+			return false;
+		(*ret_count)++;
+	}
+}
+
+struct single {
+	struct credential *credential;
+	struct health *health; /* NULL: not wanted */
+};
+
+static bool keep_single(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	const struct single *s = context;
+	(void)err;
+	*s->credential = *c;
+	if (s->health)
+		*s->health = *h;
+	return true;
+}
+
+bool remote_find(struct client *c, const char *pixel, bool with_past, struct credential *ret, struct health *ret_health,
+		 struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(BODY_BYTES_MAX);
+	struct single single = { ret, ret_health };
+	size_t count;
+	target_of_pixel(&target, pixel, with_past ? "/history" : "");
+	bool is_done = get_records(c, &target, &body, err) &&
+		       each_record(buf_bytes(&body), keep_single, &single, &count, err);
+	buf_done(&body);
+	return is_done && (count == 1 || fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE));
+}
+
+/* What the agent leaves out of a list, for one who may not see it or because it is not there, a single question tells. */
+static bool ask_singly(struct client *c, const char *const *pixels, size_t count, vault_each_fn *fn, void *context,
+		       struct error *err)
+{
+	struct credential credential;
+	struct health health;
+	for (size_t i = 0; i < count; i++)
+		if (!remote_find(c, pixels[i], false, &credential, &health, err) ||
+		    !fn(context, &credential, &health, err))
+			return false;
+	return true;
+}
+
+static bool ignore_one(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	(void)context, (void)c, (void)h, (void)err;
+	return true;
+}
+
+static bool each_of(struct client *c, const char *const *pixels, size_t count, vault_each_fn *fn, void *context,
+		    struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(BODY_BYTES_MAX);
+	size_t found;
+	buf_append_text(&target, "/v1/pixels");
+	for (size_t i = 0; i < count; i++)
+		target_query(&target, "pixel", pixels[i]);
+	bool is_done = get_records(c, &target, &body, err) &&
+		       each_record(buf_bytes(&body), count ? ignore_one : fn, context, &found, err);
+	if (is_done && count && found != count)
+		is_done = ask_singly(c, pixels, count, fn, context, err);
+	else if (is_done && count)
+		is_done = each_record(buf_bytes(&body), fn, context, &found, err);
+	buf_done(&body);
+	return is_done;
+}
+
+bool remote_each(struct client *c, const char *const *pixels, size_t count, vault_each_fn *fn, void *context,
+		 struct error *err)
+{
+	if (!count)
+		return each_of(c, NULL, 0, fn, context, err);
+	for (size_t at = 0; at < count; at += NAMES_AT_ONCE)
+		if (!each_of(c, pixels + at, count - at < NAMES_AT_ONCE ? count - at : NAMES_AT_ONCE, fn, context,
+			     err))
+			return false;
+	return true;
+}
+
+/* ---- put ---- */
+
+static void put_target(struct buf *target, const struct put_request *r)
+{
+	char text[CLOCK_TEXT_MAX];
+	target_of_pixel(target, r->pixel, "/token");
+	if (r->no_check)
+		target_query(target, "check", "no");
+	if (r->test_code)
+		target_query(target, "test-code", r->test_code);
+	if (r->expires_at)
+		target_query(target, "expires", clock_format(r->expires_at, text));
+	query_labels(target, r->labels, r->label_count);
+}
+
+static unsigned removed_of(struct bytes object)
+{
+	struct bytes raw;
+	char quoted[40];
+	unsigned removed = 0;
+	if (!json_find_raw(object, "removed", &raw))
+		return 0;
+	for (unsigned bit = 1; bit <= REMOVED_HEADER_NAME; bit <<= 1) {
+		snprintf(quoted, sizeof quoted, "\"%s\"", removed_name((enum removed)bit));
+		if (memmem(raw.at, raw.len, quoted, strlen(quoted)))
+			removed |= bit;
+	}
+	return removed;
+}
+
+static enum verdict verdict_member(struct bytes object, const char *key)
+{
+	char name[32];
+	member_text(object, key, name, sizeof name);
+	int verdict = verdict_by_name(bytes_of_text(name));
+	return verdict < 0 ? VERDICT_UNCHECKED : (enum verdict)verdict;
+}
+
+static void read_put(struct bytes object, struct remote_put *ret)
+{
+	struct put_result *r = &ret->result;
+	char stage[32];
+	*r = (struct put_result){ .version = (uint32_t)member_int(object, "version"),
+				  .is_unchanged = member_bool(object, "unchanged"),
+				  .verdict = verdict_member(object, "verdict"),
+				  .outcome = verdict_member(object, "outcome"),
+				  .removed = removed_of(object) };
+	int64_t status = member_int(object, "exit");
+	r->exit = status > 0 && status < ERR_COUNT ? (enum error_code)status : ERR_NONE;
+	member_text(object, "stage", stage, sizeof stage);
+	int number = stage_by_name(bytes_of_text(stage));
+	r->stage = number < 0 ? STAGE_PENDING : (enum stage)number;
+	member_text(object, "pixel", r->pixel, sizeof r->pixel);
+	member_text(object, "belongs_to", r->belongs_to, sizeof r->belongs_to);
+	member_text(object, "also_stored", r->also_stored, sizeof r->also_stored);
+	member_text(object, "message", r->evidence.text, sizeof r->evidence.text);
+	member_text(object, "advice", ret->advice, sizeof ret->advice);
+	r->advice = ret->advice[0] ? ret->advice : NULL;
+}
+
+/* A token that TikTok refused is a problem to HTTP, and an ordinary result to us: the object tells. */
+bool remote_put(struct client *c, const struct put_request *r, struct remote_put *ret, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	struct bytes outcome;
+	struct reply reply;
+	char condition[40];
+	struct client_request request = { .method = "PUT",
+					  .body = secret_reveal(r->pasted),
+					  .has_body = true,
+					  .wait_ms = WAIT_PUT_MS };
+	put_target(&target, r);
+	snprintf(condition, sizeof condition, "If-Match: \"%u\"\r\n", (unsigned)r->if_version);
+	request.headers = r->has_if_version ? condition : NULL;
+	request.target = target_text(&target);
+	ret->body = (struct buf)BUF_INIT(ANSWER_BYTES_MAX);
+	bool is_asked = request.target ? client_ask(c, &request, &reply, err) : fail_no_memory(err);
+	buf_done(&target);
+	int status = is_asked ? reply.status : 0;
+	if (!is_asked || !client_body(c, &ret->body, err))
+		return false;
+	struct error unused;
+	if (!is_object(buf_bytes(&ret->body), &unused) || !json_find_raw(buf_bytes(&ret->body), "outcome", &outcome))
+		return reply_fail(status, buf_bytes(&ret->body), err);
+	read_put(buf_bytes(&ret->body), ret);
+	return true;
+}
+
+/* ---- check ---- */
+
+static void check_target(struct buf *target, const struct check_request *r)
+{
+	static const char *const probes[] = { [PROBE_CHOICE_DRY] = "dry",
+					      [PROBE_CHOICE_TEST] = "test",
+					      [PROBE_CHOICE_LIVE] = "live" };
+	buf_append_text(target, "/v1/check");
+	if (r->probe != PROBE_CHOICE_AUTO)
+		target_query(target, "probe", probes[r->probe]);
+	for (size_t i = 0; i < r->pixel_count; i++)
+		target_query(target, "pixel", r->pixels[i]);
+	query_labels(target, r->labels, r->label_count);
+}
+
+static void read_check(struct bytes object, struct remote_check *ret)
+{
+	struct check_result *r = &ret->result;
+	char moment[CLOCK_TEXT_MAX];
+	struct error unused;
+	int64_t status = member_int(object, "exit");
+	*r = (struct check_result){ .asked = (size_t)member_int(object, "asked"),
+				    .bad = (size_t)member_int(object, "bad"),
+				    .newly_bad = (size_t)member_int(object, "newly_bad"),
+				    .transient = (size_t)member_int(object, "transient"),
+				    .promoted = (size_t)member_int(object, "promoted"),
+				    .due = (size_t)member_int(object, "due"),
+				    .exit = status > 0 && status < ERR_COUNT ? (enum error_code)status : ERR_NONE };
+	member_text(object, "resume_at", moment, sizeof moment);
+	if (moment[0] && clock_parse(moment, &r->resume_at, &unused))
+		r->end = SWEEP_BREAKER;
+	member_text(object, "notice", ret->notice, sizeof ret->notice);
+	r->notice = ret->notice[0] ? ret->notice : NULL;
+}
+
+static void tell_progress(struct bytes object, const struct check_request *r)
+{
+	char pixel[PIXEL_CODE_MAX + 1];
+	if (!r->progress)
+		return;
+	member_text(object, "pixel", pixel, sizeof pixel);
+	r->progress(r->context, (size_t)member_int(object, "done"), (size_t)member_int(object, "total"),
+		    pixel[0] ? pixel : NULL, verdict_member(object, "outcome"));
+}
+
+/* *ret_done: the result was among the events. */
+static bool take_events(struct bytes *from, const struct check_request *r, struct remote_check *ret, bool *ret_done,
+			struct error *err)
+{
+	struct event event;
+	while (event_take(from, &event)) {
+		if (!is_object(event.data, err))
+			return false;
+		if (bytes_equal(event.name, bytes_of_text("error")))
+			return reply_fail(0, event.data, err);
+		if (bytes_equal(event.name, bytes_of_text("progress")))
+			tell_progress(event.data, r);
+		if (bytes_equal(event.name, bytes_of_text("result"))) {
+			read_check(event.data, ret);
+			*ret_done = true;
+		}
+	}
+	return true;
+}
+
+/* Events are looked at as they come; what was looked at is dropped. */
+static bool follow(struct client *c, const struct check_request *r, struct buf *text, struct remote_check *ret,
+		   struct error *err)
+{
+	bool is_end = false, is_done = false;
+	while (!is_end) {
+		if (!client_some(c, text, &is_end, err))
+			return false;
+		struct bytes rest = buf_bytes(text);
+		if (!take_events(&rest, r, ret, &is_done, err))
+			return false;
+		if (rest.len)
+			memmove(text->at, rest.at, rest.len);
+		text->len = rest.len;
+	}
+	return is_done || fail(err, ERR_UNEXPECTED, TXT_CLIENT_GONE);
+}
+
+bool remote_check(struct client *c, const struct check_request *r, struct remote_check *ret, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX), text = BUF_INIT(ANSWER_BYTES_MAX);
+	struct client_request request = { .method = "POST",
+					  .headers = "Accept: text/event-stream\r\n",
+					  .has_body = true };
+	struct reply reply;
+	check_target(&target, r);
+	bool is_done = demand(c, &target, &request, &reply, err) && follow(c, r, &text, ret, err);
+	buf_done(&text);
+	return is_done;
+}
+
+/* ---- the rest ---- */
+
+bool remote_order(struct client *c, const char *method, struct buf *target, const char *json, struct buf *ret,
+		  struct error *err)
+{
+	bool is_get = strcmp(method, "GET") == 0;
+	struct client_request request = { .method = method,
+					  .headers = json ? "Content-Type: application/json\r\n" : NULL,
+					  .body = bytes_of_text(json ? json : ""),
+					  .has_body = !is_get,
+					  .wait_ms = WAIT_PUT_MS };
+	struct reply reply;
+	return demand(c, target, &request, &reply, err) && client_body(c, ret, err) && is_object(buf_bytes(ret), err);
+}
+
+bool remote_unlock(struct client *c, const struct secret *root_key, int64_t for_s, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(ANSWER_BYTES_MAX);
+	struct client_request request = { .method = "POST",
+					  .headers = "Content-Type: application/octet-stream\r\n",
+					  .has_body = true,
+					  .wait_ms = WAIT_LIST_MS };
+	struct reply reply;
+	buf_append_text(&target, "/v1/unlock");
+	if (for_s)
+		query_number(&target, "for", for_s);
+	if (root_key)
+		request.body = secret_reveal(root_key);
+	bool is_done = demand(c, &target, &request, &reply, err) && client_body(c, &body, err);
+	buf_done(&body);
+	return is_done;
+}

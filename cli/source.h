@@ -1,0 +1,40 @@
+/* cli/source.h - where a command gets its records from: the agent that answered, or the vault opened here.
+ *
+ * Commands do not know which. What they are told, and how it fails, is the same both ways. */
+#ifndef CLI_SOURCE_H
+#define CLI_SOURCE_H
+
+#include "cli/remote.h"
+
+/* Sets inv->agent when one listens, and the person did not name a vault to be opened. */
+must_check bool source_connect(struct invocation *inv, struct error *err);
+/* For commands that make no sense without one. */
+must_check bool source_demand_agent(struct invocation *inv, struct error *err);
+
+/* want_removed: also a Pixel that was removed. ret_health NULL = not wanted. */
+must_check bool source_find(struct invocation *inv, const char *pixel, bool want_removed, struct credential *ret,
+			    struct health *ret_health, struct error *err);
+
+/* The Pixels named, in that order, or (count 0) all, in any. ERR_NOT_FOUND for a named one that is not stored. Health
+ * may be NULL unless with_health. The callback must not call back. */
+must_check bool source_each(struct invocation *inv, const char *const *pixels, size_t count, bool with_health,
+			    vault_each_fn *fn, void *context, struct error *err);
+
+must_check bool source_check(struct invocation *inv, const struct check_request *r, struct remote_check *ret,
+			     struct error *err);
+/* ret->body stays empty without an agent. */
+must_check bool source_put(struct invocation *inv, const struct put_request *r, put_notice_fn *notice, void *context,
+			   struct remote_put *ret, struct error *err);
+
+/* Labels set or (empty value) removed. */
+must_check bool source_label(struct invocation *inv, const char *pixel, const struct label *labels, size_t count,
+			     struct credential *ret, struct error *err);
+
+enum removal { REMOVE, RESTORE, DESTROY };
+must_check bool source_remove(struct invocation *inv, const char *pixel, enum removal what, bool *ret_nothing,
+			      struct error *err);
+
+must_check bool source_verify(struct invocation *inv, verify_fault_fn *on_fault, void *context,
+			      struct verify_report *ret, struct error *err);
+
+#endif
