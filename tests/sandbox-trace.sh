@@ -38,8 +38,11 @@ source = open("agent/sandbox.c").read()
 
 
 def names(array):
-    return set(re.findall(r'"([a-z0-9_]+)"', re.search(array + r"\[\] = \{(.*?)\n\};", source, re.S).group(1)))
+    return set(re.findall(r'"([a-z0-9_]+)"', re.search(array + r"\[\] = \{(.*?)\};", source, re.S).group(1)))
 
+
+# Refused, and rightly: SQLite as root tries to give its files the owner of the folder, and goes on when it cannot.
+REFUSED = {("KEEPER", "fchown")}
 
 # Rows of the table with conditions: {name, roles, ...}
 rows = re.findall(r'\{ "([a-z0-9_]+)", ([A-Z |]+),', source)
@@ -80,7 +83,7 @@ for role in ("KEEPER", "COURIER"):
     if not seen[role]:
         continue
     asked = {n for n, _ in made[role]}
-    for name in sorted(asked - lists[role]):
+    for name in sorted(n for n in asked - lists[role] if (role, n) not in REFUSED):
         bad += 1
         met = ", ".join("%s %d times" % (e or "done", n) for (c, e), n in sorted(made[role].items(), key=str) if c == name)
         print("  MISSING from the list: %s (%s)" % (name, met))
