@@ -42,7 +42,7 @@ void call_reset(struct call *call)
 	call->segment_count = call->param_count = call->header_count = call->value_used = 0;
 	call->status = 0;
 	call->type = NULL;
-	call->kind = BODY_NONE;
+	call->kind = ANSWER_EMPTY;
 	call->is_answered = false;
 	call->route = NULL;
 	call->tally = NULL;
@@ -182,7 +182,7 @@ void call_header_text(struct call *call, const char *name, const char *value)
 	call->headers[call->header_count++].value = value;
 }
 
-static void answer(struct call *call, int status, const char *type, enum call_body kind)
+static void answer(struct call *call, int status, const char *type, enum call_answer_kind kind)
 {
 	call->status = status;
 	call->type = type;
@@ -197,13 +197,13 @@ static void answer(struct call *call, int status, const char *type, enum call_bo
 
 void call_answer(struct call *call, int status)
 {
-	answer(call, status, NULL, BODY_NONE);
+	answer(call, status, NULL, ANSWER_EMPTY);
 }
 
 void call_answer_secret(struct call *call, int status, const char *type, struct secret *body)
 {
 	call->secret = body;
-	answer(call, status, type, BODY_SECRET);
+	answer(call, status, type, ANSWER_SECRET);
 }
 
 void call_answer_buf(struct call *call, int status, const char *type, struct buf *body)
@@ -216,13 +216,13 @@ void call_answer_buf(struct call *call, int status, const char *type, struct buf
 	}
 	call->buf = *body;
 	*body = (struct buf)BUF_INIT(body->max);
-	answer(call, status, type, BODY_BUF);
+	answer(call, status, type, ANSWER_BUF);
 }
 
 void call_answer_stream(struct call *call, int status, const char *type, const struct call_stream *stream)
 {
 	call->stream = *stream;
-	answer(call, status, type, BODY_STREAM);
+	answer(call, status, type, ANSWER_STREAM);
 }
 
 int call_status_of(enum error_code code)

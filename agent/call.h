@@ -46,7 +46,7 @@ struct call_stream {
 	void *context;
 };
 
-enum call_body { BODY_NONE, BODY_SECRET, BODY_BUF, BODY_STREAM };
+enum call_answer_kind { ANSWER_EMPTY, ANSWER_SECRET, ANSWER_BUF, ANSWER_STREAM };
 
 struct call {
 	/* the request */
@@ -66,7 +66,7 @@ struct call {
 		const char *value;
 	} headers[CALL_HEADERS_MAX];
 	size_t header_count;
-	enum call_body kind;
+	enum call_answer_kind kind;
 	struct secret *secret;
 	struct buf buf;
 	struct call_stream stream;

@@ -223,7 +223,7 @@ static struct MHD_Response *make_response(struct connection *c)
 {
 	struct call *call = &c->call;
 	switch (call->kind) {
-	case BODY_SECRET: {
+	case ANSWER_SECRET: {
 		struct bytes token = secret_reveal(call->secret); /* leaves by sendmsg, from locked memory */
 		struct MHD_Response *r = MHD_create_response_from_buffer_with_free_callback_cls(
 			token.len, (void *)(uintptr_t)token.at, free_secret, call->secret);
@@ -231,16 +231,16 @@ static struct MHD_Response *make_response(struct connection *c)
 			call->secret = NULL;
 		return r;
 	}
-	case BODY_BUF: {
+	case ANSWER_BUF: {
 		struct MHD_Response *r = MHD_create_response_from_buffer_with_free_callback_cls(
 			call->buf.len, call->buf.at, free_bytes, call->buf.at);
 		if (r)
 			call->buf = (struct buf)BUF_INIT(call->buf.max);
 		return r;
 	}
-	case BODY_STREAM:
+	case ANSWER_STREAM:
 		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_stream, c, NULL);
-	case BODY_NONE:
+	case ANSWER_EMPTY:
 		break;
 	}
 	return MHD_create_response_from_buffer_with_free_callback_cls(0, NULL, free_bytes, NULL);

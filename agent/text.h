@@ -81,6 +81,38 @@
 /* api: requests */
 #define TXT_API_TARGET "the address of the request cannot be read", "see the table of requests: docs/protocol.md"
 #define TXT_API_BODY_LONG "the body is longer than %zu bytes", "this is more than the request needs: is it the right one?"
+#define TXT_API_NO_ROUTE "there is no such request", "see the table of requests: docs/protocol.md"
+#define TXT_API_METHOD "this address takes %s only", "see the table of requests: docs/protocol.md"
+#define TXT_API_PARAM "this request takes no parameter '%.60s'", "see the table of requests: docs/protocol.md"
+#define TXT_API_PARAM_TWICE "'%s' is given twice", "give it once"
+#define TXT_API_FLAG "'%s' takes 1 and nothing else", "leave it out, or write it with =1"
+#define TXT_API_LOCKED "the vault is locked", "unlock it: vault unlock"
+#define TXT_API_DENIED_PIXEL                                                                                           \
+	"no rule gives you '%s' for Pixel '%s'",                                                                       \
+		"ask for a rule in [access ...] of the agent's configuration; see: vault access explain"
+#define TXT_API_DENIED                                                                                                 \
+	"no rule gives you '%s' here", "ask for a rule in [access ...] of the agent's configuration; see: vault access "   \
+				       "explain"
+#define TXT_API_NO_PIXEL                                                                                               \
+	"no token is stored for Pixel '%s'", "see what is stored with: vault list; store one with: vault put"
+#define TXT_API_READ_PARAM                                                                                             \
+	"version takes a number from 1, previous and healthy take 1", "such as ?version=3, or ?previous=1"
+#define TXT_API_READ_BOTH "version and previous exclude each other", "leave one of them out"
+#define TXT_API_LABELS "more than %zu labels", "a Pixel carries at most 16; leave some out"
+#define TXT_API_CHECK_PARAM "check takes no and nothing else", "leave it out, or write check=no"
+#define TXT_API_IF_MATCH "If-Match takes one version in quotes", "such as If-Match: \"3\"; \"0\" is none yet"
+#define TXT_API_PROBE "probe takes dry, test or live", "leave it out to get what the settings say"
+#define TXT_API_JSON "the body is not the JSON object that is wanted: %s", "see the table of requests: docs/protocol.md"
+#define TXT_API_REPORT                                                                                                 \
+	"a report is a JSON object with TikTok's code as a number",                                                    \
+		"such as {\"code\":40105,\"request_id\":\"...\"}"
+#define TXT_API_ACK                                                                                                    \
+	"an acknowledgement is a JSON object with version and as", "such as {\"version\":3,\"as\":\"checkout\"}"
+#define TXT_API_SPAN "for takes seconds, at most 7776000 (90 days)", "such as ?for=28800"
+#define TXT_API_UNLOCK_BODY "the key must be exactly 32 bytes", "send the root key as it is, or nothing at all"
+#define TXT_API_UNLOCK_BUSY "two tries of yours are waiting already", "wait for their answers"
+#define TXT_API_UNLOCK_OUT "%d wrong keys were tried by you: no more are taken", "restart the agent, or let another user"
+#define TXT_API_NO_USER "there is no user '%.60s' on this system", "see 'getent passwd', or give the number"
 #define TXT_API_UPLOADS "too much is being sent at once", "try again in a moment"
 
 /* access: what is wrong with a line (FILE:LINE: comes in front), and what to do */
@@ -167,6 +199,9 @@
 #define TXT_ACK_NO_VERSION "version %u of Pixel '%s' is not kept", "see 'history' for the versions there are"
 /* The hint of these follows the verdict: table in objects.c. */
 #define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
+#define TXT_ROLLBACK_REFUSED "%s: TikTok refuses the previous token too (%s)%s%s; nothing was moved, %s"
+#define TXT_ROLLBACK_OPEN                                                                                              \
+	"%s: TikTok gave no verdict on the previous token (%s%s%.150s); nothing was moved, %s", "try again later"
 #define TXT_PUT_PENDING                                                                                                \
 	"%s: TikTok gave no verdict on the new token (%s%s%.150s); it waits as version %u, %s",                                \
 		"it takes over once proven: run 'vault check' later, or let vault-agent; --no-check does not wait"
