@@ -564,7 +564,6 @@ def needs(program):
     return unittest.skipUnless(shutil.which(program), "no " + program)
 
 
-@functools.lru_cache(None)
 def descendants(pid):
     """pid and all processes below it."""
     children = collections.defaultdict(list)
