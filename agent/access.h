@@ -2,7 +2,8 @@
  *
  * The kernel says who calls: uid, gid and supplementary groups, once, at accept. Rules map a user or group x verbs x
  * Pixels or labels. Default deny. Of the rules that match caller and Pixel the most specific decide (a user before a
- * group; a named Pixel before a label before *); where equally specific ones disagree, the answer is no. The agent's own
+ * group; a named Pixel before a label before *); where equally specific ones disagree, the answer is no. A rule with
+ * pixels and labels is for the Pixels named that carry all of the labels. The agent's own
  * user and root may do everything. uid and gid 65534 match no rule: they stand for everyone the kernel cannot name. */
 #ifndef AGENT_ACCESS_H
 #define AGENT_ACCESS_H
@@ -18,7 +19,8 @@ enum access_verb { ACCESS_META, ACCESS_READ, ACCESS_REPORT, ACCESS_PUT, ACCESS_A
 const char *access_verb_name(enum access_verb verb);
 
 struct access; /* the rules; immutable */
-/* ERR_CONFIG, with file and line, for a user or group that does not exist. config NULL = no rules. */
+/* ERR_CONFIG, with file and line, for a user or group that does not exist. config has passed settings_check; NULL = no
+ * rules. */
 must_check bool access_new(const struct config *config, uid_t agent_uid, struct access **ret, struct error *err);
 void access_free(struct access *a);
 void access_freep(struct access **a);

@@ -1,6 +1,7 @@
 #include "agent/courier.h"
 
 #include "agent/courier_wire.h"
+#include "agent/text.h"
 #include "core/clock.h"
 #include "core/process.h"
 #include "core/wipe.h"
@@ -19,6 +20,7 @@
 /* The courier ends an exchange by itself when its time is over; one that has not done so this much later hangs. */
 #define GUARD_MS 3000
 #define END_MS 300
+#define ABSENCE_MS 5000 /* a courier that is started again is there in a moment: so long nobody is told that there is none */
 #define ANSWERS_AT_ONCE 64
 #define BATCH_MAX 16 /* questions that wait to be written in one go */
 #define SHORT_LEN (sizeof(struct courier_probe) + COURIER_ROOM_SHORT)
@@ -35,6 +37,9 @@ struct courier {
 	size_t in_flight;
 	pid_t pid;
 	int fd;                     /* -1: not running */
+	bool is_given;              /* started by somebody else */
+	bool was_stuck;
+	int64_t gone_since_ms;      /* is_given and fd -1 */
 	struct open_question *open; /* asked and not answered */
 	struct reply *ready;        /* answered and not fetched: a ring */
 	size_t open_count, ready_first, ready_count;
@@ -46,12 +51,14 @@ struct courier {
 	uint8_t in[ANSWERS_AT_ONCE * sizeof(struct courier_answer)];
 };
 
-bool courier_new(const struct settings *settings, struct courier **ret, struct error *err)
+static bool new_courier(const struct settings *settings, bool is_given, struct courier **ret, struct error *err)
 {
 	scoped(courier_freep) struct courier *c = calloc(1, sizeof *c);
 	if (!c)
 		return fail_no_memory(err);
 	c->fd = -1;
+	c->is_given = is_given;
+	c->gone_since_ms = clock_boot_ms();
 	c->in_flight = settings->in_flight;
 	c->batch_max = c->in_flight / 2 < BATCH_MAX ? c->in_flight / 2 * SHORT_LEN : BATCH_MAX * SHORT_LEN;
 	struct error no_room;
@@ -69,6 +76,16 @@ bool courier_new(const struct settings *settings, struct courier **ret, struct e
 	snprintf(c->config.ca_file, sizeof c->config.ca_file, "%s", settings->ca_file);
 	*ret = take(c);
 	return true;
+}
+
+bool courier_new(const struct settings *settings, struct courier **ret, struct error *err)
+{
+	return new_courier(settings, false, ret, err);
+}
+
+bool courier_new_given(const struct settings *settings, struct courier **ret, struct error *err)
+{
+	return new_courier(settings, true, ret, err);
 }
 
 /* --- replies --- */
@@ -103,10 +120,13 @@ static void answer_for(struct courier *c, bool is_written, const char *why)
 /* End the process, and answer for it. What it was not yet told goes to the next one. */
 static void give_up(struct courier *c, const char *why)
 {
-	kill(c->pid, SIGKILL);
+	if (!c->is_given)
+		kill(c->pid, SIGKILL);
 	close(c->fd);
-	process_end(c->pid, END_MS);
+	if (!c->is_given)
+		process_end(c->pid, END_MS);
 	c->fd = -1;
+	c->gone_since_ms = clock_boot_ms();
 	c->in_len = 0;
 	answer_for(c, true, why);
 }
@@ -247,16 +267,23 @@ static bool say(struct courier *c, struct parcel p)
 	return true;
 }
 
+/* Should this fail, so will what follows, and that is where it is answered. */
+static void introduce(struct courier *c)
+{
+	(void)say(c, (struct parcel){ { part_of(&c->config, sizeof c->config) }, sizeof c->config });
+}
+
 static bool start(struct courier *c, struct error *err)
 {
 	char path[PATH_MAX];
 	const char *const argv[] = { "vault-agent", "--courier", NULL };
 	if (c->fd >= 0)
 		return true;
+	if (c->is_given)
+		return fail(err, ERR_UNEXPECTED, TXT_COURIER_ABSENT);
 	if (!process_sibling("vault-agent", path, sizeof path, err) || !process_start(path, argv, &c->pid, &c->fd, err))
 		return false;
-	/* Should this fail, so will what follows, and that is where it is answered. */
-	(void)say(c, (struct parcel){ { part_of(&c->config, sizeof c->config) }, sizeof c->config });
+	introduce(c);
 	return true;
 }
 
@@ -366,8 +393,10 @@ static void wait_for_answer(struct courier *c, int64_t until)
 	int wait = left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 	if (poll(&event, 1, wait) > 0)
 		hear(c);
-	else if (guard <= clock_boot_ms())
+	else if (guard <= clock_boot_ms()) {
+		c->was_stuck = true;
 		give_up(c, "the courier did not answer in time");
+	}
 }
 
 bool courier_next(struct courier *c, int64_t wait_ms, struct reply *ret)
@@ -384,6 +413,46 @@ bool courier_next(struct courier *c, int64_t wait_ms, struct reply *ret)
 	return true;
 }
 
+void courier_give(struct courier *c, int fd)
+{
+	if (c->fd >= 0)
+		give_up(c, "the courier was replaced before it answered");
+	c->fd = fd;
+	introduce(c);
+}
+
+bool courier_is_ready(const struct courier *c)
+{
+	return !c->is_given || c->fd >= 0 || clock_boot_ms() - c->gone_since_ms >= ABSENCE_MS;
+}
+
+bool courier_was_stuck(struct courier *c)
+{
+	bool was_stuck = c->was_stuck;
+	c->was_stuck = false;
+	return was_stuck;
+}
+
+int courier_fd(const struct courier *c)
+{
+	return c->fd;
+}
+
+void courier_flush(struct courier *c)
+{
+	send_batch(c);
+}
+
+int64_t courier_wait_ms(const struct courier *c)
+{
+	if (c->ready_count)
+		return 0;
+	if (!c->open_count)
+		return INT64_MAX;
+	int64_t left = first_guard_ends(c) - clock_boot_ms();
+	return left > 0 ? left : 0;
+}
+
 void courier_ask_one(struct courier *c, const struct question *q, struct answer *ret)
 {
 	struct reply reply;
@@ -398,7 +467,9 @@ void courier_free(struct courier *c)
 {
 	if (!c)
 		return;
-	if (c->fd >= 0) {
+	if (c->fd >= 0 && c->is_given)
+		close(c->fd);
+	if (c->fd >= 0 && !c->is_given) {
 		/* It ends when it reads our end; seeing its own end close is quicker than asking for its death. */
 		struct pollfd event = { .fd = c->fd };
 		shutdown(c->fd, SHUT_WR);

@@ -31,6 +31,20 @@ struct reply {
 
 /* Starts nothing yet. The settings' [tiktok] part and in_flight are copied. */
 must_check bool courier_new(const struct settings *settings, struct courier **ret, struct error *err);
+
+/* For a process that may start none: somebody else does, and hands over the sockets to them. */
+must_check bool courier_new_given(const struct settings *settings, struct courier **ret, struct error *err);
+void courier_give(struct courier *c, int fd); /* takes fd; one given earlier is let go, its questions answered */
+/* Is there one to ask, or was none given for so long (5 s) that asking shall be answered with NO_COURIER? */
+bool courier_is_ready(const struct courier *c);
+/* One was let go because it did not answer: whoever started it should end it. Asking clears it. */
+bool courier_was_stuck(struct courier *c);
+
+/* For a loop of the caller's: readable when an answer came (-1: none runs); what was gathered is written out; and how
+ * long to wait at most until a question's time is over (INT64_MAX: none is open). */
+int courier_fd(const struct courier *c);
+void courier_flush(struct courier *c);
+int64_t courier_wait_ms(const struct courier *c);
 void courier_free(struct courier *c); /* ends the process */
 void courier_freep(struct courier **c);
 

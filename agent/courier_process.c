@@ -2,6 +2,7 @@
 
 #include "agent/courier_wire.h"
 #include "agent/http.h"
+#include "agent/sandbox.h"
 #include "agent/text.h"
 #include "agent/tiktok.h"
 #include "core/clock.h"
@@ -13,13 +14,52 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PROBES_AT_ONCE 16 /* read in one go */
 #define REST_AFTER_MS 50
 #define ARENA_SLACK 4096
+#define LOOK_MS 5000 /* how often an idle courier looks whether its files were replaced */
+
+/* What resolving a name and proving a certificate read. */
+static const char *const reading[] = {
+	"/etc/resolv.conf",
+	"/etc/hosts",
+	"/etc/nsswitch.conf",
+	"/etc/gai.conf",
+	"/etc/host.conf",
+	"/etc/ssl/certs",
+	"/etc/ssl/cert.pem",
+	"/etc/ssl/openssl.cnf",
+	"/etc/pki/tls",
+	"/etc/pki/ca-trust",
+	"/etc/ca-certificates",
+	"/etc/crypto-policies",
+	"/usr/share/ca-certificates",
+	"/usr/local/share/ca-certificates",
+	"/usr/share/crypto-policies",
+	"/etc/ld.so.cache",
+	"/lib",
+	"/lib64",
+	"/usr/lib",
+	"/usr/lib64",
+	"/usr/local/lib",
+};
+
+/* A right that the sandbox gives is bound to a file, not to its name. What stood behind each name when the sandbox was
+ * entered; a file put in its place since, such as a resolv.conf of another network, could not be read. */
+struct shelf {
+	const char *paths[COUNT_OF(reading) + 2]; /* a CA file of the configuration's, and the NULL at the end */
+	struct {
+		dev_t device;
+		ino_t file;
+	} was[COUNT_OF(reading) + 1];
+	bool is_bound;
+};
 
 /* The courier's desk: questions come in, exchanges run, answers go out. */
 struct desk {
@@ -31,6 +71,7 @@ struct desk {
 	size_t out_count, out_sent; /* answers waiting; bytes of them already written */
 	struct buf request;
 	uint64_t nonce; /* keeps the event ids of one courier apart from those of another */
+	struct shelf shelf;
 };
 
 static void desk_done(struct desk *d)
@@ -39,6 +80,51 @@ static void desk_done(struct desk *d)
 	secret_free(d->in);
 	free(d->out);
 	buf_done(&d->request);
+}
+
+/* --- the sandbox --- */
+
+static struct stat stat_or_nothing(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 ? st : (struct stat){ 0 };
+}
+
+static void shelf_fill(struct shelf *s, const char *ca_file)
+{
+	size_t count = COUNT_OF(reading);
+	memcpy(s->paths, reading, sizeof reading);
+	if (ca_file[0])
+		s->paths[count++] = ca_file;
+	s->paths[count] = NULL;
+	for (size_t i = 0; i < count; i++) {
+		struct stat st = stat_or_nothing(s->paths[i]);
+		s->was[i].device = st.st_dev;
+		s->was[i].file = st.st_ino;
+	}
+}
+
+static bool shelf_was_replaced(const struct shelf *s)
+{
+	for (size_t i = 0; s->is_bound && s->paths[i]; i++) {
+		struct stat st = stat_or_nothing(s->paths[i]);
+		if (st.st_dev != s->was[i].device || st.st_ino != s->was[i].file)
+			return true;
+	}
+	return false;
+}
+
+/* From here on a fault in a library is worth little to whoever finds it. What holds is said by the keeper: the kernel
+ * is the same. */
+static bool enter_sandbox(struct desk *d, const char *ca_file, struct error *err)
+{
+	struct sandbox_report report;
+	shelf_fill(&d->shelf, ca_file);
+	struct sandbox_plan plan = { .role = SANDBOX_COURIER, .readable = d->shelf.paths, .port = http_port(d->http) };
+	if (!sandbox_enter(&plan, &report, err))
+		return false;
+	d->shelf.is_bound = report.landlock_abi > 0;
+	return true;
 }
 
 /* --- messages --- */
@@ -199,7 +285,14 @@ static bool write_answers(struct desk *d)
 	return true;
 }
 
-/* Until the keeper closes its end (true) or says something that makes no sense (false). */
+/* Without end while there is something to do. */
+static int64_t patience(bool is_idle, bool has_rested)
+{
+	return !is_idle ? -1 : has_rested ? LOOK_MS : REST_AFTER_MS;
+}
+
+/* Until the keeper closes its end or the time has come for another courier (true), or it says something that makes no
+ * sense (false). */
 static bool work(struct desk *d)
 {
 	bool has_rested = true;
@@ -207,8 +300,10 @@ static bool work(struct desk *d)
 		bool is_idle = http_open(d->http) == 0 && d->out_count == 0;
 		http_watch(d->http, COURIER_FD,
 			   (room(d) ? (uint32_t)EPOLLIN : 0) | (d->out_count ? (uint32_t)EPOLLOUT : 0));
-		uint32_t ready = http_work(d->http, is_idle && !has_rested ? REST_AFTER_MS : -1);
-		if (is_idle && !has_rested && !ready) {
+		uint32_t ready = http_work(d->http, patience(is_idle, has_rested));
+		if (is_idle && !ready) {
+			if (has_rested && shelf_was_replaced(&d->shelf))
+				return true;
 			http_rest(d->http);
 			has_rested = true;
 		}
@@ -263,6 +358,8 @@ static bool serve(const struct courier_config *config, struct error *err)
 		apologise(&desk, why.message);
 		return true;
 	}
+	if (!enter_sandbox(&desk, config->ca_file, err))
+		return false;
 	return work(&desk) ? true : fail(err, ERR_UNEXPECTED, TXT_COURIER_STRANGER);
 }
 
@@ -273,6 +370,7 @@ int courier_main(void)
 	int type;
 	socklen_t len = sizeof type;
 	log_open("vault-agent (courier)", LOG_INFO);
+	(void)prctl(PR_SET_NAME, "vault-agent"); /* one started through /proc/self/exe would be called "exe" */
 	if (getsockopt(COURIER_FD, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM) {
 		(void)!fail(&err, ERR_USAGE, TXT_COURIER_NOT_BY_HAND);
 		log_error(&err);

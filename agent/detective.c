@@ -104,45 +104,51 @@ void detective_twin(struct service *s, const uint8_t fingerprint[FINGERPRINT_LEN
 		memcpy(ret_pixel, twin, sizeof twin);
 }
 
-/* True when the search goes on. */
-static bool try_one(struct service *s, struct detective *d, const struct secret *token, enum probe_kind refuted_by,
-		    const struct candidate *candidate, bool *ret_is_it, struct error *err)
+/* ---- one search ---- */
+
+void search_begin(struct search *s, const struct secret *token, const char *not_pixel, enum probe_kind refuted_by,
+		  size_t calls)
 {
-	struct asked asked;
-	struct question q = {
-		.kind = candidate->test_code[0] ? PROBE_TEST : PROBE_DRY,
-		.pixel = candidate->pixel,
-		.test_code = candidate->test_code,
-		.token = token,
-	};
-	d->budget--;
-	if (!service_ask(s, &q, false, &asked, err))
-		return false;
-	d->is_over = verdict_is_transient(asked.finding.outcome);
-	*ret_is_it = detective_convicts(refuted_by, q.kind, asked.finding.outcome);
-	return true;
+	*s = (struct search){ .token = token, .not_pixel = not_pixel, .refuted_by = refuted_by, .calls = calls };
 }
 
-bool detective_find(struct service *s, struct detective *d, const struct secret *token, const char *not_pixel,
-		    enum probe_kind refuted_by, size_t calls, char ret_pixel[PIXEL_CODE_MAX + 1], struct error *err)
+/* The candidate at the cursor, which moves on; NULL behind the last. */
+static const struct candidate *next_candidate(struct search *s, const struct detective *d)
 {
-	ret_pixel[0] = '\0';
-	for (size_t likely = 0; likely < LIKELY_COUNT; likely++)
-		for (size_t i = 0; i < d->counts[likely]; i++) {
-			const struct candidate *candidate = &d->candidates[likely][i];
-			bool is_it = false;
-			/* A dry try after a refusal by a proving probe could tell nothing. */
-			if (!candidate->pixel[0] || strcmp(candidate->pixel, not_pixel) == 0 ||
-			    (!candidate->test_code[0] && refuted_by != PROBE_DRY))
-				continue;
-			if (d->is_over || d->budget == 0 || calls-- == 0)
-				return true;
-			if (!try_one(s, d, token, refuted_by, candidate, &is_it, err))
-				return false;
-			if (is_it) {
-				memcpy(ret_pixel, candidate->pixel, sizeof candidate->pixel);
-				return true;
-			}
-		}
-	return true;
+	for (; s->likely < LIKELY_COUNT; s->likely++, s->at = 0)
+		if (s->at < d->counts[s->likely])
+			return &d->candidates[s->likely][s->at++];
+	return NULL;
+}
+
+bool search_ask(struct search *s, struct detective *d, struct job *job)
+{
+	const struct candidate *candidate;
+	while (!s->found[0] && (candidate = next_candidate(s, d))) {
+		/* A dry try after a refusal by a proving probe could tell nothing. */
+		if (!candidate->pixel[0] || strcmp(candidate->pixel, s->not_pixel) == 0 ||
+		    (!candidate->test_code[0] && s->refuted_by != PROBE_DRY))
+			continue;
+		if (d->is_over || d->budget == 0 || s->calls == 0)
+			return false;
+		d->budget--;
+		s->calls--;
+		s->asked = candidate;
+		s->tried_by = candidate->test_code[0] ? PROBE_TEST : PROBE_DRY;
+		job_ask(job,
+			&(struct question){ .kind = s->tried_by,
+					    .pixel = candidate->pixel,
+					    .test_code = candidate->test_code,
+					    .token = s->token },
+			false);
+		return true;
+	}
+	return false;
+}
+
+void search_answer(struct search *s, struct detective *d, const struct asked *asked)
+{
+	d->is_over = d->is_over || verdict_is_transient(asked->finding.outcome);
+	if (detective_convicts(s->refuted_by, s->tried_by, asked->finding.outcome))
+		memcpy(s->found, s->asked->pixel, sizeof s->found);
 }

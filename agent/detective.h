@@ -48,9 +48,21 @@ void detective_freep(struct detective **d);
 void detective_twin(struct service *s, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
 		    char ret_pixel[PIXEL_CODE_MAX + 1]);
 
-/* At most `calls` tries for one token. "" in ret when nobody was found. */
-must_check bool detective_find(struct service *s, struct detective *d, const struct secret *token,
-			       const char *not_pixel, enum probe_kind refuted_by, size_t calls,
-			       char ret_pixel[PIXEL_CODE_MAX + 1], struct error *err);
+/* One token's search, a question at a time. Borrows the token, not_pixel and, between question and answer, the
+ * detective's candidates. */
+struct search {
+	const struct secret *token;
+	const char *not_pixel;
+	enum probe_kind refuted_by, tried_by;
+	size_t calls; /* left for this token */
+	size_t likely, at;
+	const struct candidate *asked;
+	char found[PIXEL_CODE_MAX + 1]; /* "" = nobody yet */
+};
+void search_begin(struct search *s, const struct secret *token, const char *not_pixel, enum probe_kind refuted_by,
+		  size_t calls);
+/* Asks about the next candidate (job_ask). False: the search is over, see `found`. */
+bool search_ask(struct search *s, struct detective *d, struct job *job);
+void search_answer(struct search *s, struct detective *d, const struct asked *asked);
 
 #endif

@@ -41,6 +41,8 @@ void holding_free(struct holding *h);
 
 /* Takes the holding over; *ret_before is what it replaces (NULL = new), to be freed by the caller. */
 must_check bool holdings_put(struct holdings *hs, struct holding *h, struct holding **ret_before, struct error *err);
+/* Before the whole vault is read in: order is made when it is first asked for. */
+void holdings_expect_many(struct holdings *hs);
 struct holding *holdings_remove(struct holdings *hs, const char *pixel); /* the caller frees; NULL = was not there */
 void holdings_clear(struct holdings *hs);
 
@@ -51,6 +53,6 @@ size_t holdings_due(const struct holdings *hs);
 
 /* In order of Pixel code: the first one behind `after` ("" = from the start); NULL at the end. Good across changes, so
  * that a long listing can be written piece by piece. */
-const struct holding *holdings_after(const struct holdings *hs, const char *after);
+const struct holding *holdings_after(struct holdings *hs, const char *after);
 
 #endif

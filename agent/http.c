@@ -57,6 +57,7 @@ struct http {
 	CURLM *multi;
 	struct curl_slist *headers; /* the lines every request has */
 	char *url, *ca_file;
+	uint16_t port;
 	int64_t connect_timeout_ms, timeout_ms;
 	size_t in_flight, open;
 	struct exchange *exchanges, *free, *finished, **last_finished;
@@ -329,13 +330,25 @@ static bool is_https(CURLU *url)
 	return is;
 }
 
+static bool find_port(CURLU *url, uint16_t *ret)
+{
+	char *text = NULL;
+	bool is_good = curl_url_get(url, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK;
+	long port = is_good ? strtol(text, NULL, 10) : 0;
+	curl_free(text);
+	if (port < 1 || port > UINT16_MAX)
+		return false;
+	*ret = (uint16_t)port;
+	return true;
+}
+
 static bool make_url(struct http *h, const struct http_settings *settings, struct error *err)
 {
 	CURLU *url = curl_url();
 	bool is_good = url && curl_url_set(url, CURLUPART_URL, settings->base_url, 0) == CURLUE_OK && is_https(url) &&
 		       !has_part(url, CURLUPART_QUERY) && !has_part(url, CURLUPART_FRAGMENT) &&
 		       !has_part(url, CURLUPART_USER) && !has_part(url, CURLUPART_PASSWORD) &&
-		       join_path(url, settings->path, &h->url);
+		       find_port(url, &h->port) && join_path(url, settings->path, &h->url);
 	curl_url_cleanup(url);
 	return is_good ? true : fail(err, ERR_CONFIG, TXT_HTTP_BAD_URL, settings->base_url);
 }
@@ -419,6 +432,11 @@ bool http_new(const struct http_settings *settings, struct http **ret, struct er
 		return false;
 	*ret = take(h);
 	return true;
+}
+
+uint16_t http_port(const struct http *h)
+{
+	return h->port;
 }
 
 static void exchange_done(struct exchange *e)

@@ -35,6 +35,9 @@ must_check bool http_new(const struct http_settings *settings, struct http **ret
 void http_free(struct http *h);
 void http_freep(struct http **h);
 
+/* The TCP port that all connections go to. */
+uint16_t http_port(const struct http *h);
+
 #define HTTP_SECRETS(in_flight) ((size_t)(in_flight)*4160u)
 
 struct http_request {

@@ -13,14 +13,15 @@
 enum link_kind {
 	/* supervisor to keeper */
 	LINK_COURIER = 1, /* with a descriptor: the keeper's end of a stream socketpair to a fresh courier */
-	LINK_SOCKET,      /* with a descriptor: a listening socket from systemd; text is its name: agent or credentials */
-	LINK_GO,          /* all sockets were passed */
-	LINK_RELOAD,      /* SIGHUP */
-	LINK_STOP,        /* SIGTERM, SIGINT */
+	LINK_SOCKET, /* with a descriptor: a listening socket from systemd; text is its name: agent or credentials */
+	LINK_GO,     /* all sockets were passed */
+	LINK_RELOAD, /* SIGHUP */
+	LINK_STOP,   /* SIGTERM, SIGINT */
 	/* keeper to supervisor */
-	LINK_READY,  /* text is the status line */
+	LINK_READY,  /* text is the status line; also the answer to each LINK_RELOAD, carried out or refused */
 	LINK_STATUS, /* text is a new status line */
 	LINK_ALIVE,  /* the keeper's loop turns: at least every second */
+	LINK_HANGS,  /* the courier does not answer in time: kill it and pass another */
 	LINK_KIND_COUNT
 };
 
@@ -29,11 +30,13 @@ struct link_message {
 	char text[LINK_TEXT_MAX];
 };
 
-/* fd -1 = none. False when the other side is gone or does not read. */
+/* fd -1 = none; LINK_COURIER and LINK_SOCKET carry one, no other kind does. Longer text is cut. False when the other
+ * side is gone or does not read. */
 must_check bool link_send(int link, enum link_kind kind, const char *text, int fd);
 
 enum link_got { LINK_GOT_MESSAGE, LINK_GOT_NOTHING, LINK_GOT_END };
-/* Without waiting. *ret_fd is -1 or the caller's to close. A message of another version or shape is LINK_GOT_END. */
+/* Without waiting. *ret_fd is -1 or the caller's to close. A message of another version or shape is LINK_GOT_END,
+ * and every descriptor that came with it is closed. */
 enum link_got link_receive(int link, struct link_message *ret, int *ret_fd);
 
 #endif

@@ -1,9 +1,12 @@
-/* vault-agent: proves tokens. `--once` is one sweep and an exit code, made for cron; `--courier` is how our own
- * programs start the process that talks to TikTok (agent/courier.h). */
+/* vault-agent: keeps the tokens at hand and proves them. Without an option it stays (agent/supervisor.h), and starts
+ * itself again as `--keeper` and `--courier`; `--once` is one sweep and an exit code, made for cron. `--courier` is also
+ * how our other programs start the process that talks to TikTok (agent/courier.h). */
 #include "agent/courier.h"
+#include "agent/keeper.h"
 #include "agent/metrics.h"
 #include "agent/problem.h"
 #include "agent/service.h"
+#include "agent/supervisor.h"
 #include "agent/text.h"
 #include "agent/unlock.h"
 #include "core/clock.h"
@@ -14,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum mode { MODE_NONE, MODE_ONCE, MODE_HELP, MODE_VERSION };
+enum mode { MODE_STAY, MODE_ONCE, MODE_HELP, MODE_VERSION };
 
 struct command_line {
 	enum mode mode;
@@ -25,19 +28,27 @@ struct command_line {
 };
 
 static const char usage[] =
-	"usage: vault-agent --once [PIXEL...] [-q] [--config FILE]\n"
+	"usage: vault-agent [--config FILE]\n"
+	"       vault-agent --once [PIXEL...] [-q] [--config FILE]\n"
 	"\n"
-	"Asks TikTok about every stored token (or those of the Pixels named), once, and says what changed.\n"
-	"Never prompts: the vault is opened by a key file, a systemd credential or a passphrase file.\n"
+	"Without --once it stays in the foreground: hands tokens to services over a Unix socket, asks TikTok about each of\n"
+	"them by a schedule, and says on standard error what turned bad. SIGHUP reads the configuration again, SIGTERM\n"
+	"ends it. Who may do what stands in [access NAME] of the configuration; the agent's own user and root may all.\n"
+	"\n"
+	"With --once it asks about every stored token (or those of the Pixels named), once, and says what changed.\n"
+	"\n"
+	"It never prompts: the vault is opened by a key file, a systemd credential or (--once) a passphrase file; a\n"
+	"vault that opens with a passphrase stays locked until somebody says 'vault unlock'.\n"
 	"\n"
 	"  --once         one sweep, then exit\n"
-	"  -q, --quiet    problems only\n"
+	"  -q, --quiet    problems only (with --once)\n"
 	"  --config FILE  read this configuration and no other\n"
 	"  --version      print the version\n"
 	"  --help         print this\n"
 	"\n"
-	"Exit status: 0 all is well; 10 expired or revoked, 11 mismatched or no permission, 15 malformed, 16 unclear,\n"
-	"9 unreachable or throttled, 14 due soon (the gravest of these, in this order); others: vault exit-codes.\n";
+	"Exit status of --once: 0 all is well; 10 expired or revoked, 11 mismatched or no permission, 15 malformed,\n"
+	"16 unclear, 9 unreachable or throttled, 14 due soon (the gravest of these, in this order); others: vault\n"
+	"exit-codes.\n";
 
 static void print_error(const struct error *err)
 {
@@ -75,7 +86,7 @@ static bool take_option(struct command_line *ret, int argc, char *const argv[], 
 		ret->is_quiet = true;
 	else if (strcmp(option, "--once") == 0)
 		ret->mode = MODE_ONCE;
-	else if (strcmp(option, "--courier") == 0)
+	else if (strcmp(option, "--courier") == 0 || strcmp(option, "--keeper") == 0)
 		return fail(err, ERR_USAGE, TXT_AGENT_STANDS_ALONE, option);
 	else
 		return fail(err, ERR_USAGE, TXT_AGENT_BAD_OPTION, option);
@@ -109,7 +120,8 @@ static bool parse(int argc, char *const argv[], struct command_line *ret, struct
 		else if (!take_option(ret, argc, argv, &i, err))
 			return false;
 	}
-	return ret->mode == MODE_NONE ? fail(err, ERR_USAGE, TXT_AGENT_NO_MODE) : true;
+	bool is_once_only = ret->mode == MODE_STAY && (ret->pixel_count || ret->is_quiet);
+	return is_once_only ? fail(err, ERR_USAGE, TXT_AGENT_ONLY_ONCE) : true;
 }
 
 /* --- one sweep --- */
@@ -198,7 +210,9 @@ static int run(struct command_line *line, struct error *err)
 		return fputs(usage, stdout) < 0 || fflush(stdout) != 0;
 	case MODE_VERSION:
 		return puts("vault-agent " PIXELVAULT_VERSION) < 0 || fflush(stdout) != 0;
-	default:
+	case MODE_STAY:
+		return supervisor_main(line->config);
+	case MODE_ONCE:
 		break;
 	}
 	if (!once(line, &result, err)) {
@@ -215,6 +229,12 @@ static int run_courier(void)
 	return clearenv() == 0 && setenv("LANG", "C", 1) == 0 ? courier_main() : (int)ERR_UNEXPECTED;
 }
 
+/* The supervisor's own child: it chose the environment, and gives --config FILE or nothing. */
+static int run_keeper(int argc, char *argv[])
+{
+	return keeper_main(argc == 4 && strcmp(argv[2], "--config") == 0 ? argv[3] : NULL);
+}
+
 int main(int argc, char *argv[])
 {
 	struct error err;
@@ -225,6 +245,8 @@ int main(int argc, char *argv[])
 	}
 	if (argc == 2 && strcmp(argv[1], "--courier") == 0)
 		return run_courier();
+	if (argc >= 2 && strcmp(argv[1], "--keeper") == 0)
+		return run_keeper(argc, argv);
 	line.pixels = calloc((size_t)argc + 1, sizeof *line.pixels);
 	int status;
 	if (line.pixels ? parse(argc, argv, &line, &err) : fail_no_memory(&err)) {

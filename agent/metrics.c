@@ -14,17 +14,27 @@ static void gauge(struct buf *out, const char *name, const char *help, int64_t v
 		   name, name, value);
 }
 
-void metrics_print(const struct check_result *r, int64_t now, struct buf *out)
+void metrics_print_sweep(const struct check_result *r, int64_t now, struct buf *out)
 {
-	buf_printf(out, "# HELP pixelvault_pixels Pixels by the verdict on their token.\n"
-			"# TYPE pixelvault_pixels gauge\n");
-	for (enum verdict v = VERDICT_UNCHECKED; !verdict_is_transient(v); v++)
-		buf_printf(out, "pixelvault_pixels{verdict=\"%s\"} %zu\n", verdict_name(v), r->verdicts[v]);
-	gauge(out, "pixels_due", "Pixels whose token is due for replacement soon.", (int64_t)r->due);
 	gauge(out, "sweep_asked", "Questions TikTok was asked in the last sweep.", (int64_t)r->asked);
 	gauge(out, "sweep_unjudged", "Pixels that were asked about in the last sweep and not judged.", (int64_t)r->transient);
 	gauge(out, "sweep_exit_code", "Exit code of the last sweep, 0 when all is well.", (int64_t)r->exit);
 	gauge(out, "sweep_timestamp_seconds", "When the last sweep ended, Unix time.", now);
+}
+
+void metrics_print_pixels(const size_t verdicts[OUTCOME_COUNT], size_t due, struct buf *out)
+{
+	buf_printf(out, "# HELP pixelvault_pixels Pixels by the verdict on their token.\n"
+			"# TYPE pixelvault_pixels gauge\n");
+	for (enum verdict v = VERDICT_UNCHECKED; !verdict_is_transient(v); v++)
+		buf_printf(out, "pixelvault_pixels{verdict=\"%s\"} %zu\n", verdict_name(v), verdicts[v]);
+	gauge(out, "pixels_due", "Pixels whose token is due for replacement soon.", (int64_t)due);
+}
+
+void metrics_print(const struct check_result *r, int64_t now, struct buf *out)
+{
+	metrics_print_pixels(r->verdicts, r->due, out);
+	metrics_print_sweep(r, now, out);
 }
 
 bool metrics_write(const char *state_dir, const struct check_result *result, int64_t now, struct error *err)

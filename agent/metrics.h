@@ -9,6 +9,10 @@
 
 #define METRICS_FILE "metrics.prom"
 
+/* The two halves, for /metrics. */
+void metrics_print_pixels(const size_t verdicts[OUTCOME_COUNT], size_t due, struct buf *out);
+void metrics_print_sweep(const struct check_result *result, int64_t now, struct buf *out);
+
 void metrics_print(const struct check_result *result, int64_t now, struct buf *out);
 must_check bool metrics_write(const char *state_dir, const struct check_result *result, int64_t now,
 			      struct error *err);

@@ -93,12 +93,22 @@ void ruling_apply(struct judgement *j, enum ruling ruling, enum verdict outcome,
 	}
 }
 
+static void plan_second_look(const struct judgement *j, const struct settings *settings, int64_t now, int64_t *next)
+{
+	int64_t delay_s = settings->confirm_delay_s >= 0 ? settings->confirm_delay_s : SCHEDULE_CONFIRM_DELAY_S;
+	int64_t at = j->suspected_at + delay_s;
+	if (j->suspected && at < *next)
+		*next = at > now ? at : now + 1;
+}
+
 void ruling_plan(struct health *h, const struct credential *c, const struct settings *settings, int64_t now)
 {
 	const struct version *v = credential_staged(c, STAGE_CURRENT);
 	if (!v)
 		v = credential_staged(c, STAGE_PENDING);
 	h->next_check_at = schedule_next(c->pixel, settings, v ? v->expires_at : 0, now, h->failures);
+	plan_second_look(&h->current, settings, now, &h->next_check_at);
+	plan_second_look(&h->pending, settings, now, &h->next_check_at);
 }
 
 bool ruling_write(struct health *h, const struct credential *c, uint32_t version, enum ruling ruling,

@@ -31,7 +31,8 @@ void ruling_apply(struct judgement *j, enum ruling ruling, enum verdict outcome,
 bool ruling_write(struct health *h, const struct credential *c, uint32_t version, enum ruling ruling,
 		  enum verdict outcome, const struct evidence *evidence, const struct settings *settings);
 
-/* When the Pixel is due next, after something happened to it at `now`. */
+/* When the Pixel is due next, after something happened to it at `now`: by the schedule, or when a suspicion that is
+ * outstanding may be looked at again. */
 void ruling_plan(struct health *h, const struct credential *c, const struct settings *settings, int64_t now);
 
 #endif

@@ -2,8 +2,8 @@
  * seccomp for system calls, no new privileges, no memory that is writable and executable.
  *
  * What the kernel lacks is left out and said so: struct sandbox_report tells which layers hold. The lists were taken
- * from traced runs of the whole test suite (tests/sandbox-trace.sh makes them anew); a call that is on none of them fails
- * with EPERM, so that a new libc fails softly, and the few that only an intruder makes kill. */
+ * from traced runs of the whole test suite (tests/sandbox-trace.sh makes them anew); a call that is on none of them
+ * fails with EPERM, so that a new libc fails softly, and the few that only an intruder makes kill. */
 #ifndef AGENT_SANDBOX_H
 #define AGENT_SANDBOX_H
 
@@ -14,12 +14,18 @@
 
 enum sandbox_role { SANDBOX_KEEPER, SANDBOX_COURIER };
 
+#define SANDBOX_DNS_PORT 53
+
+/* A right is bound to the file or folder that a path names now: where a file is replaced rather than written to (an
+ * editor, useradd), name its folder. */
 struct sandbox_plan {
 	enum sandbox_role role;
 	/* folders and files, NULL-terminated; what does not exist is passed over */
 	const char *const *writable; /* read, write, make, remove, rename below these */
 	const char *const *readable;
-	uint16_t port; /* courier: the one TCP port it may connect to */
+	/* Courier: the one TCP port it may connect to, besides the resolver's: a long answer comes by TCP, and UDP is
+	 * free. */
+	uint16_t port;
 };
 
 struct sandbox_report {
@@ -30,9 +36,14 @@ struct sandbox_report {
 	bool is_unprivileged; /* no capabilities and not root */
 };
 
-/* Once a process, before its first thread and before the vault is unlocked; every thread made later is inside.
+/* Gives up all capabilities too, except the keeper's right to lock memory: what needs one (a socket's group) comes
+ * first. Once a process, before its first thread and before the vault is unlocked; every thread made later is inside.
  * ERR_UNEXPECTED only when a layer that this kernel has could not be put on: never silently without. */
 must_check bool sandbox_enter(const struct sandbox_plan *plan, struct sandbox_report *ret, struct error *err);
+
+/* What the supervisor gives up: new privileges, and the calls that only an intruder makes. Its children inherit both.
+ */
+must_check bool sandbox_supervise(struct error *err);
 
 /* Become user and group (names or numbers; "" = stay), drop all other groups, and prove that there is no way back.
  * ERR_CONFIG for an account that does not exist, ERR_DENIED when we may not. */

@@ -13,6 +13,9 @@
 int64_t schedule_next(const char *pixel, const struct settings *settings, int64_t expires_at, int64_t after,
 		      uint32_t failures);
 
+/* Between a refusal and the second look that decides, where nobody said otherwise. */
+#define SCHEDULE_CONFIRM_DELAY_S 600
+
 /* A number below `range` that follows from the Pixel code alone. */
 int64_t schedule_splay(const char *pixel, int64_t range);
 

@@ -1,16 +1,23 @@
 #include "agent/service_own.h"
 
+#include "agent/text.h"
 #include "core/clock.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BREAKER_NOTE "breaker"
 #define PAUSE_MAX_S 5
-#define SLICE_MS 100
+#define PAUSE_LOOK_MS 100
+#define ABSENCE_LOOK_MS 50
+#define SLICE_MS 200 /* a signal is noticed after as long */
+#define COMMITS_AT_ONCE 64
+#define QUESTION_TAG UINT32_MAX /* of the one question of job_ask */
 
-bool service_new(struct vault *v, const struct settings *settings, struct service **ret, struct error *err)
+static bool make(struct vault *v, const struct settings *settings, struct service **ret, struct error *err)
 {
 	struct service *s = calloc(1, sizeof *s);
 	if (!s)
@@ -22,11 +29,41 @@ bool service_new(struct vault *v, const struct settings *settings, struct servic
 	return true;
 }
 
+bool service_new(struct vault *v, const struct settings *settings, struct service **ret, struct error *err)
+{
+	if (!make(v, settings, ret, err))
+		return false;
+	(*ret)->owns_courier = true;
+	return true;
+}
+
+bool service_new_with(struct vault *v, const struct settings *settings, struct courier *courier, struct service **ret,
+		      struct error *err)
+{
+	if (!make(v, settings, ret, err))
+		return false;
+	(*ret)->courier = courier;
+	return true;
+}
+
+static void end_job(struct job *job)
+{
+	job->ops->end(job, job->has_failed ? &job->err : NULL);
+}
+
 void service_free(struct service *s)
 {
 	if (!s)
 		return;
-	courier_free(s->courier);
+	while (s->jobs) {
+		struct job *job = s->jobs;
+		s->jobs = job->next;
+		job->has_failed = true;
+		(void)!fail(&job->err, ERR_CONFLICT, TXT_JOB_CUT_SHORT);
+		end_job(job);
+	}
+	if (s->owns_courier)
+		courier_free(s->courier);
 	free(s);
 }
 
@@ -84,44 +121,341 @@ enum probe_kind service_probe_kind(const struct settings *settings, enum probe_c
 	return choice != PROBE_CHOICE_DRY && test_code[0] ? PROBE_TEST : PROBE_DRY;
 }
 
-/* Nothing was sent, so there is nothing to remember of it but when it may be. */
-static void not_called(struct asked *ret)
+/* ---- what jobs ask for ---- */
+
+void job_start(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who)
 {
-	*ret = (struct asked){ .answer = { .code = NO_CODE, .at = clock_wall() } };
-	ret->finding.outcome = OUTCOME_THROTTLED;
-	ret->finding.advice = verdict_advice(OUTCOME_THROTTLED);
-	ret->evidence = evidence_of(&ret->answer, PROBE_NONE);
-	snprintf(ret->evidence.text, sizeof ret->evidence.text, "not asked, an earlier throttle still holds");
+	struct job **last = &s->jobs;
+	job->ops = ops;
+	job->service = s;
+	job->number = ++s->last_number;
+	if (who)
+		job->who = *who;
+	while (*last)
+		last = &(*last)->next;
+	*last = job;
 }
 
-static bool wait_out_breaker(const struct service *s)
+void job_ask(struct job *job, const struct question *q, bool was_healthy)
 {
-	if (breaker_pause_s(&s->breaker, clock_wall()) > PAUSE_MAX_S)
+	job->question = *q;
+	job->question.id = job_question_id(job, QUESTION_TAG);
+	job->was_healthy = was_healthy;
+	job->is_asking = true;
+	job->is_sent = false;
+}
+
+void job_commit(struct job *job, change_fn *fn, void *context)
+{
+	job->change = fn;
+	job->change_context = context;
+}
+
+uint64_t job_question_id(const struct job *job, uint32_t tag)
+{
+	return (uint64_t)job->number << 32 | tag;
+}
+
+static void fail_job(struct job *job, const struct error *err)
+{
+	job->has_failed = job->is_done = true;
+	job->err = *err;
+}
+
+/* ---- questions ---- */
+
+static bool has_waiting_question(const struct service *s)
+{
+	for (const struct job *job = s->jobs; job; job = job->next)
+		if (job->is_asking && !job->is_sent)
+			return true;
+	return false;
+}
+
+bool service_has_room(const struct service *s)
+{
+	return courier_unanswered(s->courier) < s->settings->in_flight && courier_is_ready(s->courier) &&
+	       !has_waiting_question(s);
+}
+
+static void hand_answer(struct job *job, const struct asked *asked)
+{
+	struct error err;
+	job->is_asking = false;
+	if (!job->ops->asked(job, asked, &err))
+		fail_job(job, &err);
+}
+
+/* Nothing was sent, so there is nothing to remember of it but when it may be. */
+static void answer_without_call(struct job *job)
+{
+	struct asked asked = { .answer = { .code = NO_CODE, .at = clock_wall() } };
+	asked.finding.outcome = OUTCOME_THROTTLED;
+	asked.finding.advice = verdict_advice(OUTCOME_THROTTLED);
+	asked.evidence = evidence_of(&asked.answer, PROBE_NONE);
+	snprintf(asked.evidence.text, sizeof asked.evidence.text, "not asked, an earlier throttle still holds");
+	hand_answer(job, &asked);
+}
+
+/* Send the job's question, or say how long to wait. */
+static int64_t send_question(struct service *s, struct job *job)
+{
+	int64_t pause_s = breaker_pause_s(&s->breaker, clock_wall());
+	if (pause_s > PAUSE_MAX_S) {
+		answer_without_call(job);
+		return 0;
+	}
+	if (pause_s > 0)
+		return PAUSE_LOOK_MS;
+	if (!courier_is_ready(s->courier))
+		return ABSENCE_LOOK_MS;
+	if (courier_unanswered(s->courier) >= s->settings->in_flight)
+		return INT64_MAX; /* an answer makes room, and wakes us */
+	int64_t wait_ms = pace_wait_ms(&s->pace, clock_boot_ms());
+	if (wait_ms > 0)
+		return wait_ms;
+	pace_take(&s->pace);
+	job->is_sent = true;
+	job->asked_at = clock_wall();
+	courier_ask(s->courier, &job->question);
+	return INT64_MAX;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t send_questions(struct service *s)
+{
+	int64_t wait_ms = INT64_MAX;
+	for (struct job *job = s->jobs; job; job = job->next)
+		if (job->is_asking && !job->is_sent && !job->is_done)
+			wait_ms = least(wait_ms, send_question(s, job));
+	return wait_ms;
+}
+
+static struct job *job_of(const struct service *s, uint64_t id)
+{
+	struct job *job = s->jobs;
+	while (job && job->number != id >> 32)
+		job = job->next;
+	return job;
+}
+
+static bool take_single(struct service *s, struct job *job, const struct answer *answer, struct error *err)
+{
+	struct question_context context = { ENDPOINT_EVENT_TRACK, job->question.kind, job->was_healthy, false, false };
+	struct asked asked = { .answer = *answer, .was_called = true };
+	asked.finding = verdict_judge(answer, &context);
+	asked.evidence = evidence_of(answer, job->question.kind);
+	if (asked.finding.outcome == OUTCOME_THROTTLED)
+		breaker_throttled(&s->breaker, job->asked_at, clock_wall() + 1);
+	else if (answer->transport == TRANSPORT_OK)
+		breaker_answered(&s->breaker, job->asked_at);
+	if (!service_store_breaker(s, err))
 		return false;
-	while (breaker_pause_s(&s->breaker, clock_wall()) > 0)
-		clock_sleep_ms(SLICE_MS);
+	hand_answer(job, &asked);
 	return true;
 }
 
-bool service_ask(struct service *s, const struct question *q, bool was_healthy, struct asked *ret, struct error *err)
+/* The answer to a job that ended meanwhile is nobody's. */
+static bool take_reply(struct service *s, const struct reply *reply)
 {
-	struct question_context context = { ENDPOINT_EVENT_TRACK, q->kind, was_healthy, false, false };
-	if (!wait_out_breaker(s)) {
-		not_called(ret);
+	struct job *job = job_of(s, reply->id);
+	uint32_t tag = (uint32_t)reply->id;
+	struct error err;
+	if (!job || job->is_done)
 		return true;
+	bool is_fine = tag == QUESTION_TAG ? take_single(s, job, &reply->answer, &err)
+					   : job->ops->answered(job, tag, &reply->answer, &err);
+	if (!is_fine)
+		fail_job(job, &err);
+	return true;
+}
+
+static void take_replies(struct service *s)
+{
+	struct reply reply;
+	while (s->courier && courier_next(s->courier, 0, &reply) && take_reply(s, &reply))
+		;
+}
+
+/* ---- commits ---- */
+
+static size_t gather_commits(struct service *s, struct change_item *items, struct job **owners)
+{
+	size_t count = 0;
+	for (struct job *job = s->jobs; job && count < COMMITS_AT_ONCE; job = job->next)
+		if (job->change && !job->is_done) {
+			items[count] =
+				(struct change_item){ .fn = job->change, .context = job->change_context, .who = job->who };
+			owners[count++] = job;
+		}
+	return count;
+}
+
+/* True when there was something to commit. */
+static bool commit_requests(struct service *s)
+{
+	struct change_item items[COMMITS_AT_ONCE];
+	struct job *owners[COMMITS_AT_ONCE];
+	size_t count = gather_commits(s, items, owners);
+	struct error err;
+	if (!count)
+		return false;
+	vault_change_all(s->vault, items, count);
+	for (size_t i = 0; i < count; i++) {
+		struct job *job = owners[i];
+		job->change = NULL;
+		if (!items[i].is_done)
+			fail_job(job, &items[i].err);
+		else if (!job->ops->committed(job, &err))
+			fail_job(job, &err);
 	}
-	clock_sleep_ms(pace_wait_ms(&s->pace, clock_boot_ms()));
-	pace_take(&s->pace);
-	int64_t asked_at = clock_wall();
-	ret->was_called = true;
-	courier_ask_one(s->courier, q, &ret->answer);
-	ret->finding = verdict_judge(&ret->answer, &context);
-	ret->evidence = evidence_of(&ret->answer, q->kind);
-	if (ret->finding.outcome == OUTCOME_THROTTLED)
-		breaker_throttled(&s->breaker, asked_at, clock_wall() + 1);
-	else if (ret->answer.transport == TRANSPORT_OK)
-		breaker_answered(&s->breaker, asked_at);
-	return service_store_breaker(s, err);
+	return true;
+}
+
+/* ---- the step ---- */
+
+static int64_t step_jobs(struct service *s)
+{
+	int64_t wait_ms = INT64_MAX;
+	for (struct job *job = s->jobs; job; job = job->next) {
+		struct error err;
+		int64_t wants_ms = INT64_MAX;
+		if (job->is_done || job->is_asking || job->change)
+			continue;
+		vault_set_who(s->vault, &job->who);
+		if (!job->ops->step(job, &wants_ms, &err))
+			fail_job(job, &err);
+		wait_ms = least(wait_ms, wants_ms);
+	}
+	return wait_ms;
+}
+
+/* An `end` may start new jobs. True when one ended. */
+static bool end_done_jobs(struct service *s)
+{
+	bool any = false;
+	for (struct job **at = &s->jobs; *at;) {
+		struct job *job = *at;
+		if (!job->is_done) {
+			at = &job->next;
+			continue;
+		}
+		*at = job->next;
+		end_job(job);
+		any = true;
+		at = &s->jobs;
+	}
+	return any;
+}
+
+int64_t service_step(struct service *s)
+{
+	int64_t wait_ms;
+	bool goes_on;
+	do {
+		take_replies(s);
+		wait_ms = step_jobs(s);
+		goes_on = commit_requests(s);
+		wait_ms = least(wait_ms, send_questions(s));
+		goes_on = end_done_jobs(s) || goes_on;
+	} while (goes_on);
+	if (s->courier) {
+		courier_flush(s->courier);
+		wait_ms = least(wait_ms, courier_wait_ms(s->courier));
+	}
+	return wait_ms;
+}
+
+int service_fd(const struct service *s)
+{
+	return s->courier ? courier_fd(s->courier) : -1;
+}
+
+bool service_is_idle(const struct service *s)
+{
+	return !s->jobs;
+}
+
+bool service_is_sweeping(const struct service *s)
+{
+	for (const struct job *job = s->jobs; job; job = job->next)
+		if (job->is_sweep)
+			return true;
+	return false;
+}
+
+void service_stop_sweeps(struct service *s)
+{
+	s->is_stopping = true;
+}
+
+/* ---- one job alone: the command line ---- */
+
+/* A signal handler can reach nothing but this; only service_drive installs it. */
+static volatile sig_atomic_t is_interrupted;
+
+static void on_interrupt(int signal)
+{
+	(void)signal;
+	is_interrupted = 1;
+}
+
+struct interrupts {
+	struct sigaction was_int, was_term;
+};
+
+static void catch_one(int signal, struct sigaction *was)
+{
+	/* Once: a second Ctrl-C ends us at once, as everybody expects. */
+	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
+	sigaction(signal, NULL, was);
+	if (was->sa_handler != SIG_IGN)
+		sigaction(signal, &action, NULL);
+}
+
+static void interrupts_catch(struct interrupts *i)
+{
+	is_interrupted = 0;
+	catch_one(SIGINT, &i->was_int);
+	catch_one(SIGTERM, &i->was_term);
+}
+
+static void interrupts_release(struct interrupts *i)
+{
+	sigaction(SIGINT, &i->was_int, NULL);
+	sigaction(SIGTERM, &i->was_term, NULL);
+}
+
+static bool is_running(const struct service *s, uint32_t number)
+{
+	for (const struct job *job = s->jobs; job; job = job->next)
+		if (job->number == number)
+			return true;
+	return false;
+}
+
+void service_drive(struct service *s, const struct job *job)
+{
+	struct interrupts interrupts;
+	uint32_t number = job->number;
+	bool is_sweep = job->is_sweep;
+	/* A put that is interrupted ends as it always did: at once, with the token safe as pending. */
+	if (is_sweep)
+		interrupts_catch(&interrupts);
+	for (;;) {
+		int64_t wait_ms = service_step(s);
+		if (!is_running(s, number))
+			break;
+		struct pollfd event = { .fd = service_fd(s), .events = POLLIN };
+		(void)poll(&event, 1, (int)least(wait_ms, SLICE_MS));
+		s->is_stopping = s->is_stopping || (is_sweep && is_interrupted);
+	}
+	if (is_sweep)
+		interrupts_release(&interrupts);
 }
 
 /* ---- a finding becomes the truth ---- */
@@ -133,9 +467,9 @@ static bool may_serve(const struct settlement *x, const struct credential *c)
 	return x->promote_unjudged && !credential_staged(c, STAGE_CURRENT);
 }
 
-static bool settle(void *context, struct change *change, struct error *err)
+bool service_settle(void *settlement, struct change *change, struct error *err)
 {
-	struct settlement *x = context;
+	struct settlement *x = settlement;
 	struct credential c;
 	struct health h;
 	bool exists;
@@ -163,10 +497,4 @@ static bool settle(void *context, struct change *change, struct error *err)
 	x->credential = c;
 	x->health = h;
 	return true;
-}
-
-bool service_settle(struct service *s, struct settlement *settlement, struct error *err)
-{
-	settlement->settings = s->settings;
-	return vault_change(s->vault, settle, settlement, err);
 }

@@ -1,4 +1,9 @@
-/* agent/service.h - the verbs of the product that need TikTok's word, once for all faces (CLI now, socket later).
+/* agent/service.h - the verbs of the product that need TikTok's word, once for both faces: command line and socket.
+ *
+ * A verb that must ask TikTok is a job: started, then finished by the courier's answers. The agent's worker lets many run
+ * side by side (service_step in its loop); the command line drives one to its end (service_put, service_check ...). All
+ * jobs of a service share one pace, one breaker and one courier; what several of them want to commit at the same time
+ * goes into one commit.
  *
  * A token comes in (service_put): clean, refuse, store as pending, probe, promote. Tokens are proven (service_check):
  * one sweep with a canary, a pace, a confirmation of every bad answer and the outage rule. Everything is durable before
@@ -11,11 +16,26 @@
 #include "vault/vault.h"
 
 struct service;
+struct courier;
 
 /* Borrows both. The courier is started when a verb first needs it. */
 must_check bool service_new(struct vault *v, const struct settings *settings, struct service **ret, struct error *err);
-void service_free(struct service *s);
+/* The same with couriers that somebody else starts; borrows the courier too (agent/courier.h). */
+must_check bool service_new_with(struct vault *v, const struct settings *settings, struct courier *courier,
+				 struct service **ret, struct error *err);
+void service_free(struct service *s); /* jobs under way end with ERR_CONFLICT */
 void service_freep(struct service **s);
+
+/* ---- running jobs ---- */
+
+/* Takes in answers, does all that can be done now, tells who is done. Returns the milliseconds after which it wants to be
+ * called again at the latest; earlier when service_fd is readable. */
+int64_t service_step(struct service *s);
+int service_fd(const struct service *s); /* to poll for reading; -1 = nothing to wait for but time */
+bool service_is_idle(const struct service *s);
+/* What runs shall end soon and keep what it learnt: sweeps ask nothing more. */
+void service_stop_sweeps(struct service *s);
+bool service_is_sweeping(const struct service *s);
 
 struct put_request {
 	const char *pixel;
@@ -54,12 +74,44 @@ typedef void put_notice_fn(void *context, const struct put_result *so_far);
 must_check bool service_put(struct service *s, const struct put_request *request, put_notice_fn *notice, void *context,
 			    struct put_result *ret, struct error *err);
 
+/* err NULL: it took place. The request is copied at the start, so only `context` must live on. */
+typedef void put_done_fn(void *context, const struct put_result *result, const struct error *err);
+must_check bool service_start_put(struct service *s, const struct put_request *request, const struct audit_who *who,
+				  put_done_fn *done, void *context, struct error *err);
+
+/* The previous token is asked about; if TikTok does not refuse it, it becomes current and the current one previous. The
+ * result speaks of the version that was previous. result->exit: nothing was moved (10, 11, 15, 9). */
+must_check bool service_rollback(struct service *s, const char *pixel, struct put_result *ret, struct error *err);
+must_check bool service_start_rollback(struct service *s, const char *pixel, const struct audit_who *who,
+				       put_done_fn *done, void *context, struct error *err);
+
+/* The previous token is handed out no more. Refused (ERR_CONFLICT, naming one of them) while a consumer was last seen
+ * with it, unless is_forced. ret_version: which one. */
+must_check bool service_retire(struct service *s, const char *pixel, bool is_forced, uint32_t *ret_version,
+			       struct error *err);
+/* Set or (empty value) remove labels; ret is the Pixel as it is then. */
+must_check bool service_label(struct service *s, const char *pixel, const struct label *labels, size_t count,
+			      struct credential *ret, struct error *err);
+
+/* Out of sight and not checked; back again; its tokens and labels gone for good. *ret_was_nothing: it was like this. */
+enum service_removal { REMOVAL_SOFT, REMOVAL_UNDO, REMOVAL_DESTROY };
+must_check bool service_remove(struct service *s, const char *pixel, enum service_removal what, bool *ret_was_nothing,
+			       struct error *err);
+
+/* A consumer says which version it uses from now on. ERR_NOT_FOUND for a version that is not kept. */
+must_check bool service_ack(struct service *s, const char *pixel, uint32_t version, const char *as, struct error *err);
+/* A consumer says that TikTok refused it. Is a probe due? *ret_is_recent: one was made less than a minute ago. */
+must_check bool service_report(struct service *s, const char *pixel, bool *ret_is_recent, struct error *err);
+
 struct check_request {
 	const char *const *pixels; /* none = all */
 	size_t pixel_count;
 	const struct label *labels; /* all must match */
 	size_t label_count;
 	enum probe_choice probe; /* auto = the setting, then test where there is a test code, else dry */
+	/* A sweep of the schedule: a refused token is looked at again in a later sweep, after confirm-delay, and a few
+	 * tokens known to work are asked along with it, so that an outage shows. Otherwise the second look is made here. */
+	bool is_scheduled;
 	/* Called after each answer, for progress; may be NULL. */
 	void (*progress)(void *context, size_t done, size_t total, const char *pixel, enum verdict outcome);
 	/* Called once for each Pixel that changed to a bad verdict or recovered in this sweep; may be NULL. */
@@ -82,5 +134,10 @@ struct check_result {
  * another process sweeps, ERR_STORAGE ... */
 must_check bool service_check(struct service *s, const struct check_request *request, struct check_result *ret,
 			      struct error *err);
+typedef void check_done_fn(void *context, const struct check_result *result, const struct error *err);
+/* The request is copied, its context and callbacks must live on. */
+must_check bool service_start_check(struct service *s, const struct check_request *request,
+				    const struct audit_who *who, check_done_fn *done, void *context,
+				    struct error *err);
 
 #endif

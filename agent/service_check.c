@@ -5,76 +5,71 @@
 #include "agent/text.h"
 #include "core/clock.h"
 
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOCK_NAME "sched"
 #define LOCK_WAIT_MS 5000
+#define LOCK_LOOK_MS 20
 #define OUTAGE_NOTE "outage"
 #define CONFIRM_DELAY_S 5
-#define SLICE_MS 200            /* a signal is noticed after as long */
-#define INTERRUPT_GRACE_MS 1000 /* for what is on its way */
+#define STOP_GRACE_MS 1000 /* for what is on its way */
+#define ROOM_LOOK_MS 50
 
-/* A signal handler can reach nothing but this; only a verb that runs installs it. */
-static volatile sig_atomic_t is_interrupted;
+enum check_phase { CHECK_LOCK, CHECK_WALK, CHECK_SETTLE, CHECK_STORE };
 
-static void on_interrupt(int signal)
-{
-	(void)signal;
-	is_interrupted = 1;
-}
-
-struct interrupts {
-	struct sigaction was_int, was_term;
-};
-
-static void catch_one(int signal, struct sigaction *was)
-{
-	/* Once: a second Ctrl-C ends us at once, as everybody expects. */
-	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
-	sigaction(signal, NULL, was);
-	if (was->sa_handler != SIG_IGN)
-		sigaction(signal, &action, NULL);
-}
-
-static void interrupts_catch(struct interrupts *i)
-{
-	is_interrupted = 0;
-	catch_one(SIGINT, &i->was_int);
-	catch_one(SIGTERM, &i->was_term);
-}
-
-static void interrupts_release(struct interrupts *i)
-{
-	sigaction(SIGINT, &i->was_int, NULL);
-	sigaction(SIGTERM, &i->was_term, NULL);
-}
-
-struct run {
-	struct service *service;
-	const struct check_request *request;
-	struct check_result *result;
+struct check {
+	struct job job;
+	struct check_request request; /* its pointers lead to the copies below */
+	const char **pixels;
+	struct label labels[LABELS_MAX];
+	check_done_fn *done;
+	void *context;
+	enum check_phase phase;
+	struct check_result result;
+	struct vault_lock *lock;
+	int64_t lock_until_ms;
 	struct targets targets;
 	struct sweep sweep;
 	struct sweep_store store;
 	struct evidence **kept; /* of the pairs held, by pair */
-	int64_t interrupted_at_ms;
+	size_t kept_room;       /* how many places kept has */
+	uint32_t outages_before, outages;
+	int64_t outage_at; /* when outages_before was written */
+	int64_t stopped_at_ms;
 	const char *advice; /* what concerns no Pixel in particular */
+	/* whose are the strays? */
+	struct detective *detective;
+	size_t calls, settled;
+	struct search search;
+	bool is_searching;
+	struct secret *stray;
+	char owner[PIXEL_CODE_MAX + 1];
 };
 
-static void run_done(struct run *run)
+static struct check *check_of(struct job *job)
 {
-	for (size_t i = 0; run->kept && i < run->targets.pair_count; i++)
+	return (struct check *)job;
+}
+
+static void check_free(struct check *run)
+{
+	for (size_t i = 0; run->kept && i < run->kept_room; i++)
 		free(run->kept[i]);
 	free(run->kept);
 	sweep_store_done(&run->store);
 	targets_done(&run->targets);
+	detective_freep(&run->detective);
+	secret_free(run->stray);
+	vault_unlockp(&run->lock);
+	free(run->pixels);
+	free(run);
 }
 
 /* ---- asking ---- */
 
-static bool ask(struct run *run, const struct sweep_step *step, struct error *err)
+static bool ask(struct check *run, const struct sweep_step *step, struct error *err)
 {
 	const struct pair *pair = &run->sweep.pairs[step->pair];
 	const struct target *t = &run->targets.at[pair->target];
@@ -83,7 +78,7 @@ static bool ask(struct run *run, const struct sweep_step *step, struct error *er
 	struct error why;
 	target_credential(t, &c);
 	const struct version *v = credential_numbered(&c, pair->version);
-	if (!v || !vault_token(run->service->vault, &c, v, "probe", &token, &why)) {
+	if (!v || !vault_token(run->job.service->vault, &c, v, "probe", &token, &why)) {
 		/* Deleted, or pushed out by newer versions, since the sweep began. */
 		sweep_drop(&run->sweep, step->pair);
 		if (!v || why.code == ERR_NOT_FOUND || why.code == ERR_CONFLICT)
@@ -91,9 +86,9 @@ static bool ask(struct run *run, const struct sweep_step *step, struct error *er
 		*err = why;
 		return false;
 	}
-	enum probe_kind kind = service_probe_kind(run->service->settings, run->request->probe, t->test_code);
-	courier_ask(run->service->courier, &(struct question){
-						   .id = step->pair,
+	enum probe_kind kind = service_probe_kind(run->job.service->settings, run->request.probe, t->test_code);
+	courier_ask(run->job.service->courier, &(struct question){
+						   .id = job_question_id(&run->job, (uint32_t)step->pair),
 						   .kind = kind,
 						   .is_fresh = step->is_fresh,
 						   .pixel = t->pixel,
@@ -105,7 +100,7 @@ static bool ask(struct run *run, const struct sweep_step *step, struct error *er
 
 /* ---- answers ---- */
 
-static bool keep(struct run *run, size_t i, const struct evidence *evidence, struct error *err)
+static bool keep(struct check *run, size_t i, const struct evidence *evidence, struct error *err)
 {
 	if (run->sweep.pairs[i].state != PAIR_HELD)
 		return true;
@@ -116,162 +111,215 @@ static bool keep(struct run *run, size_t i, const struct evidence *evidence, str
 	return true;
 }
 
-static bool take_in(struct run *run, const struct reply *reply, struct error *err)
+static bool check_answered(struct job *job, uint32_t i, const struct answer *answer, struct error *err)
 {
-	size_t i = (size_t)reply->id;
+	struct check *run = check_of(job);
 	const struct pair *pair = &run->sweep.pairs[i];
 	const struct target *t = &run->targets.at[pair->target];
-	const struct answer *answer = &reply->answer;
-	enum probe_kind kind = service_probe_kind(run->service->settings, run->request->probe, t->test_code);
+	enum probe_kind kind = service_probe_kind(run->job.service->settings, run->request.probe, t->test_code);
 	struct question_context asked = { ENDPOINT_EVENT_TRACK, kind, pair->proven_at != 0, false, false };
 	struct finding finding = verdict_judge(answer, &asked);
 	struct evidence evidence = evidence_of(answer, kind);
 	/* Ctrl-C reaches the courier too: its end is no news about TikTok. */
-	if (is_interrupted && answer->transport == TRANSPORT_NO_COURIER) {
+	if (job->service->is_stopping && answer->transport == TRANSPORT_NO_COURIER) {
 		sweep_drop(&run->sweep, i);
 		return true;
 	}
 	enum ruling ruling = sweep_answer(&run->sweep, i, &finding, answer->transport == TRANSPORT_OK, clock_boot_ms(),
 					  clock_wall());
-	run->service->breaker = run->sweep.breaker;
+	run->job.service->breaker = run->sweep.breaker;
 	if (finding.flags & (FINDING_LEAK_HINT | FINDING_NOT_THE_PAIR))
 		run->advice = finding.advice;
-	if (!service_store_breaker(run->service, err) || !keep(run, i, &evidence, err) ||
+	if (!service_store_breaker(run->job.service, err) || !keep(run, i, &evidence, err) ||
 	    !sweep_store_ruling(&run->store, pair, ruling, &evidence, NULL, err))
 		return false;
-	if (run->request->progress)
-		run->request->progress(run->request->context, run->sweep.answered, run->sweep.count, t->pixel,
-				       finding.outcome);
-	return true;
-}
-
-static bool listen(struct run *run, int64_t wait_ms, struct error *err)
-{
-	struct reply reply;
-	if (!courier_next(run->service->courier, wait_ms < SLICE_MS ? wait_ms : SLICE_MS, &reply))
-		return true;
-	return take_in(run, &reply, err);
-}
-
-/* ---- the walk ---- */
-
-static bool is_out_of_patience(struct run *run, int64_t now_ms)
-{
-	if (!is_interrupted)
-		return false;
-	if (!run->interrupted_at_ms)
-		run->interrupted_at_ms = now_ms;
-	sweep_stop(&run->sweep, SWEEP_INTERRUPTED);
-	return now_ms - run->interrupted_at_ms >= INTERRUPT_GRACE_MS;
-}
-
-static bool walk(struct run *run, struct error *err)
-{
-	int64_t now_ms = clock_boot_ms();
-	while (!is_out_of_patience(run, now_ms)) {
-		struct sweep_step step = sweep_next(&run->sweep, now_ms, clock_wall());
-		if (step.act == SWEEP_ACT_DONE)
-			return true;
-		if (step.act == SWEEP_ACT_ASK ? !ask(run, &step, err) : !listen(run, step.wait_ms, err))
-			return false;
-		now_ms = clock_boot_ms();
-		if (!sweep_store_flush_old(&run->store, now_ms, err))
-			return false;
-	}
-	/* Questions are left open: no later verb may take their answers for its own. */
-	courier_freep(&run->service->courier);
+	if (run->request.progress)
+		run->request.progress(run->request.context, run->sweep.answered, run->sweep.count, t->pixel,
+				      finding.outcome);
 	return true;
 }
 
 /* ---- what was held until the end ---- */
 
-static bool is_stray(const struct run *run, const struct pair *p)
+static bool is_stray(const struct check *run, const struct pair *p)
 {
 	return p->outcome == VERDICT_MISMATCHED && sweep_held_ruling(&run->sweep, p) == RULING_VERDICT;
 }
 
-static bool find_owner(struct run *run, struct detective *d, size_t i, size_t calls, char ret[PIXEL_CODE_MAX + 1],
-		       struct error *err)
-{
-	const struct pair *p = &run->sweep.pairs[i];
-	const struct target *t = &run->targets.at[p->target];
-	scoped(secret_freep) struct secret *token = NULL;
-	struct credential c;
-	struct error ignored;
-	target_credential(t, &c);
-	const struct version *v = credential_numbered(&c, p->version);
-	ret[0] = '\0';
-	if (v)
-		detective_twin(run->service, v->fingerprint, t->pixel, ret);
-	if (!v || ret[0] || d->is_over || is_interrupted ||
-	    !vault_token(run->service->vault, &c, v, "probe", &token, &ignored))
-		return true;
-	return detective_find(run->service, d, token, t->pixel, run->kept[i]->probe, calls, ret, err);
-}
-
-static bool call_detective(struct run *run, struct detective **ret, size_t *ret_calls, struct error *err)
+static bool call_detective(struct check *run, struct error *err)
 {
 	size_t strays = 0;
 	for (size_t i = 0; i < run->sweep.count; i++)
 		strays += is_stray(run, &run->sweep.pairs[i]);
 	if (!strays)
 		return true;
-	if (!detective_new(run->service, DETECTIVE_BUDGET_SWEEP, ret, err))
+	if (!detective_new(run->job.service, DETECTIVE_BUDGET_SWEEP, &run->detective, err))
 		return false;
 	/* While TikTok is in trouble, or somebody waits for us to end, only what costs no call is found out. */
-	(*ret)->is_over = run->sweep.is_ended;
+	run->detective->is_over = run->sweep.is_ended;
 	for (size_t i = 0; i < run->sweep.count; i++) {
 		const struct target *t = &run->targets.at[run->sweep.pairs[i].target];
 		if (is_stray(run, &run->sweep.pairs[i]))
-			detective_point(*ret, t->pixel, t->test_code);
+			detective_point(run->detective, t->pixel, t->test_code);
 	}
 	/* A fair share each, but enough to find the other half of a swap. */
-	*ret_calls = DETECTIVE_BUDGET_SWEEP / strays;
-	if (*ret_calls < 3)
-		*ret_calls = 3;
+	run->calls = DETECTIVE_BUDGET_SWEEP / strays;
+	if (run->calls < 3)
+		run->calls = 3;
 	return true;
 }
 
-static bool settle_held(struct run *run, struct error *err)
+/* False: what can be known of this stray is known. */
+static bool begin_search(struct check *run, size_t i)
 {
-	scoped(detective_freep) struct detective *d = NULL;
-	size_t calls = 0;
-	if (!call_detective(run, &d, &calls, err))
+	const struct pair *p = &run->sweep.pairs[i];
+	const struct target *t = &run->targets.at[p->target];
+	struct credential c;
+	struct error ignored;
+	target_credential(t, &c);
+	const struct version *v = credential_numbered(&c, p->version);
+	run->owner[0] = '\0';
+	if (v)
+		detective_twin(run->job.service, v->fingerprint, t->pixel, run->owner);
+	if (!v || run->owner[0] || run->detective->is_over || run->job.service->is_stopping ||
+	    !vault_token(run->job.service->vault, &c, v, "probe", &run->stray, &ignored))
 		return false;
-	for (size_t i = 0; i < run->sweep.count; i++) {
-		const struct pair *p = &run->sweep.pairs[i];
-		char owner[PIXEL_CODE_MAX + 1] = "";
+	search_begin(&run->search, run->stray, t->pixel, run->kept[i]->probe, run->calls);
+	run->is_searching = true;
+	return true;
+}
+
+/* True when the pair's owner is known as well as it can be; false when a question is on its way. */
+static bool is_owner_settled(struct check *run, size_t i)
+{
+	if (!is_stray(run, &run->sweep.pairs[i])) {
+		run->owner[0] = '\0';
+		return true;
+	}
+	if (!run->is_searching && !begin_search(run, i))
+		return true;
+	if (search_ask(&run->search, run->detective, &run->job))
+		return false;
+	memcpy(run->owner, run->search.found, sizeof run->owner);
+	run->is_searching = false;
+	secret_freep(&run->stray);
+	return true;
+}
+
+static bool settle_held(struct check *run, struct error *err)
+{
+	for (; run->settled < run->sweep.count; run->settled++) {
+		const struct pair *p = &run->sweep.pairs[run->settled];
 		enum ruling ruling = sweep_held_ruling(&run->sweep, p);
 		if (ruling == RULING_NONE)
 			continue;
-		if (is_stray(run, p) && !find_owner(run, d, i, calls, owner, err))
-			return false;
-		if (!sweep_store_ruling(&run->store, p, ruling, run->kept[i], owner, err))
+		if (!is_owner_settled(run, run->settled))
+			return true;
+		if (!sweep_store_ruling(&run->store, p, ruling, run->kept[run->settled], run->owner, err))
 			return false;
 	}
+	run->phase = CHECK_STORE;
 	return true;
+}
+
+static bool check_asked(struct job *job, const struct asked *asked, struct error *err)
+{
+	struct check *run = check_of(job);
+	(void)err;
+	search_answer(&run->search, run->detective, asked);
+	return true;
+}
+
+/* ---- the walk ---- */
+
+static bool is_out_of_patience(struct check *run, int64_t now_ms)
+{
+	if (!run->job.service->is_stopping)
+		return false;
+	if (!run->stopped_at_ms)
+		run->stopped_at_ms = now_ms;
+	sweep_stop(&run->sweep, SWEEP_INTERRUPTED);
+	return now_ms - run->stopped_at_ms >= STOP_GRACE_MS;
+}
+
+/* The pace is one for all that the service asks. */
+static struct sweep_step next_step(struct check *run, int64_t now_ms)
+{
+	struct service *s = run->job.service;
+	run->sweep.breaker = s->breaker;
+	run->sweep.pace = s->pace;
+	struct sweep_step step = sweep_next(&run->sweep, now_ms, clock_wall());
+	s->pace = run->sweep.pace;
+	return step;
+}
+
+static int64_t wait_of(const struct check *run, const struct sweep_step *step)
+{
+	/* While something waits to be stored it must not grow old. */
+	return run->store.count && step->wait_ms > SWEEP_BATCH_AGE_MS ? SWEEP_BATCH_AGE_MS : step->wait_ms;
+}
+
+static bool walk(struct check *run, int64_t *ret_wait_ms, struct error *err)
+{
+	int64_t now_ms = clock_boot_ms();
+	while (!is_out_of_patience(run, now_ms)) {
+		if (!sweep_store_flush_old(&run->store, now_ms, err))
+			return false;
+		if (!service_has_room(run->job.service)) {
+			*ret_wait_ms = ROOM_LOOK_MS;
+			return true;
+		}
+		struct sweep_step step = next_step(run, now_ms);
+		if (step.act == SWEEP_ACT_DONE)
+			break;
+		if (step.act == SWEEP_ACT_WAIT) {
+			*ret_wait_ms = wait_of(run, &step);
+			return true;
+		}
+		if (!ask(run, &step, err))
+			return false;
+		now_ms = clock_boot_ms();
+	}
+	run->phase = CHECK_SETTLE;
+	*ret_wait_ms = 0;
+	sweep_settle(&run->sweep, &run->outages);
+	return call_detective(run, err);
 }
 
 /* ---- outages in a row ---- */
 
-static bool read_outages(struct service *s, uint32_t *ret, struct error *err)
+static bool read_outages(struct check *run, struct error *err)
 {
 	struct buf note = BUF_INIT(NOTE_MAX);
-	bool is_read = vault_note(s->vault, OUTAGE_NOTE, &note, err);
+	bool is_read = vault_note(run->job.service->vault, OUTAGE_NOTE, &note, err);
 	struct bytes from = buf_bytes(&note);
-	uint32_t count;
-	*ret = is_read && from.len == sizeof count && bytes_take_u32(&from, &count) ? count : 0;
+	if (!is_read || !bytes_take_u32(&from, &run->outages_before) || !bytes_take_i64(&from, &run->outage_at))
+		run->outages_before = 0;
 	buf_done(&note);
 	return is_read;
 }
 
-static bool store_outages(struct service *s, uint32_t was, uint32_t now, struct error *err)
+/* Sweeps of the schedule are small and follow each other closely: three within a minute are one opinion, not three. */
+static bool is_same_outage(const struct check *run)
 {
-	uint8_t note[4] = { (uint8_t)now, (uint8_t)(now >> 8), (uint8_t)(now >> 16), (uint8_t)(now >> 24) };
+	const struct settings *settings = run->job.service->settings;
+	int64_t gap_s = settings->interval_s / 6, passed_s = clock_wall() - run->outage_at;
+	if (gap_s < settings->confirm_delay_s)
+		gap_s = settings->confirm_delay_s;
+	return run->request.is_scheduled && run->outages_before && passed_s >= 0 && passed_s < gap_s;
+}
+
+static bool store_outages(struct check *run, struct error *err)
+{
+	struct service *s = run->job.service;
+	struct buf note = BUF_INIT(NOTE_MAX);
 	struct error why;
-	if (was == now)
+	if (run->outages == run->outages_before)
 		return true;
-	bool is_stored = vault_store_note(s->vault, OUTAGE_NOTE, bytes_of(note, sizeof note), &why);
+	buf_append_uint(&note, 4, run->outages);
+	buf_append_uint(&note, 8, (uint64_t)clock_wall());
+	bool is_stored = buf_ok(&note, &why) && vault_store_note(s->vault, OUTAGE_NOTE, buf_bytes(&note), &why);
+	buf_done(&note);
 	return service_tolerate(s, is_stored, &why, err);
 }
 
@@ -288,9 +336,9 @@ static enum error_code graver(enum error_code a, enum error_code b)
 	return ERR_NONE;
 }
 
-static void count_targets(const struct run *run)
+static void count_targets(struct check *run)
 {
-	struct check_result *r = run->result;
+	struct check_result *r = &run->result;
 	for (size_t i = 0; i < run->targets.count; i++) {
 		const struct target *t = &run->targets.at[i];
 		r->bad += verdict_is_bad(t->spoke);
@@ -303,7 +351,7 @@ static void count_targets(const struct run *run)
 	}
 }
 
-static const char *notice_of(const struct run *run)
+static const char *notice_of(const struct check *run)
 {
 	static const char *const notices[] = {
 		[SWEEP_COMPLETE] = NULL,
@@ -312,17 +360,17 @@ static const char *notice_of(const struct run *run)
 		[SWEEP_OUTAGE] = NOTICE_OUTAGE,
 		[SWEEP_INTERRUPTED] = NOTICE_INTERRUPTED,
 	};
-	enum sweep_end end = run->result->end;
-	if (run->service->is_unstored)
+	enum sweep_end end = run->result.end;
+	if (run->job.service->is_unstored)
 		return NOTICE_UNSTORED;
 	if (run->advice && end != SWEEP_INTERRUPTED)
 		return run->advice;
 	return end == SWEEP_CANARY && run->sweep.is_canary_done ? NOTICE_SILENCE : notices[end];
 }
 
-static void conclude(struct run *run)
+static void conclude(struct check *run)
 {
-	struct check_result *r = run->result;
+	struct check_result *r = &run->result;
 	const struct sweep *s = &run->sweep;
 	r->pixels = run->targets.count;
 	r->asked = s->asked;
@@ -336,63 +384,181 @@ static void conclude(struct run *run)
 		r->exit = graver(r->exit, ERR_UNREACHABLE);
 }
 
-static struct sweep_limits limits_of(const struct settings *settings, uint32_t outages)
+static struct sweep_limits limits_of(const struct check *run)
 {
-	int64_t delay_s = settings->confirm_delay_s >= 0 ? settings->confirm_delay_s : CONFIRM_DELAY_S;
-	return (struct sweep_limits){ settings->rate, settings->in_flight, delay_s * 1000, outages };
+	const struct settings *settings = run->job.service->settings;
+	bool is_scheduled = run->request.is_scheduled;
+	int64_t delay_s = settings->confirm_delay_s >= 0 ? settings->confirm_delay_s
+			  : is_scheduled		 ? SCHEDULE_CONFIRM_DELAY_S
+							 : CONFIRM_DELAY_S;
+	return (struct sweep_limits){ .rate = settings->rate,
+				      .in_flight = settings->in_flight,
+				      .confirm_delay_ms = delay_s * 1000,
+				      .outages = run->outages_before - is_same_outage(run),
+				      .confirms_later = is_scheduled };
 }
 
-static bool prepare(struct run *run, uint32_t *ret_outages, struct error *err)
+static bool begin(struct check *run, struct error *err)
 {
-	struct service *s = run->service;
+	struct service *s = run->job.service;
 	s->is_unstored = false;
-	if (!targets_collect(s, run->request, &run->targets, err) || !service_ready(s, err) ||
-	    !read_outages(s, ret_outages, err) || !sweep_store_init(&run->store, err))
+	s->is_stopping = false;
+	if (!targets_collect(s, &run->request, &run->targets, err) || !service_ready(s, err) ||
+	    !read_outages(run, err) || !sweep_store_init(&run->store, err))
 		return false;
-	run->kept = calloc(run->targets.pair_count + 1, sizeof *run->kept);
+	run->kept_room = run->targets.pair_count + 1;
+	run->kept = calloc(run->kept_room, sizeof *run->kept);
 	if (!run->kept)
 		return fail_no_memory(err);
-	struct sweep_limits limits = limits_of(s->settings, *ret_outages);
+	struct sweep_limits limits = limits_of(run);
 	sweep_init(&run->sweep, run->targets.pairs, run->targets.pair_count, &limits, clock_boot_ms());
-	run->sweep.breaker = s->breaker;
+	run->phase = CHECK_WALK;
 	return true;
 }
 
-static bool sweep_all(struct run *run, struct error *err)
+/* One sweep at a time, across processes. */
+static bool lock(struct check *run, int64_t *ret_wait_ms, struct error *err)
 {
-	uint32_t outages_before = 0, outages;
-	struct error ignored;
-	if (!prepare(run, &outages_before, err))
+	if (vault_lock(run->job.service->vault, LOCK_NAME, 0, &run->lock, err))
+		return begin(run, err);
+	if (err->code != ERR_CONFLICT)
 		return false;
-	if (!walk(run, err)) {
-		/* What is known is worth keeping, whatever went wrong; err says what. */
-		(void)!sweep_store_flush(&run->store, &ignored);
-		courier_freep(&run->service->courier);
-		return false;
-	}
-	sweep_settle(&run->sweep, &outages);
-	if (!settle_held(run, err) || !sweep_store_flush(&run->store, err) ||
-	    !store_outages(run->service, outages_before, outages, err))
+	if (clock_boot_ms() >= run->lock_until_ms)
+		return fail(err, ERR_CONFLICT, TXT_CHECK_BUSY);
+	*ret_wait_ms = LOCK_LOOK_MS;
+	return true;
+}
+
+static bool finish(struct check *run, struct error *err)
+{
+	if (!sweep_store_flush(&run->store, err) ||
+	    !store_outages(run, err))
 		return false;
 	conclude(run);
+	run->job.is_done = true;
 	return true;
+}
+
+static bool do_phase(struct check *run, int64_t *ret_wait_ms, struct error *err)
+{
+	if (run->phase == CHECK_LOCK && !lock(run, ret_wait_ms, err))
+		return false;
+	if (run->phase == CHECK_WALK && !walk(run, ret_wait_ms, err))
+		return false;
+	if (run->phase == CHECK_SETTLE && !settle_held(run, err))
+		return false;
+	return run->phase != CHECK_STORE || finish(run, err);
+}
+
+static bool check_step(struct job *job, int64_t *ret_wait_ms, struct error *err)
+{
+	struct check *run = check_of(job);
+	struct error ignored;
+	if (do_phase(run, ret_wait_ms, err))
+		return true;
+	/* What is known is worth keeping, whatever went wrong; err says what. */
+	if (run->phase != CHECK_LOCK)
+		(void)!sweep_store_flush(&run->store, &ignored);
+	return false;
+}
+
+static void check_end(struct job *job, const struct error *err)
+{
+	struct check *run = check_of(job);
+	vault_unlockp(&run->lock); /* before whoever waited for us begins the next */
+	run->done(run->context, err ? NULL : &run->result, err);
+	check_free(run);
+}
+
+static const struct job_ops check_ops = {
+	.step = check_step, .asked = check_asked, .answered = check_answered, .end = check_end
+};
+
+/* ---- starting ---- */
+
+/* The list and its texts in one block. */
+static bool copy_pixels(struct check *run, const struct check_request *request, struct error *err)
+{
+	size_t count = request->pixel_count;
+	if (!count)
+		return true;
+	char(*texts)[PIXEL_CODE_MAX + 1];
+	run->pixels = calloc(count, sizeof *run->pixels + sizeof *texts);
+	if (!run->pixels)
+		return fail_no_memory(err);
+	texts = (char(*)[PIXEL_CODE_MAX + 1])(void *)(run->pixels + count);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(texts[i], sizeof texts[i], "%s", request->pixels[i]);
+		run->pixels[i] = texts[i];
+	}
+	return true;
+}
+
+static bool make_check(const struct check_request *request, struct check **ret, struct error *err)
+{
+	struct check *run = calloc(1, sizeof *run);
+	if (!run)
+		return fail_no_memory(err);
+	run->request = *request;
+	run->job.is_sweep = true;
+	run->lock_until_ms = clock_boot_ms() + LOCK_WAIT_MS;
+	if (request->label_count > COUNT_OF(run->labels) || !copy_pixels(run, request, err)) {
+		check_free(run);
+		return request->label_count > COUNT_OF(run->labels)
+			       ? fail(err, ERR_USAGE, TXT_PUT_LABELS, COUNT_OF(run->labels))
+			       : false;
+	}
+	if (request->label_count)
+		memcpy(run->labels, request->labels, request->label_count * sizeof *run->labels);
+	run->request.pixels = run->pixels;
+	run->request.labels = run->labels;
+	*ret = run;
+	return true;
+}
+
+static void enter(struct service *s, struct check *run, const struct audit_who *who, check_done_fn *done, void *context)
+{
+	run->done = done;
+	run->context = context;
+	job_start(s, &run->job, &check_ops, who);
+	run->store = (struct sweep_store){
+		.service = s, .request = &run->request, .result = &run->result, .targets = &run->targets
+	};
+}
+
+bool service_start_check(struct service *s, const struct check_request *request, const struct audit_who *who,
+			 check_done_fn *done, void *context, struct error *err)
+{
+	struct check *run;
+	if (!make_check(request, &run, err))
+		return false;
+	enter(s, run, who, done, context);
+	return true;
+}
+
+struct outcome {
+	struct check_result *result;
+	struct error *err;
+	bool is_done;
+};
+
+static void keep_outcome(void *context, const struct check_result *result, const struct error *err)
+{
+	struct outcome *o = context;
+	o->is_done = !err;
+	if (err)
+		*o->err = *err;
+	else
+		*o->result = *result;
 }
 
 bool service_check(struct service *s, const struct check_request *request, struct check_result *ret, struct error *err)
 {
-	scoped(vault_unlockp) struct vault_lock *lock = NULL;
-	struct interrupts interrupts;
-	struct check_result result = { .end = SWEEP_COMPLETE };
-	struct run run = { .service = s, .request = request, .result = &result };
-	run.store =
-		(struct sweep_store){ .service = s, .request = request, .result = &result, .targets = &run.targets };
-	if (!vault_lock(s->vault, LOCK_NAME, LOCK_WAIT_MS, &lock, err))
-		return err->code == ERR_CONFLICT ? fail(err, ERR_CONFLICT, TXT_CHECK_BUSY) : false;
-	interrupts_catch(&interrupts);
-	bool ok = sweep_all(&run, err);
-	interrupts_release(&interrupts);
-	run_done(&run);
-	if (ok)
-		*ret = result;
-	return ok;
+	struct outcome outcome = { .result = ret, .err = err };
+	struct check *run;
+	if (!make_check(request, &run, err))
+		return false;
+	enter(s, run, NULL, keep_outcome, &outcome);
+	service_drive(s, &run->job);
+	return outcome.is_done;
 }

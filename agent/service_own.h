@@ -8,14 +8,74 @@
 #include "agent/schedule.h"
 #include "agent/service.h"
 
+struct job;
+
+struct asked {
+	struct answer answer;
+	struct finding finding;
+	struct evidence evidence;
+	bool was_called; /* false: the breaker is open for longer than one waits, nothing was sent */
+};
+
+/* What a kind of job does. Every function may end the job by returning false with err filled. */
+struct job_ops {
+	/* Do what can be done now: ask, request a commit, set is_done. *ret_wait_ms: call again after as long. */
+	bool (*step)(struct job *job, int64_t *ret_wait_ms, struct error *err);
+	/* The answer to job_ask. */
+	bool (*asked)(struct job *job, const struct asked *asked, struct error *err);
+	/* The answer to a question that the job put to the courier by itself; tag is what it gave job_question_id. */
+	bool (*answered)(struct job *job, uint32_t tag, const struct answer *answer, struct error *err);
+	/* The commit that the job requested is durable. */
+	bool (*committed)(struct job *job, struct error *err);
+	/* Tell whoever started it, and free all; err NULL: it was done. */
+	void (*end)(struct job *job, const struct error *err);
+};
+
+/* One verb under way; the first member of each kind's own struct. */
+struct job {
+	const struct job_ops *ops;
+	struct service *service;
+	struct audit_who who;
+	uint32_t number; /* stands in the ids of its questions */
+	bool is_sweep, is_done, has_failed;
+	/* the one question of job_ask */
+	bool is_asking, is_sent, was_healthy;
+	struct question question; /* its texts and token belong to the job */
+	int64_t asked_at;
+	/* the one commit of job_commit */
+	change_fn *change;
+	void *change_context;
+	struct error err;
+	struct job *next;
+};
+
 struct service {
 	struct vault *vault;
 	const struct settings *settings;
 	struct courier *courier; /* NULL until first needed */
+	bool owns_courier;
 	struct breaker breaker, stored_breaker;
-	bool is_unstored; /* something found could not be written down: the disk is full or read-only */
-	struct pace pace; /* for the single questions of put and of the detective */
+	bool is_unstored;  /* something found could not be written down: the disk is full or read-only */
+	bool is_stopping;  /* sweeps end */
+	struct pace pace;
+	struct job *jobs; /* in the order they were started */
+	uint32_t last_number;
 };
+
+/* The job belongs to the service from here on; its first step comes with the next service_step. */
+void job_start(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who);
+/* One question at the configured pace, with the breaker minded; q's texts and token must stay until `asked` is called.
+ * Transient trouble is an answer, not an error. */
+void job_ask(struct job *job, const struct question *q, bool was_healthy);
+/* fn is run in the next commit, perhaps with those of other jobs. */
+void job_commit(struct job *job, change_fn *fn, void *context);
+/* For questions that a job hands to the courier by itself, minding pace and breaker of the service by itself. */
+uint64_t job_question_id(const struct job *job, uint32_t tag);
+/* May such a question be handed over now? Single questions go first. */
+bool service_has_room(const struct service *s);
+
+/* Steps until this job is done; interrupts (Ctrl-C) stop sweeps. The result is where its `end` put it. */
+void service_drive(struct service *s, const struct job *job);
 
 /* Before a verb asks anything: the courier, and the breaker as the last program left it. */
 must_check bool service_ready(struct service *s, struct error *err);
@@ -30,17 +90,6 @@ must_check bool service_store_breaker(struct service *s, struct error *err);
 /* The flag, else the setting, else test where there is a test code. A test without a code is a dry one. */
 enum probe_kind service_probe_kind(const struct settings *settings, enum probe_choice choice, const char *test_code);
 
-struct asked {
-	struct answer answer;
-	struct finding finding;
-	struct evidence evidence;
-	bool was_called; /* false: the breaker is open for longer than one waits, nothing was sent */
-};
-
-/* One question at the configured pace, with the breaker minded. Transient trouble is an answer, not an error. */
-must_check bool service_ask(struct service *s, const struct question *q, bool was_healthy, struct asked *ret,
-			    struct error *err);
-
 /* One commit: what was found about a version, with its promotion when it may serve. */
 struct settlement {
 	const char *pixel;
@@ -49,12 +98,12 @@ struct settlement {
 	enum verdict outcome;
 	const struct evidence *evidence;
 	bool promote_unjudged; /* with no current token an unjudged one is better than none */
-	/* filled by service_settle */
 	const struct settings *settings;
+	/* filled by service_settle */
 	bool is_promoted;
 	struct credential credential; /* as committed */
 	struct health health;
 };
-must_check bool service_settle(struct service *s, struct settlement *settlement, struct error *err);
+bool service_settle(void *settlement, struct change *change, struct error *err); /* a change_fn */
 
 #endif

@@ -4,26 +4,54 @@
 #include "core/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+/* A token comes in: staged in one commit, asked about, settled in another; refused, it is compared with the other
+ * Pixels. Each step is a phase of the job. */
+enum put_phase { PUT_STAGE, PUT_ASK, PUT_SETTLE, PUT_FIND_OWNER, PUT_FIND_OTHER, PUT_REPORT };
+
 struct put {
-	struct service *service;
-	const struct put_request *request;
-	const struct secret *token; /* cleaned */
+	struct job job;
+	struct put_request request; /* its pointers lead to the copies below */
+	char pixel[PIXEL_CODE_MAX + 1];
+	char test_code[TEST_CODE_MAX + 1];
+	struct label labels[LABELS_MAX];
+	struct secret *token; /* cleaned */
 	uint8_t fingerprint[FINGERPRINT_LEN];
+	put_notice_fn *notice;
+	void *notice_context;
+	put_done_fn *done;
+	void *context;
+	enum put_phase phase;
 	/* what the staging came to */
 	struct credential credential;
 	struct health health;
 	uint32_t version;
 	bool is_unchanged;
+	/* what TikTok said */
+	struct asked asked;
+	struct settlement settlement;
+	/* whose it is */
+	struct detective *detective;
+	struct search search;
+	char owner[PIXEL_CODE_MAX + 1];
+	uint32_t others_version; /* of the owner's own stray token */
+	struct secret *others_token;
+	struct put_result result;
 };
+
+static struct put *put_of(struct job *job)
+{
+	return (struct put *)job;
+}
 
 /* ---- refuse or stage; runs again from the start when another writer was faster ---- */
 
 static bool may_put(struct put *p, struct error *err)
 {
 	struct credential *c = &p->credential;
-	const struct put_request *r = p->request;
+	const struct put_request *r = &p->request;
 	if (c->is_destroyed) {
 		c->is_destroyed = false;
 		c->deleted_at = 0;
@@ -47,7 +75,7 @@ static struct version *holder(struct put *p, enum stage stage)
 /* What is said of the Pixel along with the token. */
 static bool apply_extras(struct put *p, bool *ret_touched, struct error *err)
 {
-	const struct put_request *r = p->request;
+	const struct put_request *r = &p->request;
 	for (size_t i = 0; i < r->label_count; i++)
 		if (!credential_label(&p->credential, &r->labels[i], err))
 			return false;
@@ -60,7 +88,7 @@ static bool apply_extras(struct put *p, bool *ret_touched, struct error *err)
 
 static bool add_version(struct put *p, struct change *change, struct error *err)
 {
-	struct version v = { .expires_at = p->request->expires_at };
+	struct version v = { .expires_at = p->request.expires_at };
 	uint32_t dropped;
 	memcpy(v.fingerprint, p->fingerprint, FINGERPRINT_LEN);
 	return credential_add(&p->credential, &v, clock_wall(), &p->version, &dropped, err) &&
@@ -76,14 +104,14 @@ static bool choose_version(struct put *p, struct change *change, bool *ret_touch
 	if (!v)
 		v = holder(p, STAGE_PENDING);
 	if (!v && (v = holder(p, STAGE_PREVIOUS)))
-		return fail(err, ERR_CONFLICT, TXT_PUT_PREVIOUS, p->request->pixel, v->number);
+		return fail(err, ERR_CONFLICT, TXT_PUT_PREVIOUS, p->request.pixel, v->number);
 	if (!v) {
 		*ret_touched = true;
 		return add_version(p, change, err);
 	}
 	p->version = v->number;
-	if (p->request->expires_at && v->expires_at != p->request->expires_at) {
-		v->expires_at = p->request->expires_at;
+	if (p->request.expires_at && v->expires_at != p->request.expires_at) {
+		v->expires_at = p->request.expires_at;
 		*ret_touched = true;
 	}
 	return true;
@@ -97,26 +125,25 @@ static bool stage_health(struct put *p, struct change *change, struct error *err
 	if (!p->is_unchanged)
 		*ruling_place(&p->health, &p->credential, p->version) =
 			(struct judgement){ .version = p->version, .evidence.code = NO_CODE };
-	ruling_plan(&p->health, &p->credential, p->service->settings, clock_wall());
-	return change_store_health(change, p->request->pixel, &p->health, err);
+	ruling_plan(&p->health, &p->credential, p->job.service->settings, clock_wall());
+	return change_store_health(change, p->request.pixel, &p->health, err);
 }
 
 static bool stage(void *context, struct change *change, struct error *err)
 {
 	struct put *p = context;
-	bool exists, is_touched = false, has_version_moved = false, is_promoted = false;
-	if (!change_find(change, p->request->pixel, &p->credential, &exists, err) || !may_put(p, err) ||
+	bool exists, is_touched = false, has_version_moved = false;
+	if (!change_find(change, p->request.pixel, &p->credential, &exists, err) || !may_put(p, err) ||
 	    !apply_extras(p, &is_touched, err) || !choose_version(p, change, &has_version_moved, err))
 		return false;
-	if (p->request->no_check && !p->is_unchanged) {
-		is_promoted = credential_promote(&p->credential, p->version, clock_wall());
+	if (p->request.no_check && !p->is_unchanged) {
+		bool is_promoted = credential_promote(&p->credential, p->version, clock_wall());
 		has_version_moved = has_version_moved || is_promoted;
 	}
 	if ((is_touched || has_version_moved) && !change_store(change, &p->credential, err))
 		return false;
-	change_note(change, "put", p->request->pixel, p->version);
-	if (is_promoted)
-		change_note(change, "promote", p->request->pixel, p->version);
+	if (is_touched || has_version_moved || !p->is_unchanged)
+		change_note(change, "put", p->pixel, p->version);
 	if (p->is_unchanged && !has_version_moved)
 		return change_health(change, &p->credential, &p->health, err);
 	return stage_health(p, change, err);
@@ -141,35 +168,6 @@ static void report(const struct put *p, struct put_result *ret)
 	ret->evidence = j->evidence;
 	ret->advice = verdict_advice(j->verdict);
 	memcpy(ret->belongs_to, j->belongs_to, sizeof ret->belongs_to);
-}
-
-static bool probe_and_settle(struct put *p, struct asked *ret_asked, struct settlement *ret, struct error *err)
-{
-	struct question q = {
-		.kind = service_probe_kind(p->service->settings, PROBE_CHOICE_AUTO, p->credential.test_code),
-		.pixel = p->request->pixel,
-		.test_code = p->credential.test_code,
-		.token = p->token,
-	};
-	if (!service_ready(p->service, err) || !service_ask(p->service, &q, false, ret_asked, err))
-		return false;
-	enum verdict outcome = ret_asked->finding.outcome;
-	bool is_judged = !verdict_is_transient(outcome);
-	*ret = (struct settlement){
-		.pixel = p->request->pixel,
-		.version = p->version,
-		.ruling = is_judged               ? RULING_VERDICT
-			  : ret_asked->was_called ? RULING_TRANSIENT
-						  : RULING_NONE,
-		.outcome = outcome,
-		.evidence = &ret_asked->evidence,
-		.promote_unjudged = !is_judged,
-	};
-	if (!service_settle(p->service, ret, err))
-		return false;
-	p->credential = ret->credential;
-	p->health = ret->health;
-	return true;
 }
 
 /* Read, changed and stored with other writers held out, and for the Pixel as it is now. */
@@ -202,98 +200,271 @@ static void store_owner(struct service *s, const char *pixel, uint32_t version, 
 	vault_release(s->vault);
 }
 
-/* The token put here belongs to `owner`; if owner's own is a stray too, it may well be this Pixel's: one call tells. */
-static void name_the_other(struct put *p, struct detective *d, const char *owner)
+/* ---- the phases ---- */
+
+static bool will_ask(const struct put *p)
 {
-	struct credential c;
-	struct health h;
-	struct error ignored;
-	scoped(secret_freep) struct secret *token = NULL;
-	char found[PIXEL_CODE_MAX + 1];
-	if (!vault_find(p->service->vault, owner, false, &c, &ignored) ||
-	    !vault_health(p->service->vault, &c, &h, &ignored))
-		return;
-	const struct judgement *j = h.pending.verdict == VERDICT_MISMATCHED ? &h.pending : &h.current;
-	const struct version *v = credential_numbered(&c, j->version);
-	if (j->verdict != VERDICT_MISMATCHED || j->belongs_to[0] || !v ||
-	    !vault_token(p->service->vault, &c, v, "probe", &token, &ignored))
-		return;
-	detective_forget(d);
-	detective_point(d, p->credential.pixel, p->credential.test_code);
-	if (detective_find(p->service, d, token, owner, j->evidence.probe, 1, found, &ignored) && found[0])
-		store_owner(p->service, owner, j->version, found, &h);
+	return !p->is_unchanged && !p->request.no_check;
 }
 
-static void find_owner(struct put *p, enum probe_kind refuted_by, char ret[PIXEL_CODE_MAX + 1])
+static void ask_tiktok(struct put *p)
 {
-	scoped(detective_freep) struct detective *d = NULL;
-	struct error ignored;
-	detective_twin(p->service, p->fingerprint, p->request->pixel, ret);
-	bool is_twin = ret[0];
-	if (!is_twin && detective_new(p->service, DETECTIVE_BUDGET_PUT, &d, &ignored))
-		(void)!detective_find(p->service, d, p->token, p->request->pixel, refuted_by, DETECTIVE_BUDGET_PUT, ret,
-				      &ignored);
-	if (!ret[0])
-		return;
-	store_owner(p->service, p->credential.pixel, p->version, ret, &p->health);
-	if (!is_twin)
-		name_the_other(p, d, ret);
+	struct question q = {
+		.kind = service_probe_kind(p->job.service->settings, PROBE_CHOICE_AUTO, p->credential.test_code),
+		.pixel = p->pixel,
+		.test_code = p->credential.test_code,
+		.token = p->token,
+	};
+	p->phase = PUT_ASK;
+	job_ask(&p->job, &q, false);
 }
 
-static bool conclude(struct put *p, struct put_result *ret, struct error *err)
+static void settle(struct put *p)
 {
-	struct asked asked;
-	struct settlement settled;
-	char owner[PIXEL_CODE_MAX + 1] = "";
-	if (!probe_and_settle(p, &asked, &settled, err))
-		return false;
-	enum verdict outcome = asked.finding.outcome;
-	if (outcome == VERDICT_MISMATCHED)
-		find_owner(p, asked.evidence.probe, owner);
+	enum verdict outcome = p->asked.finding.outcome;
+	bool is_judged = !verdict_is_transient(outcome);
+	p->settlement = (struct settlement){
+		.pixel = p->pixel,
+		.version = p->version,
+		.ruling = is_judged              ? RULING_VERDICT
+			  : p->asked.was_called ? RULING_TRANSIENT
+						: RULING_NONE,
+		.outcome = outcome,
+		.evidence = &p->asked.evidence,
+		.promote_unjudged = !is_judged,
+		.settings = p->job.service->settings,
+	};
+	p->phase = PUT_SETTLE;
+	job_commit(&p->job, service_settle, &p->settlement);
+}
+
+static bool conclude(struct put *p, struct error *err)
+{
+	struct put_result *ret = &p->result;
+	enum verdict outcome = p->asked.finding.outcome;
 	report(p, ret);
-	memcpy(ret->belongs_to, owner, sizeof owner);
+	memcpy(ret->belongs_to, p->owner, sizeof p->owner);
 	ret->outcome = outcome;
-	ret->evidence = asked.evidence;
-	ret->advice = asked.finding.advice;
+	ret->evidence = p->asked.evidence;
+	ret->advice = p->asked.finding.advice;
 	bool is_good = !verdict_is_bad(outcome) && !verdict_is_transient(outcome);
 	if (is_good && ret->stage == STAGE_RETIRED)
-		return fail(err, ERR_CONFLICT, TXT_PUT_OVERTAKEN, p->version, p->request->pixel);
+		return fail(err, ERR_CONFLICT, TXT_PUT_OVERTAKEN, p->version, p->pixel);
 	bool is_served = ret->stage == STAGE_CURRENT || ret->stage == STAGE_PREVIOUS;
 	/* Not judged is one answer to a caller, whatever the reason: try later. */
 	ret->exit = !verdict_is_transient(outcome) ? verdict_exit(outcome) : is_served ? ERR_NONE : ERR_UNREACHABLE;
 	if (!ret->verdict && verdict_is_bad(outcome))
 		ret->verdict = outcome; /* overtaken meanwhile: the health no longer speaks of it */
+	p->job.is_done = true;
 	return true;
 }
 
-static bool prepare(struct put *p, struct secret **ret_token, struct put_result *result, struct error *err)
+/* A clue only: nothing that goes wrong from here on undoes the put. */
+static void begin_search(struct put *p)
 {
-	const struct put_request *r = p->request;
-	if (!pixel_check(r->pixel, err) || (r->test_code && r->test_code[0] && !test_code_check(r->test_code, err)) ||
-	    !token_clean(r->pasted, ret_token, &result->removed, err))
+	struct error ignored;
+	detective_twin(p->job.service, p->fingerprint, p->pixel, p->owner);
+	if (p->owner[0])
+		store_owner(p->job.service, p->pixel, p->version, p->owner, &p->health);
+	if (p->owner[0] || !detective_new(p->job.service, DETECTIVE_BUDGET_PUT, &p->detective, &ignored)) {
+		p->phase = PUT_REPORT;
+		return;
+	}
+	p->phase = PUT_FIND_OWNER;
+	search_begin(&p->search, p->token, p->pixel, p->asked.evidence.probe, DETECTIVE_BUDGET_PUT);
+}
+
+/* The token put here belongs to the owner found; if the owner's own is a stray too, it may well be this Pixel's: one
+ * call tells. */
+static bool begin_search_for_other(struct put *p)
+{
+	struct vault *v = p->job.service->vault;
+	struct credential c;
+	struct health h;
+	struct error ignored;
+	if (!vault_find(v, p->owner, false, &c, &ignored) || !vault_health(v, &c, &h, &ignored))
 		return false;
-	p->token = *ret_token;
-	vault_fingerprint(p->service->vault, p->token, p->fingerprint);
-	vault_find_duplicate(p->service->vault, p->fingerprint, r->pixel, result->also_stored);
-	memcpy(result->pixel, r->pixel, strlen(r->pixel) + 1); /* checked: it fits */
+	const struct judgement *j = h.pending.verdict == VERDICT_MISMATCHED ? &h.pending : &h.current;
+	const struct version *version = credential_numbered(&c, j->version);
+	if (j->verdict != VERDICT_MISMATCHED || j->belongs_to[0] || !version ||
+	    !vault_token(v, &c, version, "probe", &p->others_token, &ignored))
+		return false;
+	p->others_version = j->version;
+	detective_forget(p->detective);
+	detective_point(p->detective, p->pixel, p->credential.test_code);
+	search_begin(&p->search, p->others_token, p->owner, j->evidence.probe, 1);
+	p->phase = PUT_FIND_OTHER;
+	return true;
+}
+
+static void end_search(struct put *p)
+{
+	struct health unused;
+	bool is_own = p->phase == PUT_FIND_OWNER;
+	p->phase = PUT_REPORT;
+	if (!p->search.found[0])
+		return;
+	if (!is_own) {
+		store_owner(p->job.service, p->owner, p->others_version, p->search.found, &unused);
+		return;
+	}
+	memcpy(p->owner, p->search.found, sizeof p->owner);
+	store_owner(p->job.service, p->pixel, p->version, p->owner, &p->health);
+	if (!begin_search_for_other(p))
+		p->phase = PUT_REPORT;
+}
+
+static bool put_step(struct job *job, int64_t *ret_wait_ms, struct error *err)
+{
+	struct put *p = put_of(job);
+	(void)ret_wait_ms;
+	if (p->phase == PUT_STAGE)
+		job_commit(job, stage, p);
+	while (p->phase == PUT_FIND_OWNER || p->phase == PUT_FIND_OTHER) {
+		if (search_ask(&p->search, p->detective, job))
+			return true;
+		end_search(p);
+	}
+	return p->phase != PUT_REPORT || conclude(p, err);
+}
+
+static bool put_asked(struct job *job, const struct asked *asked, struct error *err)
+{
+	struct put *p = put_of(job);
+	(void)err;
+	if (p->phase == PUT_ASK) {
+		p->asked = *asked;
+		settle(p);
+	} else {
+		search_answer(&p->search, p->detective, asked);
+	}
+	return true;
+}
+
+static bool put_committed(struct job *job, struct error *err)
+{
+	struct put *p = put_of(job);
+	if (p->phase == PUT_STAGE) {
+		report(p, &p->result);
+		if (p->notice && (will_ask(p) || p->result.also_stored[0]))
+			p->notice(p->notice_context, &p->result);
+		job->is_done = !will_ask(p);
+		if (!job->is_done && !service_ready(job->service, err))
+			return false;
+		if (!job->is_done)
+			ask_tiktok(p);
+		return true;
+	}
+	p->credential = p->settlement.credential;
+	p->health = p->settlement.health;
+	if (p->asked.finding.outcome == VERDICT_MISMATCHED)
+		begin_search(p);
+	else
+		p->phase = PUT_REPORT;
+	return true;
+}
+
+static void put_free(struct put *p)
+{
+	secret_free(p->token);
+	secret_free(p->others_token);
+	detective_freep(&p->detective);
+	free(p);
+}
+
+static void put_end(struct job *job, const struct error *err)
+{
+	struct put *p = put_of(job);
+	p->done(p->context, err ? NULL : &p->result, err);
+	put_free(p);
+}
+
+static const struct job_ops put_ops = { .step = put_step, .asked = put_asked, .committed = put_committed, .end = put_end };
+
+/* ---- starting ---- */
+
+static bool prepare(struct put *p, struct service *s, struct error *err)
+{
+	const struct put_request *r = &p->request;
+	struct put_result *result = &p->result;
+	if (!pixel_check(r->pixel, err) || (r->test_code && r->test_code[0] && !test_code_check(r->test_code, err)) ||
+	    !token_clean(r->pasted, &p->token, &result->removed, err))
+		return false;
+	snprintf(p->pixel, sizeof p->pixel, "%s", r->pixel);
+	if (r->test_code)
+		snprintf(p->test_code, sizeof p->test_code, "%s", r->test_code);
+	if (r->label_count)
+		memcpy(p->labels, r->labels, r->label_count * sizeof *r->labels);
+	p->request.pixel = p->pixel;
+	p->request.labels = p->labels;
+	p->request.test_code = r->test_code ? p->test_code : NULL;
+	p->request.pasted = NULL; /* only borrowed for the cleaning */
+	vault_fingerprint(s->vault, p->token, p->fingerprint);
+	vault_find_duplicate(s->vault, p->fingerprint, p->pixel, result->also_stored);
+	memcpy(result->pixel, p->pixel, sizeof result->pixel);
 	memcpy(result->fingerprint, p->fingerprint, FINGERPRINT_LEN);
 	return true;
+}
+
+static bool make_put(struct service *s, const struct put_request *request, struct put **ret, struct error *err)
+{
+	struct put *p = calloc(1, sizeof *p);
+	if (!p)
+		return fail_no_memory(err);
+	p->request = *request;
+	if (request->label_count > COUNT_OF(p->labels)) {
+		free(p);
+		return fail(err, ERR_USAGE, TXT_PUT_LABELS, COUNT_OF(p->labels));
+	}
+	if (!prepare(p, s, err)) {
+		put_free(p);
+		return false;
+	}
+	*ret = p;
+	return true;
+}
+
+bool service_start_put(struct service *s, const struct put_request *request, const struct audit_who *who,
+		       put_done_fn *done, void *context, struct error *err)
+{
+	struct put *p;
+	if (!make_put(s, request, &p, err))
+		return false;
+	p->done = done;
+	p->context = context;
+	job_start(s, &p->job, &put_ops, who);
+	return true;
+}
+
+/* What the command line waits for. */
+struct outcome {
+	struct put_result *result;
+	struct error *err;
+	bool is_done;
+};
+
+static void keep_outcome(void *context, const struct put_result *result, const struct error *err)
+{
+	struct outcome *o = context;
+	o->is_done = !err;
+	if (err)
+		*o->err = *err;
+	else
+		*o->result = *result;
 }
 
 bool service_put(struct service *s, const struct put_request *request, put_notice_fn *notice, void *context,
 		 struct put_result *ret, struct error *err)
 {
-	struct put p = { .service = s, .request = request };
-	struct put_result result = { 0 };
-	scoped(secret_freep) struct secret *token = NULL;
-	if (!prepare(&p, &token, &result, err) || !vault_change(s->vault, stage, &p, err))
+	struct outcome outcome = { .result = ret, .err = err };
+	struct put *p;
+	if (!make_put(s, request, &p, err))
 		return false;
-	report(&p, &result);
-	bool will_ask = !p.is_unchanged && !request->no_check;
-	if (notice && (will_ask || result.also_stored[0]))
-		notice(context, &result);
-	if (will_ask && !conclude(&p, &result, err))
-		return false;
-	*ret = result;
-	return true;
+	p->notice = notice;
+	p->notice_context = context;
+	p->done = keep_outcome;
+	p->context = &outcome;
+	job_start(s, &p->job, &put_ops, NULL);
+	service_drive(s, &p->job);
+	return outcome.is_done;
 }

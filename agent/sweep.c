@@ -120,6 +120,11 @@ static bool agree(enum verdict a, enum verdict b)
 static enum ruling suspect(struct sweep *s, size_t i, int64_t now_ms)
 {
 	struct pair *p = &s->pairs[i];
+	if (s->limits.confirms_later) {
+		p->state = PAIR_DONE;
+		s->turned += !verdict_is_bad(p->was);
+		return RULING_SUSPECT;
+	}
 	p->state = PAIR_SUSPECT;
 	p->first = p->outcome;
 	p->confirm_at_ms = now_ms + s->limits.confirm_delay_ms;

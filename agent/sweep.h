@@ -43,6 +43,9 @@ struct sweep_limits {
 	unsigned rate, in_flight;
 	int64_t confirm_delay_ms;
 	uint32_t outages; /* sweeps in a row before this one that looked like an outage */
+	/* A refused pair is not looked at again in this sweep: a later one confirms it, when confirm_delay_ms is over. As
+	 * such a sweep is small and ends before anything is confirmed, a first refusal counts for the outage rule too. */
+	bool confirms_later;
 };
 
 struct sweep {

@@ -156,11 +156,12 @@ static bool promote(struct sweep_store *st, const struct pair *pair, const struc
 					 .version = pair->version,
 					 .ruling = RULING_VERDICT,
 					 .outcome = pair->outcome,
-					 .evidence = evidence };
+					 .evidence = evidence,
+					 .settings = st->service->settings };
 	struct error why;
 	if (!sweep_store_flush(st, err))
 		return false;
-	if (!service_settle(st->service, &settlement, &why))
+	if (!vault_change(st->service->vault, service_settle, &settlement, &why))
 		return service_tolerate(st->service, false, &why, err);
 	uint64_t now = vault_generation(st->service->vault);
 	st->has_moved = st->has_moved || now != st->generation + settlement.is_promoted;

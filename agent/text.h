@@ -68,6 +68,60 @@
 	"[access %s] names nobody, nogroup or 65534", "these stand for everyone the system cannot tell apart; name "   \
 						      "the user of the one service this rule is for"
 
+/* listener */
+#define TXT_LISTEN_FAILED "the socket could not be served: %s", "check the limits of descriptors and memory (ulimit -a)"
+#define TXT_LISTEN_FOLDER "the folder '%s' of the socket cannot be used: %s", "make it, or set socket in [agent]"
+#define TXT_LISTEN_FOLDER_OPEN                                                                                         \
+	"the folder '%s' of the socket belongs to another user or may be written by others",                           \
+		"use a folder of the agent's own, such as /run/pixelvault: others could put a socket of theirs there"
+#define TXT_LISTEN_PATH "no socket can be made at '%s': %s", "check socket in [agent] and the rights on its folder"
+#define TXT_LISTEN_NO_SOCKET "there is something at '%s' that is no socket", "move it away, or set socket in [agent]"
+#define TXT_LISTEN_BUSY "another agent answers at '%s'", "stop it first; one vault has one agent"
+
+/* api: requests */
+#define TXT_API_TARGET "the address of the request cannot be read", "see the table of requests: docs/protocol.md"
+#define TXT_API_BODY_LONG "the body is longer than %zu bytes", "this is more than the request needs: is it the right one?"
+#define TXT_API_NO_ROUTE "there is no such request", "see the table of requests: docs/protocol.md"
+#define TXT_API_METHOD "this address takes %s only", "see the table of requests: docs/protocol.md"
+#define TXT_API_PARAM "this request takes no parameter '%.60s'", "see the table of requests: docs/protocol.md"
+#define TXT_API_PARAM_TWICE "'%s' is given twice", "give it once"
+#define TXT_API_FLAG "'%s' takes 1 and nothing else", "leave it out, or write it with =1"
+#define TXT_API_LOCKED "the vault is locked", "unlock it: vault unlock"
+#define TXT_API_DENIED_PIXEL                                                                                           \
+	"no rule gives you '%s' for Pixel '%s'",                                                                       \
+		"ask for a rule in [access ...] of the agent's configuration; see: vault access explain"
+#define TXT_API_DENIED                                                                                                 \
+	"no rule gives you '%s' here", "ask for a rule in [access ...] of the agent's configuration; see: vault access "   \
+				       "explain"
+#define TXT_API_NO_PIXEL                                                                                               \
+	"no token is stored for Pixel '%s'", "see what is stored with: vault list; store one with: vault put"
+#define TXT_API_READ_PARAM                                                                                             \
+	"version takes a number from 1, previous and healthy take 1", "such as ?version=3, or ?previous=1"
+#define TXT_API_READ_BOTH "version and previous exclude each other", "leave one of them out"
+#define TXT_API_LABELS "more than %zu labels", "a Pixel carries at most 16; leave some out"
+#define TXT_API_CHECK_PARAM "check takes no and nothing else", "leave it out, or write check=no"
+#define TXT_API_IF_MATCH "If-Match takes one version in quotes", "such as If-Match: \"3\"; \"0\" is none yet"
+#define TXT_API_PROBE "probe takes dry, test or live", "leave it out to get what the settings say"
+#define TXT_API_JSON "the body is not the JSON object that is wanted: %s", "see the table of requests: docs/protocol.md"
+#define TXT_API_REPORT                                                                                                 \
+	"a report is a JSON object with TikTok's code as a number",                                                    \
+		"such as {\"code\":40105,\"request_id\":\"...\"}"
+#define TXT_API_ACK                                                                                                    \
+	"an acknowledgement is a JSON object with version and as", "such as {\"version\":3,\"as\":\"checkout\"}"
+#define TXT_API_SPAN "for takes seconds, at most 7776000 (90 days)", "such as ?for=28800"
+#define TXT_API_UNLOCK_BODY "the key must be exactly 32 bytes", "send the root key as it is, or nothing at all"
+#define TXT_API_UNLOCK_BUSY "two tries of yours are waiting already", "wait for their answers"
+#define TXT_API_UNLOCK_OUT "%d wrong keys were tried by you: no more are taken", "restart the agent, or let another user"
+#define TXT_API_NO_USER "there is no user '%.60s' on this system", "see 'getent passwd', or give the number"
+#define TXT_API_UPLOADS "too much is being sent at once", "try again in a moment"
+
+/* access: what is wrong with a line (FILE:LINE: comes in front), and what to do */
+#define TXT_WHAT_ACCESS_USER "there is no user '%s' on this system"
+#define TXT_WHAT_ACCESS_GROUP "there is no group '%s' on this system"
+#define TXT_HINT_ACCESS_ACCOUNT "see 'getent passwd' and 'getent group', or write the number"
+#define TXT_WHAT_ACCESS_NOBODY "'%s' is the number 65534, which stands for everyone the system cannot tell apart"
+#define TXT_HINT_ACCESS_NOBODY "name the user of the one service this rule is for"
+
 /* courier */
 #define TXT_HTTP_BAD_URL                                                                                               \
 	"base-url '%s' is no https address to build on",                                                               \
@@ -85,10 +139,12 @@
 #define TXT_COURIER_STRANGER                                                                                           \
 	"the program that started this courier is of another version", "install vault and vault-agent from one build"
 
+#define TXT_COURIER_ABSENT                                                                                             \
+	"there is no courier at the moment", "nothing to do: it is started again; see the agent's log if this stays"
+
 /* main */
-#define TXT_AGENT_NO_MODE                                                                                              \
-	"the agent that stays in the background is not part of this version",                                          \
-		"use 'vault-agent --once', for example from cron"
+#define TXT_AGENT_ONLY_ONCE                                                                                            \
+	"Pixels and -q are for --once", "say 'vault-agent --once ...', or 'vault-agent' alone to have it stay"
 #define TXT_AGENT_BAD_OPTION "unknown option '%s'", "see 'vault-agent --help'"
 #define TXT_AGENT_NO_VALUE "'%s' needs a value", "see 'vault-agent --help'"
 #define TXT_AGENT_STANDS_ALONE "'%s' stands alone on its command line", "see 'vault-agent --help'"
@@ -96,18 +152,71 @@
 	"memory for secrets could not be locked",                                                                      \
 		"raise the limit (ulimit -l 8192, or LimitMEMLOCK= in the unit), or set require-locked-memory = no"
 
+/* supervisor, sandbox */
+#define TXT_SUPERVISOR_FAILED                                                                                          \
+	"the agent's processes could not be started: %s", "check the limits of processes and open files"
+#define TXT_SANDBOX_NO_ACCOUNT "there is no %s '%s'", "see [agent] in the configuration, and 'getent passwd'"
+#define TXT_SANDBOX_NOT_ALLOWED                                                                                        \
+	"this process may not become user '%s', group '%s': %s", "start it as root or as that user"
+#define TXT_SANDBOX_WAY_BACK                                                                                           \
+	"the privileges of root could not be given up for good", "report this with 'uname -a'; start it as the user itself"
+#define TXT_SANDBOX_THREADS "the sandbox was entered when threads already ran", "report this; it is a mistake of ours"
+#define TXT_SANDBOX_FAILED                                                                                             \
+	"the sandbox could not be put on (%s): %s", "report this with 'uname -a' and what runs around this program"
+
 /* service */
 #define TXT_PUT_DELETED "Pixel '%s' was deleted", "bring it back first: vault rm --restore PIXEL"
 #define TXT_PUT_IF_VERSION                                                                                             \
 	"Pixel '%s' has version %u as current, not %u",                                                                \
 		"someone was faster: look at 'status', then put with that number"
+#define TXT_PUT_LABELS "more than %zu labels", "a Pixel has at most that many; give fewer"
 #define TXT_PUT_PREVIOUS                                                                                               \
 	"this token is the previous one of Pixel '%s' (version %u)", \
 		"a rollback needs a later version of this program; until then make a new token in Events Manager"
 #define TXT_PUT_OVERTAKEN                                                                                              \
 	"version %u of Pixel '%s' was overtaken by a newer put before it was proven",                                  \
 		"look at 'status'; the newer token counts"
+#define TXT_NOT_STORED "'%s' is not stored", "see what is: vault list"
+#define TXT_DESTROYED "the tokens of '%s' were destroyed", "put a new one: vault put PIXEL"
+#define TXT_AGENT_LOCKED "the agent is locked", "open it: vault unlock"
+#define TXT_AGENT_CLOSING "the agent is locking itself at this moment", "try again"
+#define TXT_KEEPER_NOT_BY_HAND                                                                                         \
+	"--keeper is not for people: it needs a descriptor 3 from the supervisor", "start 'vault-agent' alone"
+#define TXT_KEEPER_ALONE                                                                                               \
+	"the supervisor did not hand over its sockets", "start 'vault-agent' again; both must be of one build"
+#define TXT_KEEPER_NO_GROUP                                                                                            \
+	"there is no group '%s' ([agent] group)", "make it (groupadd), or name another one"
+#define TXT_KEEPER_FOLDER                                                                                              \
+	"the socket's folder '%s' could not be given to the group: %s", "make it beforehand, or run with that group"
+#define TXT_AGENT_RESOURCES "the agent could not be started: %s", "look at its limits (ulimit -a)"
+#define TXT_JOB_CUT_SHORT "the agent ended before this was done", "look at 'status', then try again"
+#define TXT_NO_PREVIOUS_VERSION                                                                                        \
+	"Pixel '%s' has no previous token", "only a token that was current before can come back; see 'history'"
+#define TXT_ROLLBACK_MOVED "Pixel '%s' was changed meanwhile", "look at 'status', then try again if it is still needed"
+#define TXT_RETIRE_IN_USE                                                                                              \
+	"'%s' was last seen with version %u of Pixel '%s'",                                                            \
+		"wait until it has fetched the current one ('rollout' shows who has), or retire with --force"
+#define TXT_ACK_NO_VERSION "version %u of Pixel '%s' is not kept", "see 'history' for the versions there are"
+/* The hint of these follows the verdict: table in objects.c. */
+#define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
+#define TXT_PUT_PENDING                                                                                                \
+	"%s: TikTok gave no verdict on the new token (%s%s%.150s); it waits as version %u, %s",                                \
+		"it takes over once proven: run 'vault check' later, or let vault-agent; --no-check does not wait"
 #define TXT_CHECK_BUSY "another program is checking tokens right now", "wait until it has finished, then try again"
+
+/* get: by CLI and socket */
+#define TXT_GET_NO_VERSION "'%s' has no version %u", "see: vault history PIXEL"
+#define TXT_NO_PREVIOUS "'%s' has no previous version", "see: vault history PIXEL"
+#define TXT_NO_TOKEN "'%s' holds no token", "store one: vault put PIXEL"
+#define TXT_ONLY_PENDING_BAD                                                                                           \
+	"'%s' has no current token; version %u waits as pending: TikTok refused it (%s)",                              \
+		"put the right token: vault put PIXEL"
+#define TXT_ONLY_PENDING                                                                                               \
+	"'%s' has no current token; version %u waits as pending: TikTok has not judged it yet (%s)",                   \
+		"ask again: vault check PIXEL; or take it unproven: vault get PIXEL --version N"
+#define TXT_NOT_HEALTHY                                                                                                \
+	"the token of '%s' (version %u) is %s",                                                                        \
+		"put a new one: vault put PIXEL; without --healthy it is handed out as it is"
 
 #define NOTICE_CANARY "the first answer was no verdict, so the others were not asked: every verdict stays as it was"
 #define NOTICE_SILENCE "TikTok stopped answering, so the rest was not asked: every verdict stays as it was"

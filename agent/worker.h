@@ -76,7 +76,9 @@ enum news_kind {
 	NEWS_CLOSED,   /* locked: err says why (ERR_NONE: somebody asked for it). Everything in memory is stale */
 	NEWS_HOLDING,  /* holding: new or changed; belongs to the taker */
 	NEWS_GONE,     /* pixel was removed */
-	NEWS_TROUBLE,  /* err: a line for the log; degraded says that the store can no longer be written */
+	NEWS_TROUBLE,  /* err: something that nobody waits for went wrong */
+	NEWS_COURIER_STUCK, /* it should be ended and started again */
+	NEWS_CHECKED,  /* a scheduled sweep ended: check */
 };
 
 struct news {
@@ -89,23 +91,27 @@ struct news {
 	struct audit *audit;         /* borrowed until the taker has said worker_let_go */
 	struct holding *holding;
 	struct error err;
-	bool is_degraded;
+	struct check_result check;
 	struct news *next;
 };
 
 struct worker;
-/* Starts the thread; settings are borrowed until worker_reload replaces them. link is the supervisor's, for new
- * couriers. Begins by unlocking with what the settings name. */
-must_check bool worker_start(const struct settings *settings, int link, struct worker **ret, struct error *err);
+/* Starts the thread, with a copy of what it needs of the settings. Begins by unlocking with what they name. */
+must_check bool worker_start(const struct settings *settings, struct worker **ret, struct error *err);
+/* The keeper's end of a socket to a fresh courier; the worker's from here on. */
+void worker_give_courier(struct worker *w, int fd);
 void worker_give(struct worker *w, struct errand *e);
 int worker_fd(const struct worker *w);          /* readable when there is news */
 struct news *worker_take(struct worker *w);     /* NULL = no more; free with news_free */
 void news_free(struct news *n);
-/* NEWS_CLOSED was seen and neither opener nor audit is used any more: only now are they freed. */
+/* NEWS_CLOSED was seen, and neither opener nor audit is used any more: only now the vault is closed. */
 void worker_let_go(struct worker *w);
-/* New settings for the next errand; both are borrowed until the old come back as NEWS... see worker_reload in worker.c */
+/* Copied; in force as soon as the sweep that runs has ended, which it is told to. */
 void worker_reload(struct worker *w, const struct settings *settings);
-/* Finish the commit in hand, store what sweeps learned, end. Errands that are left come back with ERR_CONFLICT. */
+/* Finish the commit in hand, store what sweeps learned, close the vault, end the thread. Its last news can be taken
+ * still (errands that were cut short come back with ERR_CONFLICT); then worker_free. The opener stays the taker's; the audit
+ * must not be used any more. */
 void worker_stop(struct worker *w);
+void worker_free(struct worker *w);
 
 #endif

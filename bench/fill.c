@@ -17,6 +17,23 @@ static void name_pixel(unsigned i, char ret[PIXEL_CODE_MAX + 1])
 	snprintf(ret, PIXEL_CODE_MAX + 1, "CB%016uG0", i);
 }
 
+#define DAY_S (24 * 60 * 60)
+
+/* So that an agent that is being timed has nothing to ask TikTok. */
+static struct judgement checked_just_now(uint32_t version)
+{
+	int64_t now = clock_wall();
+	return (struct judgement){
+		.version = version,
+		.verdict = VERDICT_HEALTHY,
+		.evidence = { .probe = PROBE_TEST, .http = 200, .at = now },
+		.last_outcome = VERDICT_HEALTHY,
+		.attempted_at = now,
+		.checked_at = now,
+		.proven_at = now,
+	};
+}
+
 static bool put_batch(void *context, struct change *ch, struct error *err)
 {
 	const struct batch *b = context;
@@ -34,8 +51,7 @@ static bool put_batch(void *context, struct change *ch, struct error *err)
 		    !credential_promote(&c, number, clock_wall()) || !change_put_token(ch, &c, number, secret, err) ||
 		    !change_store(ch, &c, err))
 			return false;
-		struct health h = { 0 };
-		health_align(&h, &c);
+		struct health h = { .current = checked_just_now(number), .next_check_at = clock_wall() + 80 * DAY_S };
 		if (!change_store_health(ch, pixel, &h, err))
 			return false;
 		change_note(ch, "put", pixel, number);

@@ -1,13 +1,22 @@
 #!/bin/sh
-# make bench [ONLY=get|status|put|sweep|size]: what the README's figures come from. Every ratio is of interleaved runs on
-# this machine; absolute times carry over to no other. A mark that is missed is printed as MISSED.
+# make bench [ONLY=get|status|put|sweep|size|agent]: what the README's figures come from. Every ratio is of interleaved
+# runs on this machine; absolute times carry over to no other. Where a mark is missed, everything it was measured with runs
+# once more; a mark that is missed again is printed as MISSED. The agent's parts also run alone: see bench/agent.sh.
 set -eu
 build=$(cd "${BUILD:-build}" && pwd) only=${1:-all}
 sizes=${SIZES:-10 1000 10000 100000}
 dir=$(mktemp -d)
-emulator=
+emulator= servers=
 cleanup() {
-	[ -z "$emulator" ] || kill "$emulator" 2>/dev/null || true
+	for pid in $emulator $servers; do kill "$pid" 2>/dev/null || true; done
+	for pid in $servers; do
+		tries=0
+		while kill -0 "$pid" 2>/dev/null && [ $tries -lt 50 ]; do
+			tries=$((tries + 1))
+			sleep 0.1
+		done
+		kill -9 "$pid" 2>/dev/null || true
+	done
 	rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -15,7 +24,7 @@ trap 'exit 130' INT TERM
 wants() { [ "$only" = all ] || [ "$only" = "$1" ]; }
 # The timing program is static, or a child's peak memory would read as its own.
 spawn=$dir/spawn
-cc -O2 -std=c17 -D_GNU_SOURCE -static -o "$spawn" bench/spawn.c 2>/dev/null || spawn=$build/bench/spawn
+cc -O2 -std=c17 -D_GNU_SOURCE -I. -static -o "$spawn" bench/spawn.c 2>/dev/null || spawn=$build/bench/spawn
 cc -O2 -o "$dir/empty" bench/empty.c
 
 env_of() { echo "PIXELVAULT_VAULT=$dir/$1/vault/vault.db PIXELVAULT_STATE=$dir/$1/state PIXELVAULT_KEY_FILE=$dir/$1/key PIXELVAULT_CONFIG=$dir/config.ini"; }
@@ -83,13 +92,18 @@ if wants put; then
 	fi
 fi
 
-if wants sweep; then
-	echo
-	echo "sweep over TLS against the emulator, storing the results, beside a bare curl_multi loop (64 in flight, 5 rounds of 1)"
+start_emulator() {
+	[ -z "$emulator" ] || return 0
 	mkdir -p "$dir/emulator"
 	"$build/tests/tiktok-emulator" --dir "$dir/emulator" --die-with-parent >"$dir/emulator.out" &
 	emulator=$!
 	while ! grep -q ready "$dir/emulator.out"; do sleep 0.05; done
+}
+
+if wants sweep; then
+	echo
+	echo "sweep over TLS against the emulator, storing the results, beside a bare curl_multi loop (64 in flight, 5 rounds of 1)"
+	start_emulator
 	printf '[check]\nrate = 100000\nin-flight = 64\nconfirm-delay = 0s\n[tiktok]\nbase-url = %s\nca-file = %s\n' \
 		"$(cat "$dir/emulator/base-url")" "$dir/emulator/ca.pem" >"$dir/config.ini"
 	for n in $sizes; do
@@ -124,3 +138,5 @@ if wants size; then
 		echo "  skipped: the sqlite3 program is not installed"
 	fi
 fi
+
+. bench/agent.sh

@@ -1,3 +1,4 @@
+#include "agent/objects.h"
 #include "cli/handout.h"
 #include "cli/output.h"
 
@@ -5,16 +6,15 @@
 
 static bool print_json(struct invocation *inv, const struct handout *h, struct error *err)
 {
-	char fingerprint[FINGERPRINT_TEXT_MAX];
 	struct json j = JSON_INIT(&inv->out);
+	struct token_facts facts = { .pixel = h->credential.pixel,
+				     .version = h->version->number,
+				     .fingerprint = h->version->fingerprint,
+				     .verdict = h->verdict,
+				     .proven_at = h->proven_at,
+				     .expires_at = h->version->expires_at };
 	output_json_begin(&j);
-	json_text(&j, "pixel", h->credential.pixel);
-	json_int(&j, "version", h->version->number);
-	json_text_n(&j, "token", secret_reveal(h->token));
-	json_text(&j, "fingerprint", fingerprint_text(h->version->fingerprint, fingerprint));
-	json_text(&j, "verdict", verdict_name(h->verdict));
-	json_time(&j, "proven_at", h->proven_at);
-	json_time(&j, "expires_at", h->version->expires_at);
+	token_json(&j, &facts, h->token);
 	output_json_end(inv, &j);
 	return buf_ok(&inv->out, err);
 }

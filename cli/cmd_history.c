@@ -1,3 +1,4 @@
+#include "agent/objects.h"
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/table.h"
@@ -8,53 +9,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void versions_json(struct json *j, const struct credential *c)
-{
-	char fingerprint[FINGERPRINT_TEXT_MAX];
-	json_array(j, "versions");
-	for (size_t i = 0; i < c->version_count; i++) {
-		const struct version *v = &c->versions[i];
-		json_object(j, NULL);
-		json_int(j, "version", v->number);
-		json_text(j, "stage", stage_name(v->stage));
-		json_text(j, "fingerprint", fingerprint_text(v->fingerprint, fingerprint));
-		json_time(j, "stored_at", v->stored_at);
-		json_time(j, "staged_at", v->staged_at);
-		json_time(j, "expires_at", v->expires_at);
-		json_end_object(j);
-	}
-	json_end_array(j);
-}
-
-static void verdicts_json(struct json *j, const struct health *h)
-{
-	json_array(j, "verdicts");
-	for (size_t i = 0; i < h->history_count; i++) {
-		const struct health_change *change = &h->history[i];
-		json_object(j, NULL);
-		json_time(j, "at", change->at);
-		json_int(j, "version", change->version);
-		json_text(j, "verdict", verdict_name(change->verdict));
-		json_text(j, "probe", probe_name(change->probe));
-		if (change->code == NO_CODE)
-			json_null(j, "code");
-		else
-			json_int(j, "code", change->code);
-		json_end_object(j);
-	}
-	json_end_array(j);
-}
-
 static void print_json(struct invocation *inv, const struct credential *c, const struct health *h)
 {
 	struct json j = JSON_INIT(&inv->out);
 	output_json_begin(&j);
-	json_text(&j, "pixel", c->pixel);
-	json_time(&j, "created_at", c->created_at);
-	json_time(&j, "deleted_at", c->deleted_at);
-	json_bool(&j, "destroyed", c->is_destroyed);
-	versions_json(&j, c);
-	verdicts_json(&j, h);
+	history_json(&j, c, h);
 	output_json_end(inv, &j);
 }
 

@@ -1,3 +1,4 @@
+#include "agent/objects.h"
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/term.h"
@@ -107,62 +108,20 @@ static void tell_current(struct invocation *inv, const struct put_result *r)
 		say(inv, SAY_PUT_NOT_ASKED, pixel, r->version, pixel);
 }
 
-/* What to do about a refusal, where the service has no better word. */
-static const char *refusal_hint(const struct put_result *r)
-{
-	static const char *const hints[OUTCOME_COUNT] = {
-		[VERDICT_EXPIRED] = "make a new token in TikTok's Events Manager, on the settings page of this Pixel",
-		[VERDICT_REVOKED] = "make a new token in TikTok's Events Manager, on the settings page of this Pixel",
-		[VERDICT_MISMATCHED] = "take the token from the settings page of this very Pixel",
-		[VERDICT_NO_PERMISSION] = "let somebody who manages this Pixel make the token",
-		[VERDICT_MALFORMED] = "copy the token again, all of it",
-	};
-	if (r->belongs_to[0])
-		return "store it for that Pixel instead, and take this Pixel's own token from its own settings page";
-	const char *hint = r->advice ? r->advice : (unsigned)r->outcome < OUTCOME_COUNT ? hints[r->outcome] : NULL;
-	return hint ? hint : "copy the token again from the settings page of this Pixel";
-}
-
-/* The sentence every reader of a refusal asks for first: do my senders still work? */
-static void what_consumers_get(struct invocation *inv, const char *pixel, char *text, size_t size)
+static bool tell_pending(struct invocation *inv, const struct put_result *r, struct error *err)
 {
 	struct error unused;
 	struct credential c;
 	const struct version *current =
-		source_find(inv, pixel, false, &c, NULL, &unused) ? credential_staged(&c, STAGE_CURRENT) : NULL;
-	if (current)
-		snprintf(text, size, "consumers still get version %u", current->number);
-	else
-		snprintf(text, size, "consumers get nothing for this Pixel yet");
-}
-
-static bool tell_pending(struct invocation *inv, const struct put_result *r, struct error *err)
-{
-	char consumers[64];
-	what_consumers_get(inv, r->pixel, consumers, sizeof consumers);
-	if (!verdict_is_bad(r->outcome))
-		return fail(err, r->exit, TXT_PUT_PENDING, r->pixel, verdict_name(r->outcome),
-			    r->evidence.text[0] ? ": " : "", r->evidence.text, r->version, consumers);
-	return fail(err, r->exit, TXT_PUT_REFUSED, refusal_hint(r), r->pixel, verdict_name(r->outcome),
-		    r->belongs_to[0] ? ", it belongs to " : "", r->belongs_to, r->version, consumers);
+		source_find(inv, r->pixel, false, &c, NULL, &unused) ? credential_staged(&c, STAGE_CURRENT) : NULL;
+	return put_refusal(r, current ? current->number : 0, err);
 }
 
 static void print_json(struct invocation *inv, const struct put_result *r)
 {
-	char fingerprint[FINGERPRINT_TEXT_MAX];
 	struct json j = JSON_INIT(&inv->out);
 	output_json_begin(&j);
-	json_text(&j, "pixel", r->pixel);
-	json_int(&j, "version", r->version);
-	json_text(&j, "stage", stage_name(r->stage));
-	json_text(&j, "verdict", verdict_name(r->verdict));
-	json_text(&j, "fingerprint", fingerprint_text(r->fingerprint, fingerprint));
-	json_array(&j, "removed");
-	for (unsigned bit = 1; bit <= REMOVED_HEADER_NAME; bit <<= 1)
-		if (r->removed & bit)
-			json_text(&j, NULL, removed_name((enum removed)bit));
-	json_end_array(&j);
-	json_text(&j, "belongs_to", r->belongs_to[0] ? r->belongs_to : NULL);
+	put_json(&j, r);
 	output_json_end(inv, &j);
 }
 

@@ -1,3 +1,4 @@
+#include "agent/objects.h"
 #include "cli/output.h"
 #include "cli/source.h"
 
@@ -13,13 +14,7 @@ static void print_json(struct invocation *inv, const struct verify_report *r)
 {
 	struct json j = JSON_INIT(&inv->out);
 	output_json_begin(&j);
-	json_int(&j, "generation", (int64_t)r->generation);
-	json_int(&j, "pixels", (int64_t)r->pixels);
-	json_int(&j, "tokens", (int64_t)r->tokens);
-	json_int(&j, "nodes", (int64_t)r->nodes);
-	json_int(&j, "disposable", (int64_t)r->disposable);
-	json_int(&j, "rubbish", (int64_t)r->rubbish);
-	json_int(&j, "faults", (int64_t)r->faults);
+	verify_json(&j, r);
 	output_json_end(inv, &j);
 }
 

@@ -1,5 +1,6 @@
 #include "cli/handout.h"
 
+#include "agent/text.h"
 #include "cli/output.h"
 #include "cli/remote.h"
 #include "cli/text.h"
@@ -36,7 +37,7 @@ static bool choose_version(struct invocation *inv, const struct handout_request 
 	const struct credential *c = &h->credential;
 	if (r->has_number) {
 		h->version = credential_numbered(c, r->number);
-		return h->version || fail(err, ERR_NOT_FOUND, TXT_NO_VERSION, c->pixel, r->number);
+		return h->version || fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, c->pixel, r->number);
 	}
 	h->version = credential_staged(c, r->is_previous ? STAGE_PREVIOUS : STAGE_CURRENT);
 	if (h->version)

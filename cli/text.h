@@ -113,25 +113,8 @@
 #define SAY_PUT_NOT_ASKED "%s: version %u is current, unchecked as you asked; 'vault check %s' asks TikTok"
 #define SAY_PUT_NOT_JUDGED                                                                                             \
 	"warning: %s: version %u is current but unchecked, TikTok gave no verdict (%s%s%s); run 'vault check %s' later"
-/* The hint of these follows the verdict: table in cmd_put.c. */
-#define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
-#define TXT_PUT_PENDING                                                                                                \
-	"%s: TikTok gave no verdict on the new token (%s%s%.150s); it waits as version %u, %s",                                \
-		"it takes over once proven: run 'vault check' later, or let vault-agent; --no-check does not wait"
 
 /* ---- get, run ---- */
-#define TXT_NO_VERSION "'%s' has no version %u", "see: vault history PIXEL"
-#define TXT_NO_PREVIOUS "'%s' has no previous version", "see: vault history PIXEL"
-#define TXT_NO_TOKEN "'%s' holds no token", "store one: vault put PIXEL"
-#define TXT_ONLY_PENDING_BAD                                                                                           \
-	"'%s' has no current token; version %u waits as pending: TikTok refused it (%s)",                              \
-		"put the right token: vault put PIXEL"
-#define TXT_ONLY_PENDING                                                                                               \
-	"'%s' has no current token; version %u waits as pending: TikTok has not judged it yet (%s)",                   \
-		"ask again: vault check PIXEL; or take it unproven: vault get PIXEL --version N"
-#define TXT_NOT_HEALTHY                                                                                                \
-	"the token of '%s' (version %u) is %s",                                                                        \
-		"put a new one: vault put PIXEL; without --healthy it is handed out as it is"
 #define SAY_NOT_HEALTHY "warning: the token of %s (version %u) is %s; see 'vault status %s'"
 #define SAY_MARK_FAILED "who read this version could not be noted: %s"
 #define TXT_MEMFD "no memory file could be made for '%s': %s", "use --env instead"

@@ -76,24 +76,39 @@ bool process_sibling(const char *name, char *ret, size_t size, struct error *err
 	return true;
 }
 
-static _Noreturn void become(const char *path, const char *const argv[], int fd, pid_t parent)
+static _Noreturn void become(const struct process_plan *plan, pid_t parent)
 {
 	char *const no_environment[] = { NULL };
 	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
 	sigemptyset(&none);
+	/* Before the mask goes: a signal that waits would still find the default. */
+	for (const int *s = (const int[]){ SIGHUP, SIGINT, SIGTERM, 0 }; plan->is_deaf && *s; s++)
+		(void)signal(*s, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
 		_exit(127);
-	if (fd == 3 ? fcntl(fd, F_SETFD, 0) < 0 : dup2(fd, 3) < 0)
+	if (plan->fd == 3 ? fcntl(3, F_SETFD, 0) < 0 : dup2(plan->fd, 3) < 0)
 		_exit(127);
 	/* Whatever else our caller left open, a key file perhaps, is no business of a helper's. */
 	if (close_range(4, ~0u, 0) != 0)
 		_exit(127);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
 		_exit(127);
-	execve(path, (char *const *)(uintptr_t)argv, no_environment);
+	execve(plan->path, (char *const *)(uintptr_t)plan->argv,
+	       plan->environment ? plan->environment : no_environment);
 	_exit(127);
+}
+
+bool process_spawn(const struct process_plan *plan, pid_t *ret_pid, struct error *err)
+{
+	pid_t parent = getpid(), pid = fork();
+	if (pid == 0)
+		become(plan, parent);
+	if (pid < 0)
+		return fail(err, ERR_UNEXPECTED, TXT_START_FAILED, plan->path, strerror(errno));
+	*ret_pid = pid;
+	return true;
 }
 
 bool process_start(const char *path, const char *const argv[], pid_t *ret_pid, int *ret_fd, struct error *err)
@@ -101,17 +116,14 @@ bool process_start(const char *path, const char *const argv[], pid_t *ret_pid, i
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return fail(err, ERR_UNEXPECTED, TXT_START_FAILED, path, strerror(errno));
-	pid_t parent = getpid(), pid = fork();
-	if (pid == 0)
-		become(path, argv, pair[1], parent);
+	struct process_plan plan = { .path = path, .argv = argv, .fd = pair[1] };
+	bool is_started = process_spawn(&plan, ret_pid, err);
 	close(pair[1]);
-	if (pid < 0) {
+	if (is_started)
+		*ret_fd = pair[0];
+	else
 		close(pair[0]);
-		return fail(err, ERR_UNEXPECTED, TXT_START_FAILED, path, strerror(errno));
-	}
-	*ret_pid = pid;
-	*ret_fd = pair[0];
-	return true;
+	return is_started;
 }
 
 void process_end(pid_t pid, int wait_ms)

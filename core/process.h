@@ -17,8 +17,20 @@ void process_restore(void);
  * pixelvault finds pixelvault-agent. PATH is never searched. */
 must_check bool process_sibling(const char *name, char *ret, size_t size, struct error *err);
 
-/* Start path by fork and exec with an empty environment, its end of a Unix stream socketpair as descriptor 3, /dev/null
- * as 0 and 1, our stderr as 2. The child dies with us (PDEATHSIG). */
+struct process_plan {
+	const char *path;
+	const char *const *argv;
+	char *const *environment; /* NULL = empty */
+	int fd;                   /* the child's descriptor 3; stays open here, and the caller's */
+	bool is_deaf; /* ignores SIGHUP, SIGINT and SIGTERM: we say when it ends, not a terminal or a whole group's kill
+		       */
+};
+
+/* Start by fork and exec with fd as descriptor 3, /dev/null as 0 and 1, our stderr as 2 and nothing else of ours. The
+ * child dies with the thread that calls this (PDEATHSIG). */
+must_check bool process_spawn(const struct process_plan *plan, pid_t *ret_pid, struct error *err);
+
+/* The same with an empty environment, on one end of a fresh Unix stream socketpair; the other end is ret_fd. */
 must_check bool process_start(const char *path, const char *const argv[], pid_t *ret_pid, int *ret_fd,
 			      struct error *err);
 

@@ -7,7 +7,8 @@
  * Different secrets may be made, used and freed by different threads.
  *
  * The arena is the one piece of process-wide state besides the log level: memory locks are per process, and libsodium's
- * allocator hides a failed lock, so there is exactly one place that locks and asks whether it worked. */
+ * allocator hides a failed lock, so there is exactly one place that locks and asks whether it worked. Making and freeing
+ * secrets is thread-safe; a secret itself belongs to one thread at a time. */
 #ifndef CORE_SECRET_H
 #define CORE_SECRET_H
 

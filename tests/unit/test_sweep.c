@@ -325,6 +325,45 @@ static void sweep__most_turning_bad_at_once_is_an_outage_until_the_third_time(vo
 	}
 }
 
+static void sweep__of_the_schedule_leaves_the_second_look_to_a_later_one(void **state)
+{
+	(void)state;
+	struct world *w = world_new(6, VERDICT_HEALTHY, proven);
+	w->first[5] = w->second[5] = revoked;
+	w->sweep.limits.confirms_later = true;
+	run(w);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(w->times_asked[i], 1);
+	assert_int_equal(w->ruling[5], RULING_SUSPECT);
+	assert_int_equal(held_ruling(w, 5), RULING_NONE);
+	assert_int_equal(w->sweep.end, SWEEP_COMPLETE);
+	free(w);
+	/* The later one: the suspicion is old enough, and the others work. */
+	w = world_new(6, VERDICT_HEALTHY, proven);
+	w->first[5] = w->second[5] = revoked;
+	w->pairs[5].suspected = VERDICT_REVOKED;
+	w->pairs[5].suspected_at = NOW - 10;
+	w->sweep.limits.confirms_later = true;
+	run(w);
+	assert_true(w->ruling[5] == RULING_VERDICT || held_ruling(w, 5) == RULING_VERDICT);
+	free(w);
+}
+
+static void sweep__of_the_schedule_sees_an_outage_in_its_controls(void **state)
+{
+	(void)state;
+	/* One suspect whose time has come, and four that worked until now: all refused. */
+	struct world *w = world_new(5, VERDICT_HEALTHY, revoked);
+	w->pairs[4].suspected = VERDICT_REVOKED;
+	w->pairs[4].suspected_at = NOW - 10;
+	w->sweep.limits.confirms_later = true;
+	run(w);
+	assert_true(w->sweep.is_outage);
+	assert_int_equal(held_ruling(w, 4), RULING_OUTAGE);
+	assert_int_equal(w->outages, 1);
+	free(w);
+}
+
 static void sweep__half_or_less_or_two_is_no_outage(void **state)
 {
 	(void)state;
@@ -544,6 +583,8 @@ int main(void)
 		cmocka_unit_test(sweep__what_was_known_to_be_bad_needs_no_second_look),
 		cmocka_unit_test(sweep__a_suspicion_left_by_an_earlier_sweep_counts_as_the_first_look),
 		cmocka_unit_test(sweep__most_turning_bad_at_once_is_an_outage_until_the_third_time),
+		cmocka_unit_test(sweep__of_the_schedule_leaves_the_second_look_to_a_later_one),
+		cmocka_unit_test(sweep__of_the_schedule_sees_an_outage_in_its_controls),
 		cmocka_unit_test(sweep__half_or_less_or_two_is_no_outage),
 		cmocka_unit_test(sweep__one_proof_shows_that_tiktok_is_well),
 		cmocka_unit_test(sweep__what_was_bad_before_does_not_make_an_outage),

@@ -1,0 +1,280 @@
+/* Listings: status of many Pixels or one, history. Made piece by piece, so that 100,000 Pixels never hold up a read. */
+#include "agent/api_own.h"
+
+#include "agent/objects.h"
+#include "agent/status.h"
+#include "agent/text.h"
+#include "core/clock.h"
+#include "vault/codec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RECORDS "application/x-pixelvault-records"
+#define RECORDS_MAGIC "PVREC\0\0\1"
+#define RECORDS_END 0xffffffffu
+/* A turn of one listing ends with the first of these: bytes made, Pixels looked at. */
+#define PIECE_BYTES 4096u
+#define PIECE_PIXELS 64u
+
+struct listing {
+	struct api *api;
+	const struct peer *peer;
+	enum access_verb verb;
+	bool is_records, has_begun, is_first_done;
+	char after[PIXEL_CODE_MAX + 1];
+	const char **pixels; /* malloced, as what they point to; none = all */
+	size_t pixel_count;
+	struct label labels[LABELS_MAX];
+	size_t label_count;
+	bool has_result;
+	struct check_result result;
+};
+
+static void listing_free(void *context)
+{
+	struct listing *l = context;
+	for (size_t i = 0; i < l->pixel_count; i++)
+		free((void *)(uintptr_t)l->pixels[i]);
+	free(l->pixels);
+	free(l);
+}
+
+static bool add_pixel(struct listing *l, const char *pixel)
+{
+	char *copy = strdup(pixel);
+	if (!copy)
+		return false;
+	l->pixels[l->pixel_count++] = copy;
+	return true;
+}
+
+static bool take_pixels(struct listing *l, const struct call *call, struct error *err)
+{
+	size_t count = call_param_count(call, "pixel");
+	l->pixels = calloc(count ? count : 1, sizeof *l->pixels);
+	if (!l->pixels)
+		return fail_no_memory(err);
+	for (size_t i = 0; i < call->param_count; i++)
+		if (strcmp(call->params[i].name, "pixel") == 0 && !add_pixel(l, call->params[i].value))
+			return fail_no_memory(err);
+	return true;
+}
+
+static void add_record(struct buf *out, const struct holding *h)
+{
+	buf_append_uint(out, 4, h->credential.len);
+	buf_append(out, h->credential.at, h->credential.len);
+	buf_append_uint(out, 4, h->health.len);
+	buf_append(out, h->health.at, h->health.len);
+}
+
+static void add_object(const struct settings *settings, struct buf *out, const struct credential *c,
+		       const struct health *health, bool is_first)
+{
+	struct json j = JSON_INIT(out);
+	struct status_row row;
+	status_of(c, health, settings, clock_wall(), &row);
+	if (!is_first)
+		buf_append_text(out, ",");
+	status_json(&j, &row);
+}
+
+static bool is_wanted(const struct listing *l, const struct holding *h, struct credential *c, struct health *health)
+{
+	struct access_subject subject = { .pixel = h->pixel, .has_label = holding_has_label, .context = h };
+	if (!access_may(l->peer->view, l->verb, &subject))
+		return false;
+	/* Records go out as they are: decoded only where somebody asks for labels. */
+	if (l->is_records && !l->pixel_count && !l->label_count)
+		return true;
+	return holding_decode(h, c, health) &&
+	       status_matches(c, l->pixels, l->pixel_count, l->labels, l->label_count);
+}
+
+static void add_one(struct listing *l, struct buf *out, const struct holding *h)
+{
+	struct credential c;
+	struct health health;
+	if (!is_wanted(l, h, &c, &health))
+		return;
+	if (l->is_records)
+		add_record(out, h);
+	else
+		add_object(l->api->setup.settings, out, &c, &health, !l->is_first_done);
+	l->is_first_done = true;
+}
+
+static void begin_listing(struct listing *l, struct buf *out)
+{
+	if (l->is_records)
+		buf_append(out, RECORDS_MAGIC, 8);
+	else
+		buf_append_text(out, "{\"schema\":1,\"pixels\":[");
+	l->has_begun = true;
+}
+
+static void end_listing(const struct listing *l, struct buf *out)
+{
+	struct json j = JSON_INIT(out);
+	if (l->is_records) {
+		buf_append_uint(out, 4, RECORDS_END);
+		return;
+	}
+	buf_append_text(out, "]");
+	if (l->has_result) {
+		j.needs_comma = true;
+		api_check_json(&j, &l->result, true);
+	}
+	buf_append_text(out, "}\n");
+}
+
+static enum stream_step fill(void *context, struct buf *out)
+{
+	struct listing *l = context;
+	/* A half listing must not look like a whole one. */
+	if (!l->api->opener)
+		return STREAM_FAIL;
+	if (!l->has_begun)
+		begin_listing(l, out);
+	for (unsigned i = 0; i < PIECE_PIXELS && out->len < PIECE_BYTES; i++) {
+		const struct holding *h = holdings_after(l->api->setup.holdings, l->after);
+		if (!h) {
+			end_listing(l, out);
+			return STREAM_END;
+		}
+		memcpy(l->after, h->pixel, sizeof l->after);
+		add_one(l, out, h);
+	}
+	return STREAM_MORE;
+}
+
+static struct listing *listing_new(struct api *api, const struct call *call)
+{
+	struct listing *l = calloc(1, sizeof *l);
+	if (l) {
+		l->api = api;
+		l->peer = call->peer;
+		l->verb = ACCESS_META;
+	}
+	return l;
+}
+
+static void answer_listing(struct call *call, struct listing *l)
+{
+	struct call_stream stream = { .fill = fill, .free = listing_free, .context = l };
+	call_answer_stream(call, 200, l->is_records ? RECORDS : API_JSON, &stream);
+}
+
+void api_serve_pixels(struct api *api, struct call *call)
+{
+	struct error err;
+	struct listing *l = listing_new(api, call);
+	if (!l || !take_pixels(l, call, &err) ||
+	    !api_labels(call, l->labels, COUNT_OF(l->labels), &l->label_count, &err)) {
+		if (l)
+			listing_free(l);
+		else
+			(void)!fail_no_memory(&err);
+		call_answer_problem(call, 0, &err);
+		return;
+	}
+	l->is_records = api_accepts(call, RECORDS);
+	answer_listing(call, l);
+}
+
+void api_serve_pixel(struct api *api, struct call *call)
+{
+	const struct holding *h = holdings_find(api->setup.holdings, call->segments[2]);
+	struct buf out = BUF_INIT(API_BODY_MAX);
+	struct credential c;
+	struct health health;
+	struct error err;
+	bool is_records = api_accepts(call, RECORDS);
+	if (!h || !holding_decode(h, &c, &health)) {
+		(void)!fail(&err, ERR_NOT_FOUND, TXT_API_NO_PIXEL, call->segments[2]);
+		call_answer_problem(call, 0, &err);
+		return;
+	}
+	if (is_records) {
+		buf_append(&out, RECORDS_MAGIC, 8);
+		add_record(&out, h);
+		buf_append_uint(&out, 4, RECORDS_END);
+	} else {
+		buf_append_text(&out, "{\"schema\":1,\"pixels\":[");
+		add_object(api->setup.settings, &out, &c, &health, true);
+		buf_append_text(&out, "]}\n");
+	}
+	call_answer_buf(call, 200, is_records ? RECORDS : API_JSON, &out);
+}
+
+/* ---- history: the worker reads it, also of a removed Pixel ---- */
+
+void api_serve_history(struct api *api, struct call *call)
+{
+	struct errand *e = api_errand(api, call, ERRAND_HISTORY);
+	if (e)
+		api_send(api, call, e);
+}
+
+static bool encode_history(const struct errand *e, struct buf *out, struct error *err)
+{
+	struct buf credential = BUF_INIT(65536), health = BUF_INIT(65536);
+	bool ok = credential_encode(&e->credential, &credential, err) && health_encode(&e->health, &health, err);
+	buf_append(out, RECORDS_MAGIC, 8);
+	buf_append_uint(out, 4, credential.len);
+	buf_append(out, credential.at, credential.len);
+	buf_append_uint(out, 4, health.len);
+	buf_append(out, health.at, health.len);
+	buf_append_uint(out, 4, RECORDS_END);
+	buf_done(&credential);
+	buf_done(&health);
+	return ok;
+}
+
+void api_list_finish_history(struct api *api, struct call *call, const struct errand *e)
+{
+	struct buf out = BUF_INIT(API_BODY_MAX);
+	struct json j = JSON_INIT(&out);
+	struct error err;
+	(void)api;
+	if (api_accepts(call, RECORDS)) {
+		if (encode_history(e, &out, &err)) {
+			call_answer_buf(call, 200, RECORDS, &out);
+		} else {
+			buf_done(&out);
+			call_answer_problem(call, 0, &err);
+		}
+		return;
+	}
+	api_json_begin(&j);
+	history_json(&j, &e->credential, &e->health);
+	api_json_end(&j);
+	call_answer_buf(call, 200, API_JSON, &out);
+}
+
+void api_list_checked(struct api *api, struct call *call, const struct errand *e)
+{
+	struct error err;
+	struct listing *l = listing_new(api, call);
+	bool ok = l != NULL;
+	if (l) {
+		l->pixels = calloc(e->pixel_count + 1, sizeof *l->pixels);
+		ok = l->pixels != NULL;
+	}
+	for (size_t i = 0; ok && i < e->pixel_count; i++)
+		ok = add_pixel(l, e->pixels[i]);
+	if (!ok) {
+		if (l)
+			listing_free(l);
+		(void)!fail_no_memory(&err);
+		call_answer_problem(call, 0, &err);
+		return;
+	}
+	l->verb = ACCESS_PUT; /* who may check may read what came of it */
+	l->label_count = e->label_count < LABELS_MAX ? e->label_count : LABELS_MAX;
+	memcpy(l->labels, e->labels, l->label_count * sizeof *l->labels);
+	l->has_result = true;
+	l->result = e->check;
+	answer_listing(call, l);
+}

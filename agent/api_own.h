@@ -1,0 +1,201 @@
+/* agent/api_own.h - the inside of the api: shared by api_*.c, included by nobody else. */
+#ifndef AGENT_API_OWN_H
+#define AGENT_API_OWN_H
+
+#include "agent/api.h"
+#include "core/json.h"
+
+/* One row a request. A verb in each row, so that a forgotten check is seen. */
+enum route_flags {
+	ROUTE_UNLOCKED = 1 << 0, /* needs an open vault */
+	ROUTE_ANYONE = 1 << 1,   /* no rule is asked */
+	ROUTE_PIXELS = 1 << 2,   /* the Pixels named in the query are what is decided about */
+	ROUTE_MANY = 1 << 3,     /* about no Pixel in particular: lists are filtered */
+};
+struct route {
+	const char *name; /* in metrics and the audit log */
+	enum call_method method;
+	const char *pattern[CALL_SEGMENTS_MAX + 1]; /* "*" = a Pixel code */
+	enum access_verb verb;
+	unsigned flags;
+	const char *params; /* those it takes, blank-separated; the first with '+' may come more than once */
+	size_t body_max;
+	void (*serve)(struct api *api, struct call *call);
+};
+extern const struct route api_routes[];
+extern const size_t api_route_count;
+
+/* ---- held calls ---- */
+
+struct read_request {
+	bool has_number, is_previous, must_be_healthy, wants_json;
+	uint32_t number;
+	unsigned wait_s;
+	char reader[AUDIT_NAME_MAX + 1]; /* "" = not named */
+};
+
+/* A call that is answered later. call is NULL once its peer is gone; the ticket then lives on until what it waits for is
+ * over. */
+struct ticket {
+	struct ticket *prev, *next; /* in one of the api's lists */
+	struct ticket **list;
+	struct api *api;
+	struct call *call;
+	/* who waits for a version */
+	char pixel[PIXEL_CODE_MAX + 1];
+	struct read_request read;
+	int64_t until_ms;
+	/* whose token waits for the audit log */
+	struct secret *token;
+	const struct errand *errand;
+	struct errand *unsent; /* an unlock that waits for its turn */
+	/* who reads events: server-sent text on its way */
+	bool is_stream, is_over;
+	struct buf text;
+	uint64_t next_id;
+	int64_t spoke_ms;
+};
+
+struct ticket *ticket_new(struct api *api, struct call *call, struct ticket **list); /* NULL: answered with the error */
+void ticket_free(struct ticket *t);
+void ticket_move(struct ticket *t, struct ticket **list);
+/* The call to answer, no longer kept; NULL when nobody waits. Frees the ticket. */
+struct call *ticket_redeem(struct ticket *t);
+
+/* ---- the rest ---- */
+
+struct event {
+	uint64_t id;
+	bool is_verdict;
+	char pixel[PIXEL_CODE_MAX + 1];
+	uint32_t version; /* 0 = none any more */
+	enum verdict verdict;
+	int64_t at;
+};
+#define EVENTS_KEPT 4096
+
+/* Whoever was noted for a version is noted again a day later. Direct-mapped: who falls out is noted once more. */
+struct noted {
+	uint64_t hash;
+	uint32_t version;
+	int64_t at;
+};
+#define NOTED_KEPT 8192
+#define NOTES_UNDER_WAY 64
+
+#define GUESSERS_KEPT 64
+struct guesser {
+	uid_t uid;
+	unsigned failures;
+	bool is_trying;
+	int64_t next_ms;
+};
+
+#define STATUSES_COUNTED 16
+
+struct api {
+	struct api_setup setup;
+	struct vault_opener *opener; /* both NULL while locked */
+	struct audit *audit;
+	bool is_in_turn; /* of the audit log */
+	bool is_degraded;
+	struct error why_closed, trouble;
+	int64_t now_ms;
+	/* held calls */
+	struct ticket *erranders, *waiters, *readers, *syncing, *unlockers;
+	/* events */
+	struct event *events; /* a ring */
+	uint64_t first_id, next_id;
+	/* consumers */
+	struct noted *noted;
+	uint8_t noted_key[16];
+	size_t notes_under_way;
+	struct guesser guessers[GUESSERS_KEPT];
+	/* denials that the audit log has room for */
+	double denial_lines;
+	int64_t denial_ms;
+	/* numbers */
+	uint64_t reads, denied, audit_failures;
+	uint64_t *requests; /* route x status */
+	struct check_result swept;
+	int64_t swept_at;
+};
+
+/* The peer as the audit log has it. */
+struct audit_who api_who(const struct call *call, const char *as);
+struct access_subject api_subject(const struct api *api, const char *pixel);
+bool api_may(const struct api *api, const struct peer *peer, enum access_verb verb, const char *pixel);
+/* One line; counts its failure. */
+must_check bool api_audit(struct api *api, const struct audit_who *who, const struct audit_event *event,
+			  enum audit_weight weight, struct error *err);
+void api_deny(struct api *api, struct call *call, const char *pixel);
+
+/* A new errand on behalf of the call, NULL when there is no memory (then answered). */
+struct errand *api_errand(struct api *api, struct call *call, enum errand_kind kind);
+/* Off to the worker; the call waits. Takes the errand over. */
+void api_send(struct api *api, struct call *call, struct errand *e);
+/* Without anybody who waits. */
+void api_post(struct api *api, struct errand *e);
+
+/* {"schema":1, ... }\n around an answer. */
+void api_json_begin(struct json *j);
+void api_json_end(struct json *j);
+#define API_JSON "application/json"
+#define API_BODY_MAX ((size_t)1 << 20)
+
+must_check bool api_labels(const struct call *call, struct label *ret, size_t max, size_t *ret_count, struct error *err);
+must_check bool api_number(const char *text, uint32_t *ret);
+/* "3" in quotes, as If-Match has it. */
+must_check bool api_etag(const char *text, uint32_t *ret);
+bool api_accepts(const struct call *call, const char *type);
+
+/* handlers, by file */
+void api_serve_token(struct api *api, struct call *call);
+void api_read_changed(struct api *api, const char *pixel); /* waiters for this Pixel */
+void api_read_finish(struct api *api, struct ticket *t, struct errand *e);
+void api_read_synced(struct api *api, const struct errand *e);
+void api_read_tick(struct api *api);
+void api_read_closed(struct api *api);
+void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version);
+
+void api_serve_pixels(struct api *api, struct call *call);
+void api_serve_pixel(struct api *api, struct call *call);
+void api_serve_history(struct api *api, struct call *call);
+void api_list_finish_history(struct api *api, struct call *call, const struct errand *e);
+/* The status of what the errand checked, then its numbers. */
+void api_list_checked(struct api *api, struct call *call, const struct errand *e);
+
+void api_serve_put(struct api *api, struct call *call);
+void api_serve_check(struct api *api, struct call *call);
+void api_serve_report(struct api *api, struct call *call);
+void api_serve_ack(struct api *api, struct call *call);
+void api_serve_rollback(struct api *api, struct call *call);
+void api_serve_retire(struct api *api, struct call *call);
+void api_serve_labels(struct api *api, struct call *call);
+void api_serve_delete(struct api *api, struct call *call);
+void api_serve_restore(struct api *api, struct call *call);
+void api_serve_verify(struct api *api, struct call *call);
+void api_change_finish(struct api *api, struct ticket *t, struct errand *e);
+void api_check_json(struct json *j, const struct check_result *r, bool with_exit);
+
+void api_serve_events(struct api *api, struct call *call);
+void api_events_add(struct api *api, const struct holding *before, const struct holding *after);
+void api_events_tick(struct api *api);
+/* A stream of server-sent events of one's own; NULL = answered with the error. */
+struct ticket *api_stream(struct api *api, struct call *call);
+void api_stream_say(struct ticket *t, const char *event, struct bytes data);
+void api_stream_end(struct ticket *t);
+
+void api_serve_unlock(struct api *api, struct call *call);
+void api_serve_lock(struct api *api, struct call *call);
+void api_serve_access(struct api *api, struct call *call);
+void api_serve_metrics(struct api *api, struct call *call);
+void api_serve_health(struct api *api, struct call *call);
+void api_admin_unlocked(struct api *api, struct ticket *t, const struct errand *e);
+void api_admin_tick(struct api *api);
+
+/* for metrics */
+size_t api_status_slot(int status);
+int api_status_in(size_t slot); /* 0 = other */
+
+#endif

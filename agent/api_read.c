@@ -1,0 +1,512 @@
+/* Tokens: the one thing that is asked for all the time. */
+#include "agent/api_own.h"
+
+#include "agent/objects.h"
+#include "agent/text.h"
+#include "core/clock.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WAIT_MAX_S 300u
+#define NOTED_S (24 * 3600)
+
+/* ---- what is asked ---- */
+
+static bool is_one(const char *value)
+{
+	return strcmp(value, "1") == 0;
+}
+
+static bool read_params(const struct call *call, struct read_request *r, struct error *err)
+{
+	if (!call->param_count)
+		return true;
+	const char *version = call_param(call, "version"), *previous = call_param(call, "previous");
+	const char *healthy = call_param(call, "healthy");
+	if ((version && (!api_number(version, &r->number) || !r->number)) || (previous && !is_one(previous)) ||
+	    (healthy && !is_one(healthy)))
+		return fail(err, ERR_USAGE, TXT_API_READ_PARAM);
+	if (version && previous)
+		return fail(err, ERR_USAGE, TXT_API_READ_BOTH);
+	r->has_number = version != NULL;
+	r->is_previous = previous != NULL;
+	r->must_be_healthy = healthy != NULL;
+	return true;
+}
+
+/* "wait=30" among other preferences; 0 = none. */
+static unsigned wanted_wait(const char *prefer)
+{
+	while (prefer && *prefer) {
+		prefer += strspn(prefer, " \t,");
+		if (strncmp(prefer, "wait=", 5) == 0) {
+			unsigned long seconds = strtoul(prefer + 5, NULL, 10);
+			return seconds > WAIT_MAX_S ? WAIT_MAX_S : (unsigned)seconds;
+		}
+		prefer += strcspn(prefer, ",");
+	}
+	return 0;
+}
+
+static bool read_head(const struct call *call, struct read_request *r, struct error *err)
+{
+	const char *reader = call->header(call, "X-Consumer");
+	r->wants_json = api_accepts(call, API_JSON);
+	r->wait_s = wanted_wait(call->header(call, "Prefer"));
+	if (!reader)
+		return true;
+	if (!consumer_name_check(reader, err))
+		return false;
+	snprintf(r->reader, sizeof r->reader, "%s", reader);
+	return true;
+}
+
+/* Is the version among the tags of If-None-Match? */
+static bool is_known(const struct call *call, uint32_t number)
+{
+	const char *tags = call->header(call, "If-None-Match");
+	char tag[16];
+	int len = snprintf(tag, sizeof tag, "\"%u\"", number);
+	for (; tags && *tags; tags += strcspn(tags, ",")) {
+		tags += strspn(tags, " \t,");
+		if (*tags == '*')
+			return true;
+		if (strncmp(tags, "W/", 2) == 0)
+			tags += 2;
+		if (strncmp(tags, tag, (size_t)len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- who reads what ---- */
+
+void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version)
+{
+	uint8_t text[PIXEL_CODE_MAX + AUDIT_NAME_MAX + 32];
+	char unnamed[32];
+	uint64_t hash;
+	struct error unused;
+	struct errand *e;
+	int64_t now = clock_wall();
+	if (!who->as[0])
+		snprintf(unnamed, sizeof unnamed, "uid:%u", who->uid);
+	const char *name = who->as[0] ? who->as : unnamed;
+	int len = snprintf((char *)text, sizeof text, "%s %s", pixel, name);
+	crypto_shorthash((uint8_t *)&hash, text, (unsigned long long)len, api->noted_key);
+	struct noted *noted = &api->noted[hash % NOTED_KEPT];
+	if (noted->hash == hash && noted->version == version && now - noted->at < NOTED_S)
+		return;
+	if (api->notes_under_way >= NOTES_UNDER_WAY || !errand_new(ERRAND_MARK, &e, &unused))
+		return; /* at the next read */
+	*noted = (struct noted){ .hash = hash, .version = version, .at = now };
+	e->who = *who;
+	snprintf(e->who.as, sizeof e->who.as, "%s", name);
+	snprintf(e->pixel, sizeof e->pixel, "%s", pixel);
+	e->number = version;
+	api->notes_under_way++;
+	api_post(api, e);
+}
+
+/* ---- which token ---- */
+
+struct choice {
+	const struct holding *holding;
+	uint32_t number;
+	struct bytes sealed; /* empty: not in memory */
+	const uint8_t *fingerprint;
+	enum verdict verdict;
+	int64_t proven_at, expires_at;
+};
+
+static bool explain_no_current(const struct holding *h, struct error *err)
+{
+	struct credential c;
+	struct health health;
+	if (!h->pending || !holding_decode(h, &c, &health))
+		return fail(err, ERR_NOT_FOUND, TXT_NO_TOKEN, h->pixel);
+	const struct judgement *j = &health.pending;
+	if (verdict_is_bad(j->verdict))
+		return fail(err, ERR_NOT_FOUND, TXT_ONLY_PENDING_BAD, h->pixel, h->pending, verdict_name(j->verdict));
+	return fail(err, ERR_NOT_FOUND, TXT_ONLY_PENDING, h->pixel, h->pending,
+		    j->attempted_at ? verdict_name(j->last_outcome) : "never asked");
+}
+
+/* Of a version that is neither current nor pending only the history knows the verdict. */
+static bool look_up(struct choice *ret, const struct holding *h, uint32_t number, struct credential *c,
+		    struct error *err)
+{
+	struct health health;
+	const struct version *v = holding_decode(h, c, &health) ? credential_numbered(c, number) : NULL;
+	if (!v)
+		return fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, h->pixel, number);
+	*ret = (struct choice){
+		.holding = h, .number = number, .fingerprint = v->fingerprint, .expires_at = v->expires_at
+	};
+	if (number == h->previous)
+		ret->sealed = h->previous_sealed;
+	if (number == h->pending) {
+		ret->verdict = health.pending.verdict;
+		ret->proven_at = health.pending.proven_at;
+	}
+	for (size_t i = 0; number != h->pending && i < health.history_count; i++)
+		if (health.history[i].version == number)
+			ret->verdict = health.history[i].verdict;
+	return true;
+}
+
+/* room: where the fingerprint of another version than current lies. */
+static bool choose(const struct api *api, const char *pixel, const struct read_request *r, struct choice *ret,
+		   struct credential *room, struct error *err)
+{
+	const struct holding *h = holdings_find(api->setup.holdings, pixel);
+	if (!h)
+		return fail(err, ERR_NOT_FOUND, TXT_API_NO_PIXEL, pixel);
+	if (r->is_previous && !h->previous)
+		return fail(err, ERR_NOT_FOUND, TXT_NO_PREVIOUS, pixel);
+	if (!r->has_number && !r->is_previous && !h->current)
+		return explain_no_current(h, err);
+	uint32_t number = r->has_number ? r->number : r->is_previous ? h->previous : h->current;
+	if (number != h->current)
+		return look_up(ret, h, number, room, err);
+	*ret = (struct choice){ .holding = h,
+				.number = number,
+				.sealed = h->sealed,
+				.fingerprint = h->fingerprint,
+				.verdict = h->current_verdict,
+				.proven_at = h->proven_at,
+				.expires_at = h->expires_at };
+	return true;
+}
+
+static bool check_health(const struct choice *c, const struct read_request *r, struct error *err)
+{
+	if (!r->must_be_healthy || !verdict_is_bad(c->verdict))
+		return true;
+	return fail_class(err, verdict_exit(c->verdict), verdict_name(c->verdict), TXT_NOT_HEALTHY, c->holding->pixel,
+			  c->number, verdict_name(c->verdict));
+}
+
+/* ---- the answer ---- */
+
+static void add_time(struct call *call, const char *name, int64_t at)
+{
+	char text[CLOCK_TEXT_MAX];
+	if (at)
+		call_header(call, name, "%s", clock_format(at, text));
+}
+
+static void add_headers(struct call *call, const struct choice *c)
+{
+	char text[FINGERPRINT_TEXT_MAX];
+	call_header(call, "ETag", "\"%u\"", c->number);
+	call_header(call, "X-Version", "%u", c->number);
+	call_header_text(call, "X-Verdict", verdict_name(c->verdict));
+	call_header(call, "X-Fingerprint", "%s", fingerprint_text(c->fingerprint, text));
+	add_time(call, "X-Proven-At", c->proven_at);
+	add_time(call, "X-Expires-At", c->expires_at);
+}
+
+static void answer_json(struct call *call, const struct choice *c, const struct secret *token)
+{
+	struct buf out = BUF_INIT(3 * TOKEN_MAX);
+	struct json j = JSON_INIT(&out);
+	struct secret *body = NULL;
+	struct error err;
+	struct token_facts facts = { .pixel = c->holding->pixel,
+				     .version = c->number,
+				     .fingerprint = c->fingerprint,
+				     .verdict = c->verdict,
+				     .proven_at = c->proven_at,
+				     .expires_at = c->expires_at };
+	api_json_begin(&j);
+	token_json(&j, &facts, token);
+	api_json_end(&j);
+	if (buf_ok(&out, &err) && secret_copy(buf_bytes(&out), &body, &err))
+		call_answer_secret(call, 200, API_JSON, body);
+	else
+		call_answer_problem(call, 0, &err);
+	buf_done(&out); /* wipes */
+}
+
+/* Takes the token over. */
+static void answer_token(struct call *call, const struct read_request *r, const struct choice *c, struct secret *token)
+{
+	add_headers(call, c);
+	if (!r->wants_json) {
+		call_answer_secret(call, 200, "text/plain; charset=us-ascii", token);
+		return;
+	}
+	answer_json(call, c, token);
+	secret_free(token);
+}
+
+/* With audit-reads = durable the token waits until the line about it is on the disk. */
+static void hand_out(struct api *api, struct call *call, const struct read_request *r, const struct choice *c,
+		     struct secret *token)
+{
+	struct ticket *t = api->setup.settings->audit_reads_durable ? ticket_new(api, call, &api->syncing) : NULL;
+	if (!t) {
+		if (call->is_answered)
+			secret_free(token);
+		else
+			answer_token(call, r, c, token);
+		return;
+	}
+	snprintf(t->pixel, sizeof t->pixel, "%s", c->holding->pixel);
+	t->read = *r;
+	t->read.has_number = true;
+	t->read.number = c->number;
+	t->token = token;
+}
+
+static void fetch(struct api *api, struct call *call, const struct read_request *r, const struct choice *c)
+{
+	struct errand *e = api_errand(api, call, ERRAND_TOKEN);
+	if (!e)
+		return;
+	e->number = c->number;
+	snprintf(e->who.as, sizeof e->who.as, "%s", r->reader);
+	struct ticket *t = ticket_new(api, call, &api->erranders);
+	if (!t) {
+		errand_free(e);
+		return;
+	}
+	snprintf(t->pixel, sizeof t->pixel, "%s", c->holding->pixel);
+	t->read = *r;
+	t->read.has_number = true;
+	t->read.number = c->number;
+	t->errand = e;
+	e->context = t;
+	api_post(api, e);
+}
+
+static void wait_for_news(struct api *api, struct call *call, const struct read_request *r, const struct choice *c)
+{
+	struct ticket *t = ticket_new(api, call, &api->waiters);
+	if (!t)
+		return;
+	snprintf(t->pixel, sizeof t->pixel, "%s", c->holding->pixel);
+	t->read = *r;
+	t->until_ms = api->now_ms + (int64_t)r->wait_s * 1000;
+}
+
+static void answer_unchanged(struct api *api, struct call *call, const struct audit_who *who, const struct choice *c)
+{
+	struct error err;
+	struct audit_event event = { .verb = "get",
+				     .pixel = c->holding->pixel,
+				     .version = c->number,
+				     .fingerprint = c->fingerprint,
+				     .result = "unchanged" };
+	if (!api_audit(api, who, &event, AUDIT_ORDINARY, &err)) {
+		call_answer_problem(call, 0, &err);
+		return;
+	}
+	api_note_reader(api, who, c->holding->pixel, c->number);
+	add_headers(call, c);
+	call_answer(call, 304);
+}
+
+static void read_token(struct api *api, struct call *call, const struct read_request *r, const struct choice *c)
+{
+	struct error err;
+	struct secret *token;
+	struct audit_who who = api_who(call, r->reader);
+	struct audit_event event = { .verb = "get",
+				     .pixel = c->holding->pixel,
+				     .version = c->number,
+				     .fingerprint = c->fingerprint,
+				     .result = "ok" };
+	/* First the line, then the token: who cannot be written down gets none. */
+	if (!api_audit(api, &who, &event, AUDIT_ORDINARY, &err) ||
+	    !vault_opener_open(api->opener, c->holding->pixel, c->number, c->sealed, &token, &err)) {
+		call_answer_problem(call, 0, &err);
+		return;
+	}
+	api->reads++;
+	api_note_reader(api, &who, c->holding->pixel, c->number);
+	hand_out(api, call, r, c, token);
+}
+
+static void serve_read(struct api *api, struct call *call, const struct read_request *r, const char *pixel)
+{
+	struct error err;
+	struct choice c;
+	struct credential room;
+	if (!choose(api, pixel, r, &c, &room, &err) || !check_health(&c, r, &err)) {
+		call_answer_problem(call, 0, &err);
+		return;
+	}
+	bool is_unchanged = is_known(call, c.number);
+	if (is_unchanged && r->wait_s && !r->has_number && !r->is_previous) {
+		wait_for_news(api, call, r, &c);
+	} else if (is_unchanged) {
+		struct audit_who who = api_who(call, r->reader);
+		answer_unchanged(api, call, &who, &c);
+	} else if (c.sealed.len) {
+		read_token(api, call, r, &c);
+	} else {
+		fetch(api, call, r, &c);
+	}
+}
+
+void api_serve_token(struct api *api, struct call *call)
+{
+	struct error err;
+	struct read_request r = { .has_number = false };
+	if (!read_params(call, &r, &err) || !read_head(call, &r, &err))
+		call_answer_problem(call, 0, &err);
+	else
+		serve_read(api, call, &r, call->segments[2]);
+}
+
+/* ---- later ---- */
+
+/* The waiting is over, for a new version or because the time is: now it is a read like any other. */
+static void end_wait(struct api *api, struct ticket *t)
+{
+	struct read_request r = t->read;
+	char pixel[PIXEL_CODE_MAX + 1];
+	memcpy(pixel, t->pixel, sizeof pixel);
+	struct call *call = ticket_redeem(t);
+	call_header(call, "Preference-Applied", "wait=%u", r.wait_s);
+	r.wait_s = 0;
+	if (!api_may(api, call->peer, ACCESS_READ, pixel))
+		api_deny(api, call, pixel); /* the rules may have changed meanwhile */
+	else
+		serve_read(api, call, &r, pixel);
+}
+
+void api_read_changed(struct api *api, const char *pixel)
+{
+	const struct holding *h = holdings_find(api->setup.holdings, pixel);
+	struct ticket *next;
+	for (struct ticket *t = api->waiters; t; t = next) {
+		next = t->next;
+		if (strcmp(t->pixel, pixel) == 0 && (!h || !is_known(t->call, h->current)))
+			end_wait(api, t);
+	}
+}
+
+void api_read_finish(struct api *api, struct ticket *t, struct errand *e)
+{
+	struct choice c;
+	struct credential room;
+	struct error err;
+	struct read_request r = t->read;
+	struct call *call = ticket_redeem(t);
+	if (!call)
+		return;
+	if (e->err.code) {
+		call_answer_problem(call, 0, &e->err);
+		return;
+	}
+	if (!choose(api, e->pixel, &r, &c, &room, &err)) {
+		call_answer_problem(call, 0, &err);
+		return;
+	}
+	api->reads++;
+	api_note_reader(api, &e->who, e->pixel, e->number);
+	hand_out(api, call, &r, &c, take(e->secret));
+}
+
+static void answer_synced(struct api *api, struct ticket *t, const struct error *failure)
+{
+	struct choice c;
+	struct credential room;
+	struct error err = *failure;
+	struct read_request r = t->read;
+	struct secret *token = take(t->token);
+	bool is_fine = !failure->code && choose(api, t->pixel, &r, &c, &room, &err);
+	struct call *call = ticket_redeem(t);
+	if (is_fine) {
+		answer_token(call, &r, &c, token);
+		return;
+	}
+	secret_free(token);
+	call_answer_problem(call, 0, &err);
+}
+
+void api_read_synced(struct api *api, const struct errand *e)
+{
+	struct ticket *next;
+	for (struct ticket *t = api->syncing; t; t = next) {
+		next = t->next;
+		if (t->errand == e)
+			answer_synced(api, t, &e->err);
+	}
+}
+
+/* One sync for all reads of this turn. */
+static void sync_reads(struct api *api)
+{
+	struct errand *e = NULL;
+	struct error err;
+	struct ticket *next;
+	for (struct ticket *t = api->syncing; t; t = next) {
+		next = t->next;
+		if (t->errand)
+			continue;
+		if (!e && !errand_new(ERRAND_SYNC, &e, &err)) {
+			answer_synced(api, t, &err);
+			continue;
+		}
+		t->errand = e;
+	}
+	if (e)
+		api_post(api, e);
+}
+
+void api_read_tick(struct api *api)
+{
+	struct ticket *next;
+	for (struct ticket *t = api->waiters; t; t = next) {
+		next = t->next;
+		if (api->now_ms >= t->until_ms)
+			end_wait(api, t);
+	}
+	if (api->syncing)
+		sync_reads(api);
+}
+
+static void answer_locked(struct ticket *t)
+{
+	struct error err;
+	struct call *call = ticket_redeem(t);
+	(void)!fail(&err, ERR_LOCKED, TXT_API_LOCKED);
+	call_answer_problem(call, 0, &err);
+}
+
+void api_read_closed(struct api *api)
+{
+	while (api->waiters)
+		answer_locked(api->waiters);
+	while (api->syncing)
+		answer_locked(api->syncing);
+}
+
+bool api_credential(struct api *api, const struct peer *peer, const char *pixel, const char *reader, struct secret **ret,
+		    struct error *err)
+{
+	struct choice c;
+	struct credential room;
+	struct read_request r = { .has_number = false };
+	struct audit_who who = { .is_known = true, .uid = peer->uid, .gid = peer->gid, .pid = peer->pid };
+	if (!api->opener)
+		return fail(err, ERR_LOCKED, TXT_API_LOCKED);
+	if (!choose(api, pixel, &r, &c, &room, err))
+		return false;
+	snprintf(who.as, sizeof who.as, "%s", reader);
+	struct audit_event event = {
+		.verb = "get", .pixel = pixel, .version = c.number, .fingerprint = c.fingerprint, .result = "ok"
+	};
+	if (!api_audit(api, &who, &event, AUDIT_ORDINARY, err) ||
+	    !vault_opener_open(api->opener, pixel, c.number, c.sealed, ret, err))
+		return false;
+	api->reads++;
+	api_note_reader(api, &who, pixel, c.number);
+	return true;
+}

@@ -1,0 +1,917 @@
+#include "agent/listener.h"
+
+#include "agent/text.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/wipe.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CONNECTIONS_MAX 1024u
+#define PER_USER_MAX 256u
+#define SOCKETS_MAX 4
+#define ACCEPTS_A_TURN 32
+#define HEAD_MS 2000
+#define REQUEST_MS 5000
+#define WRITE_MS 5000
+#define IDLE_MS 30000
+#define TICK_MS 250
+#define PAUSE_MS 200 /* without accepting, after descriptors ran out */
+/* libmicrohttpd zeroes all of a connection's memory behind each request, so it is as small as a long query allows. */
+#define POOL_SIZE ((size_t)16 * 1024)
+#define PIECE_MAX ((size_t)256 * 1024)
+/* Bodies lie in locked memory, which reads need too. What is not even a request of ours is read and dropped up to
+ * DROP_MAX, so that its sender sees the answer. */
+#define UPLOADS_MAX ((size_t)384 * 1024)
+#define UPLOADS_PER_USER_MAX ((size_t)128 * 1024)
+#define DROP_MAX ((size_t)256 * 1024)
+#define GROUPS_FEW 64
+
+enum phase {
+	PHASE_IDLE,
+	PHASE_HEAD,    /* its first byte came */
+	PHASE_BODY,    /* the head is there */
+	PHASE_HELD,    /* the api has it; suspended */
+	PHASE_SENDING, /* somebody must read */
+	PHASE_WAITING, /* a stream without news; suspended */
+	PHASE_CLOSING,
+};
+
+struct connection {
+	struct connection *prev, *next;
+	struct listener *l;
+	struct MHD_Connection *mhd;
+	int fd;
+	struct peer peer;
+	struct access_view *view;
+	gid_t *groups;
+	size_t group_count;
+	enum phase phase;
+	int64_t since_ms; /* of the phase */
+	int64_t began_ms; /* the request's first byte */
+	bool is_armed;    /* the next byte is told to us by `watch` */
+	bool is_suspended, is_in_handler, is_lost, has_begun, has_ended;
+	size_t body_max, body_len, dropped;
+	struct error body_err; /* why the body is not taken; ERR_NONE = it is */
+	int body_status;
+	struct buf piece; /* of a stream */
+	size_t piece_at;
+	struct call call;
+};
+
+struct socket {
+	int fd;
+	bool is_raw, is_ready, is_polled;
+};
+
+struct listener {
+	struct listener_setup setup;
+	struct MHD_Daemon *daemon;
+	int mhd_fd, watch;
+	struct socket sockets[SOCKETS_MAX];
+	size_t socket_count;
+	struct connection *first;
+	size_t count;
+	unsigned most, most_per_user;
+	int64_t now_ms, ticked_ms, paused_until_ms;
+	bool is_mhd_ready, is_watch_ready, has_resumed, is_stopping;
+	struct connection *arriving; /* inside MHD_add_connection */
+};
+
+/* ---- connections ---- */
+
+static void enter(struct connection *c, enum phase phase)
+{
+	c->phase = phase;
+	c->since_ms = c->l->now_ms;
+}
+
+static void watch(struct connection *c, uint32_t events)
+{
+	struct epoll_event event = { .events = events | EPOLLONESHOT, .data.ptr = c };
+	if (epoll_ctl(c->l->watch, EPOLL_CTL_MOD, c->fd, &event) != 0 && errno == ENOENT)
+		(void)epoll_ctl(c->l->watch, EPOLL_CTL_ADD, c->fd, &event);
+	c->is_armed = events & EPOLLIN;
+}
+
+static void suspend(struct connection *c, enum phase phase)
+{
+	enter(c, phase);
+	MHD_suspend_connection(c->mhd);
+	c->is_suspended = true;
+	watch(c, 0); /* only that the peer went away */
+}
+
+static void resume(struct connection *c)
+{
+	if (!c->is_suspended)
+		return;
+	c->is_suspended = false;
+	c->l->has_resumed = true;
+	enter(c, PHASE_SENDING);
+	MHD_resume_connection(c->mhd);
+}
+
+/* Whoever keeps the call must forget it. */
+static void tell_gone(struct connection *c)
+{
+	void (*gone)(void *) = c->call.gone;
+	void *keeper = c->call.keeper;
+	c->call.gone = NULL;
+	c->call.keeper = NULL;
+	if (gone)
+		gone(keeper);
+}
+
+static void lose(struct connection *c)
+{
+	if (c->phase == PHASE_CLOSING)
+		return;
+	c->is_lost = true;
+	tell_gone(c);
+	resume(c);
+	enter(c, PHASE_CLOSING);
+	(void)shutdown(c->fd, SHUT_RDWR); /* the library notices, and closes */
+}
+
+static void unlink_connection(struct connection *c)
+{
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		c->l->first = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	c->l->count--;
+}
+
+static void connection_free(struct connection *c)
+{
+	call_reset(&c->call);
+	buf_done(&c->piece);
+	access_view_free(c->view);
+	free(c->groups);
+	free(c);
+}
+
+/* ---- answers ---- */
+
+static void free_secret(void *secret)
+{
+	secret_free(secret);
+}
+
+static void free_bytes(void *at)
+{
+	wipe_free(at);
+}
+
+static ssize_t next_bytes(struct connection *c, char *to, size_t max)
+{
+	size_t len = c->piece.len - c->piece_at;
+	if (len > max)
+		len = max;
+	memcpy(to, c->piece.at + c->piece_at, len);
+	c->piece_at += len;
+	if (c->piece_at == c->piece.len) {
+		buf_clear(&c->piece);
+		c->piece_at = 0;
+	}
+	enter(c, PHASE_SENDING);
+	return (ssize_t)len;
+}
+
+/* Called once a turn for each stream that may write, so no listing holds up anybody. */
+static ssize_t read_stream(void *context, uint64_t position, char *to, size_t max)
+{
+	struct connection *c = context;
+	(void)position;
+	if (c->is_lost)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	while (!c->piece.len && !c->has_ended) {
+		switch (c->call.stream.fill(c->call.stream.context, &c->piece)) {
+		case STREAM_MORE:
+			break;
+		case STREAM_WAIT:
+			if (c->piece.len)
+				break;
+			suspend(c, PHASE_WAITING);
+			return 0;
+		case STREAM_END:
+			c->has_ended = true;
+			break;
+		case STREAM_FAIL:
+			return MHD_CONTENT_READER_END_WITH_ERROR;
+		}
+		if (c->piece.is_bad)
+			return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
+	return c->piece.len ? next_bytes(c, to, max) : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static struct MHD_Response *make_response(struct connection *c)
+{
+	struct call *call = &c->call;
+	switch (call->kind) {
+	case ANSWER_SECRET: {
+		struct bytes token = secret_reveal(call->secret); /* leaves by sendmsg, from locked memory */
+		struct MHD_Response *r = MHD_create_response_from_buffer_with_free_callback_cls(
+			token.len, (void *)(uintptr_t)token.at, free_secret, call->secret);
+		if (r)
+			call->secret = NULL;
+		return r;
+	}
+	case ANSWER_BUF: {
+		struct MHD_Response *r = MHD_create_response_from_buffer_with_free_callback_cls(
+			call->buf.len, call->buf.at, free_bytes, call->buf.at);
+		if (r)
+			call->buf = (struct buf)BUF_INIT(call->buf.max);
+		return r;
+	}
+	case ANSWER_STREAM:
+		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_stream, c, NULL);
+	case ANSWER_EMPTY:
+		break;
+	}
+	return MHD_create_response_from_buffer_with_free_callback_cls(0, NULL, free_bytes, NULL);
+}
+
+static enum MHD_Result send_answer(struct connection *c)
+{
+	const struct call *call = &c->call;
+	struct MHD_Response *r = make_response(c);
+	bool is_fine = r != NULL;
+	if (!r)
+		return MHD_NO;
+	is_fine = MHD_add_response_header(r, "Cache-Control", "no-store") == MHD_YES;
+	if (call->type)
+		is_fine = is_fine && MHD_add_response_header(r, "Content-Type", call->type) == MHD_YES;
+	for (size_t i = 0; i < call->header_count; i++)
+		is_fine = is_fine &&
+			  MHD_add_response_header(r, call->headers[i].name, call->headers[i].value) == MHD_YES;
+	enter(c, PHASE_SENDING);
+	enum MHD_Result result = is_fine ? MHD_queue_response(c->mhd, (unsigned)call->status, r) : MHD_NO;
+	MHD_destroy_response(r);
+	return result;
+}
+
+/* call->deliver: at once when the handler runs, else by waking the connection. */
+static void deliver(struct call *call)
+{
+	struct connection *c = call->owner;
+	if (!c->is_in_handler)
+		resume(c);
+}
+
+static void wake(struct call *call)
+{
+	struct connection *c = call->owner;
+	if (c->phase == PHASE_WAITING)
+		resume(c);
+}
+
+/* ---- requests ---- */
+
+static const char *find_header(const struct call *call, const char *name)
+{
+	const struct connection *c = call->owner;
+	return MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name);
+}
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info->socket_context;
+}
+
+/* The request line is there: the target as it was sent, before anybody decoded it. */
+static void *on_target(void *context, const char *target, struct MHD_Connection *mhd)
+{
+	struct connection *c = connection_of(mhd);
+	struct error err;
+	(void)context;
+	if (c->phase == PHASE_IDLE) {
+		c->began_ms = c->l->now_ms;
+		enter(c, PHASE_HEAD);
+	}
+	c->is_in_handler = true;
+	if (!call_parse_target(&c->call, target, &err))
+		call_answer_problem(&c->call, 0, &err);
+	c->is_in_handler = false;
+	return c;
+}
+
+static size_t keep_as_it_is(void *context, struct MHD_Connection *mhd, char *text)
+{
+	(void)context, (void)mhd;
+	return strlen(text);
+}
+
+/* ERR_NONE when the announced body may come; *ret_has_body also for a chunked one. */
+static void judge_body(struct connection *c, bool *ret_has_body)
+{
+	const char *length = find_header(&c->call, "Content-Length");
+	*ret_has_body = find_header(&c->call, "Transfer-Encoding") != NULL;
+	if (!length || *ret_has_body)
+		return;
+	size_t digits = strspn(length, "0123456789");
+	unsigned long long announced = digits && digits < 19 && !length[digits] ? strtoull(length, NULL, 10) : ULLONG_MAX;
+	*ret_has_body = announced > 0;
+	if (announced > c->body_max) {
+		(void)!fail(&c->body_err, ERR_USAGE, TXT_API_BODY_LONG, c->body_max);
+		c->body_status = 413;
+	}
+}
+
+static enum MHD_Result begin(struct connection *c, const char *method)
+{
+	bool has_body = false;
+	c->has_begun = true;
+	c->call.method = call_method_of(method);
+	enter(c, PHASE_BODY);
+	if (!c->call.is_answered)
+		c->l->setup.begin(c->l->setup.context, &c->call, &c->body_max);
+	/* What comes with a GET is nothing to us, and the library drops it. */
+	if (c->call.method == METHOD_GET || c->call.method == METHOD_HEAD)
+		return MHD_YES;
+	judge_body(c, &has_body);
+	if (c->body_err.code && !c->call.is_answered)
+		call_answer_problem(&c->call, c->body_status, &c->body_err);
+	/* An answer before the body ends the connection: the rest of what comes is nobody's. */
+	return c->call.is_answered && has_body ? send_answer(c) : MHD_YES;
+}
+
+static size_t uploads_of(const struct listener *l, const uid_t *uid)
+{
+	size_t sum = 0;
+	for (const struct connection *c = l->first; c; c = c->next)
+		if (c->call.body && (!uid || c->peer.uid == *uid))
+			sum += secret_len(c->call.body);
+	return sum;
+}
+
+static bool grow_body(struct connection *c, size_t needed, struct error *err)
+{
+	size_t room = needed < 1024 ? 1024 : needed * 2;
+	scoped(secret_freep) struct secret *grown = NULL;
+	if (uploads_of(c->l, NULL) + room > UPLOADS_MAX || uploads_of(c->l, &c->peer.uid) + room > UPLOADS_PER_USER_MAX)
+		return fail(err, ERR_CONFLICT, TXT_API_UPLOADS);
+	if (!secret_new(room, &grown, err))
+		return false;
+	if (c->call.body)
+		memcpy(secret_room(grown), secret_room(c->call.body), c->body_len);
+	secret_freep(&c->call.body);
+	c->call.body = take(grown);
+	return true;
+}
+
+static bool take_body(struct connection *c, const char *at, size_t len, struct error *err)
+{
+	if (len > c->body_max - c->body_len) {
+		c->body_status = 413;
+		return fail(err, ERR_USAGE, TXT_API_BODY_LONG, c->body_max);
+	}
+	size_t needed = c->body_len + len;
+	if ((!c->call.body || secret_len(c->call.body) < needed) && !grow_body(c, needed, err)) {
+		c->body_status = err->code == ERR_CONFLICT ? 503 : 0;
+		return false;
+	}
+	memcpy(secret_room(c->call.body) + c->body_len, at, len);
+	c->body_len = needed;
+	return true;
+}
+
+/* The library's own copy is wiped: it may be a token, and its memory is not zeroed when the connection ends. */
+static enum MHD_Result receive(struct connection *c, const char *at, size_t *len)
+{
+	if (!c->body_err.code && !take_body(c, at, *len, &c->body_err))
+		secret_freep(&c->call.body);
+	if (c->body_err.code)
+		c->dropped += *len;
+	wipe((void *)(uintptr_t)at, *len);
+	*len = 0;
+	return c->dropped > DROP_MAX ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result serve(struct connection *c)
+{
+	struct call *call = &c->call;
+	if (call->body)
+		secret_cut(call->body, c->body_len);
+	if (!call->is_answered && c->body_err.code)
+		call_answer_problem(call, c->body_status, &c->body_err);
+	if (!call->is_answered)
+		c->l->setup.serve(c->l->setup.context, call);
+	if (call->is_answered)
+		return send_answer(c);
+	suspend(c, PHASE_HELD);
+	return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, const char *url, const char *method,
+				  const char *version, const char *upload, size_t *upload_len, void **request)
+{
+	struct connection *c = *request;
+	enum MHD_Result result;
+	(void)context, (void)mhd, (void)url, (void)version;
+	if (c->is_lost)
+		return MHD_NO;
+	c->is_in_handler = true;
+	if (!c->has_begun)
+		result = begin(c, method);
+	else if (*upload_len)
+		result = receive(c, upload, upload_len);
+	else
+		result = serve(c);
+	c->is_in_handler = false;
+	return result;
+}
+
+static void on_completed(void *context, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode how)
+{
+	struct connection *c = *request;
+	(void)context, (void)mhd, (void)how;
+	if (!c)
+		return;
+	tell_gone(c);
+	call_reset(&c->call);
+	buf_clear(&c->piece);
+	c->piece_at = c->body_len = c->body_max = c->dropped = 0;
+	c->has_begun = c->has_ended = false;
+	c->body_err.code = ERR_NONE;
+	c->body_status = 0;
+	if (c->phase != PHASE_CLOSING)
+		enter(c, PHASE_IDLE);
+}
+
+static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct listener *l = context;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		l->arriving->mhd = mhd;
+		*socket_context = l->arriving;
+		return;
+	}
+	struct connection *c = *socket_context;
+	if (c == l->arriving)
+		l->arriving = NULL;
+	unlink_connection(c);
+	connection_free(c);
+}
+
+/* ---- newcomers ---- */
+
+static bool ask_groups(int fd, struct connection *c)
+{
+	gid_t few[GROUPS_FEW];
+	socklen_t len = sizeof few;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, few, &len) == 0) {
+		c->groups = malloc(len ? len : 1);
+		if (c->groups && len)
+			memcpy(c->groups, few, len);
+	} else if (errno == ERANGE) {
+		c->groups = malloc(len);
+		if (c->groups && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, c->groups, &len) != 0)
+			return false;
+	}
+	c->group_count = len / sizeof(gid_t);
+	return c->groups != NULL;
+}
+
+static bool make_view(const struct access *access, struct connection *c)
+{
+	struct error err;
+	struct access_caller caller = {
+		.uid = c->peer.uid, .gid = c->peer.gid, .groups = c->groups, .group_count = c->group_count
+	};
+	struct access_view *view;
+	if (!access_view_new(access, &caller, &view, &err))
+		return false;
+	access_view_free(c->view);
+	c->peer.view = c->view = view;
+	return true;
+}
+
+/* The kernel's word on who called connect, asked once. */
+static bool ask_peer(struct listener *l, int fd, struct connection *c)
+{
+	struct ucred who;
+	socklen_t len = sizeof who;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0 || len != sizeof who)
+		return false;
+	c->peer = (struct peer){ .uid = who.uid, .gid = who.gid, .pid = who.pid };
+	return ask_groups(fd, c) && make_view(l->setup.access, c);
+}
+
+/* Who has been idle longest: of those between two requests, else of those who wait for news. */
+static struct connection *idlest(const struct listener *l, const uid_t *uid)
+{
+	struct connection *found = NULL;
+	for (struct connection *c = l->first; c; c = c->next) {
+		if (c->phase == PHASE_CLOSING || (uid && c->peer.uid != *uid))
+			continue;
+		bool is_idle = c->phase == PHASE_IDLE, was_idle = found && found->phase == PHASE_IDLE;
+		if (!found || (is_idle && !was_idle) || (is_idle == was_idle && c->since_ms <= found->since_ms))
+			found = c;
+	}
+	return found;
+}
+
+static size_t count_open(const struct listener *l, const uid_t *uid)
+{
+	size_t count = 0;
+	for (const struct connection *c = l->first; c; c = c->next)
+		count += c->phase != PHASE_CLOSING && (!uid || c->peer.uid == *uid);
+	return count;
+}
+
+static void make_room(struct listener *l, uid_t uid)
+{
+	if (l->count < l->most_per_user) /* neither limit can be reached */
+		return;
+	if (count_open(l, &uid) >= l->most_per_user)
+		lose(idlest(l, &uid));
+	else if (count_open(l, NULL) >= l->most)
+		lose(idlest(l, NULL));
+}
+
+static void add_to_library(struct listener *l, struct connection *c)
+{
+	struct sockaddr_un nobody = { .sun_family = AF_UNIX };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.ptr = c };
+	c->next = l->first;
+	if (c->next)
+		c->next->prev = c;
+	l->first = c;
+	l->count++;
+	c->is_armed = epoll_ctl(l->watch, EPOLL_CTL_ADD, c->fd, &event) == 0;
+	l->arriving = c;
+	/* Closes the descriptor when it fails, and has then perhaps told us of the connection's end. */
+	if (MHD_add_connection(l->daemon, c->fd, (struct sockaddr *)&nobody, sizeof nobody.sun_family) != MHD_YES &&
+	    l->arriving) {
+		unlink_connection(c);
+		connection_free(c);
+	}
+	l->arriving = NULL;
+}
+
+static void take_in(struct listener *l, int fd, bool is_raw)
+{
+	struct connection *c = calloc(1, sizeof *c);
+	if (!c || !ask_peer(l, fd, c)) {
+		if (c)
+			connection_free(c);
+		close(fd);
+		return;
+	}
+	if (is_raw) {
+		l->setup.raw(l->setup.context, fd, &c->peer);
+		connection_free(c);
+		return;
+	}
+	c->l = l;
+	c->fd = fd;
+	c->piece = (struct buf)BUF_INIT(PIECE_MAX);
+	c->call.peer = &c->peer;
+	c->call.owner = c;
+	c->call.header = find_header;
+	c->call.deliver = deliver;
+	c->call.wake = wake;
+	enter(c, PHASE_IDLE);
+	make_room(l, c->peer.uid);
+	add_to_library(l, c);
+}
+
+static void poll_socket(struct listener *l, struct socket *s, bool is_polled)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = l->setup.tag + 2 + (uint64_t)(s - l->sockets) };
+	if (s->is_polled == is_polled)
+		return;
+	s->is_polled = epoll_ctl(l->setup.epoll_fd, is_polled ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->fd, &event) == 0
+			       ? is_polled
+			       : s->is_polled;
+}
+
+static void accept_from(struct listener *l, struct socket *s)
+{
+	s->is_ready = false;
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			take_in(l, fd, s->is_raw);
+			continue;
+		}
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		/* No descriptors: the loop must not spin on a newcomer it cannot take in. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			l->paused_until_ms = l->now_ms + PAUSE_MS;
+			for (size_t k = 0; k < l->socket_count; k++)
+				poll_socket(l, &l->sockets[k], false);
+		}
+		return;
+	}
+}
+
+/* ---- time ---- */
+
+static bool is_overdue(const struct connection *c, int64_t now)
+{
+	switch (c->phase) {
+	case PHASE_IDLE:
+		return now - c->since_ms >= IDLE_MS;
+	case PHASE_HEAD:
+		return now - c->began_ms >= HEAD_MS;
+	case PHASE_BODY:
+		return now - c->began_ms >= REQUEST_MS;
+	case PHASE_SENDING:
+		return now - c->since_ms >= WRITE_MS;
+	default:
+		return false;
+	}
+}
+
+/* A connection that is used all the time never comes here between two requests; so the first byte behind a pause costs a
+ * system call, and the others none. */
+static void tick(struct listener *l)
+{
+	struct connection *next;
+	l->ticked_ms = l->now_ms;
+	for (struct connection *c = l->first; c; c = next) {
+		next = c->next;
+		if (is_overdue(c, l->now_ms) || (l->is_stopping && c->phase == PHASE_IDLE))
+			lose(c);
+		else if (c->phase == PHASE_IDLE && !c->is_armed && l->now_ms - c->since_ms >= TICK_MS)
+			watch(c, EPOLLIN);
+	}
+	if (l->paused_until_ms && l->now_ms >= l->paused_until_ms) {
+		l->paused_until_ms = 0;
+		for (size_t i = 0; i < l->socket_count && !l->is_stopping; i++)
+			poll_socket(l, &l->sockets[i], true);
+	}
+}
+
+static void look_at_watch(struct listener *l)
+{
+	struct epoll_event events[64];
+	l->is_watch_ready = false;
+	int count = epoll_wait(l->watch, events, COUNT_OF(events), 0);
+	for (int i = 0; i < count; i++) {
+		struct connection *c = events[i].data.ptr;
+		c->is_armed = false;
+		if (c->is_suspended && events[i].events & (EPOLLHUP | EPOLLERR)) {
+			lose(c);
+		} else if (c->phase == PHASE_IDLE) {
+			c->began_ms = l->now_ms;
+			enter(c, PHASE_HEAD);
+		}
+	}
+}
+
+/* ---- the loop's side ---- */
+
+void listener_event(struct listener *l, uint64_t tag)
+{
+	uint64_t which = tag - l->setup.tag;
+	if (which == 0)
+		l->is_mhd_ready = true;
+	else if (which == 1)
+		l->is_watch_ready = true;
+	else if (which - 2 < l->socket_count)
+		l->sockets[which - 2].is_ready = true;
+}
+
+bool listener_has_more(const struct listener *l)
+{
+	MHD_UNSIGNED_LONG_LONG wait_ms;
+	return l->has_resumed || (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
+}
+
+void listener_turn(struct listener *l, int64_t now_ms)
+{
+	l->now_ms = now_ms;
+	for (size_t i = 0; i < l->socket_count; i++)
+		if (l->sockets[i].is_ready)
+			accept_from(l, &l->sockets[i]);
+	if (l->is_watch_ready)
+		look_at_watch(l);
+	if (l->is_mhd_ready || listener_has_more(l)) {
+		l->is_mhd_ready = l->has_resumed = false;
+		(void)MHD_run(l->daemon);
+	}
+	if (now_ms - l->ticked_ms >= TICK_MS)
+		tick(l);
+}
+
+static bool poll_own(struct listener *l, int fd, uint64_t which, struct error *err)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = l->setup.tag + which };
+	if (epoll_ctl(l->setup.epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+		return true;
+	return fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, strerror(errno));
+}
+
+static bool start_library(struct listener *l, struct error *err)
+{
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET |
+			 MHD_USE_SUPPRESS_DATE_NO_CLOCK;
+	/* No error log is set, and the flag for one is not either: the library never prints. */
+	l->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, l, MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_SIZE,
+				     MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX * 2, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+				     MHD_OPTION_NOTIFY_COMPLETED, on_completed, l, MHD_OPTION_NOTIFY_CONNECTION,
+				     on_connection, l, MHD_OPTION_URI_LOG_CALLBACK, on_target, l,
+				     MHD_OPTION_UNESCAPE_CALLBACK, keep_as_it_is, l, MHD_OPTION_END);
+	const union MHD_DaemonInfo *info = l->daemon ? MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (!info)
+		return fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, "libmicrohttpd did not start");
+	l->mhd_fd = info->epoll_fd;
+	return true;
+}
+
+static unsigned lower_of(unsigned wanted, unsigned limit)
+{
+	return wanted && wanted < limit ? wanted : limit;
+}
+
+bool listener_new(const struct listener_setup *setup, struct listener **ret, struct error *err)
+{
+	struct listener *l = calloc(1, sizeof *l);
+	if (!l)
+		return fail_no_memory(err);
+	l->setup = *setup;
+	l->most = lower_of(setup->limits.connections, CONNECTIONS_MAX);
+	l->most_per_user = lower_of(setup->limits.per_user, PER_USER_MAX);
+	l->now_ms = l->ticked_ms = clock_boot_ms();
+	l->watch = epoll_create1(EPOLL_CLOEXEC);
+	if (l->watch < 0 || !start_library(l, err) || !poll_own(l, l->mhd_fd, 0, err) ||
+	    !poll_own(l, l->watch, 1, err)) {
+		if (l->watch < 0)
+			(void)!fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, strerror(errno));
+		listener_free(l);
+		return false;
+	}
+	*ret = l;
+	return true;
+}
+
+void listener_free(struct listener *l)
+{
+	if (!l)
+		return;
+	/* The library must not end with suspended connections. */
+	for (struct connection *c = l->first; c; c = c->next)
+		lose(c);
+	if (l->daemon) {
+		(void)MHD_run(l->daemon);
+		MHD_stop_daemon(l->daemon);
+	}
+	for (size_t i = 0; i < l->socket_count; i++)
+		close(l->sockets[i].fd);
+	if (l->watch >= 0)
+		close(l->watch);
+	free(l);
+}
+
+static bool add(struct listener *l, int fd, bool is_raw, struct error *err)
+{
+	if (l->socket_count == SOCKETS_MAX)
+		return fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, "too many sockets");
+	struct socket *s = &l->sockets[l->socket_count++];
+	*s = (struct socket){ .fd = fd, .is_raw = is_raw };
+	poll_socket(l, s, true);
+	return s->is_polled || fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, strerror(errno));
+}
+
+bool listener_add(struct listener *l, int fd, struct error *err)
+{
+	return add(l, fd, false, err);
+}
+
+bool listener_add_raw(struct listener *l, int fd, struct error *err)
+{
+	return add(l, fd, true, err);
+}
+
+void listener_reload(struct listener *l, const struct access *access)
+{
+	l->setup.access = access;
+	for (struct connection *c = l->first; c; c = c->next)
+		if (!make_view(access, c)) {
+			/* Nothing of the old rules may be used any more. */
+			access_view_free(c->view);
+			c->peer.view = c->view = NULL;
+			lose(c);
+		}
+}
+
+void listener_stop(struct listener *l)
+{
+	l->is_stopping = true;
+	for (size_t i = 0; i < l->socket_count; i++)
+		poll_socket(l, &l->sockets[i], false);
+	tick(l);
+}
+
+size_t listener_count(const struct listener *l)
+{
+	return l->count;
+}
+
+/* ---- the socket in the file system ---- */
+
+static bool check_folder(const char *path, struct error *err)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+	if (!file_folder_of(path, folder, sizeof folder, err))
+		return false;
+	if (stat(folder, &st) != 0)
+		return fail(err, ERR_CONFIG, TXT_LISTEN_FOLDER, folder, strerror(errno));
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || st.st_mode & (S_IWGRP | S_IWOTH))
+		return fail(err, ERR_CONFIG, TXT_LISTEN_FOLDER_OPEN, folder);
+	return true;
+}
+
+static bool make_address(const char *path, struct sockaddr_un *ret)
+{
+	size_t len = strlen(path);
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (len >= sizeof ret->sun_path)
+		return false;
+	memcpy(ret->sun_path, path, len + 1);
+	return true;
+}
+
+static int new_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* Only a socket at which nobody answers is taken away. */
+static bool remove_stale(const struct sockaddr_un *address, struct error *err)
+{
+	struct stat st;
+	scoped(file_closep) int probe = -1;
+	if (lstat(address->sun_path, &st) != 0)
+		return errno == ENOENT ? true : fail(err, ERR_CONFIG, TXT_LISTEN_PATH, address->sun_path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return fail(err, ERR_CONFLICT, TXT_LISTEN_NO_SOCKET, address->sun_path);
+	probe = new_socket();
+	if (probe < 0 || connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 || errno != ECONNREFUSED)
+		return fail(err, ERR_CONFLICT, TXT_LISTEN_BUSY, address->sun_path);
+	if (unlink(address->sun_path) != 0)
+		return fail(err, ERR_CONFIG, TXT_LISTEN_PATH, address->sun_path, strerror(errno));
+	return true;
+}
+
+bool listener_bind(const char *path, mode_t mode, gid_t group, int *ret_fd, struct error *err)
+{
+	struct sockaddr_un address;
+	if (!make_address(path, &address))
+		return fail(err, ERR_CONFIG, TXT_LISTEN_PATH, path, strerror(ENAMETOOLONG));
+	if (!check_folder(path, err) || !remove_stale(&address, err))
+		return false;
+	scoped(file_closep) int fd = new_socket();
+	mode_t before = umask(0177); /* nobody slips in before its mode is set */
+	int failed = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0;
+	int reason = errno;
+	umask(before);
+	errno = reason;
+	if (failed || (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) != 0) || chmod(path, mode) != 0 ||
+	    listen(fd, 1024) != 0)
+		return fail(err, ERR_CONFIG, TXT_LISTEN_PATH, path, strerror(errno));
+	*ret_fd = fd;
+	fd = -1;
+	return true;
+}
+
+/* Of a listening socket it names who called listen, and to whoever connects the same. */
+static pid_t listening_pid(int fd)
+{
+	struct ucred who = { .pid = 0 };
+	socklen_t len = sizeof who;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 ? who.pid : 0;
+}
+
+bool listener_is_at(const char *path, int fd)
+{
+	struct sockaddr_un address;
+	scoped(file_closep) int probe = new_socket();
+	if (!make_address(path, &address))
+		return false;
+	/* No descriptor left, or too many newcomers: not a sign of anybody else. */
+	if (probe < 0 || (connect(probe, (struct sockaddr *)&address, sizeof address) != 0 && errno == EAGAIN))
+		return true;
+	return listening_pid(probe) == listening_pid(fd);
+}

@@ -1,0 +1,120 @@
+#include "agent/objects.h"
+
+#include "agent/text.h"
+
+#include <stdio.h>
+
+void put_json(struct json *j, const struct put_result *r)
+{
+	char fingerprint[FINGERPRINT_TEXT_MAX];
+	json_text(j, "pixel", r->pixel);
+	json_int(j, "version", r->version);
+	json_text(j, "stage", stage_name(r->stage));
+	json_text(j, "verdict", verdict_name(r->verdict));
+	json_text(j, "fingerprint", fingerprint_text(r->fingerprint, fingerprint));
+	json_array(j, "removed");
+	for (unsigned bit = 1; bit <= REMOVED_HEADER_NAME; bit <<= 1)
+		if (r->removed & bit)
+			json_text(j, NULL, removed_name((enum removed)bit));
+	json_end_array(j);
+	json_text(j, "belongs_to", r->belongs_to[0] ? r->belongs_to : NULL);
+}
+
+/* What to do about a refusal, where the service has no better word. */
+static const char *refusal_hint(const struct put_result *r)
+{
+	static const char *const hints[OUTCOME_COUNT] = {
+		[VERDICT_EXPIRED] = "make a new token in TikTok's Events Manager, on the settings page of this Pixel",
+		[VERDICT_REVOKED] = "make a new token in TikTok's Events Manager, on the settings page of this Pixel",
+		[VERDICT_MISMATCHED] = "take the token from the settings page of this very Pixel",
+		[VERDICT_NO_PERMISSION] = "let somebody who manages this Pixel make the token",
+		[VERDICT_MALFORMED] = "copy the token again, all of it",
+	};
+	if (r->belongs_to[0])
+		return "store it for that Pixel instead, and take this Pixel's own token from its own settings page";
+	const char *hint = r->advice ? r->advice : (unsigned)r->outcome < OUTCOME_COUNT ? hints[r->outcome] : NULL;
+	return hint ? hint : "copy the token again from the settings page of this Pixel";
+}
+
+bool put_refusal(const struct put_result *r, uint32_t current, struct error *err)
+{
+	/* The sentence every reader of a refusal asks for first: do my senders still work? */
+	char consumers[64] = "consumers get nothing for this Pixel yet";
+	if (current)
+		snprintf(consumers, sizeof consumers, "consumers still get version %u", current);
+	if (!verdict_is_bad(r->outcome))
+		return fail(err, r->exit, TXT_PUT_PENDING, r->pixel, verdict_name(r->outcome),
+			    r->evidence.text[0] ? ": " : "", r->evidence.text, r->version, consumers);
+	return fail(err, r->exit, TXT_PUT_REFUSED, refusal_hint(r), r->pixel, verdict_name(r->outcome),
+		    r->belongs_to[0] ? ", it belongs to " : "", r->belongs_to, r->version, consumers);
+}
+
+static void versions_json(struct json *j, const struct credential *c)
+{
+	char fingerprint[FINGERPRINT_TEXT_MAX];
+	json_array(j, "versions");
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		json_object(j, NULL);
+		json_int(j, "version", v->number);
+		json_text(j, "stage", stage_name(v->stage));
+		json_text(j, "fingerprint", fingerprint_text(v->fingerprint, fingerprint));
+		json_time(j, "stored_at", v->stored_at);
+		json_time(j, "staged_at", v->staged_at);
+		json_time(j, "expires_at", v->expires_at);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+static void verdicts_json(struct json *j, const struct health *h)
+{
+	json_array(j, "verdicts");
+	for (size_t i = 0; i < h->history_count; i++) {
+		const struct health_change *change = &h->history[i];
+		json_object(j, NULL);
+		json_time(j, "at", change->at);
+		json_int(j, "version", change->version);
+		json_text(j, "verdict", verdict_name(change->verdict));
+		json_text(j, "probe", probe_name(change->probe));
+		if (change->code == NO_CODE)
+			json_null(j, "code");
+		else
+			json_int(j, "code", change->code);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+void history_json(struct json *j, const struct credential *c, const struct health *h)
+{
+	json_text(j, "pixel", c->pixel);
+	json_time(j, "created_at", c->created_at);
+	json_time(j, "deleted_at", c->deleted_at);
+	json_bool(j, "destroyed", c->is_destroyed);
+	versions_json(j, c);
+	verdicts_json(j, h);
+}
+
+void verify_json(struct json *j, const struct verify_report *r)
+{
+	json_int(j, "generation", (int64_t)r->generation);
+	json_int(j, "pixels", (int64_t)r->pixels);
+	json_int(j, "tokens", (int64_t)r->tokens);
+	json_int(j, "nodes", (int64_t)r->nodes);
+	json_int(j, "disposable", (int64_t)r->disposable);
+	json_int(j, "rubbish", (int64_t)r->rubbish);
+	json_int(j, "faults", (int64_t)r->faults);
+}
+
+void token_json(struct json *j, const struct token_facts *facts, const struct secret *token)
+{
+	char fingerprint[FINGERPRINT_TEXT_MAX];
+	json_text(j, "pixel", facts->pixel);
+	json_int(j, "version", facts->version);
+	json_text_n(j, "token", secret_reveal(token));
+	json_text(j, "fingerprint", fingerprint_text(facts->fingerprint, fingerprint));
+	json_text(j, "verdict", verdict_name(facts->verdict));
+	json_time(j, "proven_at", facts->proven_at);
+	json_time(j, "expires_at", facts->expires_at);
+}

@@ -1,0 +1,344 @@
+/* Moves of tokens that are stored already: rollback (which proves first), retire, and what consumers tell us. */
+#include "agent/service_own.h"
+#include "agent/text.h"
+#include "core/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REPORT_PAUSE_S 60 /* a Pixel is not asked about more often than that because somebody reports */
+
+/* ---- rollback ---- */
+
+struct rollback {
+	struct job job;
+	char pixel[PIXEL_CODE_MAX + 1];
+	uint32_t version; /* the previous one */
+	struct secret *token;
+	struct credential credential;
+	struct asked asked;
+	struct put_result result;
+	put_done_fn *done;
+	void *context;
+	bool is_asked;
+};
+
+static bool swap_stages(void *context, struct change *change, struct error *err)
+{
+	struct rollback *r = context;
+	struct credential c;
+	struct health h;
+	bool exists;
+	if (!change_find(change, r->pixel, &c, &exists, err))
+		return false;
+	const struct version *previous = exists && !c.deleted_at ? credential_staged(&c, STAGE_PREVIOUS) : NULL;
+	if (!previous || previous->number != r->version || !credential_rollback(&c, clock_wall()))
+		return fail(err, ERR_CONFLICT, TXT_ROLLBACK_MOVED, r->pixel);
+	if (!change_store(change, &c, err) || !change_health(change, &c, &h, err))
+		return false;
+	health_align(&h, &c);
+	if (ruling_write(&h, &c, r->version, RULING_VERDICT, r->asked.finding.outcome, &r->asked.evidence,
+			 r->job.service->settings) &&
+	    !change_store_health(change, r->pixel, &h, err))
+		return false;
+	change_note(change, "rollback", r->pixel, r->version);
+	r->credential = c;
+	return true;
+}
+
+static void report_rollback(struct rollback *r)
+{
+	enum verdict outcome = r->asked.finding.outcome;
+	const struct version *v = credential_numbered(&r->credential, r->version);
+	struct put_result *ret = &r->result;
+	memcpy(ret->pixel, r->pixel, sizeof ret->pixel);
+	ret->version = r->version;
+	ret->stage = v ? v->stage : STAGE_RETIRED;
+	ret->verdict = verdict_is_transient(outcome) ? VERDICT_UNCHECKED : outcome;
+	ret->outcome = outcome;
+	ret->evidence = r->asked.evidence;
+	ret->advice = r->asked.finding.advice;
+	if (v)
+		memcpy(ret->fingerprint, v->fingerprint, FINGERPRINT_LEN);
+	ret->exit = verdict_exit(outcome);
+	if (ret->exit == ERR_UNCLEAR)
+		ret->exit = ERR_UNREACHABLE;
+}
+
+static bool rollback_step(struct job *job, int64_t *ret_wait_ms, struct error *err)
+{
+	struct rollback *r = (struct rollback *)job;
+	struct vault *v = job->service->vault;
+	(void)ret_wait_ms;
+	if (r->is_asked)
+		return true;
+	if (!vault_find(v, r->pixel, false, &r->credential, err) || !service_ready(job->service, err))
+		return false;
+	const struct version *previous = credential_staged(&r->credential, STAGE_PREVIOUS);
+	if (!previous)
+		return fail(err, ERR_NOT_FOUND, TXT_NO_PREVIOUS_VERSION, r->pixel);
+	if (!vault_token(v, &r->credential, previous, "probe", &r->token, err))
+		return false;
+	r->version = previous->number;
+	r->is_asked = true;
+	const char *test_code = r->credential.test_code;
+	enum probe_kind kind = service_probe_kind(job->service->settings, PROBE_CHOICE_AUTO, test_code);
+	job_ask(job, &(struct question){ .kind = kind, .pixel = r->pixel, .test_code = test_code, .token = r->token },
+		false);
+	return true;
+}
+
+static bool rollback_asked(struct job *job, const struct asked *asked, struct error *err)
+{
+	struct rollback *r = (struct rollback *)job;
+	enum verdict outcome = asked->finding.outcome;
+	(void)err;
+	r->asked = *asked;
+	if (verdict_is_bad(outcome) || verdict_is_transient(outcome)) {
+		report_rollback(r);
+		job->is_done = true;
+	} else {
+		job_commit(job, swap_stages, r);
+	}
+	return true;
+}
+
+static bool rollback_committed(struct job *job, struct error *err)
+{
+	(void)err;
+	report_rollback((struct rollback *)job);
+	job->is_done = true;
+	return true;
+}
+
+static void rollback_end(struct job *job, const struct error *err)
+{
+	struct rollback *r = (struct rollback *)job;
+	r->done(r->context, err ? NULL : &r->result, err);
+	secret_free(r->token);
+	free(r);
+}
+
+static const struct job_ops rollback_ops = {
+	.step = rollback_step, .asked = rollback_asked, .committed = rollback_committed, .end = rollback_end
+};
+
+static bool start_rollback(struct service *s, const char *pixel, const struct audit_who *who, put_done_fn *done,
+			   void *context, struct rollback **ret, struct error *err)
+{
+	if (!pixel_check(pixel, err))
+		return false;
+	struct rollback *r = calloc(1, sizeof *r);
+	if (!r)
+		return fail_no_memory(err);
+	memcpy(r->pixel, pixel, strlen(pixel) + 1); /* checked: it fits */
+	r->done = done;
+	r->context = context;
+	job_start(s, &r->job, &rollback_ops, who);
+	*ret = r;
+	return true;
+}
+
+bool service_start_rollback(struct service *s, const char *pixel, const struct audit_who *who, put_done_fn *done,
+			    void *context, struct error *err)
+{
+	struct rollback *unused;
+	return start_rollback(s, pixel, who, done, context, &unused, err);
+}
+
+struct outcome {
+	struct put_result *result;
+	struct error *err;
+	bool is_done;
+};
+
+static void keep_outcome(void *context, const struct put_result *result, const struct error *err)
+{
+	struct outcome *o = context;
+	o->is_done = !err;
+	if (err)
+		*o->err = *err;
+	else
+		*o->result = *result;
+}
+
+bool service_rollback(struct service *s, const char *pixel, struct put_result *ret, struct error *err)
+{
+	struct outcome outcome = { .result = ret, .err = err };
+	struct rollback *r;
+	if (!start_rollback(s, pixel, NULL, keep_outcome, &outcome, &r, err))
+		return false;
+	service_drive(s, &r->job);
+	return outcome.is_done;
+}
+
+/* ---- retire ---- */
+
+struct retirement {
+	const char *pixel;
+	uint32_t version;
+};
+
+static bool retire(void *context, struct change *change, struct error *err)
+{
+	struct retirement *r = context;
+	struct credential c;
+	bool exists;
+	if (!change_find(change, r->pixel, &c, &exists, err))
+		return false;
+	if (!exists || c.deleted_at || !credential_retire(&c, r->version, clock_wall()))
+		return fail(err, ERR_CONFLICT, TXT_ROLLBACK_MOVED, r->pixel);
+	change_note(change, "retire", r->pixel, r->version);
+	return change_store(change, &c, err);
+}
+
+struct reader_search {
+	uint32_t version;
+	char name[AUDIT_NAME_MAX + 1];
+};
+
+static bool find_reader(void *context, const struct read_mark *mark, struct error *err)
+{
+	struct reader_search *search = context;
+	(void)err;
+	if (mark->version == search->version && !search->name[0])
+		snprintf(search->name, sizeof search->name, "%s", mark->name);
+	return true;
+}
+
+bool service_retire(struct service *s, const char *pixel, bool is_forced, uint32_t *ret_version, struct error *err)
+{
+	struct credential c;
+	struct reader_search search = { 0 };
+	if (!vault_find(s->vault, pixel, false, &c, err))
+		return false;
+	const struct version *previous = credential_staged(&c, STAGE_PREVIOUS);
+	if (!previous)
+		return fail(err, ERR_NOT_FOUND, TXT_NO_PREVIOUS_VERSION, pixel);
+	search.version = previous->number;
+	if (!is_forced && !vault_each_mark(s->vault, pixel, find_reader, &search, err))
+		return false;
+	if (search.name[0])
+		return fail(err, ERR_CONFLICT, TXT_RETIRE_IN_USE, search.name, previous->number, pixel);
+	struct retirement r = { pixel, previous->number };
+	if (!vault_change(s->vault, retire, &r, err))
+		return false;
+	*ret_version = r.version;
+	return true;
+}
+
+/* ---- labels ---- */
+
+struct labelling {
+	const char *pixel;
+	const struct label *labels;
+	size_t count;
+	struct credential *ret;
+};
+
+static bool set_labels(void *context, struct change *ch, struct error *err)
+{
+	struct labelling *l = context;
+	bool exists;
+	if (!change_find(ch, l->pixel, l->ret, &exists, err))
+		return false;
+	if (!exists || l->ret->deleted_at)
+		return fail(err, ERR_NOT_FOUND, TXT_NOT_STORED, l->pixel);
+	for (size_t i = 0; i < l->count; i++)
+		if (!credential_label(l->ret, &l->labels[i], err))
+			return false;
+	change_note(ch, "label", l->pixel, 0);
+	return change_store(ch, l->ret, err);
+}
+
+bool service_label(struct service *s, const char *pixel, const struct label *labels, size_t count,
+		   struct credential *ret, struct error *err)
+{
+	struct labelling l = { pixel, labels, count, ret };
+	return vault_change(s->vault, set_labels, &l, err);
+}
+
+/* ---- removal ---- */
+
+struct removing {
+	const char *pixel;
+	enum service_removal what;
+	bool is_nothing;
+};
+
+static bool destroy(struct change *ch, struct credential *c, struct error *err)
+{
+	while (c->version_count) {
+		uint32_t number = c->versions[--c->version_count].number;
+		if (!change_drop_token(ch, c, number, err))
+			return false;
+	}
+	c->label_count = 0;
+	c->test_code[0] = '\0';
+	c->is_destroyed = true;
+	if (!c->deleted_at)
+		c->deleted_at = clock_wall();
+	return change_drop_health(ch, c->pixel, err) && change_store(ch, c, err);
+}
+
+static bool apply_removal(void *context, struct change *ch, struct error *err)
+{
+	static const char *const verbs[] = { [REMOVAL_SOFT] = "remove",
+					     [REMOVAL_UNDO] = "restore",
+					     [REMOVAL_DESTROY] = "destroy" };
+	struct removing *r = context;
+	struct credential c;
+	bool exists;
+	if (!change_find(ch, r->pixel, &c, &exists, err))
+		return false;
+	if (!exists)
+		return fail(err, ERR_NOT_FOUND, TXT_NOT_STORED, r->pixel);
+	if (r->what == REMOVAL_UNDO && c.is_destroyed)
+		return fail(err, ERR_NOT_FOUND, TXT_DESTROYED, r->pixel);
+	r->is_nothing = r->what == REMOVAL_SOFT   ? c.deleted_at != 0
+			: r->what == REMOVAL_UNDO ? c.deleted_at == 0
+						  : c.is_destroyed;
+	if (r->is_nothing)
+		return true;
+	change_note(ch, verbs[r->what], r->pixel, 0);
+	if (r->what == REMOVAL_DESTROY)
+		return destroy(ch, &c, err);
+	c.deleted_at = r->what == REMOVAL_SOFT ? clock_wall() : 0;
+	return change_store(ch, &c, err);
+}
+
+bool service_remove(struct service *s, const char *pixel, enum service_removal what, bool *ret_was_nothing, struct error *err)
+{
+	struct removing r = { .pixel = pixel, .what = what };
+	if (!vault_change(s->vault, apply_removal, &r, err))
+		return false;
+	*ret_was_nothing = r.is_nothing;
+	return true;
+}
+
+/* ---- what consumers tell us ---- */
+
+bool service_ack(struct service *s, const char *pixel, uint32_t version, const char *as, struct error *err)
+{
+	struct credential c;
+	struct read_mark mark = { .version = version, .at = clock_wall() };
+	if (!consumer_name_check(as, err) || !vault_find(s->vault, pixel, false, &c, err))
+		return false;
+	if (!credential_numbered(&c, version))
+		return fail(err, ERR_NOT_FOUND, TXT_ACK_NO_VERSION, version, pixel);
+	snprintf(mark.name, sizeof mark.name, "%s", as);
+	return vault_mark_read(s->vault, pixel, &mark, err);
+}
+
+bool service_report(struct service *s, const char *pixel, bool *ret_is_recent, struct error *err)
+{
+	struct credential c;
+	struct health h;
+	if (!vault_find(s->vault, pixel, false, &c, err) || !vault_health(s->vault, &c, &h, err))
+		return false;
+	const struct judgement *j = health_speaking(&h, &c);
+	int64_t passed_s = j ? clock_wall() - j->attempted_at : REPORT_PAUSE_S;
+	*ret_is_recent = passed_s >= 0 && passed_s < REPORT_PAUSE_S;
+	return true;
+}

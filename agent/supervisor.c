@@ -1,0 +1,412 @@
+#include "agent/supervisor.h"
+
+#include "agent/link.h"
+#include "agent/notify.h"
+#include "agent/sandbox.h"
+#include "agent/settings.h"
+#include "agent/text.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Our own file, also after a package replaced it: processes of two versions never meet. */
+#define OURSELVES "/proc/self/exe"
+#define STOP_MS 90000
+#define COURIER_END_MS 200
+#define COURIER_LIVED_MS 5000 /* one that dies sooner is no accident: the next but one is started after a pause */
+#define PAUSE_FIRST_MS 100
+#define PAUSE_MAX_MS 5000
+#define LISTEN_FIRST_FD 3
+#define SOCKETS_MAX 8
+#define NEVER INT64_MAX
+
+struct supervisor {
+	struct notify notify;
+	int signals;
+	int link;              /* -1 when the keeper has closed its end */
+	pid_t keeper, courier; /* courier 0: none runs */
+	int keeper_status;     /* as waitpid gave it, once has_ended */
+	bool has_ended, is_stopping;
+	int64_t courier_began_ms, courier_due_ms, pause_ms;
+	int64_t kill_ms; /* when our patience with the keeper ends */
+};
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* --- the keeper's environment --- */
+
+static bool is_passed(const char *variable, bool is_dropped)
+{
+	static const struct {
+		const char *begins;
+		bool is_personal; /* says where the files of the user are who started us */
+	} passed[] = {
+		{ "PIXELVAULT_", false },
+		{ "CREDENTIALS_DIRECTORY=", false },
+		{ "JOURNAL_STREAM=", false },
+		{ "HOME=", true },
+		{ "XDG_", true },
+	};
+	for (size_t i = 0; i < COUNT_OF(passed); i++)
+		if (strncmp(variable, passed[i].begins, strlen(passed[i].begins)) == 0)
+			return !(is_dropped && passed[i].is_personal);
+	return false;
+}
+
+static void environment_freep(char ***list)
+{
+	for (size_t i = 0; *list && (*list)[i]; i++)
+		free((*list)[i]);
+	free(*list);
+	*list = NULL;
+}
+
+static char *variable_of(const char *name, const char *value)
+{
+	size_t size = strlen(name) + strlen(value) + 2;
+	char *variable = malloc(size);
+	if (variable)
+		snprintf(variable, size, "%s=%s", name, value);
+	return variable;
+}
+
+/* What the settings and the log read, and nothing that systemd or a shell meant for somebody else. Once we are another
+ * user, what root's defaults were must be said; the first of two equal names counts. */
+static bool environment_make(const struct settings *s, bool is_dropped, char ***ret, struct error *err)
+{
+	const char *const fixed[][2] = { { "LANG", "C" },
+					 { "PATH", "/usr/bin:/bin" },
+					 { "PIXELVAULT_VAULT", s->vault_path },
+					 { "PIXELVAULT_STATE", s->state_dir },
+					 { "PIXELVAULT_SOCKET", s->socket } };
+	size_t fixed_count = is_dropped ? COUNT_OF(fixed) : 2, most = fixed_count + 1, count = 0;
+	for (char **at = environ; at && *at; at++)
+		most++;
+	scoped(environment_freep) char **list = calloc(most, sizeof *list);
+	if (!list)
+		return fail_no_memory(err);
+	for (size_t i = 0; i < fixed_count; i++)
+		if (!(list[count++] = variable_of(fixed[i][0], fixed[i][1])))
+			return fail_no_memory(err);
+	for (char **at = environ; at && *at; at++)
+		if (is_passed(*at, is_dropped) && !(list[count++] = strdup(*at)))
+			return fail_no_memory(err);
+	*ret = take(list);
+	return true;
+}
+
+/* --- sockets from systemd --- */
+
+static bool is_listener(int fd)
+{
+	int domain = 0, type = 0, listens = 0;
+	socklen_t len = sizeof(int);
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
+}
+
+/* How many descriptors from 3 on are meant for us. Source: sd_listen_fds(3). */
+static int count_sockets(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+	if (!pid || !count || strtol(pid, NULL, 10) != getpid())
+		return 0;
+	long fds = strtol(count, NULL, 10);
+	return fds < 0 ? 0 : fds > SOCKETS_MAX ? SOCKETS_MAX : (int)fds;
+}
+
+/* Pass on each one that has a name of ours, and close them all. */
+static void pass_sockets(int link, int count, const char *names)
+{
+	for (int fd = LISTEN_FIRST_FD; fd < LISTEN_FIRST_FD + count; fd++) {
+		size_t len = strcspn(names, ":");
+		char name[32];
+		snprintf(name, sizeof name, "%.*s", len < sizeof name ? (int)len : 0, names);
+		names += len + (names[len] == ':');
+		bool is_ours = strcmp(name, "agent") == 0 || strcmp(name, "credentials") == 0;
+		if (!is_ours || !is_listener(fd))
+			log_line(LOG_WARNING, "a socket from systemd is not used: its name is '%s', and %s", name,
+				 is_ours ? "it is no listening Unix stream socket"
+					 : "FileDescriptorName= must be agent or credentials");
+		else if (!link_send(link, LINK_SOCKET, name, fd))
+			log_line(LOG_WARNING, "the socket '%s' from systemd could not be passed to the keeper", name);
+		close(fd);
+	}
+}
+
+/* --- the courier --- */
+
+/* The next one: at once after one that lived, and after growing pauses when they die young. */
+static void courier_plan(struct supervisor *s, int64_t now)
+{
+	if (now - s->courier_began_ms >= COURIER_LIVED_MS)
+		s->pause_ms = 0;
+	s->courier_due_ms = now + s->pause_ms;
+	s->pause_ms = s->pause_ms == 0 ? PAUSE_FIRST_MS : earlier(s->pause_ms * 2, PAUSE_MAX_MS);
+}
+
+/* A fresh courier, and its socket to the keeper. What fails is tried again after a pause. */
+static void courier_start(struct supervisor *s, int64_t now)
+{
+	static const char *const argv[] = { "vault-agent", "--courier", NULL };
+	struct error err;
+	int pair[2];
+	s->courier_began_ms = now;
+	s->courier_due_ms = NEVER;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+		log_line(LOG_ERROR, "the courier could not be started: %s", strerror(errno));
+		courier_plan(s, now);
+		return;
+	}
+	struct process_plan plan = { .path = OURSELVES, .argv = argv, .fd = pair[0], .is_deaf = true };
+	if (!process_spawn(&plan, &s->courier, &err)) {
+		log_error(&err);
+		courier_plan(s, now);
+	} else if (!link_send(s->link, LINK_COURIER, NULL, pair[1])) {
+		kill(s->courier, SIGKILL); /* its end is seen like any other's */
+	}
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void courier_ended(struct supervisor *s, int status, int64_t now)
+{
+	s->courier = 0;
+	if (s->is_stopping || s->link < 0)
+		return;
+	if (WIFSIGNALED(status))
+		log_line(LOG_WARNING, "the courier was killed by signal %d; another one is started", WTERMSIG(status));
+	else if (WEXITSTATUS(status) != 0)
+		log_line(LOG_WARNING, "the courier ended with status %d; another one is started", WEXITSTATUS(status));
+	courier_plan(s, now);
+}
+
+/* --- what the keeper says --- */
+
+static void take_message(struct supervisor *s, const struct link_message *m, int64_t now)
+{
+	switch (m->kind) {
+	case LINK_READY:
+		notify_ready(&s->notify, m->text);
+		break;
+	case LINK_STATUS:
+		notify_status(&s->notify, m->text);
+		break;
+	case LINK_ALIVE:
+		notify_alive(&s->notify, now);
+		break;
+	case LINK_HANGS:
+		if (s->courier)
+			kill(s->courier, SIGKILL);
+		break;
+	default:
+		break;
+	}
+}
+
+static void take_messages(struct supervisor *s, int64_t now)
+{
+	struct link_message message;
+	int fd;
+	enum link_got got;
+	while ((got = link_receive(s->link, &message, &fd)) == LINK_GOT_MESSAGE) {
+		if (fd >= 0) /* no message of the keeper's carries one */
+			close(fd);
+		take_message(s, &message, now);
+	}
+	if (got == LINK_GOT_NOTHING)
+		return;
+	close(s->link); /* to the keeper this is the end too, should it have said nonsense and still live */
+	s->link = -1;
+	s->kill_ms = earlier(s->kill_ms, now + STOP_MS);
+}
+
+/* --- signals --- */
+
+static void reap(struct supervisor *s, int64_t now)
+{
+	int status;
+	pid_t pid;
+	/* In a container we may be process 1, and get orphans that are none of ours. */
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == s->keeper) {
+			s->has_ended = true;
+			s->keeper_status = status;
+		} else if (pid == s->courier) {
+			courier_ended(s, status, now);
+		}
+	}
+}
+
+static void tell_keeper(struct supervisor *s, enum link_kind kind)
+{
+	if (s->link >= 0 && !link_send(s->link, kind, NULL, -1))
+		log_line(LOG_WARNING, "the keeper does not listen");
+}
+
+static void stop(struct supervisor *s, int64_t now)
+{
+	if (s->is_stopping) {
+		s->kill_ms = now;
+		return;
+	}
+	s->is_stopping = true;
+	s->courier_due_ms = NEVER;
+	s->kill_ms = earlier(s->kill_ms, now + STOP_MS);
+	notify_stopping(&s->notify);
+	tell_keeper(s, LINK_STOP);
+}
+
+static void take_signals(struct supervisor *s, int64_t now)
+{
+	struct signalfd_siginfo signal;
+	while (read(s->signals, &signal, sizeof signal) == (ssize_t)sizeof signal) {
+		if (signal.ssi_signo == SIGCHLD) {
+			reap(s, now);
+		} else if (signal.ssi_signo == SIGHUP) {
+			notify_reloading(&s->notify);
+			tell_keeper(s, LINK_RELOAD);
+		} else {
+			stop(s, now);
+		}
+	}
+}
+
+/* --- the life of it --- */
+
+static void wait_for_something(struct supervisor *s, int64_t now)
+{
+	struct pollfd events[] = { { .fd = s->signals, .events = POLLIN }, { .fd = s->link, .events = POLLIN } };
+	int64_t until = earlier(s->courier_due_ms, s->kill_ms), left = until - now;
+	(void)poll(events, COUNT_OF(events), until == NEVER ? -1 : left > INT_MAX ? INT_MAX : (int)left);
+}
+
+static void watch(struct supervisor *s)
+{
+	while (!s->has_ended) {
+		int64_t now = clock_boot_ms();
+		if (s->courier_due_ms <= now)
+			courier_start(s, now);
+		if (s->kill_ms <= now) {
+			log_line(LOG_WARNING, "the keeper did not end and is killed");
+			kill(s->keeper, SIGKILL);
+			s->kill_ms = NEVER;
+		}
+		wait_for_something(s, now);
+		now = clock_boot_ms();
+		if (s->link >= 0)
+			take_messages(s, now);
+		take_signals(s, now);
+	}
+}
+
+static bool open_signals(struct supervisor *s, struct error *err)
+{
+	sigset_t ours;
+	sigemptyset(&ours);
+	for (const int *one = (const int[]){ SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0 }; *one; one++)
+		sigaddset(&ours, *one);
+	/* Whoever started us may ignore it, and then the kernel keeps no child's status. */
+	(void)signal(SIGCHLD, SIG_DFL);
+	if (sigprocmask(SIG_BLOCK, &ours, NULL) != 0 ||
+	    (s->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
+		return fail(err, ERR_UNEXPECTED, TXT_SUPERVISOR_FAILED, strerror(errno));
+	return true;
+}
+
+static bool keeper_start(struct supervisor *s, const char *config, char **environment, struct error *err)
+{
+	const char *const argv[] = { "vault-agent", "--keeper", config ? "--config" : NULL, config, NULL };
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return fail(err, ERR_UNEXPECTED, TXT_SUPERVISOR_FAILED, strerror(errno));
+	struct process_plan plan = {
+		.path = OURSELVES, .argv = argv, .environment = environment, .fd = pair[1], .is_deaf = true
+	};
+	bool is_started = process_spawn(&plan, &s->keeper, err);
+	close(pair[1]);
+	s->link = pair[0];
+	return is_started;
+}
+
+static int end_with_keeper(struct supervisor *s)
+{
+	if (s->courier) {
+		if (s->link >= 0)
+			close(s->link); /* with it the socket of a courier that the keeper never took */
+		process_end(s->courier, COURIER_END_MS);
+	}
+	if (WIFEXITED(s->keeper_status))
+		return WEXITSTATUS(s->keeper_status);
+	log_line(LOG_ERROR, "the keeper was killed by signal %d (status %d)", WTERMSIG(s->keeper_status),
+		 128 + WTERMSIG(s->keeper_status));
+	return ERR_UNEXPECTED;
+}
+
+/* Read the configuration, so that what is wrong with it is said before anything starts; become who it names; and keep
+ * of the environment what the keeper gets. */
+static bool prepare(const char *config, char ***ret_environment, struct error *err)
+{
+	struct settings_flags flags = { .config = config };
+	scoped(settings_done) struct settings settings = { 0 };
+	if (!settings_load(&flags, &settings, err))
+		return false;
+	bool is_dropped = geteuid() == 0 && settings.user[0];
+	if (geteuid() == 0 && !settings.user[0])
+		log_line(LOG_WARNING, "running as root: set user in [agent], or let systemd do it");
+	if (settings.user[0] && !sandbox_drop_to(settings.user, settings.group, err))
+		return false;
+	return environment_make(&settings, is_dropped, ret_environment, err);
+}
+
+static bool run(struct supervisor *s, const char *config, struct error *err)
+{
+	scoped(environment_freep) char **environment = NULL;
+	if (!prepare(config, &environment, err))
+		return false;
+	char names[256];
+	snprintf(names, sizeof names, "%s", getenv("LISTEN_FDNAMES") ? getenv("LISTEN_FDNAMES") : "");
+	int sockets = count_sockets();
+	notify_open(&s->notify);
+	if (clearenv() != 0 || setenv("LANG", "C", 1) != 0)
+		return fail_no_memory(err);
+	if (!sandbox_supervise(err) || !open_signals(s, err) || !keeper_start(s, config, environment, err))
+		return false;
+	courier_start(s, clock_boot_ms());
+	pass_sockets(s->link, sockets, names);
+	tell_keeper(s, LINK_GO);
+	watch(s);
+	return true;
+}
+
+int supervisor_main(const char *config)
+{
+	struct supervisor s = { .notify.fd = -1, .signals = -1, .link = -1, .courier_due_ms = NEVER, .kill_ms = NEVER };
+	struct error err;
+	int status;
+	log_open("vault-agent", LOG_INFO);
+	if (run(&s, config, &err)) {
+		status = end_with_keeper(&s);
+	} else {
+		log_error(&err);
+		status = (int)err.code;
+	}
+	notify_close(&s.notify);
+	return status;
+}

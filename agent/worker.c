@@ -1,0 +1,856 @@
+#include "agent/worker.h"
+
+#include "agent/courier.h"
+#include "agent/plan.h"
+#include "agent/status.h"
+#include "agent/text.h"
+#include "agent/unlock.h"
+#include "core/clock.h"
+#include "core/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define LOOK_MS 200           /* what another process committed is seen after as long */
+#define ANCHOR_MS 60000       /* the head of the audit log goes into the anchor */
+#define RETRY_MS 5000         /* a sweep that could not begin */
+#define DUE_AT_ONCE 512       /* Pixels of one scheduled sweep */
+#define STOP_MS 20000         /* what is on its way to TikTok when we are told to stop */
+
+/* ---- two queues ---- */
+
+struct inbox {
+	pthread_mutex_t lock;
+	struct errand *first, *last;
+	struct settings *settings; /* new ones, or NULL */
+	int courier;               /* a new one's socket, or -1 */
+	bool is_let_go, is_stopping;
+	int fd;
+};
+
+struct outbox {
+	pthread_mutex_t lock;
+	struct news *first, *last;
+	int fd;
+};
+
+struct worker {
+	pthread_t thread;
+	struct inbox in;
+	struct outbox out;
+	/* the rest is the thread's own */
+	struct settings settings; /* without the configuration, which is the loop's */
+	struct settings *next_settings;
+	struct vault *vault; /* NULL while locked */
+	struct service *service;
+	struct courier *courier;
+	struct plan *plan;
+	struct vault_position at;
+	bool is_sweeping;   /* by the schedule */
+	bool is_closing;    /* the loop was told, and has not let go yet */
+	bool has_given_up;  /* told to stop: nothing new is begun */
+	struct errand *locker; /* waits for the closing to be done */
+	int64_t look_ms, anchor_ms, retry_ms, relock_ms;
+	struct errand *finished, *finished_last; /* told after what they changed */
+};
+
+static void ring(int fd)
+{
+	uint64_t one = 1;
+	while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}
+
+static void hush(int fd)
+{
+	uint64_t count;
+	while (read(fd, &count, sizeof count) < 0 && errno == EINTR)
+		;
+}
+
+bool errand_new(enum errand_kind kind, struct errand **ret, struct error *err)
+{
+	struct errand *e = calloc(1, sizeof *e);
+	if (!e)
+		return fail_no_memory(err);
+	e->kind = kind;
+	*ret = e;
+	return true;
+}
+
+void errand_free(struct errand *e)
+{
+	if (!e)
+		return;
+	secret_free(e->secret);
+	free(e->pixels);
+	free(e);
+}
+
+void news_free(struct news *n)
+{
+	free(n);
+}
+
+/* Without memory for a piece of news the process cannot go on telling the truth: it ends, and is started again. */
+static struct news *make_news(enum news_kind kind)
+{
+	struct news *n = calloc(1, sizeof *n);
+	if (!n) {
+		log_line(LOG_ERROR, "no memory left: ending");
+		_exit((int)ERR_UNEXPECTED);
+	}
+	n->kind = kind;
+	return n;
+}
+
+static void tell(struct worker *w, struct news *n)
+{
+	pthread_mutex_lock(&w->out.lock);
+	if (w->out.last)
+		w->out.last->next = n;
+	else
+		w->out.first = n;
+	w->out.last = n;
+	bool is_first = w->out.first == n;
+	pthread_mutex_unlock(&w->out.lock);
+	if (is_first)
+		ring(w->out.fd);
+}
+
+struct news *worker_take(struct worker *w)
+{
+	pthread_mutex_lock(&w->out.lock);
+	struct news *n = w->out.first;
+	if (n) {
+		w->out.first = n->next;
+		if (!w->out.first)
+			w->out.last = NULL;
+		n->next = NULL;
+	} else {
+		/* Under the lock: whoever adds the next piece rings again. */
+		hush(w->out.fd);
+	}
+	pthread_mutex_unlock(&w->out.lock);
+	return n;
+}
+
+int worker_fd(const struct worker *w)
+{
+	return w->out.fd;
+}
+
+void worker_give(struct worker *w, struct errand *e)
+{
+	e->next = NULL;
+	pthread_mutex_lock(&w->in.lock);
+	bool is_first = !w->in.first;
+	if (w->in.last)
+		w->in.last->next = e;
+	else
+		w->in.first = e;
+	w->in.last = e;
+	pthread_mutex_unlock(&w->in.lock);
+	if (is_first)
+		ring(w->in.fd);
+}
+
+void worker_give_courier(struct worker *w, int fd)
+{
+	pthread_mutex_lock(&w->in.lock);
+	int old = w->in.courier;
+	w->in.courier = fd;
+	pthread_mutex_unlock(&w->in.lock);
+	if (old >= 0)
+		close(old);
+	ring(w->in.fd);
+}
+
+void worker_let_go(struct worker *w)
+{
+	pthread_mutex_lock(&w->in.lock);
+	w->in.is_let_go = true;
+	pthread_mutex_unlock(&w->in.lock);
+	ring(w->in.fd);
+}
+
+void worker_reload(struct worker *w, const struct settings *settings)
+{
+	struct settings *copy = malloc(sizeof *copy);
+	if (!copy)
+		return; /* the old ones stay in force, as after any reload that fails */
+	*copy = *settings;
+	copy->config = NULL;
+	pthread_mutex_lock(&w->in.lock);
+	free(w->in.settings);
+	w->in.settings = copy;
+	pthread_mutex_unlock(&w->in.lock);
+	ring(w->in.fd);
+}
+
+/* ---- done ---- */
+
+/* Told at the end of the turn, behind the news of what it changed: whoever gets the answer finds it true. */
+static void finish(struct worker *w, struct errand *e)
+{
+	e->next = NULL;
+	if (w->finished_last)
+		w->finished_last->next = e;
+	else
+		w->finished = e;
+	w->finished_last = e;
+}
+
+static void finish_with(struct worker *w, struct errand *e, const struct error *err)
+{
+	if (err)
+		e->err = *err;
+	finish(w, e);
+}
+
+static void tell_finished(struct worker *w)
+{
+	while (w->finished) {
+		struct news *n = make_news(NEWS_DONE);
+		n->errand = w->finished;
+		w->finished = w->finished->next;
+		n->errand->next = NULL;
+		tell(w, n);
+	}
+	w->finished_last = NULL;
+}
+
+static void tell_trouble(struct worker *w, const struct error *err)
+{
+	struct news *n = make_news(NEWS_TROUBLE);
+	n->err = *err;
+	tell(w, n);
+}
+
+/* ---- what is held ---- */
+
+static bool hand_over(void *context, const struct vault_item *item, struct error *err)
+{
+	struct worker *w = context;
+	const struct credential *c = item->credential;
+	int64_t now = clock_wall();
+	if (c->deleted_at || c->is_destroyed) {
+		struct news *gone = make_news(NEWS_GONE);
+		memcpy(gone->pixel, c->pixel, sizeof gone->pixel);
+		plan_forget(w->plan, c->pixel);
+		tell(w, gone);
+		return true;
+	}
+	struct holding *h;
+	if (!holding_new(c, item->health, status_is_due(c, &w->settings, now), item->sealed_current,
+			 item->sealed_previous, &h, err))
+		return false;
+	if (!plan_note(w->plan, c, item->health, &w->settings, now, clock_boot_ms(), err)) {
+		holding_free(h);
+		return false;
+	}
+	struct news *n = make_news(NEWS_HOLDING);
+	n->holding = h;
+	tell(w, n);
+	return true;
+}
+
+/* ---- closing ---- */
+
+static void begin_closing(struct worker *w, const struct error *why)
+{
+	struct news *n = make_news(NEWS_CLOSED);
+	if (why)
+		n->err = *why;
+	w->is_closing = true;
+	w->relock_ms = INT64_MAX;
+	service_freep(&w->service); /* what runs ends here */
+	w->is_sweeping = false;
+	tell(w, n);
+}
+
+static void close_vault(struct worker *w)
+{
+	struct error ignored;
+	if (w->vault)
+		(void)!vault_anchor_audit(w->vault, &ignored);
+	vault_closep(&w->vault);
+	plan_clear(w->plan);
+	w->is_closing = false;
+	if (w->locker)
+		finish(w, take(w->locker));
+}
+
+/* ---- opening ---- */
+
+static bool begin_service(struct worker *w, struct error *err)
+{
+	if (!w->courier && !courier_new_given(&w->settings, &w->courier, err))
+		return false;
+	return service_new_with(w->vault, &w->settings, w->courier, &w->service, err);
+}
+
+static void note_in_audit(struct worker *w, const struct audit_who *who, const char *verb)
+{
+	struct audit_event event = { .verb = verb, .result = "ok" };
+	struct error err;
+	if (!audit_append(vault_audit(w->vault), who, &event, 1, AUDIT_RESERVE, false, &err))
+		tell_trouble(w, &err);
+}
+
+/* The vault is open: everything is proven and handed over. */
+static bool take_stock(struct worker *w, struct error *err)
+{
+	struct vault_opener *opener;
+	if (!begin_service(w, err) || !vault_load(w->vault, hand_over, w, &w->at, err) ||
+	    !vault_opener_new(w->vault, &opener, err))
+		return false;
+	struct news *n = make_news(NEWS_OPENED);
+	n->opener = opener;
+	n->audit = vault_audit(w->vault);
+	w->look_ms = clock_boot_ms() + LOOK_MS;
+	w->anchor_ms = clock_boot_ms() + ANCHOR_MS;
+	w->retry_ms = 0;
+	tell(w, n);
+	return true;
+}
+
+static bool open_with(struct worker *w, const struct secret *root_key, struct error *err)
+{
+	struct vault_place place = { .path = w->settings.vault_path, .state_dir = w->settings.state_dir };
+	if (!root_key)
+		return unlock_open(&w->settings, NULL, NULL, &w->vault, err);
+	return vault_open(&place, &w->vault, err) && vault_unlock_root(w->vault, root_key, err);
+}
+
+static bool open_vault(struct worker *w, const struct secret *root_key, const struct audit_who *who, struct error *err)
+{
+	if (w->vault)
+		return true;
+	if (open_with(w, root_key, err) && take_stock(w, err)) {
+		note_in_audit(w, who, "unlock");
+		return true;
+	}
+	service_freep(&w->service);
+	vault_closep(&w->vault);
+	plan_clear(w->plan);
+	/* What was handed over before it went wrong is stale. */
+	struct news *n = make_news(NEWS_CLOSED);
+	n->err = *err;
+	tell(w, n);
+	return false;
+}
+
+/* ---- errands that TikTok has a word in ---- */
+
+/* A callback of a job gets this, so that it can reach both. */
+struct carried {
+	struct worker *worker;
+	struct errand *errand;
+};
+
+static struct carried *carry(struct worker *w, struct errand *e, struct error *err)
+{
+	struct carried *c = malloc(sizeof *c);
+	if (!c)
+		(void)!fail_no_memory(err);
+	else
+		*c = (struct carried){ w, e };
+	return c;
+}
+
+static void put_is_done(void *context, const struct put_result *result, const struct error *err)
+{
+	struct carried *c = context;
+	if (result)
+		c->errand->put = *result;
+	finish_with(c->worker, c->errand, err);
+	free(c);
+}
+
+static bool start_put(struct worker *w, struct errand *e, struct carried *c, struct error *err)
+{
+	struct put_request request = { .pixel = e->pixel,
+				       .pasted = e->secret,
+				       .labels = e->labels,
+				       .label_count = e->label_count,
+				       .expires_at = e->expires_at,
+				       .test_code = e->has_test_code ? e->test_code : NULL,
+				       .no_check = e->no_check,
+				       .has_if_version = e->has_if_version,
+				       .if_version = e->if_version };
+	return service_start_put(w->service, &request, &e->who, put_is_done, c, err);
+}
+
+static bool start_rollback(struct worker *w, struct errand *e, struct carried *c, struct error *err)
+{
+	return service_start_rollback(w->service, e->pixel, &e->who, put_is_done, c, err);
+}
+
+static void show_progress(void *context, size_t done, size_t total, const char *pixel, enum verdict outcome)
+{
+	struct carried *c = context;
+	if (!c->errand->wants_progress)
+		return;
+	struct news *n = make_news(NEWS_PROGRESS);
+	n->errand = c->errand;
+	n->done = done;
+	n->total = total;
+	n->outcome = outcome;
+	snprintf(n->pixel, sizeof n->pixel, "%s", pixel ? pixel : "");
+	tell(c->worker, n);
+}
+
+static void check_is_done(void *context, const struct check_result *result, const struct error *err)
+{
+	struct carried *c = context;
+	if (result)
+		c->errand->check = *result;
+	finish_with(c->worker, c->errand, err);
+	free(c);
+}
+
+static bool start_check(struct worker *w, struct errand *e, struct carried *c, struct error *err)
+{
+	const char **pixels = calloc(e->pixel_count + 1, sizeof *pixels);
+	if (!pixels)
+		return fail_no_memory(err);
+	for (size_t i = 0; i < e->pixel_count; i++)
+		pixels[i] = e->pixels[i];
+	struct check_request request = { .pixels = pixels,
+					 .pixel_count = e->pixel_count,
+					 .labels = e->labels,
+					 .label_count = e->label_count,
+					 .probe = e->probe,
+					 .progress = show_progress,
+					 .context = c };
+	/* Somebody waits for this one; what the schedule has left undone is still due. */
+	if (w->is_sweeping)
+		service_stop_sweeps(w->service);
+	bool ok = service_start_check(w->service, &request, &e->who, check_is_done, c, err);
+	free(pixels);
+	return ok;
+}
+
+/* ---- a sweep nobody waits for ---- */
+
+static void log_change(void *context, const char *pixel, enum verdict was, const struct judgement *now)
+{
+	bool is_bad = verdict_is_bad(now->verdict);
+	const struct evidence *e = &now->evidence;
+	(void)context;
+	log_line(is_bad ? LOG_WARNING : LOG_INFO, "%s: %s (was %s)%s%.160s%s%s", pixel, verdict_name(now->verdict),
+		 verdict_name(was), e->text[0] ? ": " : "", e->text, now->belongs_to[0] ? "; the token belongs to " : "",
+		 now->belongs_to);
+}
+
+static void sweep_is_done(void *context, const struct check_result *result, const struct error *err)
+{
+	struct worker *w = context;
+	w->is_sweeping = false;
+	if (err && err->code != ERR_CONFLICT)
+		tell_trouble(w, err);
+	if (err)
+		w->retry_ms = clock_boot_ms() + RETRY_MS;
+	if (!result)
+		return;
+	struct news *n = make_news(NEWS_CHECKED);
+	n->check = *result;
+	/* Cut short: the same trouble would meet the next one at once. */
+	if (result->end == SWEEP_BREAKER || result->end == SWEEP_CANARY)
+		w->retry_ms = clock_boot_ms() + RETRY_MS;
+	tell(w, n);
+}
+
+static void sweep_what_is_due(struct worker *w)
+{
+	const char *pixels[DUE_AT_ONCE];
+	int64_t now_ms = clock_boot_ms();
+	struct error err;
+	if (!w->service || w->is_sweeping || w->has_given_up || w->next_settings || now_ms < w->retry_ms ||
+	    service_is_sweeping(w->service) || plan_next_ms(w->plan) > now_ms)
+		return;
+	size_t count = plan_due(w->plan, now_ms, pixels, COUNT_OF(pixels));
+	if (!count)
+		return;
+	struct check_request request = { .pixels = pixels,
+					 .pixel_count = count,
+					 .is_scheduled = true,
+					 .changed = log_change,
+					 .context = w };
+	w->is_sweeping = service_start_check(w->service, &request, NULL, sweep_is_done, w, &err);
+	if (!w->is_sweeping)
+		tell_trouble(w, &err);
+	/* What is answered is planned anew when it is stored; the rest comes again after a while. */
+	plan_postpone(w->plan, pixels, count, now_ms + RETRY_MS);
+}
+
+/* ---- errands that are done at once ---- */
+
+static bool do_remove(struct worker *w, struct errand *e, struct error *err)
+{
+	enum service_removal what = e->kind == ERRAND_REMOVE    ? REMOVAL_SOFT
+			    : e->kind == ERRAND_RESTORE ? REMOVAL_UNDO
+							: REMOVAL_DESTROY;
+	return service_remove(w->service, e->pixel, what, &e->was_nothing, err);
+}
+
+static bool do_label(struct worker *w, struct errand *e, struct error *err)
+{
+	return service_label(w->service, e->pixel, e->labels, e->label_count, &e->credential, err);
+}
+
+static bool do_token(struct worker *w, struct errand *e, struct error *err)
+{
+	const struct version *v;
+	if (!vault_find(w->vault, e->pixel, false, &e->credential, err) ||
+	    !vault_health(w->vault, &e->credential, &e->health, err))
+		return false;
+	v = credential_numbered(&e->credential, e->number);
+	if (!v)
+		return fail(err, ERR_NOT_FOUND, TXT_ACK_NO_VERSION, e->number, e->pixel);
+	return vault_token(w->vault, &e->credential, v, "get", &e->secret, err);
+}
+
+static bool do_history(struct worker *w, struct errand *e, struct error *err)
+{
+	return vault_find(w->vault, e->pixel, true, &e->credential, err) &&
+	       vault_health(w->vault, &e->credential, &e->health, err);
+}
+
+static bool do_ack(struct worker *w, struct errand *e, struct error *err)
+{
+	return service_ack(w->service, e->pixel, e->number, e->who.as, err);
+}
+
+static bool do_mark(struct worker *w, struct errand *e, struct error *err)
+{
+	struct read_mark mark = { .version = e->number, .at = clock_wall() };
+	snprintf(mark.name, sizeof mark.name, "%s", e->who.as);
+	return vault_mark_read(w->vault, e->pixel, &mark, err);
+}
+
+static bool do_retire(struct worker *w, struct errand *e, struct error *err)
+{
+	return service_retire(w->service, e->pixel, e->is_forced, &e->number, err);
+}
+
+static bool do_verify(struct worker *w, struct errand *e, struct error *err)
+{
+	return vault_verify(w->vault, NULL, NULL, &e->verify, err);
+}
+
+static bool do_sync(struct worker *w, struct errand *e, struct error *err)
+{
+	(void)e;
+	return audit_sync(vault_audit(w->vault), err);
+}
+
+static void report_is_checked(void *context, const struct check_result *result, const struct error *err)
+{
+	struct worker *w = context;
+	(void)result;
+	if (err && err->code != ERR_CONFLICT)
+		tell_trouble(w, err);
+}
+
+static bool do_report(struct worker *w, struct errand *e, struct error *err)
+{
+	const char *pixels[] = { e->pixel };
+	struct audit_event event = { .verb = "report", .pixel = e->pixel, .result = "ok" };
+	struct check_request request = { .pixels = pixels, .pixel_count = 1, .changed = log_change, .context = w };
+	if (!audit_append(vault_audit(w->vault), &e->who, &event, 1, AUDIT_ORDINARY, false, err) ||
+	    !service_report(w->service, e->pixel, &e->was_nothing, err))
+		return false;
+	log_line(LOG_INFO, "%s: a consumer reports code %d%s%s", e->pixel, (int)e->code,
+		 e->request_id[0] ? ", request " : "", e->request_id);
+	return e->was_nothing || service_start_check(w->service, &request, &e->who, report_is_checked, w, err);
+}
+
+/* ---- all errands: a row each ---- */
+
+static const struct {
+	bool (*at_once)(struct worker *w, struct errand *e, struct error *err);
+	bool (*as_job)(struct worker *w, struct errand *e, struct carried *c, struct error *err);
+} errands[ERRAND_KIND_COUNT] = {
+	[ERRAND_PUT] = { .as_job = start_put },
+	[ERRAND_CHECK] = { .as_job = start_check },
+	[ERRAND_ROLLBACK] = { .as_job = start_rollback },
+	[ERRAND_TOKEN] = { .at_once = do_token },
+	[ERRAND_REMOVE] = { .at_once = do_remove },
+	[ERRAND_RESTORE] = { .at_once = do_remove },
+	[ERRAND_DESTROY] = { .at_once = do_remove },
+	[ERRAND_LABEL] = { .at_once = do_label },
+	[ERRAND_REPORT] = { .at_once = do_report },
+	[ERRAND_ACK] = { .at_once = do_ack },
+	[ERRAND_RETIRE] = { .at_once = do_retire },
+	[ERRAND_HISTORY] = { .at_once = do_history },
+	[ERRAND_VERIFY] = { .at_once = do_verify },
+	[ERRAND_MARK] = { .at_once = do_mark },
+	[ERRAND_SYNC] = { .at_once = do_sync },
+};
+
+static void unlock(struct worker *w, struct errand *e)
+{
+	struct error err;
+	if (w->is_closing)
+		(void)!fail(&err, ERR_CONFLICT, TXT_AGENT_CLOSING);
+	else if (open_vault(w, e->secret, &e->who, &err)) {
+		w->relock_ms = e->span_s ? clock_boot_ms() + e->span_s * 1000 : INT64_MAX;
+		finish(w, e);
+		return;
+	}
+	finish_with(w, e, &err);
+}
+
+static void lock(struct worker *w, struct errand *e)
+{
+	if (!w->vault || w->locker) {
+		finish(w, e);
+		return;
+	}
+	note_in_audit(w, &e->who, "lock");
+	w->locker = e;
+	if (!w->is_closing)
+		begin_closing(w, NULL);
+}
+
+static void begin(struct worker *w, struct errand *e)
+{
+	struct error err;
+	if (e->kind == ERRAND_UNLOCK || e->kind == ERRAND_LOCK) {
+		(e->kind == ERRAND_UNLOCK ? unlock : lock)(w, e);
+		return;
+	}
+	if (!w->vault || w->is_closing || w->has_given_up) {
+		(void)!fail(&err, ERR_LOCKED, TXT_AGENT_LOCKED);
+		finish_with(w, e, &err);
+		return;
+	}
+	vault_set_who(w->vault, &e->who);
+	if (errands[e->kind].at_once) {
+		bool is_done = errands[e->kind].at_once(w, e, &err);
+		finish_with(w, e, is_done ? NULL : &err);
+		return;
+	}
+	struct carried *c = carry(w, e, &err);
+	if (!c || !errands[e->kind].as_job(w, e, c, &err)) {
+		free(c);
+		finish_with(w, e, &err);
+	}
+}
+
+/* ---- the turn ---- */
+
+static void take_in(struct worker *w)
+{
+	pthread_mutex_lock(&w->in.lock);
+	struct errand *first = w->in.first;
+	struct settings *settings = w->in.settings;
+	int courier = w->in.courier;
+	bool is_let_go = w->in.is_let_go;
+	w->has_given_up = w->has_given_up || w->in.is_stopping;
+	w->in.first = w->in.last = NULL;
+	w->in.settings = NULL;
+	w->in.courier = -1;
+	w->in.is_let_go = false;
+	hush(w->in.fd);
+	pthread_mutex_unlock(&w->in.lock);
+	if (settings) {
+		free(w->next_settings);
+		w->next_settings = settings;
+		if (w->is_sweeping)
+			service_stop_sweeps(w->service);
+	}
+	if (courier >= 0)
+		courier_give(w->courier, courier);
+	if (is_let_go && w->is_closing)
+		close_vault(w);
+	while (first) {
+		struct errand *e = first;
+		first = e->next;
+		begin(w, e);
+	}
+}
+
+/* The old couriers and sessions end with the old settings. */
+static void adopt_settings(struct worker *w)
+{
+	struct courier *fresh;
+	struct error err;
+	if (!w->next_settings || (w->service && !service_is_idle(w->service)))
+		return;
+	w->settings = *w->next_settings;
+	free(w->next_settings);
+	w->next_settings = NULL;
+	/* The supervisor starts another courier when the socket of the old one closes. */
+	if (!courier_new_given(&w->settings, &fresh, &err)) {
+		tell_trouble(w, &err);
+		return;
+	}
+	service_freep(&w->service);
+	courier_free(w->courier);
+	w->courier = fresh;
+	if (w->vault && !w->is_closing && !begin_service(w, &err))
+		tell_trouble(w, &err);
+}
+
+/* What is wrong with the store itself ends the service of it; what may pass is tried again with the next look. */
+static void look_for_changes(struct worker *w)
+{
+	struct error err;
+	if (!w->vault || w->is_closing)
+		return;
+	w->look_ms = clock_boot_ms() + LOOK_MS;
+	if (vault_catch_up(w->vault, hand_over, w, &w->at, &err))
+		return;
+	if (err.code == ERR_DAMAGED || err.code == ERR_NOT_FOUND)
+		begin_closing(w, &err);
+	else
+		tell_trouble(w, &err);
+}
+
+static void keep_time(struct worker *w)
+{
+	int64_t now_ms = clock_boot_ms();
+	struct error err;
+	if (!w->vault || w->is_closing)
+		return;
+	if (now_ms >= w->anchor_ms) {
+		w->anchor_ms = now_ms + ANCHOR_MS;
+		if (!vault_anchor_audit(w->vault, &err))
+			tell_trouble(w, &err);
+	}
+	if (now_ms >= w->relock_ms)
+		begin_closing(w, NULL);
+}
+
+static int64_t earliest(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int turn(struct worker *w)
+{
+	int64_t wait_ms = INT64_MAX;
+	take_in(w);
+	adopt_settings(w);
+	sweep_what_is_due(w);
+	if (w->service)
+		wait_ms = service_step(w->service);
+	look_for_changes(w);
+	tell_finished(w);
+	keep_time(w);
+	if (w->courier && courier_was_stuck(w->courier))
+		tell(w, make_news(NEWS_COURIER_STUCK));
+	return (int)earliest(wait_ms, w->vault ? LOOK_MS : 60000);
+}
+
+static void wait_for_work(struct worker *w, int wait_ms)
+{
+	struct pollfd events[] = { { .fd = w->in.fd, .events = POLLIN },
+				   { .fd = w->service ? service_fd(w->service) : -1, .events = POLLIN } };
+	(void)poll(events, COUNT_OF(events), wait_ms);
+}
+
+/* What is on its way is waited for, so that its answer is stored; then the vault is closed as a whole file. */
+static void wind_up(struct worker *w)
+{
+	int64_t until = clock_boot_ms() + STOP_MS;
+	if (w->service)
+		service_stop_sweeps(w->service);
+	while (w->service && !service_is_idle(w->service) && clock_boot_ms() < until)
+		wait_for_work(w, turn(w));
+	service_freep(&w->service);
+	look_for_changes(w);
+	tell_finished(w);
+	close_vault(w);
+	tell_finished(w);
+}
+
+static void *run(void *context)
+{
+	struct worker *w = context;
+	struct error err;
+	if (!open_vault(w, NULL, NULL, &err))
+		tell_trouble(w, &err);
+	while (!w->has_given_up)
+		wait_for_work(w, turn(w));
+	wind_up(w);
+	return NULL;
+}
+
+/* ---- starting and stopping ---- */
+
+void worker_free(struct worker *w)
+{
+	struct news *n;
+	if (!w)
+		return;
+	while (w->out.fd >= 0 && (n = worker_take(w))) {
+		if (n->kind == NEWS_DONE)
+			errand_free(n->errand);
+		if (n->kind == NEWS_HOLDING)
+			holding_free(n->holding);
+		if (n->kind == NEWS_OPENED)
+			vault_opener_free(n->opener);
+		news_free(n);
+	}
+	courier_free(w->courier);
+	plan_free(w->plan);
+	free(w->next_settings);
+	free(w->in.settings);
+	if (w->in.fd >= 0)
+		close(w->in.fd);
+	if (w->out.fd >= 0)
+		close(w->out.fd);
+	free(w);
+}
+
+static bool prepare(struct worker *w, const struct settings *settings, struct error *err)
+{
+	w->settings = *settings;
+	w->settings.config = NULL;
+	w->relock_ms = INT64_MAX;
+	w->in.courier = -1;
+	w->in.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->out.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->in.fd < 0 || w->out.fd < 0)
+		return fail(err, ERR_UNEXPECTED, TXT_AGENT_RESOURCES, strerror(errno));
+	return plan_new(&w->plan, err) && courier_new_given(&w->settings, &w->courier, err);
+}
+
+bool worker_start(const struct settings *settings, struct worker **ret, struct error *err)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	if (!w)
+		return fail_no_memory(err);
+	pthread_mutex_init(&w->in.lock, NULL);
+	pthread_mutex_init(&w->out.lock, NULL);
+	w->in.fd = w->out.fd = -1;
+	bool ok = prepare(w, settings, err);
+	int why = ok ? pthread_create(&w->thread, NULL, run, w) : 0;
+	if (ok && why)
+		ok = fail(err, ERR_UNEXPECTED, TXT_AGENT_RESOURCES, strerror(why));
+	if (!ok) {
+		worker_free(w);
+		return false;
+	}
+	*ret = w;
+	return true;
+}
+
+void worker_stop(struct worker *w)
+{
+	pthread_mutex_lock(&w->in.lock);
+	w->in.is_stopping = true;
+	pthread_mutex_unlock(&w->in.lock);
+	ring(w->in.fd);
+	pthread_join(w->thread, NULL);
+}

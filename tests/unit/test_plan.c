@@ -1,0 +1,144 @@
+#include "agent/plan.h"
+#include "agent/settings.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NOW INT64_C(1795406706)
+#define NOW_MS INT64_C(5000000)
+#define HOUR INT64_C(3600)
+
+static struct settings settings = { .interval_s = 6 * HOUR, .confirm_delay_s = -1 };
+
+static struct credential pixel_with(const char *code, enum stage stage)
+{
+	struct credential c = { .version_count = 1, .versions = { { .number = 1, .stage = stage } } };
+	snprintf(c.pixel, sizeof c.pixel, "%s", code);
+	return c;
+}
+
+static void note_at(struct plan *p, const char *code, int64_t next_check_at, enum verdict verdict,
+		    enum verdict suspected)
+{
+	struct credential c = pixel_with(code, STAGE_CURRENT);
+	struct health h = { .next_check_at = next_check_at,
+			    .current = { .version = 1, .verdict = verdict, .suspected = suspected } };
+	struct error err;
+	assert_true(plan_note(p, &c, &h, &settings, NOW, NOW_MS, &err));
+}
+
+static struct plan *fresh(void)
+{
+	struct plan *p;
+	struct error err;
+	assert_true(plan_new(&p, &err));
+	return p;
+}
+
+static void plan__gives_what_is_due_and_the_longest_overdue_first(void **state)
+{
+	(void)state;
+	struct plan *p = fresh();
+	const char *due[8];
+	assert_int_equal(plan_next_ms(p), INT64_MAX);
+	note_at(p, "C0LATER0000000000000", NOW + 100, VERDICT_HEALTHY, VERDICT_UNCHECKED);
+	note_at(p, "C0SOON00000000000000", NOW + 10, VERDICT_HEALTHY, VERDICT_UNCHECKED);
+	note_at(p, "C0FAR000000000000000", NOW + 5 * HOUR, VERDICT_HEALTHY, VERDICT_UNCHECKED);
+	assert_int_equal(plan_next_ms(p), NOW_MS + 10000);
+	assert_int_equal(plan_due(p, NOW_MS + 9999, due, 8), 0);
+	assert_int_equal(plan_due(p, NOW_MS + 100000, due, 8), 2);
+	assert_string_equal(due[0], "C0SOON00000000000000");
+	assert_string_equal(due[1], "C0LATER0000000000000");
+	assert_int_equal(plan_due(p, NOW_MS + 100000, due, 1), 1);
+	plan_postpone(p, due, 1, NOW_MS + 200000);
+	assert_int_equal(plan_next_ms(p), NOW_MS + 100000);
+	plan_forget(p, "C0LATER0000000000000");
+	assert_int_equal(plan_due(p, NOW_MS + 100000, due, 8), 0);
+	assert_int_equal(plan_next_ms(p), NOW_MS + 200000);
+	plan_free(p);
+}
+
+static void plan__a_wall_clock_that_jumps_neither_stops_nor_storms(void **state)
+{
+	(void)state;
+	struct plan *p = fresh();
+	const char *due[8];
+	/* Written down before the clock was set back by ten years: within one interval all the same. */
+	note_at(p, "C0AHEAD0000000000000", NOW + 10 * 365 * 24 * HOUR, VERDICT_HEALTHY, VERDICT_UNCHECKED);
+	assert_int_equal(plan_next_ms(p), NOW_MS + 6 * HOUR * 1000);
+	/* The clock set forward: overdue, so now, once. */
+	note_at(p, "C0BEHIND000000000000", 1, VERDICT_HEALTHY, VERDICT_UNCHECKED);
+	assert_int_equal(plan_due(p, NOW_MS, due, 8), 1);
+	plan_free(p);
+}
+
+static void plan__never_planned_is_due_within_the_interval(void **state)
+{
+	(void)state;
+	struct plan *p = fresh();
+	for (int i = 0; i < 200; i++) {
+		char code[32];
+		snprintf(code, sizeof code, "C9TEST%013d0", i);
+		note_at(p, code, 0, VERDICT_UNCHECKED, VERDICT_UNCHECKED);
+	}
+	const char *due[256];
+	assert_in_range(plan_due(p, NOW_MS + 3 * HOUR * 1000, due, 256), 60, 140);
+	assert_int_equal(plan_due(p, NOW_MS + 6 * HOUR * 1000, due, 256), 200);
+	plan_free(p);
+}
+
+static void plan__a_suspect_brings_controls_along(void **state)
+{
+	(void)state;
+	struct plan *p = fresh();
+	const char *due[16];
+	note_at(p, "C0SUSPECT00000000000", NOW, VERDICT_HEALTHY, VERDICT_REVOKED);
+	note_at(p, "C0BAD000000000000000", NOW + HOUR, VERDICT_REVOKED, VERDICT_UNCHECKED);
+	for (int i = 0; i < 9; i++) {
+		char code[32];
+		snprintf(code, sizeof code, "C9TEST%013d0", i);
+		note_at(p, code, NOW + HOUR, i % 2 ? VERDICT_HEALTHY : VERDICT_UNPROVEN, VERDICT_UNCHECKED);
+	}
+	assert_int_equal(plan_due(p, NOW_MS, due, 16), 1 + PLAN_CONTROLS);
+	assert_string_equal(due[0], "C0SUSPECT00000000000");
+	for (int i = 1; i <= PLAN_CONTROLS; i++)
+		assert_memory_equal(due[i], "C9TEST", 6);
+	plan_free(p);
+}
+
+static void plan__what_nobody_was_given_is_not_asked_about(void **state)
+{
+	(void)state;
+	struct plan *p = fresh();
+	struct error err;
+	const char *due[4];
+	struct health h = { .next_check_at = NOW, .pending = { .version = 1, .verdict = VERDICT_REVOKED } };
+	struct credential refused = pixel_with("C0REFUSED00000000000", STAGE_PENDING);
+	struct credential open = pixel_with("C0OPEN00000000000000", STAGE_PENDING);
+	struct credential retired = pixel_with("C0RETIRED00000000000", STAGE_RETIRED);
+	assert_true(plan_note(p, &refused, &h, &settings, NOW, NOW_MS, &err));
+	assert_true(plan_note(p, &retired, &h, &settings, NOW, NOW_MS, &err));
+	h.pending.verdict = VERDICT_UNCHECKED;
+	assert_true(plan_note(p, &open, &h, &settings, NOW, NOW_MS, &err));
+	assert_int_equal(plan_due(p, NOW_MS, due, 4), 1);
+	assert_string_equal(due[0], "C0OPEN00000000000000");
+	plan_free(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plan__gives_what_is_due_and_the_longest_overdue_first),
+		cmocka_unit_test(plan__a_wall_clock_that_jumps_neither_stops_nor_storms),
+		cmocka_unit_test(plan__never_planned_is_due_within_the_interval),
+		cmocka_unit_test(plan__a_suspect_brings_controls_along),
+		cmocka_unit_test(plan__what_nobody_was_given_is_not_asked_about),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
