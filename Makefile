@@ -89,6 +89,8 @@ $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuz
 $(BUILD)/tests/tiktok-emulator: $(call obj,$(EMULATOR))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ -lgnutls -lcjson -lpthread -o $@
+$(BUILD)/tests/stand_in: $(BUILD)/obj/tests/support/stand_in.o $(LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -o $@
 $(BUILD)/tests/%: $(BUILD)/obj/tests/support/%.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@

@@ -40,7 +40,7 @@ bool credentials_parse(struct bytes address, char unit[CREDENTIALS_UNIT_MAX + 1]
 /* The audit log's names are shorter than systemd's, and have fewer characters. */
 static void name_reader(const char *unit, char ret[AUDIT_NAME_MAX + 1])
 {
-	snprintf(ret, AUDIT_NAME_MAX + 1, "unit:%s", unit);
+	snprintf(ret, AUDIT_NAME_MAX + 1, "unit:%.59s", unit);
 	for (char *at = ret; *at; at++)
 		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.@:/-", *at))
 			*at = '_';

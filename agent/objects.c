@@ -36,12 +36,23 @@ static const char *refusal_hint(const struct put_result *r)
 	return hint ? hint : "copy the token again from the settings page of this Pixel";
 }
 
+static bool rollback_refusal(const struct put_result *r, const char *consumers, struct error *err)
+{
+	if (!verdict_is_bad(r->outcome))
+		return fail(err, r->exit, TXT_ROLLBACK_OPEN, r->pixel, verdict_name(r->outcome),
+			    r->evidence.text[0] ? ": " : "", r->evidence.text, consumers);
+	return fail(err, r->exit, TXT_ROLLBACK_REFUSED, refusal_hint(r), r->pixel, verdict_name(r->outcome),
+		    r->belongs_to[0] ? ", it belongs to " : "", r->belongs_to, consumers);
+}
+
 bool put_refusal(const struct put_result *r, uint32_t current, struct error *err)
 {
 	/* The sentence every reader of a refusal asks for first: do my senders still work? */
 	char consumers[64] = "consumers get nothing for this Pixel yet";
 	if (current)
 		snprintf(consumers, sizeof consumers, "consumers still get version %u", current);
+	if (r->stage == STAGE_PREVIOUS)
+		return rollback_refusal(r, consumers, err);
 	if (!verdict_is_bad(r->outcome))
 		return fail(err, r->exit, TXT_PUT_PENDING, r->pixel, verdict_name(r->outcome),
 			    r->evidence.text[0] ? ": " : "", r->evidence.text, r->version, consumers);

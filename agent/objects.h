@@ -10,7 +10,8 @@
 /* put: pixel, version, stage, verdict, fingerprint, removed, belongs_to. */
 void put_json(struct json *j, const struct put_result *r);
 
-/* What became of a token that TikTok refused or did not judge, as a failure of r->exit: message and what to do.
+/* What became of a token that TikTok refused or did not judge, put or (stage previous) about to come back by a rollback, as a
+ * failure of r->exit: message and what to do.
  * current: the version that consumers get meanwhile, 0 = none. */
 must_check bool put_refusal(const struct put_result *r, uint32_t current, struct error *err);
 

@@ -318,7 +318,7 @@ static bool add_conditional(scmp_filter_ctx filter, enum sandbox_role role)
 		{ "mmap", KEEPER | COURIER, 1, { BITS(2, PROT_EXEC, 0) } },
 		/* getaddrinfo loads modules named in nsswitch.conf; the courier can write no file to load instead. */
 		{ "mmap", COURIER, 1, { BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC) } },
-		{ "mprotect", KEEPER | COURIER, 1, { BITS(1, PROT_EXEC, 0) } },
+		{ "mprotect", KEEPER | COURIER, 1, { BITS(2, PROT_EXEC, 0) } },
 		{ "clone", KEEPER | COURIER, 1, { BITS(0, CLONE_THREAD, CLONE_THREAD) } },
 		{ "prlimit64", KEEPER | COURIER, 1, { IS(2, 0) } }, /* asking only */
 		{ "ioctl", KEEPER | COURIER, 1, { IS(1, FIONBIO) } },

@@ -199,6 +199,9 @@
 #define TXT_ACK_NO_VERSION "version %u of Pixel '%s' is not kept", "see 'history' for the versions there are"
 /* The hint of these follows the verdict: table in objects.c. */
 #define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
+#define TXT_ROLLBACK_REFUSED "%s: TikTok refuses the previous token too (%s)%s%s; nothing was moved, %s"
+#define TXT_ROLLBACK_OPEN                                                                                              \
+	"%s: TikTok gave no verdict on the previous token (%s%s%.150s); nothing was moved, %s", "try again later"
 #define TXT_PUT_PENDING                                                                                                \
 	"%s: TikTok gave no verdict on the new token (%s%s%.150s); it waits as version %u, %s",                                \
 		"it takes over once proven: run 'vault check' later, or let vault-agent; --no-check does not wait"

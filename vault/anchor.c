@@ -87,6 +87,12 @@ static bool encode(const struct anchor *a, const struct keys *keys, uint8_t ret[
 	return ok;
 }
 
+/* Of one generation the block that remembers more of the audit log is the newer one. */
+static bool is_older(const struct anchor *a, const struct anchor *b)
+{
+	return a->generation != b->generation ? a->generation < b->generation : a->audit_sequence < b->audit_sequence;
+}
+
 bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struct anchor *ret, unsigned *ret_block)
 {
 	struct anchor found[2];
@@ -97,7 +103,7 @@ bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struc
 		is_valid[i] = decode(file->blocks[i], keys, &found[i]);
 	if (!is_valid[0] && !is_valid[1])
 		return false;
-	unsigned best = is_valid[0] && (!is_valid[1] || found[0].generation >= found[1].generation) ? 0 : 1;
+	unsigned best = is_valid[0] && (!is_valid[1] || !is_older(&found[0], &found[1])) ? 0 : 1;
 	*ret = found[best];
 	*ret_block = best;
 	return true;

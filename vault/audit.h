@@ -14,6 +14,8 @@
 #ifndef VAULT_AUDIT_H
 #define VAULT_AUDIT_H
 
+#include "core/bytes.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "vault/credential.h"
 #include "vault/seal.h"
@@ -57,5 +59,117 @@ must_check bool audit_sync(struct audit *a, struct error *err);
  * the proof that the file is still the one at the path is made once. A turn is short: one round of an event loop. */
 void audit_begin_turn(struct audit *a);
 void audit_end_turn(struct audit *a);
+
+/* ---- an entry as it stands in the file ---- */
+
+#define AUDIT_WORD_MAX 16 /* of a verb, of a result */
+#define AUDIT_LINE_MAX 1280
+
+enum audit_extra {
+	AUDIT_PLAIN,
+	AUDIT_OF_COMMIT, /* commit, base: intent and outcome of a change */
+	AUDIT_TORN,      /* moved: so many bytes behind the last whole line went into a file of their own */
+	AUDIT_SCAR,      /* anchored, digest: all before this entry, whatever its state, was accepted by somebody */
+};
+
+struct audit_entry {
+	uint64_t sequence;
+	char at[CLOCK_TEXT_MAX];
+	char boot[37]; /* the kernel's boot id */
+	uint64_t boot_ms;
+	uint32_t uid, gid, pid;
+	char as[AUDIT_NAME_MAX + 1];
+	char verb[AUDIT_WORD_MAX + 1];
+	bool has_pixel;
+	uint8_t pixel[PIXEL_ID_LEN];
+	uint32_t version;
+	char fingerprint[FINGERPRINT_TEXT_MAX]; /* "" = none */
+	char result[AUDIT_WORD_MAX + 1];
+	uint64_t generation, segment;
+	enum audit_extra extra;
+	uint8_t commit[16];
+	uint64_t base, moved, anchored;
+	uint8_t digest[DIGEST_LEN];
+	uint8_t mac[DIGEST_LEN];
+};
+
+/* One whole line with its newline, into at least AUDIT_LINE_MAX bytes; returns its length. The MAC is written as the entry
+ * has it. ret_covered is how many of the bytes the MAC covers. */
+size_t audit_entry_encode(const struct audit_entry *e, char *ret, size_t *ret_covered);
+/* The line with or without its newline. False: not exactly what encoding gives. */
+must_check bool audit_entry_decode(struct bytes line, struct audit_entry *ret, size_t *ret_covered);
+/* Over segment, length, the covered bytes and the MAC of the entry before. start: audit_mac_start's. */
+void audit_entry_mac(const struct secret *start, uint64_t segment, struct bytes covered,
+		     const uint8_t before[DIGEST_LEN], uint8_t ret[DIGEST_LEN]);
+must_check bool audit_mac_start(const struct keys *keys, struct secret **ret, struct error *err);
+
+/* ---- for the vault: where the log is, and what the anchor remembers of it ---- */
+
+struct audit_position {
+	uint64_t sequence; /* 0 = no entry */
+	uint8_t mac[DIGEST_LEN];
+};
+
+struct audit_commit {
+	uint8_t id[16];
+	uint64_t base;
+};
+
+/* An entry to be written. */
+struct audit_line {
+	const struct audit_who *who;
+	struct audit_event event;
+};
+
+/* No file is touched yet. It has its own copy of the keys it needs. anchor_path names the place. */
+must_check bool audit_new(const char *anchor_path, const struct keys *keys, struct audit **ret, struct error *err);
+void audit_free(struct audit *a);
+/* Open the log and compare its end with what the anchor remembers. ERR_DAMAGED, class "audit", when it is missing,
+ * shorter, or another one. Reads only the end: audit_walk reads all. */
+must_check bool audit_prove(struct audit *a, const struct audit_position *anchored, struct error *err);
+/* For a vault whose anchor knows nothing: a log that is sound goes on, another one is moved aside under `name`. */
+must_check bool audit_take_over(struct audit *a, const char *name, struct error *err);
+/* Nothing is appended from now on, with this answer. */
+void audit_refuse(struct audit *a, const struct error *why);
+/* Stands in every entry from now on. */
+void audit_set_generation(struct audit *a, uint64_t generation);
+
+/* As audit_append; commit may be NULL. */
+must_check bool audit_append_lines(struct audit *a, const struct audit_line *lines, size_t count,
+				   const struct audit_commit *commit, enum audit_weight weight, bool is_durable,
+				   struct error *err);
+/* Up to where the log is known to be durable: what the anchor may remember. */
+void audit_durable(struct audit *a, struct audit_position *ret);
+
+/* With other writers of the vault held out: an intent without an outcome is of a process that died. One entry each says
+ * what became of it. root_commit and generation are the vault's. */
+must_check bool audit_explain(struct audit *a, const uint8_t root_commit[16], uint64_t generation, struct error *err);
+
+/* ---- reading all of it ---- */
+
+struct audit_report {
+	uint64_t entries, last, segments, faults, accepted, clock_reversals, unexplained;
+	uint64_t first_bad;   /* sequence; 0 = none */
+	uint64_t torn;        /* bytes behind the last whole line */
+	uint64_t best, best_segment; /* the highest sequence that is proven */
+	char first[240];      /* the first fault, for people */
+};
+/* is_proven: the entry follows from the one before it. on_fault gets a sentence per fault. Either may be NULL. */
+typedef bool audit_entry_fn(void *context, const struct audit_entry *e, bool is_proven, struct error *err);
+typedef void audit_fault_fn(void *context, const char *sentence);
+struct audit_reader {
+	audit_entry_fn *entry;
+	audit_fault_fn *fault;
+	void *context;
+};
+/* One pass over the file as it is now. False only when it cannot be read, or entry said so. */
+must_check bool audit_walk(struct audit *a, const struct audit_position *anchored, const struct audit_reader *reader,
+			   struct audit_report *ret, struct error *err);
+/* The log as it lies there, faults and all, becomes the past: a scar is appended, in a new segment. ERR_CONFLICT when
+ * nothing is wrong with it. */
+must_check bool audit_accept_loss(struct audit *a, const struct audit_position *anchored, const struct audit_who *who,
+				  struct error *err);
+
+const char *audit_path(const struct audit *a);
 
 #endif

@@ -484,6 +484,7 @@ enum attempt {
 	ATTEMPT_DONE,
 	ATTEMPT_AGAIN,  /* another writer was faster */
 	ATTEMPT_ALONE,  /* too much for one commit: one by one they may fit */
+	ATTEMPT_UNKNOWN, /* it may be there or not */
 	ATTEMPT_FAILED,
 };
 
@@ -494,6 +495,8 @@ static enum attempt attempt_of(enum store_class class, const struct store_why *w
 		return ATTEMPT_DONE;
 	if (class == STORE_CONFLICT)
 		return ATTEMPT_AGAIN;
+	if (class == STORE_UNKNOWN)
+		return ATTEMPT_UNKNOWN;
 	return class == STORE_FULL || class == STORE_TOO_BIG ? ATTEMPT_ALONE : ATTEMPT_FAILED;
 }
 
@@ -509,36 +512,63 @@ static enum attempt commit_root(struct change *ch, const struct root *next, stru
 	ops[count++] = (struct store_op){ .key = "root", .value = root_bytes };
 	struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&ch->base_bytes) };
 	enum attempt outcome = attempt_of(store_commit(ch->v->store, &unmoved, 1, ops, count, NULL, &why, err), &why);
-	if (outcome == ATTEMPT_DONE) {
-		ch->v->root = *next;
-		buf_clear(&ch->v->root_bytes);
-		buf_append(&ch->v->root_bytes, root_bytes.at, root_bytes.len);
-	}
+	if (outcome == ATTEMPT_DONE && !vault_take_root(ch->v, next, root_bytes, err))
+		return ATTEMPT_FAILED;
 	return outcome;
 }
 
-static bool advance_anchor(struct vault *v, const struct anchor *last, unsigned block, struct error *err)
+/* One entry per note, on behalf of whoever asked for that change. */
+static bool write_notes(struct change *ch, const struct change_item *items, const struct root *next, const char *result,
+			struct error *err)
 {
-	struct anchor a = *last;
-	a.generation = v->root.generation;
-	a.epoch = v->root.epoch;
-	memcpy(a.lineage, v->root.lineage, sizeof a.lineage);
-	memcpy(a.root_mac, v->root.mac, DIGEST_LEN);
-	a.wall_clock = clock_wall();
-	return anchor_advance(&v->anchor_file, v->keys, &a, block, err);
+	static const struct note unnamed = { .verb = "change" };
+	size_t count = ch->notes.len / sizeof(struct note);
+	const struct note *notes = count ? (const struct note *)ch->notes.at : &unnamed;
+	bool is_intent = strcmp(result, "intent") == 0;
+	struct audit_commit commit = { .base = ch->base.generation };
+	memcpy(commit.id, next->commit_id, sizeof commit.id);
+	count = count ? count : 1;
+	scoped(wipe_freep) struct audit_line *lines = wipe_calloc(count, sizeof *lines);
+	if (!lines)
+		return fail_no_memory(err);
+	for (size_t i = 0; i < count; i++)
+		lines[i] = (struct audit_line){ &items[notes[i].item].who,
+						{ .verb = notes[i].verb,
+						  .pixel = notes[i].pixel[0] ? notes[i].pixel : NULL,
+						  .version = notes[i].version,
+						  .result = result } };
+	return audit_append_lines(ch->v->audit, lines, count, &commit, is_intent ? AUDIT_ORDINARY : AUDIT_RESERVE,
+				  is_intent, err);
 }
 
-static enum attempt commit_staged(struct change *ch, const struct anchor *remembered, unsigned block,
-				  struct error *err)
+static const char *result_of(enum attempt outcome)
+{
+	switch (outcome) {
+	case ATTEMPT_DONE:
+		return "done";
+	case ATTEMPT_UNKNOWN:
+		return "unknown";
+	default:
+		return "not-done";
+	}
+}
+
+/* An intent that is durable, the commit, the anchor, the outcome. An outcome that cannot be written is found out by
+ * whoever changes something next. */
+static enum attempt commit_staged(struct change *ch, const struct change_item *items, const struct anchor *remembered,
+				  unsigned block, struct error *err)
 {
 	struct root next;
+	struct error ignored;
 	struct buf root_bytes = BUF_INIT(STORE_VALUE_MAX);
 	enum attempt outcome = ATTEMPT_FAILED;
-	if (build_root(ch, &next, &root_bytes, err))
+	if (build_root(ch, &next, &root_bytes, err) && write_notes(ch, items, &next, "intent", err)) {
 		outcome = commit_root(ch, &next, buf_bytes(&root_bytes), err);
+		bool is_anchored = outcome != ATTEMPT_DONE || vault_advance_anchor(ch->v, remembered, block, err);
+		(void)!write_notes(ch, items, &next, result_of(outcome), &ignored);
+		outcome = is_anchored ? outcome : ATTEMPT_FAILED;
+	}
 	buf_done(&root_bytes);
-	if (outcome == ATTEMPT_DONE && !advance_anchor(ch->v, remembered, block, err))
-		return ATTEMPT_FAILED;
 	return outcome;
 }
 
@@ -587,7 +617,11 @@ static enum attempt attempt(struct change *ch, struct change_item *items, size_t
 	if (!buf_ok(&ch->base_bytes, err))
 		return ATTEMPT_FAILED;
 	run_items(ch, items, count);
-	return has_work(ch) ? commit_staged(ch, &remembered, block, err) : ATTEMPT_DONE;
+	if (!has_work(ch))
+		return ATTEMPT_DONE;
+	if (!audit_explain(v->audit, v->root.commit_id, v->root.generation, err))
+		return ATTEMPT_FAILED;
+	return commit_staged(ch, items, &remembered, block, err);
 }
 
 static enum attempt attempt_held(struct vault *v, struct change_item *items, size_t count, struct error *err)
@@ -656,50 +690,4 @@ bool vault_change(struct vault *v, change_fn *fn, void *context, struct error *e
 	if (!item.is_done)
 		*err = item.err;
 	return item.is_done;
-}
-
-static bool adopt_held(struct vault *v, struct error *err)
-{
-	static const char *const keys[] = { "root" };
-	struct store_record found;
-	struct root next;
-	struct buf base = BUF_INIT(STORE_VALUE_MAX), bytes = BUF_INIT(STORE_VALUE_MAX);
-	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
-		return false;
-	if (!found.is_found)
-		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
-	if (!root_prove(v, found.value, &next, err))
-		return false;
-	buf_append(&base, found.value.at, found.value.len);
-	randombytes_buf(next.lineage, sizeof next.lineage);
-	randombytes_buf(next.commit_id, sizeof next.commit_id);
-	memmove(next.past[1], next.past[0], sizeof next.past - sizeof next.past[0]);
-	memcpy(next.past[0], next.mac, DIGEST_LEN);
-	next.generation++;
-	bool ok = buf_ok(&base, err) && root_seal(v->keys, &next, &bytes, err);
-	if (ok) {
-		struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&base) };
-		struct store_op op = { .key = "root", .value = buf_bytes(&bytes) };
-		struct anchor a = anchor_of_root(&next);
-		ok = store_commit(v->store, &unmoved, 1, &op, 1, NULL, NULL, err) == STORE_OK &&
-		     anchor_create(&v->anchor_file, v->keys, &a, err);
-	}
-	if (ok) {
-		v->root = next;
-		buf_clear(&v->root_bytes);
-		buf_append(&v->root_bytes, bytes.at, bytes.len);
-		v->is_adopting = false;
-	}
-	buf_done(&base);
-	buf_done(&bytes);
-	return ok;
-}
-
-bool vault_adopt(struct vault *v, struct error *err)
-{
-	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
-		return false;
-	bool ok = adopt_held(v, err);
-	store_release(v->store);
-	return ok;
 }

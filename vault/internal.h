@@ -10,7 +10,7 @@
 struct vault {
 	struct store *store;
 	char path[PATH_MAX];
-	bool is_adopting;
+	bool is_adopting, is_doubting;
 	bool is_suspect; /* what was read last looks rolled back or forked; to be judged with writers held out */
 	bool is_proven; /* root was proven once: from then on it is a memory that nothing may go behind */
 	struct anchor_file anchor_file;
@@ -19,6 +19,7 @@ struct vault {
 	struct buf slots;
 	struct secret *root_key; /* NULL while sealed */
 	struct keys *keys;
+	struct audit *audit;  /* NULL while sealed */
 	struct audit_who who; /* on whose behalf, until said otherwise */
 	struct buf room;  /* what the store's answers are copied into */
 	struct buf plain; /* what metadata is opened into */
@@ -41,6 +42,9 @@ must_check bool vault_meet_root(struct vault *v, const struct store_record *reco
 /* After a refusal that only said "rolled back" or "forked": judged again with other writers held out, as a reader that
  * was outrun by them sees the same. True: all is well, read once more. False: err stands. */
 must_check bool vault_clear_suspicion(struct vault *v, struct error *err);
+
+/* This root is the vault's from now on. */
+must_check bool vault_take_root(struct vault *v, const struct root *root, struct bytes bytes, struct error *err);
 
 /* Read root and anchor anew, with other writers held out, and judge them; the anchor found goes to ret. */
 must_check bool vault_judge_held(struct vault *v, struct anchor *ret, unsigned *ret_block, struct error *err);
@@ -74,6 +78,10 @@ must_check bool health_seal(struct vault *v, const uint8_t id[PIXEL_ID_LEN], con
 			    struct buf *ret_sealed, struct error *err);
 /* In key order, so that a large commit fills the store's pages one after the other. */
 void ops_sort(struct store_op *ops, size_t count);
+
+/* Put v's root and the log's durable end in place of the anchor last read. */
+must_check bool vault_advance_anchor(struct vault *v, const struct anchor *last, unsigned block, struct error *err);
+struct audit_position anchored_position(const struct anchor *a);
 
 /* Encode r with its MAC, which is left in r too. */
 must_check bool root_seal(const struct keys *keys, struct root *r, struct buf *out, struct error *err);

@@ -75,6 +75,26 @@ void keys_mac(const struct keys *k, enum subkey which, const char domain[9], str
 	wipe(&state, sizeof state);
 }
 
+bool keys_mac_start(const struct keys *k, enum subkey which, const char domain[9], struct secret **ret,
+		    struct error *err)
+{
+	crypto_generichash_state state;
+	crypto_generichash_init(&state, subkey(k, which), 32, DIGEST_LEN);
+	crypto_generichash_update(&state, (const uint8_t *)domain, 8);
+	bool ok = secret_copy(bytes_of(&state, sizeof state), ret, err);
+	wipe(&state, sizeof state);
+	return ok;
+}
+
+void keys_mac_finish(const struct secret *start, struct bytes a, uint8_t ret[DIGEST_LEN])
+{
+	crypto_generichash_state state;
+	memcpy(&state, secret_reveal(start).at, sizeof state);
+	crypto_generichash_update(&state, a.at, a.len);
+	crypto_generichash_final(&state, ret, DIGEST_LEN);
+	wipe(&state, sizeof state);
+}
+
 void keys_pixel_id(const struct keys *k, const char *pixel, uint8_t ret[PIXEL_ID_LEN])
 {
 	crypto_generichash(ret, PIXEL_ID_LEN, (const uint8_t *)pixel, strlen(pixel), subkey(k, KEY_INDEX), 32);

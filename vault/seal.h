@@ -29,6 +29,10 @@ void keys_freep(struct keys **k);
 /* BLAKE2b-256 keyed with the subkey over an 8-byte domain prefix and up to two parts. */
 void keys_mac(const struct keys *k, enum subkey which, const char domain[9], struct bytes a, struct bytes b,
 	      uint8_t ret[DIGEST_LEN]);
+/* The same in two steps, for one who does it often: what the key and the domain come to is kept, in locked memory. */
+must_check bool keys_mac_start(const struct keys *k, enum subkey which, const char domain[9], struct secret **ret,
+			       struct error *err);
+void keys_mac_finish(const struct secret *start, struct bytes a, uint8_t ret[DIGEST_LEN]);
 void keys_pixel_id(const struct keys *k, const char *pixel, uint8_t ret[PIXEL_ID_LEN]);
 void keys_fingerprint(const struct keys *k, struct bytes token, uint8_t ret[FINGERPRINT_LEN]);
 

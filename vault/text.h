@@ -104,6 +104,46 @@
 
 #define TXT_CHANGE_SILENT "a change was refused without a reason", "this is a mistake in pixelvault; please report it"
 
+/* the audit log */
+#define HINT_AUDIT_LOST                                                                                                \
+	"find out who did that; look with: vault audit verify; to go on all the same: vault audit accept-loss"
+#define TXT_AUDIT_MISSING "the audit log '%s' is missing, and there was one up to entry %llu", HINT_AUDIT_LOST
+#define TXT_AUDIT_CUT "the audit log '%s' ends at entry %llu, and there was one up to entry %llu", HINT_AUDIT_LOST
+#define TXT_AUDIT_OTHER "the audit log '%s' is not the one this host remembers: entry %llu is another one", HINT_AUDIT_LOST
+#define TXT_AUDIT_CHANGED "the audit log '%s' was changed near entry %llu", HINT_AUDIT_LOST
+#define TXT_AUDIT_SHRUNK "the audit log '%s' became shorter while it was in use", HINT_AUDIT_LOST
+#define TXT_AUDIT_GONE                                                                                                 \
+	"the audit log '%s' was removed or renamed while it was in use",                                               \
+		"put it back under its name; nothing is handed out without it"
+#define TXT_AUDIT_REPLACED                                                                                             \
+	"another file was put in the place of the audit log '%s'",                                                     \
+		"put the right one back; after vault audit accept-loss: lock and unlock the agent"
+#define TXT_AUDIT_NOT_PLAIN                                                                                            \
+	"the audit log '%s' is not a plain file with one name", "remove the link; nothing is handed out without it"
+#define TXT_AUDIT_MODE                                                                                                 \
+	"the audit log '%s' is open to others (mode %04o)", "make it private again: chmod 600 FILE"
+#define TXT_AUDIT_OWNER                                                                                                \
+	"the audit log '%s' belongs to uid %u, which is neither you nor root", "find out who put it there"
+#define TXT_AUDIT_DENIED                                                                                               \
+	"the audit log '%s' cannot be written: %s",                                                                    \
+		"check owner, mode and that the file system is not read-only; without the log nothing is handed out"
+#define TXT_AUDIT_FULL                                                                                                 \
+	"there is no space left for the audit log '%s'",                                                               \
+		"free some space: 4 MiB are kept for it; without the log nothing is handed out or changed"
+#define TXT_AUDIT_BROKEN                                                                                               \
+	"the disk lost a part of the audit log '%s': %s",                                                              \
+		"check the disk, start the program again, then run: vault audit verify"
+#define TXT_AUDIT_FAILED                                                                                               \
+	"the audit log '%s' could not be made durable before",                                                         \
+		"check the disk, start the program again, then run: vault audit verify"
+#define TXT_AUDIT_BUSY                                                                                                 \
+	"another program keeps the audit log '%s' locked",                                                             \
+		"try again; if nothing else runs, look for a stopped pixelvault process"
+#define TXT_AUDIT_UNREADABLE "the audit log '%s' cannot be read: %s", "check owner and mode of the state folder"
+#define TXT_AUDIT_DOUBTED "the vault was only opened to look at its audit log", "this is a mistake in pixelvault; please report it"
+#define TXT_AUDIT_WHOLE "the audit log '%s' is whole", "there is no loss to accept"
+#define TXT_AUDIT_BAD "the audit log is damaged: %s", HINT_AUDIT_LOST
+
 /* the store */
 #define TXT_STORE_BUSY                                                                                                 \
 	"another program is changing the vault and did not finish within %d seconds",                                  \

@@ -55,11 +55,31 @@ const char *vault_path(const struct vault *v)
 	return v->path;
 }
 
+void vault_pixel_id(const struct vault *v, const char *pixel, uint8_t ret[PIXEL_ID_LEN])
+{
+	keys_pixel_id(v->keys, pixel, ret);
+}
+
 static bool remember_bytes(struct buf *b, struct bytes value, struct error *err)
 {
 	buf_clear(b);
 	buf_append(b, value.at, value.len);
 	return buf_ok(b, err);
+}
+
+bool vault_take_root(struct vault *v, const struct root *root, struct bytes bytes, struct error *err)
+{
+	v->root = *root;
+	if (v->audit)
+		audit_set_generation(v->audit, root->generation);
+	return remember_bytes(&v->root_bytes, bytes, err);
+}
+
+struct audit_position anchored_position(const struct anchor *a)
+{
+	struct audit_position p = { .sequence = a->audit_sequence };
+	memcpy(p.mac, a->audit_head, DIGEST_LEN);
+	return p;
 }
 
 struct anchor anchor_of_root(const struct root *r)
@@ -72,11 +92,6 @@ struct anchor anchor_of_root(const struct root *r)
 }
 
 /* ---- making a vault ---- */
-
-struct creation {
-	const struct vault_place *place;
-	struct vault *v;
-};
 
 static bool build_slots(struct vault *v, const struct slot_secret *secrets, size_t count, struct error *err)
 {
@@ -102,12 +117,33 @@ bool root_seal(const struct keys *keys, struct root *r, struct buf *out, struct 
 	return buf_ok(out, err);
 }
 
+/* The log begins with the vault, so that a missing one is always noticed. A vault that was at this place before has left
+ * its own, which stays under another name. */
+static bool begin_log(struct vault *v, const char *verb, const uint8_t name_from[8], struct error *err)
+{
+	char name[32] = "before-";
+	struct audit_event event = { .verb = verb, .result = "ok" };
+	sodium_bin2hex(name + 7, sizeof name - 7, name_from, 8);
+	audit_set_generation(v->audit, v->root.generation);
+	return audit_take_over(v->audit, name, err) &&
+	       audit_append(v->audit, &v->who, &event, 1, AUDIT_ORDINARY, true, err);
+}
+
+static bool create_anchor(struct vault *v, const struct root *root, struct error *err)
+{
+	struct anchor a = anchor_of_root(root);
+	struct audit_position at;
+	audit_durable(v->audit, &at);
+	a.audit_sequence = at.sequence;
+	memcpy(a.audit_head, at.mac, DIGEST_LEN);
+	return anchor_create(&v->anchor_file, v->keys, &a, err);
+}
+
 /* The anchor lies there before the vault does: a vault that can be seen can be opened. */
 static bool drop_anchor(void *context, struct error *err)
 {
-	struct creation *creation = context;
-	struct anchor a = anchor_of_root(&creation->v->root);
-	return anchor_create(&creation->v->anchor_file, creation->v->keys, &a, err);
+	struct vault *v = context;
+	return begin_log(v, "init", v->root.vault_id, err) && create_anchor(v, &v->root, err);
 }
 
 static struct vault *vault_new(void)
@@ -152,8 +188,8 @@ bool vault_create(const struct vault_place *place, const struct slot_secret *sec
 		return false;
 	struct store_op ops[] = { { .key = "root", .value = buf_bytes(&v->root_bytes) },
 				  { .key = "slots", .value = buf_bytes(&v->slots) } };
-	struct creation creation = { place, v };
-	return store_create(&store_sqlite, v->path, ops, COUNT_OF(ops), drop_anchor, &creation, err) == STORE_OK;
+	return audit_new(v->anchor_file.path, v->keys, &v->audit, err) &&
+	       store_create(&store_sqlite, v->path, ops, COUNT_OF(ops), drop_anchor, v, err) == STORE_OK;
 }
 
 /* ---- opening and unlocking ---- */
@@ -196,6 +232,7 @@ bool vault_open(const struct vault_place *place, struct vault **ret, struct erro
 		return fail_no_memory(err);
 	/* The anchor is read before the store: read after it, a commit in between would look like a rollback. */
 	v->is_adopting = place->is_adopting;
+	v->is_doubting = place->is_doubting;
 	if (!find_place(v, place, err) || !anchor_read(&v->anchor_file, err) ||
 	    store_open(&store_sqlite, v->path, &v->store, err) != STORE_OK || !read_head(v, err))
 		return false;
@@ -262,8 +299,7 @@ bool vault_judge_held(struct vault *v, struct anchor *ret, unsigned *ret_block, 
 	struct anchor seen = anchor_of_root(&v->root);
 	if (v->is_proven && anchor_judge(&seen, &now) != DESCENT_TOO_FAR && !judge(v, &seen, &now, err))
 		return false;
-	v->root = now;
-	return remember_bytes(&v->root_bytes, found.value, err);
+	return vault_take_root(v, &now, found.value, err);
 }
 
 /* A difference may be a change caught half-way by our own reading; it is only believed with other writers held out. */
@@ -278,6 +314,29 @@ static bool judge_again(struct vault *v, struct error *err)
 	return ok;
 }
 
+/* Only the end of the log is looked at. */
+static bool prove_log(struct vault *v, struct error *err)
+{
+	struct anchor remembered;
+	unsigned block;
+	struct error why;
+	struct audit_position at = { 0 };
+	if (anchor_prove(&v->anchor_file, v->keys, &remembered, &block))
+		at = anchored_position(&remembered);
+	if (!audit_new(v->anchor_file.path, v->keys, &v->audit, err))
+		return false;
+	audit_set_generation(v->audit, v->root.generation);
+	if (audit_prove(v->audit, &at, &why)) {
+		if (v->is_doubting && !fail_class(&why, ERR_DAMAGED, "audit", TXT_AUDIT_DOUBTED))
+			audit_refuse(v->audit, &why);
+		return true;
+	}
+	audit_refuse(v->audit, &why);
+	if (!v->is_doubting && !v->is_adopting)
+		*err = why;
+	return v->is_doubting || v->is_adopting;
+}
+
 static bool prove_start(struct vault *v, struct error *err)
 {
 	struct root now;
@@ -285,9 +344,8 @@ static bool prove_start(struct vault *v, struct error *err)
 	unsigned block;
 	if (!root_prove(v, buf_bytes(&v->root_bytes), &now, err))
 		return false;
-	if (v->is_adopting)
-		return true;
-	return judge_anchor(v, &now, &ignored, &block, err) || judge_again(v, err);
+	bool ok = v->is_adopting || judge_anchor(v, &now, &ignored, &block, err) || judge_again(v, err);
+	return ok && prove_log(v, err);
 }
 
 /* With the root key in place. Taken back when the vault is not what it should be. */
@@ -297,6 +355,8 @@ static bool unlock_with_key(struct vault *v, struct error *err)
 		v->is_proven = true;
 		return true;
 	}
+	audit_free(v->audit);
+	v->audit = NULL;
 	keys_free(v->keys);
 	v->keys = NULL;
 	secret_free(take(v->root_key));
@@ -403,6 +463,7 @@ void vault_close(struct vault *v)
 {
 	if (!v)
 		return;
+	audit_free(v->audit);
 	keys_free(v->keys);
 	secret_free(v->root_key);
 	store_close(v->store);
@@ -438,8 +499,7 @@ bool vault_meet_root(struct vault *v, const struct store_record *record, struct 
 		v->is_suspect = !judge(v, &remembered, &now, err);
 	if (v->is_suspect)
 		return false;
-	v->root = now;
-	return remember_bytes(&v->root_bytes, record->value, err);
+	return vault_take_root(v, &now, record->value, err);
 }
 
 bool vault_clear_suspicion(struct vault *v, struct error *err)
@@ -448,6 +508,122 @@ bool vault_clear_suspicion(struct vault *v, struct error *err)
 		return false;
 	v->is_suspect = false;
 	return judge_again(v, err);
+}
+
+/* ---- taking a vault as it is found ---- */
+
+static bool adopt_held(struct vault *v, struct error *err)
+{
+	static const char *const keys[] = { "root" };
+	struct store_record found;
+	struct root next;
+	struct buf base = BUF_INIT(STORE_VALUE_MAX), bytes = BUF_INIT(STORE_VALUE_MAX);
+	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+		return false;
+	if (!found.is_found)
+		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
+	if (!root_prove(v, found.value, &next, err))
+		return false;
+	buf_append(&base, found.value.at, found.value.len);
+	randombytes_buf(next.lineage, sizeof next.lineage);
+	randombytes_buf(next.commit_id, sizeof next.commit_id);
+	memmove(next.past[1], next.past[0], sizeof next.past - sizeof next.past[0]);
+	memcpy(next.past[0], next.mac, DIGEST_LEN);
+	next.generation++;
+	bool ok = buf_ok(&base, err) && root_seal(v->keys, &next, &bytes, err);
+	if (ok) {
+		struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&base) };
+		struct store_op op = { .key = "root", .value = buf_bytes(&bytes) };
+		ok = begin_log(v, "adopt", next.lineage, err) &&
+		     store_commit(v->store, &unmoved, 1, &op, 1, NULL, NULL, err) == STORE_OK &&
+		     create_anchor(v, &next, err) && vault_take_root(v, &next, buf_bytes(&bytes), err);
+	}
+	if (ok)
+		v->is_adopting = false;
+	buf_done(&base);
+	buf_done(&bytes);
+	return ok;
+}
+
+bool vault_adopt(struct vault *v, struct error *err)
+{
+	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
+		return false;
+	bool ok = adopt_held(v, err);
+	store_release(v->store);
+	return ok;
+}
+
+/* ---- the audit log ---- */
+
+bool vault_advance_anchor(struct vault *v, const struct anchor *last, unsigned block, struct error *err)
+{
+	struct anchor a = *last;
+	struct audit_position at;
+	audit_durable(v->audit, &at);
+	if (at.sequence > a.audit_sequence) {
+		a.audit_sequence = at.sequence;
+		memcpy(a.audit_head, at.mac, DIGEST_LEN);
+	}
+	a.generation = v->root.generation;
+	a.epoch = v->root.epoch;
+	memcpy(a.lineage, v->root.lineage, sizeof a.lineage);
+	memcpy(a.root_mac, v->root.mac, DIGEST_LEN);
+	a.wall_clock = clock_wall();
+	return anchor_advance(&v->anchor_file, v->keys, &a, block, err);
+}
+
+static bool anchor_audit_held(struct vault *v, struct error *err)
+{
+	struct anchor remembered;
+	struct audit_position at;
+	unsigned block;
+	if (!vault_judge_held(v, &remembered, &block, err) ||
+	    !audit_explain(v->audit, v->root.commit_id, v->root.generation, err) || !audit_sync(v->audit, err))
+		return false;
+	audit_durable(v->audit, &at);
+	return at.sequence <= remembered.audit_sequence || vault_advance_anchor(v, &remembered, block, err);
+}
+
+bool vault_anchor_audit(struct vault *v, struct error *err)
+{
+	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
+		return false;
+	bool ok = anchor_audit_held(v, err);
+	store_release(v->store);
+	return ok;
+}
+
+bool vault_audit_walk(struct vault *v, const struct audit_reader *reader, struct audit_report *ret, struct error *err)
+{
+	struct anchor remembered;
+	unsigned block;
+	struct audit_position at = { 0 };
+	if (!vault_is_open(v, err) || !anchor_read(&v->anchor_file, err))
+		return false;
+	if (anchor_prove(&v->anchor_file, v->keys, &remembered, &block))
+		at = anchored_position(&remembered);
+	return audit_walk(v->audit, &at, reader, ret, err);
+}
+
+static bool accept_loss_held(struct vault *v, struct error *err)
+{
+	struct anchor remembered;
+	struct audit_position at;
+	unsigned block;
+	if (!vault_judge_held(v, &remembered, &block, err))
+		return false;
+	at = anchored_position(&remembered);
+	return audit_accept_loss(v->audit, &at, &v->who, err) && vault_advance_anchor(v, &remembered, block, err);
+}
+
+bool vault_accept_loss(struct vault *v, struct error *err)
+{
+	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
+		return false;
+	bool ok = accept_loss_held(v, err);
+	store_release(v->store);
+	return ok;
 }
 
 /* ---- proving a path ---- */
@@ -584,13 +760,30 @@ void vault_set_who(struct vault *v, const struct audit_who *who)
 	v->who = *who;
 }
 
+struct audit *vault_audit(struct vault *v)
+{
+	return v->audit;
+}
+
+/* What somebody changed in the store is worth an entry even when nothing is handed out. */
+static bool note_reading(struct vault *v, const struct credential *c, const struct version *version, const char *verb,
+			 const char *result, enum audit_weight weight, struct error *err)
+{
+	struct audit_event event = { .verb = verb,
+				     .pixel = c->pixel,
+				     .version = version->number,
+				     .fingerprint = version->fingerprint,
+				     .result = result };
+	return audit_append(v->audit, &v->who, &event, 1, weight, false, err);
+}
+
 bool vault_token(struct vault *v, const struct credential *c, const struct version *version, const char *verb,
 		 struct secret **ret, struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	char key[KEY_TEXT_MAX];
 	struct store_record found;
-	(void)verb;
+	struct error ignored;
 	if (!vault_is_open(v, err))
 		return false;
 	keys_pixel_id(v->keys, c->pixel, id);
@@ -599,7 +792,15 @@ bool vault_token(struct vault *v, const struct credential *c, const struct versi
 	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
 		return false;
 	/* The proven metadata names the digest; that proves the token, whenever it is read. */
-	return found.is_found ? token_open(v, id, c, version, &found, ret, err) : token_is_gone(v, c, version, err);
+	scoped(secret_freep) struct secret *token = NULL;
+	bool ok = found.is_found ? token_open(v, id, c, version, &found, &token, err)
+				 : token_is_gone(v, c, version, err);
+	if (!ok && err->code == ERR_DAMAGED)
+		(void)!note_reading(v, c, version, verb, error_name(ERR_DAMAGED), AUDIT_RESERVE, &ignored);
+	if (!ok || !note_reading(v, c, version, verb, "ok", AUDIT_ORDINARY, err))
+		return false;
+	*ret = take(token);
+	return true;
 }
 
 void health_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct bytes sealed, const struct credential *c,

@@ -5,8 +5,8 @@
  * none, and durable when it returns. The network is never touched. Not thread-safe.
  *
  * Errors: ERR_NOT_FOUND no vault / no such Pixel; ERR_WRONG_KEY every slot is well-formed and none opens; ERR_DAMAGED
- * with class damaged, format, tampered, limit, rolled-back, forked, anchor or anchor-missing; ERR_CONFLICT the write
- * lock was not to be had within 5 s; ERR_STORAGE full, read-only, I/O. */
+ * with class damaged, format, tampered, limit, rolled-back, forked, anchor, anchor-missing or audit; ERR_CONFLICT the
+ * write lock was not to be had within 5 s; ERR_STORAGE full, read-only, I/O (class audit: of the log). */
 #ifndef VAULT_VAULT_H
 #define VAULT_VAULT_H
 
@@ -25,6 +25,7 @@ struct vault_place {
 	const char *path;      /* the store file, absolute or not */
 	const char *state_dir; /* where the anchor lies; never inside the vault's folder */
 	bool is_adopting;      /* unlock without an anchor, for vault_adopt only: nothing older could be noticed */
+	bool is_doubting;      /* unlock whatever the audit log is like; then nothing is handed out and nothing changed */
 };
 
 /* Make a new vault with one slot per secret given (at least one). ERR_CONFLICT when there is something at the path. */
@@ -50,6 +51,15 @@ void vault_set_who(struct vault *v, const struct audit_who *who);
 struct audit *vault_audit(struct vault *v);
 /* Write the log's head into the anchor: each minute and at the end of a process that reads much. */
 must_check bool vault_anchor_audit(struct vault *v, struct error *err);
+/* Read the whole log and prove it, entry by entry and against the anchor. False when it cannot be read, or the reader's
+ * entry function said so; ret->faults says whether it is whole. Works on a vault unlocked with is_doubting. */
+must_check bool vault_audit_walk(struct vault *v, const struct audit_reader *reader, struct audit_report *ret,
+				 struct error *err);
+/* Go on with a log that is damaged or lost: an entry that stays says so. ERR_CONFLICT when it is whole. Close the vault
+ * and open it again to read or change. */
+must_check bool vault_accept_loss(struct vault *v, struct error *err);
+/* What stands for a Pixel in the store and in the log. */
+void vault_pixel_id(const struct vault *v, const char *pixel, uint8_t ret[PIXEL_ID_LEN]);
 
 /* Take the vault as this host finds it: a new lineage, so that no copy of the old history is ever taken for it again,
  * and a new anchor. For a vault that was moved here, or whose anchor was lost. */
@@ -62,7 +72,7 @@ void vault_closep(struct vault **v);
 /* ERR_NOT_FOUND also for a deleted Pixel unless want_deleted. */
 must_check bool vault_find(struct vault *v, const char *pixel, bool want_deleted, struct credential *ret,
 			   struct error *err);
-/* A line in the audit log with this verb (a literal) comes first; without it no token comes. */
+/* A line in the audit log with this verb (a literal) is written first; without it no token comes. */
 must_check bool vault_token(struct vault *v, const struct credential *c, const struct version *version,
 			    const char *verb, struct secret **ret, struct error *err);
 /* Missing or unreadable health is all zero: it is disposable. Aligned to c. */

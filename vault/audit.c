@@ -1,0 +1,855 @@
+/* Appending to the audit log, and what must hold before: the open file is still the one at its path, its end is the end we
+ * know or grew out of it, and there is room. The order is always the mutex, then the file lock, an OFD lock on a file that
+ * is never renamed; a sync waits under neither. */
+#include "vault/audit.h"
+
+#include "core/file.h"
+#include "vault/audit_own.h"
+#include "vault/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RESERVE (4u << 20)    /* kept allocated ahead */
+#define RESERVE_STEP (1u << 20) /* and so much more each time, so that it is seldom asked for */
+#define WAIT_IN_TURN_MS 200
+#define WAIT_MS 2000
+#define TAIL 4096         /* of the log that is read when it is opened */
+#define TAIL_MAX 65536    /* at most, and of what others appended */
+#define SCAN_MAX (256u << 10) /* in which intents without an outcome are looked for */
+#define OUT_MAX (64u << 20)
+
+/* ---- life ---- */
+
+bool audit_new(const char *anchor_path, const struct keys *keys, struct audit **ret, struct error *err)
+{
+	static const char ending[] = ".anchor";
+	size_t len = strlen(anchor_path), stem = len - (sizeof ending - 1);
+	struct audit *a = calloc(1, sizeof *a);
+	if (!a)
+		return fail_no_memory(err);
+	a->fd = a->lock_fd = -1;
+	a->out.max = OUT_MAX;
+	if (len < sizeof ending || strcmp(anchor_path + stem, ending) != 0 || len + sizeof ".audit.log" > sizeof a->path) {
+		free(a);
+		return fail(err, ERR_CONFIG, "the state folder's path is too long", "use a shorter path");
+	}
+	snprintf(a->path, sizeof a->path, "%.*s.audit.log", (int)stem, anchor_path);
+	snprintf(a->lock_path, sizeof a->lock_path, "%s.lock", a->path);
+	if (!audit_mac_start(keys, &a->mac_start, err) || !keys_copy_some(keys, 1u << KEY_INDEX, &a->keys, err)) {
+		secret_free(a->mac_start);
+		free(a);
+		return false;
+	}
+	pthread_mutex_init(&a->mutex, NULL);
+	a->segment = 1;
+	*ret = a;
+	return true;
+}
+
+void audit_free(struct audit *a)
+{
+	if (!a)
+		return;
+	file_closep(&a->fd);
+	file_closep(&a->lock_fd);
+	secret_free(a->mac_start);
+	keys_free(a->keys);
+	buf_done(&a->out);
+	pthread_mutex_destroy(&a->mutex);
+	free(a);
+}
+
+const char *audit_path(const struct audit *a)
+{
+	return a->path;
+}
+
+void audit_refuse(struct audit *a, const struct error *why)
+{
+	pthread_mutex_lock(&a->mutex);
+	a->is_refusing = true;
+	a->refusal = *why;
+	pthread_mutex_unlock(&a->mutex);
+}
+
+void audit_set_generation(struct audit *a, uint64_t generation)
+{
+	atomic_store_explicit(&a->generation, generation, memory_order_relaxed);
+}
+
+void audit_durable(struct audit *a, struct audit_position *ret)
+{
+	pthread_mutex_lock(&a->mutex);
+	*ret = a->durable.sequence > a->anchored.sequence ? a->durable : a->anchored;
+	pthread_mutex_unlock(&a->mutex);
+}
+
+/* ---- the chain ---- */
+
+bool audit_follows(const struct audit *a, const struct audit_entry *e, struct bytes covered,
+		   const struct audit_position *before, uint64_t segment)
+{
+	static const uint8_t none[DIGEST_LEN];
+	uint8_t mac[DIGEST_LEN];
+	bool is_scar = e->extra == AUDIT_SCAR;
+	audit_entry_mac(a->mac_start, e->segment, covered, is_scar ? none : before->mac, mac);
+	if (sodium_memcmp(mac, e->mac, DIGEST_LEN) != 0)
+		return false;
+	return is_scar ? e->sequence > before->sequence
+		       : e->sequence == before->sequence + 1 && e->segment == segment;
+}
+
+/* ---- intents that wait for their outcome ---- */
+
+static void remember_intent(struct audit *a, const struct audit_entry *e)
+{
+	bool is_intent = strcmp(e->result, "intent") == 0;
+	if (e->extra != AUDIT_OF_COMMIT || strcmp(e->result, "unknown") == 0)
+		return;
+	size_t i = 0;
+	while (i < a->open_count && memcmp(a->open[i].id, e->commit, sizeof e->commit) != 0)
+		i++;
+	if (is_intent && i == a->open_count && a->open_count < AUDIT_OPEN_MAX) {
+		memcpy(a->open[i].id, e->commit, sizeof e->commit);
+		a->open[i].base = e->base;
+		a->open_count++;
+	} else if (!is_intent && i < a->open_count) {
+		memmove(&a->open[i], &a->open[i + 1], (a->open_count - i - 1) * sizeof a->open[0]);
+		a->open_count--;
+	}
+}
+
+/* ---- the file ---- */
+
+static bool check_file(const struct audit *a, const struct stat *st, struct error *err)
+{
+	uid_t us = geteuid();
+	if (!S_ISREG(st->st_mode) || st->st_nlink != 1)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_NOT_PLAIN, a->path);
+	if (st->st_uid != us && st->st_uid != 0 && us != 0)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_OWNER, a->path, (unsigned)st->st_uid);
+	if (st->st_mode & (S_IRWXG | S_IRWXO))
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_MODE, a->path,
+				  (unsigned)(st->st_mode & 07777));
+	return true;
+}
+
+static bool create_file(struct audit *a, struct error *err)
+{
+	a->fd = open(a->path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (a->fd < 0)
+		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
+	return file_sync_folder_of(a->path, err);
+}
+
+/* A file that may only be read is enough to compare it with the anchor. */
+bool audit_open_file(struct audit *a, bool may_create, struct error *err)
+{
+	const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	struct stat st;
+	a->denied = 0;
+	a->fd = open(a->path, O_RDWR | O_APPEND | flags);
+	if (a->fd < 0 && errno == ENOENT)
+		return !may_create || create_file(a, err);
+	if (a->fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+		a->denied = errno;
+		a->fd = open(a->path, O_RDONLY | flags);
+	}
+	if (a->fd < 0 && errno == ELOOP)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_NOT_PLAIN, a->path);
+	if (a->fd < 0)
+		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
+	bool ok = fstat(a->fd, &st) == 0 ? check_file(a, &st, err)
+					 : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path,
+						      strerror(errno));
+	if (!ok)
+		file_closep(&a->fd);
+	return ok;
+}
+
+static bool read_at(struct audit *a, uint64_t at, size_t len, struct buf *ret, struct error *err)
+{
+	buf_clear(ret);
+	uint8_t *room = buf_room(ret, len + 1);
+	if (!room)
+		return buf_ok(ret, err);
+	while (ret->len < len) {
+		ssize_t got = pread(a->fd, room + ret->len, len - ret->len, (off_t)(at + ret->len));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
+		if (got == 0)
+			break;
+		ret->len += (size_t)got;
+	}
+	return true;
+}
+
+/* ---- its end ---- */
+
+struct tail {
+	struct buf bytes;
+	uint64_t at; /* where in the file they begin */
+	size_t whole; /* of the bytes, up to and with the last newline */
+};
+
+/* Where the line that ends before `end` begins; SIZE_MAX when that is not in the tail. */
+static size_t line_before(const struct tail *t, size_t end)
+{
+	size_t at = end - 1; /* its own newline */
+	while (at > 0 && t->bytes.at[at - 1] != '\n')
+		at--;
+	return at > 0 || t->at == 0 ? at : SIZE_MAX;
+}
+
+static bool tail_read(struct audit *a, uint64_t size, size_t len, struct tail *t, struct error *err)
+{
+	if (len > size)
+		len = (size_t)size;
+	t->at = size - len;
+	if (!read_at(a, t->at, len, &t->bytes, err))
+		return false;
+	t->whole = t->bytes.len;
+	while (t->whole > 0 && t->bytes.at[t->whole - 1] != '\n')
+		t->whole--;
+	return true;
+}
+
+static bool decode_line(const struct tail *t, size_t from, size_t end, struct audit_entry *ret, struct bytes *ret_covered)
+{
+	size_t covered;
+	if (!audit_entry_decode(bytes_of(t->bytes.at + from, end - from), ret, &covered))
+		return false;
+	*ret_covered = bytes_of(t->bytes.at + from, covered);
+	return true;
+}
+
+/* The last whole entry, proven by the one before it. */
+static bool tail_last(struct audit *a, const struct tail *t, struct audit_entry *ret, bool *ret_enough)
+{
+	struct audit_entry before = { 0 };
+	struct bytes covered, ignored;
+	size_t last = t->whole ? line_before(t, t->whole) : SIZE_MAX;
+	*ret_enough = last != SIZE_MAX && (last == 0 || line_before(t, last) != SIZE_MAX || t->at == 0);
+	if (!*ret_enough || !decode_line(t, last, t->whole, ret, &covered))
+		return false;
+	if (last == 0 || ret->extra == AUDIT_SCAR) {
+		struct audit_position none = { .sequence = ret->extra == AUDIT_SCAR ? ret->sequence - 1 : 0 };
+		return audit_follows(a, ret, covered, &none, ret->segment);
+	}
+	if (!decode_line(t, line_before(t, last), last, &before, &ignored))
+		return false;
+	struct audit_position from = { .sequence = before.sequence };
+	memcpy(from.mac, before.mac, DIGEST_LEN);
+	return audit_follows(a, ret, covered, &from, before.segment);
+}
+
+/* The anchored entry, when it is among those read: compared. */
+static bool tail_agrees(const struct audit *a, const struct tail *t, const struct audit_position *anchored)
+{
+	struct audit_entry e = { .sequence = UINT64_MAX };
+	struct bytes ignored;
+	for (size_t end = t->whole; end > 0 && e.sequence > anchored->sequence;) {
+		size_t from = line_before(t, end);
+		if (from == SIZE_MAX || !decode_line(t, from, end, &e, &ignored))
+			return true; /* older than what was read */
+		end = from;
+	}
+	(void)a;
+	return e.sequence != anchored->sequence || sodium_memcmp(e.mac, anchored->mac, DIGEST_LEN) == 0;
+}
+
+static void take_end(struct audit *a, uint64_t size, const struct audit_entry *last)
+{
+	a->size = size;
+	a->segment = last->segment;
+	a->last.sequence = last->sequence;
+	memcpy(a->last.mac, last->mac, DIGEST_LEN);
+}
+
+static bool prove_tail(struct audit *a, struct tail *t, uint64_t size, const struct audit_position *anchored,
+		       struct error *err)
+{
+	struct audit_entry last = { 0 };
+	bool is_enough = false, is_sound = false;
+	for (size_t len = TAIL; !is_enough && len <= TAIL_MAX; len = len == TAIL ? TAIL_MAX : TAIL_MAX + 1) {
+		if (!tail_read(a, size, len, t, err))
+			return false;
+		if (t->whole == 0 && t->at == 0) {
+			/* Nothing whole: empty, or torn before the first entry was done. */
+			if (anchored->sequence)
+				return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CUT, a->path, 0ull,
+						  (unsigned long long)anchored->sequence);
+			return true;
+		}
+		is_sound = tail_last(a, t, &last, &is_enough);
+	}
+	if (!is_sound)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CHANGED, a->path,
+				  (unsigned long long)(last.sequence ? last.sequence : anchored->sequence));
+	if (last.sequence < anchored->sequence)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CUT, a->path, (unsigned long long)last.sequence,
+				  (unsigned long long)anchored->sequence);
+	if (!tail_agrees(a, t, anchored))
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_OTHER, a->path,
+				  (unsigned long long)anchored->sequence);
+	take_end(a, t->at + t->whole, &last);
+	return true;
+}
+
+bool audit_prove(struct audit *a, const struct audit_position *anchored, struct error *err)
+{
+	struct tail t = { .bytes = BUF_INIT(TAIL_MAX + 1) };
+	struct stat st;
+	a->anchored = *anchored;
+	if (!audit_open_file(a, false, err))
+		return false;
+	if (a->fd < 0 && anchored->sequence)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_MISSING, a->path,
+				  (unsigned long long)anchored->sequence);
+	if (a->fd < 0)
+		return true; /* begins with its first entry */
+	bool ok = fstat(a->fd, &st) == 0 ? prove_tail(a, &t, (uint64_t)st.st_size, anchored, err)
+					 : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path,
+						      strerror(errno));
+	buf_done(&t.bytes);
+	if (!ok)
+		file_closep(&a->fd);
+	return ok;
+}
+
+bool audit_take_over(struct audit *a, const char *name, struct error *err)
+{
+	char aside[PATH_MAX + 64];
+	struct audit_position none = { 0 };
+	struct error why;
+	file_closep(&a->fd);
+	if (audit_prove(a, &none, &why))
+		return true;
+	if (why.code != ERR_DAMAGED) {
+		*err = why;
+		return false;
+	}
+	snprintf(aside, sizeof aside, "%s.%s", a->path, name);
+	if (rename(a->path, aside) != 0)
+		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
+	return true;
+}
+
+/* ---- what others appended ---- */
+
+/* Entries in order from where we know the log; *ret_end is behind the last whole one. */
+static bool follow(struct audit *a, const struct tail *t, struct error *err)
+{
+	for (size_t at = 0; at < t->whole;) {
+		const uint8_t *newline = memchr(t->bytes.at + at, '\n', t->whole - at);
+		size_t end = (size_t)(newline - t->bytes.at) + 1;
+		struct audit_entry e;
+		struct bytes covered;
+		if (!decode_line(t, at, end, &e, &covered) || !audit_follows(a, &e, covered, &a->last, a->segment))
+			return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CHANGED, a->path,
+					  (unsigned long long)a->last.sequence + 1);
+		take_end(a, t->at + end, &e);
+		remember_intent(a, &e);
+		at = end;
+	}
+	return true;
+}
+
+/* Few entries are followed one by one; of many, by somebody who writes much, the end is proven as at opening. */
+static bool catch_up(struct audit *a, uint64_t size, uint64_t *ret_torn, struct error *err)
+{
+	struct tail t = { .bytes = BUF_INIT(TAIL_MAX + 1) };
+	struct audit_position floor = a->last.sequence > a->anchored.sequence ? a->last : a->anchored;
+	bool ok;
+	if (size - a->size <= TAIL_MAX) {
+		ok = tail_read(a, size, (size_t)(size - a->size), &t, err) && follow(a, &t, err);
+	} else {
+		ok = prove_tail(a, &t, size, &floor, err);
+		a->is_scanned = false;
+	}
+	*ret_torn = ok ? size - a->size : 0;
+	buf_done(&t.bytes);
+	return ok;
+}
+
+/* ---- a write that a power cut, or a kill, tore ---- */
+
+static bool move_aside(struct audit *a, uint64_t len, struct error *err)
+{
+	char aside[PATH_MAX + 32];
+	struct buf torn = BUF_INIT(TAIL_MAX + 1);
+	if (len > TAIL_MAX)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CHANGED, a->path,
+				  (unsigned long long)a->last.sequence + 1);
+	snprintf(aside, sizeof aside, "%s.torn-%llu", a->path, (unsigned long long)a->last.sequence);
+	bool ok = read_at(a, a->size, (size_t)len, &torn, err) && file_replace(aside, buf_bytes(&torn), 0600, err);
+	buf_done(&torn);
+	if (ok && ftruncate(a->fd, (off_t)a->size) != 0)
+		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
+	return ok;
+}
+
+/* Only when all that the anchor remembers is there. */
+static bool mend_torn(struct audit *a, uint64_t len, struct error *err)
+{
+	struct audit_entry e;
+	struct audit_event event = { .verb = "torn", .result = "ok" };
+	struct audit_who us = { .is_known = false };
+	struct audit_position before = a->last;
+	if (a->last.sequence < a->anchored.sequence)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CUT, a->path,
+				  (unsigned long long)a->last.sequence, (unsigned long long)a->anchored.sequence);
+	if (!move_aside(a, len, err))
+		return false;
+	a->allocated = a->size;
+	audit_fill(a, &us, &event, &e);
+	e.extra = AUDIT_TORN;
+	e.moved = len;
+	audit_begin(a);
+	audit_chain(a, &e, a->last.mac);
+	if (audit_write(a, AUDIT_RESERVE, err))
+		return true;
+	a->last = before;
+	return false;
+}
+
+/* ---- lock and place ---- */
+
+static bool is_at(const char *path, const struct stat *open_one)
+{
+	struct stat st;
+	return lstat(path, &st) == 0 && st.st_dev == open_one->st_dev && st.st_ino == open_one->st_ino;
+}
+
+static bool prove_place(struct audit *a, struct error *err)
+{
+	struct stat st, there;
+	uint64_t torn = 0;
+	if (a->fd < 0 && !audit_open_file(a, a->anchored.sequence == 0 && a->last.sequence == 0, err))
+		return false;
+	if (a->fd < 0)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_MISSING, a->path,
+				  (unsigned long long)a->anchored.sequence);
+	if (fstat(a->fd, &st) != 0)
+		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
+	if (lstat(a->path, &there) != 0)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_GONE, a->path);
+	if (there.st_dev != st.st_dev || there.st_ino != st.st_ino)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_REPLACED, a->path);
+	if (!check_file(a, &st, err))
+		return false;
+	if (a->denied)
+		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(a->denied));
+	if ((uint64_t)st.st_size < a->size)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_SHRUNK, a->path);
+	a->allocated = (uint64_t)st.st_blocks * 512;
+	if ((uint64_t)st.st_size > a->size && !catch_up(a, (uint64_t)st.st_size, &torn, err))
+		return false;
+	return torn == 0 || mend_torn(a, torn, err);
+}
+
+static bool open_lock(struct audit *a, struct error *err)
+{
+	struct stat st;
+	if (a->lock_fd >= 0 && fstat(a->lock_fd, &st) == 0 && is_at(a->lock_path, &st))
+		return true;
+	file_closep(&a->lock_fd);
+	a->lock_fd = open(a->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	return a->lock_fd >= 0 ? true
+			       : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->lock_path, strerror(errno));
+}
+
+static int lock_file(int fd, short type)
+{
+	struct flock range = { .l_type = type, .l_whence = SEEK_SET, .l_len = 1 };
+	return fcntl(fd, F_OFD_SETLK, &range);
+}
+
+/* The lock file must still be the one that others lock when we have it. */
+static bool try_lock(struct audit *a, bool *ret_got, struct error *err)
+{
+	*ret_got = false;
+	for (unsigned tries = 0; tries < 8; tries++) {
+		struct stat st;
+		if (!open_lock(a, err))
+			return false;
+		if (lock_file(a->lock_fd, F_WRLCK) != 0) {
+			bool is_taken = errno == EAGAIN || errno == EACCES || errno == EINTR;
+			return is_taken ? true
+					: fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->lock_path,
+						     strerror(errno));
+		}
+		if (fstat(a->lock_fd, &st) == 0 && is_at(a->lock_path, &st)) {
+			*ret_got = true;
+			return true;
+		}
+		file_closep(&a->lock_fd);
+	}
+	return true;
+}
+
+bool audit_lock(struct audit *a, struct error *err)
+{
+	int64_t until = 0;
+	bool got;
+	for (;;) {
+		if (a->is_locked)
+			return true;
+		if (!try_lock(a, &got, err))
+			return false;
+		if (got) {
+			a->is_locked = true;
+			return true;
+		}
+		int64_t now = clock_boot_ms();
+		if (!until)
+			until = now + (a->is_in_turn ? WAIT_IN_TURN_MS : WAIT_MS);
+		if (now >= until)
+			return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_BUSY, a->path);
+		/* Waiting holds up no other thread of ours. */
+		pthread_mutex_unlock(&a->mutex);
+		usleep(100 + randombytes_uniform(1000));
+		pthread_mutex_lock(&a->mutex);
+	}
+}
+
+static void unlock(struct audit *a)
+{
+	if (a->is_locked)
+		(void)lock_file(a->lock_fd, F_UNLCK);
+	a->is_locked = false;
+}
+
+static bool refuse_for_turn(struct audit *a, const struct error *err)
+{
+	unlock(a);
+	if (a->is_in_turn) {
+		a->has_turn_error = true;
+		a->turn_error = *err;
+	}
+	pthread_mutex_unlock(&a->mutex);
+	return false;
+}
+
+bool audit_enter(struct audit *a, struct error *err)
+{
+	pthread_mutex_lock(&a->mutex);
+	bool is_refused = a->is_refusing || (a->is_in_turn && a->has_turn_error);
+	if (is_refused)
+		*err = a->is_refusing ? a->refusal : a->turn_error;
+	else if (atomic_load(&a->is_failed))
+		is_refused = !fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_FAILED, a->path);
+	if (is_refused) {
+		pthread_mutex_unlock(&a->mutex);
+		return false;
+	}
+	if (a->is_locked)
+		return true;
+	if (!audit_lock(a, err) || !prove_place(a, err))
+		return refuse_for_turn(a, err);
+	return true;
+}
+
+void audit_leave(struct audit *a)
+{
+	if (!a->is_in_turn)
+		unlock(a);
+	pthread_mutex_unlock(&a->mutex);
+}
+
+void audit_begin_turn(struct audit *a)
+{
+	pthread_mutex_lock(&a->mutex);
+	a->is_in_turn = true;
+	a->has_turn_error = false;
+	pthread_mutex_unlock(&a->mutex);
+}
+
+void audit_end_turn(struct audit *a)
+{
+	pthread_mutex_lock(&a->mutex);
+	a->is_in_turn = false;
+	unlock(a);
+	pthread_mutex_unlock(&a->mutex);
+}
+
+/* ---- building an entry ---- */
+
+void audit_begin(struct audit *a)
+{
+	a->out.len = 0;
+	a->out.is_bad = false;
+}
+
+static void read_boot_id(struct audit *a)
+{
+	scoped(file_closep) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, a->boot, 36);
+	if (got != 36)
+		memcpy(a->boot, "00000000-0000-0000-0000-000000000000", 37);
+}
+
+static const uint8_t *id_of(struct audit *a, const char *pixel)
+{
+	uint32_t hash = 0x811c9dc5u;
+	for (const char *p = pixel; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * 0x01000193u;
+	size_t place = hash % AUDIT_IDS_CACHED;
+	if (strcmp(a->ids[place].pixel, pixel) != 0) {
+		snprintf(a->ids[place].pixel, sizeof a->ids[place].pixel, "%s", pixel);
+		keys_pixel_id(a->keys, pixel, a->ids[place].id);
+	}
+	return a->ids[place].id;
+}
+
+static void put_word(char ret[AUDIT_WORD_MAX + 1], const char *word)
+{
+	size_t len = strnlen(word, AUDIT_WORD_MAX);
+	memcpy(ret, word, len);
+	ret[len] = '\0';
+}
+
+void audit_fill(struct audit *a, const struct audit_who *who, const struct audit_event *event, struct audit_entry *ret)
+{
+	int64_t now = clock_wall();
+	if (!a->boot[0])
+		read_boot_id(a);
+	if (now != a->at || !a->at_text[0]) {
+		a->at = now;
+		clock_format(now, a->at_text);
+	}
+	ret->extra = AUDIT_PLAIN;
+	memcpy(ret->at, a->at_text, sizeof ret->at);
+	memcpy(ret->boot, a->boot, sizeof ret->boot);
+	ret->boot_ms = (uint64_t)clock_boot_ms();
+	ret->uid = who->is_known ? who->uid : getuid();
+	ret->gid = who->is_known ? who->gid : getgid();
+	ret->pid = (uint32_t)(who->is_known ? who->pid : getpid());
+	memcpy(ret->as, who->as, sizeof ret->as);
+	put_word(ret->verb, event->verb);
+	put_word(ret->result, event->result);
+	ret->has_pixel = event->pixel && event->pixel[0];
+	if (ret->has_pixel)
+		memcpy(ret->pixel, id_of(a, event->pixel), PIXEL_ID_LEN);
+	ret->version = event->version;
+	ret->fingerprint[0] = '\0';
+	if (event->fingerprint)
+		fingerprint_text(event->fingerprint, ret->fingerprint);
+	ret->generation = atomic_load_explicit(&a->generation, memory_order_relaxed);
+}
+
+void audit_chain(struct audit *a, struct audit_entry *e, const uint8_t before[DIGEST_LEN])
+{
+	size_t covered;
+	char *room = (char *)buf_room(&a->out, AUDIT_LINE_MAX);
+	if (!room)
+		return;
+	if (e->extra != AUDIT_SCAR) {
+		e->sequence = a->last.sequence + 1;
+		e->segment = a->segment;
+	}
+	size_t len = audit_entry_encode(e, room, &covered);
+	audit_entry_mac(a->mac_start, e->segment, bytes_of(room, covered), before, e->mac);
+	sodium_bin2hex(room + covered + 8, DIGEST_LEN * 2 + 1, e->mac, DIGEST_LEN);
+	room[covered + 8 + DIGEST_LEN * 2] = '"';
+	a->out.len += len;
+	a->last.sequence = e->sequence;
+	memcpy(a->last.mac, e->mac, DIGEST_LEN);
+	a->segment = e->segment;
+}
+
+/* ---- writing ---- */
+
+static bool cannot_allocate(int why)
+{
+	return why == EOPNOTSUPP || why == ENOSYS || why == EINVAL || why == ENODEV || why == EPERM || why == EFBIG;
+}
+
+/* 4 MiB stay allocated behind what is written now, so that a full disk is noticed while refusals can still be noted. */
+static bool make_room(struct audit *a, enum audit_weight weight, struct error *err)
+{
+	uint64_t end = a->size + a->out.len;
+	if (a->has_no_room || a->allocated >= end + RESERVE)
+		return true;
+	while (fallocate(a->fd, FALLOC_FL_KEEP_SIZE, (off_t)a->size,
+			 (off_t)(a->out.len + RESERVE + RESERVE_STEP)) != 0) {
+		if (errno == EINTR)
+			continue;
+		a->has_no_room = cannot_allocate(errno);
+		if (a->has_no_room || weight == AUDIT_RESERVE)
+			return true;
+		if (errno == ENOSPC || errno == EDQUOT)
+			return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_FULL, a->path);
+		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_BROKEN, a->path, strerror(errno));
+	}
+	a->allocated = end + RESERVE + RESERVE_STEP;
+	return true;
+}
+
+/* No half a line stays. When even that fails, what is left has no newline behind it, and the next one here mends it. */
+static bool take_back(struct audit *a, int why, struct error *err)
+{
+	(void)!ftruncate(a->fd, (off_t)a->size);
+	a->allocated = a->size;
+	if (why == ENOSPC || why == EDQUOT)
+		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_FULL, a->path);
+	return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_BROKEN, a->path, strerror(why));
+}
+
+bool audit_write(struct audit *a, enum audit_weight weight, struct error *err)
+{
+	size_t done = 0;
+	if (!buf_ok(&a->out, err) || !make_room(a, weight, err))
+		return false;
+	while (done < a->out.len) {
+		ssize_t put = write(a->fd, a->out.at + done, a->out.len - done);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return take_back(a, put < 0 ? errno : ENOSPC, err);
+		done += (size_t)put;
+	}
+	a->size += done;
+	return true;
+}
+
+bool audit_flush(struct audit *a, const struct audit_position *upto, struct error *err)
+{
+	if (atomic_load(&a->is_failed))
+		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_FAILED, a->path);
+	if (fdatasync(a->fd) != 0) {
+		/* The kernel calls the pages clean from now on: trying again would report success over lost entries. */
+		int why = errno;
+		atomic_store(&a->is_failed, true);
+		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_BROKEN, a->path, strerror(why));
+	}
+	pthread_mutex_lock(&a->mutex);
+	if (upto->sequence > a->durable.sequence)
+		a->durable = *upto;
+	pthread_mutex_unlock(&a->mutex);
+	return true;
+}
+
+static bool append_entered(struct audit *a, const struct audit_line *lines, size_t count,
+			   const struct audit_commit *commit, enum audit_weight weight, struct error *err)
+{
+	struct audit_position before = a->last;
+	struct audit_entry e;
+	audit_begin(a);
+	for (size_t i = 0; i < count; i++) {
+		audit_fill(a, lines[i].who, &lines[i].event, &e);
+		if (commit) {
+			e.extra = AUDIT_OF_COMMIT;
+			memcpy(e.commit, commit->id, sizeof e.commit);
+			e.base = commit->base;
+		}
+		audit_chain(a, &e, a->last.mac);
+	}
+	if (!audit_write(a, weight, err)) {
+		a->last = before;
+		return false;
+	}
+	if (commit && count)
+		remember_intent(a, &e);
+	return true;
+}
+
+bool audit_append_lines(struct audit *a, const struct audit_line *lines, size_t count,
+			const struct audit_commit *commit, enum audit_weight weight, bool is_durable, struct error *err)
+{
+	if (!audit_enter(a, err))
+		return false;
+	bool ok = append_entered(a, lines, count, commit, weight, err);
+	struct audit_position upto = a->last;
+	audit_leave(a);
+	return ok && (!is_durable || audit_flush(a, &upto, err));
+}
+
+bool audit_append(struct audit *a, const struct audit_who *who, const struct audit_event *events, size_t count,
+		  enum audit_weight weight, bool is_durable, struct error *err)
+{
+	struct audit_line few[4] = { 0 }, *lines = few;
+	if (count > COUNT_OF(few) && !(lines = calloc(count, sizeof *lines)))
+		return fail_no_memory(err);
+	for (size_t i = 0; i < count; i++)
+		lines[i] = (struct audit_line){ who, events[i] };
+	bool ok = audit_append_lines(a, lines, count, NULL, weight, is_durable, err);
+	if (lines != few)
+		free(lines);
+	return ok;
+}
+
+bool audit_sync(struct audit *a, struct error *err)
+{
+	pthread_mutex_lock(&a->mutex);
+	struct audit_position upto = a->last;
+	bool is_needed = a->fd >= 0 && upto.sequence > a->durable.sequence;
+	pthread_mutex_unlock(&a->mutex);
+	return !is_needed || audit_flush(a, &upto, err);
+}
+
+/* ---- what became of intents ---- */
+
+/* The last part of the log is looked at once; from then on every entry passes by. */
+static bool scan(struct audit *a, struct error *err)
+{
+	struct tail t = { .bytes = BUF_INIT(SCAN_MAX + 1) };
+	if (a->is_scanned)
+		return true;
+	bool ok = tail_read(a, a->size, SCAN_MAX, &t, err);
+	size_t at = 0;
+	if (ok && t.at > 0) { /* begins in the middle of a line */
+		const uint8_t *newline = memchr(t.bytes.at, '\n', t.whole);
+		at = newline ? (size_t)(newline - t.bytes.at) + 1 : t.whole;
+	}
+	while (ok && at < t.whole) {
+		size_t end = (size_t)((const uint8_t *)memchr(t.bytes.at + at, '\n', t.whole - at) - t.bytes.at) + 1;
+		struct audit_entry e;
+		struct bytes covered;
+		if (memmem(t.bytes.at + at, end - at, ",\"commit\":", 10) && decode_line(&t, at, end, &e, &covered))
+			remember_intent(a, &e);
+		at = end;
+	}
+	a->is_scanned = ok;
+	buf_done(&t.bytes);
+	return ok;
+}
+
+static const char *outcome_of(const struct audit_commit *c, const uint8_t root_commit[16], uint64_t generation)
+{
+	if (memcmp(c->id, root_commit, sizeof c->id) == 0)
+		return "done";
+	return c->base == generation ? "not-done" : "superseded";
+}
+
+static bool explain_entered(struct audit *a, const uint8_t root_commit[16], uint64_t generation, struct error *err)
+{
+	if (!scan(a, err))
+		return false;
+	while (a->open_count) {
+		struct audit_commit c = a->open[0];
+		struct audit_who us = { .is_known = false };
+		struct audit_line line = { &us, { .verb = "outcome", .result = outcome_of(&c, root_commit, generation) } };
+		if (!append_entered(a, &line, 1, &c, AUDIT_RESERVE, err))
+			return false;
+	}
+	return true;
+}
+
+bool audit_explain(struct audit *a, const uint8_t root_commit[16], uint64_t generation, struct error *err)
+{
+	if (!audit_enter(a, err))
+		return false;
+	bool ok = explain_entered(a, root_commit, generation, err);
+	audit_leave(a);
+	return ok;
+}

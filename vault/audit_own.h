@@ -1,0 +1,71 @@
+/* vault/audit_own.h - what the log's files share; nobody else includes it. */
+#ifndef VAULT_AUDIT_OWN_H
+#define VAULT_AUDIT_OWN_H
+
+#include "core/buf.h"
+#include "vault/audit.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define AUDIT_OPEN_MAX 64 /* intents without an outcome that are remembered */
+#define AUDIT_IDS_CACHED 1024
+
+struct audit {
+	char path[PATH_MAX], lock_path[PATH_MAX + 8];
+	struct keys *keys; /* index only */
+	struct secret *mac_start;
+	_Atomic uint64_t generation;
+	atomic_bool is_failed; /* a sync failed: final */
+
+	pthread_mutex_t mutex; /* of all below */
+	int fd, lock_fd;
+	int denied; /* errno why fd is read-only; 0 = it can be written */
+	bool is_locked, is_in_turn;
+	bool has_turn_error; /* the lock was not to be had in this turn, or the file is not ours: once said, said for the turn */
+	struct error turn_error;
+	bool is_refusing;
+	struct error refusal;
+
+	/* the end of the log as we know it: all up to `size` are whole lines */
+	uint64_t size, allocated;
+	struct audit_position last, durable, anchored;
+	uint64_t segment;
+	bool has_no_room; /* this file system cannot allocate ahead */
+	bool is_scanned;  /* for intents that were left */
+	size_t open_count;
+	struct audit_commit open[AUDIT_OPEN_MAX];
+
+	struct buf out;
+	char boot[37];
+	int64_t at;
+	char at_text[CLOCK_TEXT_MAX];
+	struct {
+		char pixel[PIXEL_CODE_MAX + 1];
+		uint8_t id[PIXEL_ID_LEN];
+	} ids[AUDIT_IDS_CACHED];
+};
+
+/* Take the mutex and the file lock, and prove the place unless that was done in this turn. */
+must_check bool audit_enter(struct audit *a, struct error *err);
+void audit_leave(struct audit *a);
+/* The lock alone: for what mends a log whose place cannot be proven. Mutex held. */
+must_check bool audit_lock(struct audit *a, struct error *err);
+
+void audit_begin(struct audit *a); /* empties a->out */
+/* Fill in everything but sequence, extra and MAC. */
+void audit_fill(struct audit *a, const struct audit_who *who, const struct audit_event *event, struct audit_entry *ret);
+/* Give the entry its place in the chain and append it to a->out. a->last moves on: a caller whose write fails puts it back. */
+void audit_chain(struct audit *a, struct audit_entry *e, const uint8_t before[DIGEST_LEN]);
+/* Write a->out behind the log's end; nothing of it stays when it fails. */
+must_check bool audit_write(struct audit *a, enum audit_weight weight, struct error *err);
+/* Make durable all that is written; outside of mutex and lock. */
+must_check bool audit_flush(struct audit *a, const struct audit_position *upto, struct error *err);
+
+/* Does e follow from what is before it? A scar follows from anything. */
+bool audit_follows(const struct audit *a, const struct audit_entry *e, struct bytes covered,
+		   const struct audit_position *before, uint64_t segment);
+must_check bool audit_open_file(struct audit *a, bool may_create, struct error *err);
+
+#endif
