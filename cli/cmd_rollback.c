@@ -15,13 +15,13 @@ static void print_json(struct invocation *inv, const struct remote_put *told)
 	output_json_end(inv, &j);
 }
 
-static bool tell_refused(const struct put_result *r, struct error *err)
+static bool tell_refused(struct invocation *inv, const struct put_result *r, struct error *err)
 {
-	const char *outcome = verdict_name(r->outcome);
-	if (verdict_is_bad(r->outcome))
-		return fail(err, r->exit, TXT_ROLLBACK_REFUSED, r->pixel, r->version, outcome);
-	return fail(err, r->exit, TXT_ROLLBACK_OPEN, r->pixel, r->version, outcome, r->evidence.text[0] ? ": " : "",
-		    r->evidence.text);
+	struct error unused;
+	struct credential c;
+	const struct version *current =
+		source_find(inv, r->pixel, false, &c, NULL, &unused) ? credential_staged(&c, STAGE_CURRENT) : NULL;
+	return put_refusal(r, current ? current->number : 0, err);
 }
 
 static void told_done(struct remote_put *told)
@@ -41,7 +41,7 @@ bool cmd_rollback(struct invocation *inv, struct error *err)
 		return true;
 	}
 	if (r->exit != ERR_NONE)
-		return tell_refused(r, err);
+		return tell_refused(inv, r, err);
 	say(inv, SAY_ROLLBACK_DONE, r->pixel, r->version, verdict_name(r->verdict));
 	return true;
 }

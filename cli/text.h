@@ -150,12 +150,6 @@
 
 /* ---- rollback, retire, ack, report, rollout ---- */
 #define SAY_ROLLBACK_DONE "%s: version %u is current again (%s)"
-#define TXT_ROLLBACK_REFUSED                                                                                           \
-	"%s: TikTok refuses the previous token too (version %u, %s); nothing was moved",                               \
-		"make a new token in TikTok's Events Manager and put it"
-#define TXT_ROLLBACK_OPEN                                                                                              \
-	"%s: TikTok gave no verdict on the previous token (version %u, %s%s%.150s); nothing was moved",                \
-		"try again later; to hand it out unproven: vault get PIXEL --previous"
 #define SAY_RETIRED "%s: version %u is retired and handed out no more, unless by its number"
 #define TXT_ACK_INCOMPLETE "ack needs to know who uses which version", "such as: vault ack PIXEL --version 3 --as checkout"
 #define TXT_REPORT_NO_CODE "report needs the code that TikTok answered", "such as: vault report PIXEL --code 40105"
