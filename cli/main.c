@@ -39,6 +39,8 @@ static bool prepare(struct invocation *inv, struct error *err)
 		return true;
 	if ((flags & NEEDS_ADOPTION) == NEEDS_ADOPTION)
 		return unlock_adopting(&inv->settings, ask_passphrase, inv, &inv->vault, err);
+	if ((flags & NEEDS_DOUBT) == NEEDS_DOUBT)
+		return unlock_doubting(&inv->settings, ask_passphrase, inv, &inv->vault, err);
 	return unlock_open(&inv->settings, ask_passphrase, inv, &inv->vault, err);
 }
 
