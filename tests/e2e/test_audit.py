@@ -85,7 +85,7 @@ class Audit(Case):
             with self.subTest(how):
                 self.rewrite(lines)
                 r = self.vault("audit", "verify", rc=7)
-                self.assertRegex(r.err.decode(), r"(?m)^vault: entr(y|ies) 3 ")
+                self.assertRegex(r.err, r"(?m)^vault: entr(y|ies) 3 ")
         self.rewrite(whole)
         self.vault("audit", "verify")
 
@@ -115,7 +115,7 @@ class Audit(Case):
         self.vault("audit", "verify", rc=7)
         self.vault("audit", "accept-loss")
         r = self.vault("audit", "verify")
-        self.assertEqual(b"", r.err)
+        self.assertEqual("", r.err)
         self.rewrite([line.replace(b"chickout", b"checkout") for line in self.lines()])
         self.vault("audit", "verify", rc=7)
 
