@@ -389,25 +389,20 @@ static size_t keep_as_it_is(void *context, struct MHD_Connection *mhd, char *tex
 	return strlen(text);
 }
 
-/* ERR_NONE when the announced body may come; *ret_has_body also for a chunked one. */
-static void judge_body(struct connection *c, bool *ret_has_body)
+/* The length of the body that is announced; 0 = none, ULLONG_MAX = chunked, or no number. */
+static unsigned long long announced_body(const struct connection *c)
 {
 	const char *length = find_header(&c->call, "Content-Length");
-	*ret_has_body = find_header(&c->call, "Transfer-Encoding") != NULL;
-	if (!length || *ret_has_body)
-		return;
+	if (find_header(&c->call, "Transfer-Encoding"))
+		return ULLONG_MAX;
+	if (!length)
+		return 0;
 	size_t digits = strspn(length, "0123456789");
-	unsigned long long announced = digits && digits < 19 && !length[digits] ? strtoull(length, NULL, 10) : ULLONG_MAX;
-	*ret_has_body = announced > 0;
-	if (announced > c->body_max) {
-		(void)!fail(&c->body_err, ERR_USAGE, TXT_API_BODY_LONG, c->body_max);
-		c->body_status = 413;
-	}
+	return digits && digits < 19 && !length[digits] ? strtoull(length, NULL, 10) : ULLONG_MAX;
 }
 
 static enum MHD_Result begin(struct connection *c, const char *method)
 {
-	bool has_body = false;
 	c->has_begun = true;
 	c->call.method = call_method_of(method);
 	enter(c, PHASE_BODY);
@@ -416,11 +411,17 @@ static enum MHD_Result begin(struct connection *c, const char *method)
 	/* What comes with a GET is nothing to us, and the library drops it. */
 	if (c->call.method == METHOD_GET || c->call.method == METHOD_HEAD)
 		return MHD_YES;
-	judge_body(c, &has_body);
-	if (c->body_err.code && !c->call.is_answered)
-		call_answer_problem(&c->call, c->body_status, &c->body_err);
-	/* An answer before the body ends the connection: the rest of what comes is nobody's. */
-	return c->call.is_answered && has_body ? send_answer(c) : MHD_YES;
+	unsigned long long announced = announced_body(c);
+	if (!c->call.is_answered && announced != ULLONG_MAX && announced > c->body_max) {
+		(void)!fail(&c->body_err, ERR_USAGE, TXT_API_BODY_LONG, c->body_max);
+		call_answer_problem(&c->call, 413, &c->body_err);
+	}
+	/* An answer before the body ends the connection. So a body that is not wanted is read and dropped, for its sender to
+	 * see why; but not one that is too long for that, or that waits for our word. */
+	bool is_short = announced == ULLONG_MAX || announced <= DROP_MAX;
+	if (!c->call.is_answered || !announced || (is_short && !find_header(&c->call, "Expect")))
+		return MHD_YES;
+	return send_answer(c);
 }
 
 static size_t uploads_of(const struct listener *l, const uid_t *uid)
@@ -466,9 +467,12 @@ static bool take_body(struct connection *c, const char *at, size_t len, struct e
 /* The library's own copy is wiped: it may be a token, and its memory is not zeroed when the connection ends. */
 static enum MHD_Result receive(struct connection *c, const char *at, size_t *len)
 {
-	if (!c->body_err.code && !take_body(c, at, *len, &c->body_err))
+	bool is_wanted = !c->call.is_answered && !c->body_err.code;
+	if (is_wanted && !take_body(c, at, *len, &c->body_err)) {
 		secret_freep(&c->call.body);
-	if (c->body_err.code)
+		is_wanted = false;
+	}
+	if (!is_wanted)
 		c->dropped += *len;
 	wipe((void *)(uintptr_t)at, *len);
 	*len = 0;
