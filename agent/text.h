@@ -173,8 +173,8 @@
 		"someone was faster: look at 'status', then put with that number"
 #define TXT_PUT_LABELS "more than %zu labels", "a Pixel has at most that many; give fewer"
 #define TXT_PUT_PREVIOUS                                                                                               \
-	"this token is the previous one of Pixel '%s' (version %u)", \
-		"a rollback needs a later version of this program; until then make a new token in Events Manager"
+	"this token is the previous one of Pixel '%s' (version %u)",                                                   \
+		"to make it current again: vault rollback PIXEL"
 #define TXT_PUT_OVERTAKEN                                                                                              \
 	"version %u of Pixel '%s' was overtaken by a newer put before it was proven",                                  \
 		"look at 'status'; the newer token counts"

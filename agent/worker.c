@@ -776,9 +776,10 @@ static void wind_up(struct worker *w)
 
 static void *run(void *context)
 {
+	static const struct audit_who us = { .is_known = false };
 	struct worker *w = context;
 	struct error err;
-	if (!open_vault(w, NULL, NULL, &err))
+	if (!open_vault(w, NULL, &us, &err))
 		tell_trouble(w, &err);
 	while (!w->has_given_up)
 		wait_for_work(w, turn(w));

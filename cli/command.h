@@ -100,7 +100,7 @@ struct invocation {
 	char **args; /* NULL-terminated */
 	size_t arg_count;
 
-	struct settings *settings; /* large, and touched only as far as needed */
+	struct settings *settings; /* NULL unless the command needs them */
 	struct client *agent;      /* the one that answered; NULL: the command works on the vault itself */
 	struct vault *vault;
 	struct buf out;  /* goes to stdout in one piece when the command succeeded */

@@ -89,9 +89,9 @@ static void explain_break(struct pass *p, const struct audit_entry *e)
 	if (found > expected)
 		fault(p, expected, "entries %llu to %llu are missing", expected, found - 1);
 	else if (found < expected)
-		fault(p, found, "entry %llu stands again, or in another place, behind entry %llu", found, expected - 1);
+		fault(p, expected, "behind entry %llu stands entry %llu: again, or moved there", expected - 1, found);
 	else
-		fault(p, found, "entry %llu was changed, or the one before it", found);
+		fault(p, expected, "entry %llu was changed, or the one before it", found);
 }
 
 static bool meet_entry(struct pass *p, const struct audit_entry *e, struct bytes covered, struct error *err)
