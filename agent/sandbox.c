@@ -380,12 +380,12 @@ bool sandbox_enter(const struct sandbox_plan *plan, struct sandbox_report *ret, 
 		load_name_services();
 	if (!drop_capabilities(plan->role, err) || !no_new_privileges(err))
 		return false;
+	r.is_unprivileged = geteuid() != 0 && !has_capabilities(); /* once inside, nobody answers */
 	bool has_mdwe = prctl(MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0;
 	if (!enter_landlock(plan, &r, err) || !enter_seccomp(plan->role, &r, err))
 		return false;
 	r.is_undumpable = prctl(PR_GET_DUMPABLE) == 0;
 	r.has_no_exec_memory = has_mdwe || r.has_seccomp;
-	r.is_unprivileged = geteuid() != 0 && !has_capabilities();
 	*ret = r;
 	return true;
 }

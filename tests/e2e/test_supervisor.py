@@ -337,6 +337,8 @@ class Supervisor(Case):
     def test_killed_it_leaves_nothing_behind(self):
         p = self.supervise()
         pids = self.both(p)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)  # so that they cannot just see their sockets close
         p.kill()
         self.gone(*pids)
 
