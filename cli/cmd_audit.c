@@ -53,9 +53,8 @@ static const char *name_of(const struct names *n, const struct audit_entry *e, c
 {
 	struct known wanted = { .pixel = "" };
 	memcpy(wanted.id, e->pixel, PIXEL_ID_LEN);
-	const struct known *found = n->known.len ? bsearch(&wanted, n->known.at, n->known.len / sizeof wanted,
-							   sizeof wanted, by_id)
-						 : NULL;
+	const struct known *found =
+		n->known.len ? bsearch(&wanted, n->known.at, n->known.len / sizeof wanted, sizeof wanted, by_id) : NULL;
 	if (found)
 		return found->pixel;
 	snprintf(text, PIXEL_CODE_MAX + 1, "id:%02x%02x%02x%02x", e->pixel[0], e->pixel[1], e->pixel[2], e->pixel[3]);
@@ -136,7 +135,10 @@ static void entry_row(struct show *s, const struct audit_entry *e, bool is_prove
 	table_cell(&s->table, e->has_pixel ? name_of(&s->names, e, text) : "-", TINT_NONE);
 	snprintf(number, sizeof number, "v%" PRIu32, e->version);
 	table_cell(&s->table, e->version ? number : "-", TINT_NONE);
-	table_cell(&s->table, is_proven ? e->result : "NOT PROVEN", !is_proven ? TINT_BAD : is_plain ? TINT_NONE : TINT_WARN);
+	table_cell(&s->table, is_proven ? e->result : "NOT PROVEN",
+		   !is_proven ? TINT_BAD
+		   : is_plain ? TINT_NONE
+			      : TINT_WARN);
 }
 
 static bool show_entry(void *context, const struct audit_entry *e, bool is_proven, struct error *err)
@@ -210,7 +212,8 @@ static void print_report(struct invocation *inv, const struct audit_report *r)
 	struct json j = JSON_INIT(&inv->out);
 	if (!inv->globals.json) {
 		if (!inv->globals.quiet)
-			buf_printf(&inv->out, "proven: %" PRIu64 " entries in %" PRIu64 " segments, up to entry %" PRIu64 "\n",
+			buf_printf(&inv->out,
+				   "proven: %" PRIu64 " entries in %" PRIu64 " segments, up to entry %" PRIu64 "\n",
 				   r->entries, r->segments, r->last);
 		return;
 	}

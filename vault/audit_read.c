@@ -1,5 +1,5 @@
-/* Reading the whole audit log: one pass proves each entry by the one before it, names the first that is wrong, and goes on
- * behind it as well as it can. */
+/* Reading the whole audit log: one pass proves each entry by the one before it, names the first that is wrong, and goes
+ * on behind it as well as it can. */
 #include "vault/audit.h"
 
 #include "core/file.h"
