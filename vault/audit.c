@@ -130,10 +130,9 @@ static void remember_intent(struct audit *a, const struct audit_entry *e)
 
 static bool check_file(const struct audit *a, const struct stat *st, struct error *err)
 {
-	uid_t us = geteuid();
 	if (!S_ISREG(st->st_mode) || st->st_nlink != 1)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_NOT_PLAIN, a->path);
-	if (st->st_uid != us && st->st_uid != 0 && us != 0)
+	if (st->st_uid != 0 && st->st_uid != geteuid() && geteuid() != 0)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_OWNER, a->path, (unsigned)st->st_uid);
 	if (st->st_mode & (S_IRWXG | S_IRWXO))
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_MODE, a->path, (unsigned)(st->st_mode & 07777));
@@ -143,7 +142,7 @@ static bool check_file(const struct audit *a, const struct stat *st, struct erro
 static bool create_file(struct audit *a, struct error *err)
 {
 	a->fd = open(a->path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (a->fd < 0)
+	if (a->fd < 0 || fstat(a->fd, &a->opened) != 0)
 		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
 	return file_sync_folder_of(a->path, err);
 }
@@ -152,7 +151,6 @@ static bool create_file(struct audit *a, struct error *err)
 bool audit_open_file(struct audit *a, bool may_create, struct error *err)
 {
 	const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-	struct stat st;
 	a->denied = 0;
 	a->fd = open(a->path, O_RDWR | O_APPEND | flags);
 	if (a->fd < 0 && errno == ENOENT)
@@ -165,8 +163,8 @@ bool audit_open_file(struct audit *a, bool may_create, struct error *err)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_NOT_PLAIN, a->path);
 	if (a->fd < 0)
 		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
-	bool ok = fstat(a->fd, &st) == 0
-			  ? check_file(a, &st, err)
+	bool ok = fstat(a->fd, &a->opened) == 0
+			  ? check_file(a, &a->opened, err)
 			  : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
 	if (!ok)
 		file_closep(&a->fd);
@@ -430,26 +428,24 @@ static bool mend_torn(struct audit *a, uint64_t len, struct error *err)
 
 /* ---- lock and place ---- */
 
-static bool is_at(const char *path, const struct stat *open_one)
+static bool is_same(const struct stat *a, const struct stat *b)
 {
-	struct stat st;
-	return lstat(path, &st) == 0 && st.st_dev == open_one->st_dev && st.st_ino == open_one->st_ino;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
 static bool prove_place(struct audit *a, struct error *err)
 {
-	struct stat st, there;
+	struct stat st;
 	uint64_t torn = 0;
 	if (a->fd < 0 && !audit_open_file(a, a->anchored.sequence == 0 && a->last.sequence == 0, err))
 		return false;
 	if (a->fd < 0)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_MISSING, a->path,
 				  (unsigned long long)a->anchored.sequence);
-	if (fstat(a->fd, &st) != 0)
-		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
-	if (lstat(a->path, &there) != 0)
+	/* The file at the path, which is the open one: one look tells both. */
+	if (lstat(a->path, &st) != 0)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_GONE, a->path);
-	if (there.st_dev != st.st_dev || there.st_ino != st.st_ino)
+	if (!is_same(&st, &a->opened))
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_REPLACED, a->path);
 	if (!check_file(a, &st, err))
 		return false;
@@ -468,13 +464,12 @@ static bool prove_place(struct audit *a, struct error *err)
 
 static bool open_lock(struct audit *a, struct error *err)
 {
-	struct stat st;
-	if (a->lock_fd >= 0 && fstat(a->lock_fd, &st) == 0 && is_at(a->lock_path, &st))
+	if (a->lock_fd >= 0)
 		return true;
-	file_closep(&a->lock_fd);
 	a->lock_fd = open(a->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	return a->lock_fd >= 0 ? true
-			       : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->lock_path, strerror(errno));
+	return a->lock_fd >= 0 && fstat(a->lock_fd, &a->lock_opened) == 0
+		       ? true
+		       : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->lock_path, strerror(errno));
 }
 
 static int lock_file(int fd, short type)
@@ -491,14 +486,12 @@ static bool try_lock(struct audit *a, bool *ret_got, struct error *err)
 		struct stat st;
 		if (!open_lock(a, err))
 			return false;
-		if (lock_file(a->lock_fd, F_WRLCK) != 0) {
-			bool is_taken = errno == EAGAIN || errno == EACCES || errno == EINTR;
-			return is_taken ? true
-					: fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->lock_path,
-						     strerror(errno));
-		}
-		if (fstat(a->lock_fd, &st) == 0 && is_at(a->lock_path, &st)) {
-			*ret_got = true;
+		bool is_got = lock_file(a->lock_fd, F_WRLCK) == 0;
+		bool is_taken = !is_got && (errno == EAGAIN || errno == EACCES || errno == EINTR);
+		if (!is_got && !is_taken)
+			return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->lock_path, strerror(errno));
+		if (lstat(a->lock_path, &st) == 0 && is_same(&st, &a->lock_opened)) {
+			*ret_got = is_got;
 			return true;
 		}
 		file_closep(&a->lock_fd);

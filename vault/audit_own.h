@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #define AUDIT_OPEN_MAX 64 /* intents without an outcome that are remembered */
 #define AUDIT_IDS_CACHED 1024
@@ -21,6 +22,7 @@ struct audit {
 
 	pthread_mutex_t mutex; /* of all below */
 	int fd, lock_fd;
+	struct stat opened, lock_opened; /* which files these are; only device and inode stay true */
 	int denied; /* errno why fd is read-only; 0 = it can be written */
 	bool is_locked, is_in_turn;
 	bool has_turn_error; /* the lock was not to be had in this turn, or the file is not ours: once said, said for
