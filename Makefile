@@ -139,7 +139,10 @@ soak: all test-programs
 	@SOAK=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_crash test_concurrency test_races test_check_pace
 
 # ---- installing: pixelvault and pixelvault-agent, and a plain `vault` unless another one is on PATH ----
-BIN := $(DESTDIR)$(PREFIX)/bin
+# The units name the program as it will be found (PREFIX); sysusers.d makes the user they run as.
+BIN   := $(DESTDIR)$(PREFIX)/bin
+LIBD  := $(DESTDIR)$(PREFIX)/lib
+UNITS := $(notdir $(wildcard packaging/systemd/*.service packaging/systemd/*.socket packaging/systemd/*.timer))
 install: all
 	install -D -m 755 $(BUILD)/vault $(BIN)/pixelvault
 	install -D -m 755 $(BUILD)/vault-agent $(BIN)/pixelvault-agent
@@ -152,8 +155,16 @@ install: all
 	$(BUILD)/vault completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pixelvault
 	$(BUILD)/vault completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_pixelvault
 	$(BUILD)/vault completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pixelvault.fish
+	@mkdir -p $(LIBD)/systemd/system
+	@for unit in $(UNITS); do \
+	   sed 's|@BIN@|$(PREFIX)/bin|g' packaging/systemd/$$unit >$(LIBD)/systemd/system/$$unit && \
+	   chmod 644 $(LIBD)/systemd/system/$$unit || exit 1; \
+	 done
+	install -D -m 644 packaging/systemd/pixelvault.sysusers $(LIBD)/sysusers.d/pixelvault.conf
+	install -D -m 644 packaging/systemd/pixelvault.tmpfiles $(LIBD)/tmpfiles.d/pixelvault.conf
 	@sh packaging/link-vault.sh "$(BIN)" "$(LINK_VAULT)"
 uninstall:
+	rm -f $(addprefix $(LIBD)/systemd/system/,$(UNITS)) $(LIBD)/sysusers.d/pixelvault.conf $(LIBD)/tmpfiles.d/pixelvault.conf
 	rm -f $(BIN)/pixelvault $(BIN)/pixelvault-agent
 	@if [ "$$(readlink $(BIN)/vault)" = pixelvault ]; then rm -f $(BIN)/vault; fi
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/pixelvault.1 $(DESTDIR)$(PREFIX)/share/man/man8/pixelvault-agent.8 \

@@ -155,6 +155,8 @@
 /* supervisor, sandbox */
 #define TXT_SUPERVISOR_FAILED                                                                                          \
 	"the agent's processes could not be started: %s", "check the limits of processes and open files"
+#define TXT_SUPERVISOR_FOLDER                                                                                          \
+	"the folder '%s' could not be given to the agent's user: %s", "make it by hand, with mode 0750, for that user"
 #define TXT_SANDBOX_NO_ACCOUNT "there is no %s '%s'", "see [agent] in the configuration, and 'getent passwd'"
 #define TXT_SANDBOX_NOT_ALLOWED                                                                                        \
 	"this process may not become user '%s', group '%s': %s", "start it as root or as that user"

@@ -574,10 +574,10 @@ class Case(unittest.TestCase):
         file, state = os.path.join(folder, "vault", "vault.db"), os.path.join(folder, "state")
         env = dict(self.env, PIXELVAULT_VAULT=file, PIXELVAULT_STATE=state)
         self.vault("init", "--key-file", self.key, "--no-recovery", env=env)
-        mine = {n for n in os.listdir(state) if "anchor" in n}
-        theirs = {n for n in os.listdir(self.path("saved", "base", "state")) if "anchor" in n}
+        mine = {n for n in os.listdir(state) if n.endswith(".anchor")}
+        theirs = {n for n in os.listdir(self.path("saved", "base", "state")) if n.endswith(".anchor")}
         self.assertEqual((1, 1), (len(mine), len(theirs)))
-        old, new = theirs.pop(), mine.pop()
+        old, new = theirs.pop()[:-len("anchor")], mine.pop()[:-len("anchor")]
 
         def fill(tops=("vault", "state")):
             for top in ("vault", "state"):
@@ -585,7 +585,8 @@ class Case(unittest.TestCase):
             for top in tops:
                 shutil.copytree(self.path("saved", "base", top), os.path.join(folder, top))
             if "state" in tops:
-                os.rename(os.path.join(state, old), os.path.join(state, new))
+                for ending in ("anchor", "audit.log", "audit.log.lock"):
+                    os.rename(os.path.join(state, old + ending), os.path.join(state, new + ending))
         return folder, env, fill
 
     def assertMoment(self, text):
@@ -627,7 +628,6 @@ def needs(program):
     return unittest.skipUnless(shutil.which(program), "no " + program)
 
 
-@functools.lru_cache(None)
 def descendants(pid):
     """pid and all processes below it."""
     children = collections.defaultdict(list)
