@@ -166,113 +166,36 @@ static bool enter_landlock(const struct sandbox_plan *plan, struct sandbox_repor
 
 static const char *const allowed_to_both[] = {
 	/* files that are open, and looking at names */
-	"read",
-	"write",
-	"readv",
-	"writev",
-	"pread64",
-	"close",
-	"fstat",
-	"newfstatat",
-	"stat",
-	"lstat",
-	"statx",
-	"lseek",
-	"fcntl",
-	"getdents64",
-	"access",
-	"faccessat",
-	"faccessat2",
-	"readlink",
-	"readlinkat",
-	"getcwd",
-	"dup",
-	"pipe2",
+	"read", "write", "readv", "writev", "pread64", "close", "fstat", "newfstatat", "stat", "lstat", "statx",
+	"lseek", "fcntl", "getdents64", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getcwd",
 	/* memory; mmap and mprotect have conditions */
-	"munmap",
-	"mremap",
-	"brk",
-	"madvise",
-	"mlock",
-	"mlock2",
-	"munlock",
+	"munmap", "mremap", "brk", "madvise", "mlock", "mlock2", "munlock",
 	/* threads, signals, time */
-	"exit",
-	"exit_group",
-	"futex",
-	"rseq",
-	"set_robust_list",
-	"set_tid_address",
-	"membarrier",
-	"sched_yield",
-	"sched_getaffinity",
-	"rt_sigaction",
-	"rt_sigprocmask",
-	"rt_sigreturn",
-	"sigaltstack",
-	"restart_syscall",
-	"clock_gettime",
-	"clock_getres",
-	"clock_nanosleep",
-	"nanosleep",
-	"gettimeofday",
-	"time",
+	"exit", "exit_group", "futex", "rseq", "set_robust_list", "set_tid_address", "membarrier", "sched_yield",
+	"sched_getaffinity", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall",
+	"clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time",
 	/* who and where we are */
-	"getpid",
-	"gettid",
-	"getppid",
-	"getuid",
-	"geteuid",
-	"getgid",
-	"getegid",
-	"getgroups",
-	"getresuid",
-	"getresgid",
-	"getrandom",
-	"getrusage",
-	"sysinfo",
-	"uname",
-	"umask",
+	"getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getgroups", "getresuid", "getresgid",
+	"getrandom", "sysinfo", "uname",
 	/* sockets that are open, and waiting */
-	"connect",
-	"recvfrom",
-	"recvmsg",
-	"recvmmsg",
-	"sendto",
-	"sendmsg",
-	"sendmmsg",
-	"shutdown",
-	"getsockopt",
-	"setsockopt",
-	"getsockname",
-	"getpeername",
-	"poll",
-	"ppoll",
-	"select",
-	"pselect6",
-	"epoll_create1",
-	"epoll_ctl",
-	"epoll_wait",
-	"epoll_pwait",
-	"eventfd2",
+	"connect", "recvfrom", "recvmsg", "sendto", "sendmsg", "sendmmsg", "shutdown", "getsockopt", "setsockopt",
+	"getsockname", "getpeername", "poll", "ppoll", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait",
+	"eventfd2"
 };
 
-static const char *const allowed_to_keeper[] = {
-	"openat",   "pwrite64", "fsync",     "fdatasync",      "ftruncate",       "fallocate",       "flock",
-	"fchmod",   "link",     "linkat",    "rename",         "renameat",        "renameat2",       "unlink",
-	"unlinkat", "mkdir",    "mkdirat",   "rmdir",          "fadvise64",       "statfs",          "fstatfs",
-	"accept4",  "sendfile", "signalfd4", "timerfd_create", "timerfd_settime", "timerfd_gettime",
-};
+static const char *const allowed_to_keeper[] = { "openat",    "pwrite64", "fsync",     "fdatasync", "ftruncate",
+						 "fallocate", "flock",    "fchmod",    "link",      "linkat",
+						 "rename",    "renameat", "renameat2", "unlink",    "unlinkat",
+						 "mkdir",     "mkdirat",  "rmdir",     "fadvise64", "statfs",
+						 "fstatfs",   "accept4" };
 
 /* A program of ours that comes to these is not ours any more. execve stands apart: the supervisor lives by it. */
-static const char *const deadly[] = {
-	"ptrace",       "process_vm_readv", "process_vm_writev", "pidfd_getfd",
-	"mount",        "umount2",          "move_mount",        "fsopen",
-	"fsmount",      "open_tree",        "mount_setattr",     "pivot_root",
-	"bpf",          "io_uring_setup",   "userfaultfd",       "keyctl",
-	"add_key",      "request_key",      "perf_event_open",   "init_module",
-	"finit_module", "kexec_load",       "kexec_file_load",
-};
+static const char *const deadly[] = { "ptrace",       "process_vm_readv", "process_vm_writev", "pidfd_getfd",
+				      "mount",        "umount2",          "move_mount",        "fsopen",
+				      "fsmount",      "open_tree",        "mount_setattr",     "pivot_root",
+				      "bpf",          "io_uring_setup",   "userfaultfd",       "keyctl",
+				      "add_key",      "request_key",      "perf_event_open",   "init_module",
+				      "finit_module", "kexec_load",       "kexec_file_load" };
 static const char *const deadly_exec[] = { "execve", "execveat" };
 
 /* A call that this libseccomp does not know, or this machine does not have, needs no rule. */
@@ -425,6 +348,9 @@ static bool drop_capabilities(enum sandbox_role role, struct error *err)
 		return fail(err, ERR_UNEXPECTED, TXT_SANDBOX_FAILED, "capabilities", strerror(errno));
 	uint32_t kept = role == SANDBOX_KEEPER ? caps[0].permitted & 1u << CAP_IPC_LOCK : 0;
 	struct __user_cap_data_struct fewer[2] = { { .effective = kept, .permitted = kept } };
+	/* A filter around us, such as systemd's, may well refuse capset to whom it leaves nothing to give up. */
+	if (caps[0].permitted == kept && caps[0].effective == kept && !caps[1].permitted && !caps[1].effective)
+		return true;
 	if (syscall(SYS_capset, &head, fewer) != 0)
 		return fail(err, ERR_UNEXPECTED, TXT_SANDBOX_FAILED, "capabilities", strerror(errno));
 	return true;
@@ -454,12 +380,12 @@ bool sandbox_enter(const struct sandbox_plan *plan, struct sandbox_report *ret, 
 		load_name_services();
 	if (!drop_capabilities(plan->role, err) || !no_new_privileges(err))
 		return false;
+	r.is_unprivileged = geteuid() != 0 && !has_capabilities(); /* once inside, nobody answers */
 	bool has_mdwe = prctl(MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0;
 	if (!enter_landlock(plan, &r, err) || !enter_seccomp(plan->role, &r, err))
 		return false;
 	r.is_undumpable = prctl(PR_GET_DUMPABLE) == 0;
 	r.has_no_exec_memory = has_mdwe || r.has_seccomp;
-	r.is_unprivileged = geteuid() != 0 && !has_capabilities();
 	*ret = r;
 	return true;
 }
@@ -478,11 +404,6 @@ bool sandbox_supervise(struct error *err)
 
 /* --- becoming another user --- */
 
-struct account {
-	uid_t uid;
-	gid_t gid;
-};
-
 static bool is_number(const char *text, unsigned *ret)
 {
 	char *end;
@@ -494,7 +415,7 @@ static bool is_number(const char *text, unsigned *ret)
 	return true;
 }
 
-static bool find_account(const char *user, const char *group, struct account *ret, struct error *err)
+bool sandbox_find_account(const char *user, const char *group, struct account *ret, struct error *err)
 {
 	unsigned number;
 	*ret = (struct account){ geteuid(), getegid() };
@@ -533,7 +454,7 @@ static bool has_way_back(void)
 bool sandbox_drop_to(const char *user, const char *group, struct error *err)
 {
 	struct account to;
-	if (!find_account(user, group, &to, err))
+	if (!sandbox_find_account(user, group, &to, err))
 		return false;
 	bool is_there = geteuid() == to.uid && getuid() == to.uid;
 	if (is_there && (to.uid == 0 || !*group || is_in_group(to.gid)))

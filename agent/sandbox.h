@@ -11,6 +11,7 @@
 
 #include <limits.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum sandbox_role { SANDBOX_KEEPER, SANDBOX_COURIER };
 
@@ -44,6 +45,14 @@ must_check bool sandbox_enter(const struct sandbox_plan *plan, struct sandbox_re
 /* What the supervisor gives up: new privileges, and the calls that only an intruder makes. Its children inherit both.
  */
 must_check bool sandbox_supervise(struct error *err);
+
+struct account {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Names or numbers, as in [agent]; "" = who we are, or the user's own group. ERR_CONFIG for one that does not exist. */
+must_check bool sandbox_find_account(const char *user, const char *group, struct account *ret, struct error *err);
 
 /* Become user and group (names or numbers; "" = stay), drop all other groups, and prove that there is no way back.
  * ERR_CONFIG for an account that does not exist, ERR_DENIED when we may not. */

@@ -6,6 +6,7 @@
 #include "agent/settings.h"
 #include "agent/text.h"
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/process.h"
 
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -359,6 +361,22 @@ static int end_with_keeper(struct supervisor *s)
 	return ERR_UNEXPECTED;
 }
 
+/* /run is root's and empty after each boot: the folder for the socket can only be made before we are somebody else. */
+static bool make_socket_folder(const struct settings *settings, struct error *err)
+{
+	char folder[PATH_MAX];
+	struct account account;
+	if (!sandbox_find_account(settings->user, settings->group, &account, err) ||
+	    !file_folder_of(settings->socket, folder, sizeof folder, err))
+		return false;
+	if (access(folder, F_OK) == 0)
+		return true;
+	if (!file_make_folder(folder, err))
+		return false;
+	bool is_theirs = chown(folder, account.uid, account.gid) == 0 && chmod(folder, 0750) == 0;
+	return is_theirs ? true : fail(err, ERR_STORAGE, TXT_SUPERVISOR_FOLDER, folder, strerror(errno));
+}
+
 /* Read the configuration, so that what is wrong with it is said before anything starts; become who it names; and keep
  * of the environment what the keeper gets. */
 static bool prepare(const char *config, char ***ret_environment, struct error *err)
@@ -370,6 +388,8 @@ static bool prepare(const char *config, char ***ret_environment, struct error *e
 	bool is_dropped = geteuid() == 0 && settings.user[0];
 	if (geteuid() == 0 && !settings.user[0])
 		log_line(LOG_WARNING, "running as root: set user in [agent], or let systemd do it");
+	if (is_dropped && !make_socket_folder(&settings, err))
+		return false;
 	if (settings.user[0] && !sandbox_drop_to(settings.user, settings.group, err))
 		return false;
 	return environment_make(&settings, is_dropped, ret_environment, err);

@@ -155,6 +155,8 @@
 /* supervisor, sandbox */
 #define TXT_SUPERVISOR_FAILED                                                                                          \
 	"the agent's processes could not be started: %s", "check the limits of processes and open files"
+#define TXT_SUPERVISOR_FOLDER                                                                                          \
+	"the folder '%s' could not be given to the agent's user: %s", "make it by hand, with mode 0750, for that user"
 #define TXT_SANDBOX_NO_ACCOUNT "there is no %s '%s'", "see [agent] in the configuration, and 'getent passwd'"
 #define TXT_SANDBOX_NOT_ALLOWED                                                                                        \
 	"this process may not become user '%s', group '%s': %s", "start it as root or as that user"
@@ -171,8 +173,8 @@
 		"someone was faster: look at 'status', then put with that number"
 #define TXT_PUT_LABELS "more than %zu labels", "a Pixel has at most that many; give fewer"
 #define TXT_PUT_PREVIOUS                                                                                               \
-	"this token is the previous one of Pixel '%s' (version %u)", \
-		"a rollback needs a later version of this program; until then make a new token in Events Manager"
+	"this token is the previous one of Pixel '%s' (version %u)",                                                   \
+		"to make it current again: vault rollback PIXEL"
 #define TXT_PUT_OVERTAKEN                                                                                              \
 	"version %u of Pixel '%s' was overtaken by a newer put before it was proven",                                  \
 		"look at 'status'; the newer token counts"

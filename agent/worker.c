@@ -776,12 +776,13 @@ static void wind_up(struct worker *w)
 
 static void *run(void *context)
 {
+	static const struct audit_who us = { .is_known = false };
 	struct worker *w = context;
 	struct error err;
-	if (!open_vault(w, NULL, NULL, &err))
+	if (!open_vault(w, NULL, &us, &err))
 		tell_trouble(w, &err);
-	while (!w->has_given_up)
-		wait_for_work(w, turn(w));
+	for (int wait_ms = turn(w); !w->has_given_up; wait_ms = turn(w))
+		wait_for_work(w, wait_ms);
 	wind_up(w);
 	return NULL;
 }

@@ -136,21 +136,6 @@ static void warn_about(struct invocation *inv, const struct put_request *r)
 		say(inv, SAY_EXPIRES_PAST, clock_format(r->expires_at, text));
 }
 
-/* Through an agent the same members, as it wrote them. */
-static void pass_json_on(struct invocation *inv, struct bytes object)
-{
-	static const char *const keys[] = { "pixel", "version", "stage", "verdict", "fingerprint", "removed", "belongs_to" };
-	struct bytes raw;
-	buf_append_text(&inv->out, "{\"schema\":1");
-	for (size_t i = 0; i < COUNT_OF(keys); i++) {
-		if (!json_find_raw(object, keys[i], &raw))
-			raw = bytes_of_text("null");
-		buf_printf(&inv->out, ",\"%s\":", keys[i]);
-		buf_append(&inv->out, raw.at, raw.len);
-	}
-	buf_append_text(&inv->out, "}\n");
-}
-
 static bool tell_result(struct invocation *inv, const struct remote_put *told, struct error *err)
 {
 	const struct put_result *r = &told->result;
@@ -161,7 +146,7 @@ static bool tell_result(struct invocation *inv, const struct remote_put *told, s
 		return true;
 	}
 	if (inv->agent)
-		pass_json_on(inv, buf_bytes(&told->body));
+		remote_put_json(told, &inv->out);
 	else
 		print_json(inv, r);
 	inv->exit = (int)r->exit;

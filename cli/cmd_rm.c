@@ -21,22 +21,22 @@ static bool confirm(struct invocation *inv, const char *pixel, struct error *err
 	return fail(err, ERR_UNEXPECTED, TXT_DESTROY_NOT_CONFIRMED, pixel);
 }
 
-static void tell(struct invocation *inv, const char *pixel, enum removal what, bool is_nothing)
+static void tell(struct invocation *inv, const char *pixel, enum service_removal what, bool is_nothing)
 {
 	switch (what) {
-	case REMOVE:
+	case REMOVAL_SOFT:
 		if (is_nothing)
 			say(inv, SAY_RM_ALREADY, pixel);
 		else
 			say(inv, SAY_RM_DONE, pixel, pixel);
 		break;
-	case RESTORE:
+	case REMOVAL_UNDO:
 		if (is_nothing)
 			say(inv, SAY_RM_NOT_REMOVED, pixel);
 		else
 			say(inv, SAY_RM_RESTORED, pixel);
 		break;
-	case DESTROY:
+	case REMOVAL_DESTROY:
 		say(inv, SAY_RM_DESTROYED, pixel);
 		break;
 	}
@@ -44,12 +44,12 @@ static void tell(struct invocation *inv, const char *pixel, enum removal what, b
 
 bool cmd_rm(struct invocation *inv, struct error *err)
 {
-	static const char *const states[] = { [REMOVE] = "removed", [RESTORE] = "stored", [DESTROY] = "destroyed" };
+	static const char *const states[] = { [REMOVAL_SOFT] = "removed", [REMOVAL_UNDO] = "stored", [REMOVAL_DESTROY] = "destroyed" };
 	const char *pixel = inv->args[0];
-	enum removal what = option_is_given(inv, "restore") ? RESTORE : option_is_given(inv, "destroy") ? DESTROY : REMOVE;
+	enum service_removal what = option_is_given(inv, "restore") ? REMOVAL_UNDO : option_is_given(inv, "destroy") ? REMOVAL_DESTROY : REMOVAL_SOFT;
 	struct credential unused;
 	bool is_nothing = false;
-	if (what == DESTROY && (!source_find(inv, pixel, true, &unused, NULL, err) || !confirm(inv, pixel, err)))
+	if (what == REMOVAL_DESTROY && (!source_find(inv, pixel, true, &unused, NULL, err) || !confirm(inv, pixel, err)))
 		return false;
 	if (!source_remove(inv, pixel, what, &is_nothing, err))
 		return false;

@@ -60,6 +60,32 @@ static const struct option rm_options[] = {
 	{ "yes", 0, OPTION_FLAG, NULL, "do not ask whether this is meant", 0, false },
 };
 
+static const struct option retire_options[] = {
+	{ "force", 0, OPTION_FLAG, NULL, "also while a consumer was last seen with it", 0, false },
+};
+
+static const struct option ack_options[] = {
+	{ "version", 0, OPTION_NUMBER, "N", "the version that is used from now on", 0, false },
+	{ "as", 0, OPTION_CONSUMER, "NAME", "who uses it", 0, false },
+};
+
+static const struct option report_options[] = {
+	{ "code", 0, OPTION_CODE, "N", "the code in TikTok's answer", 0, false },
+	{ "request-id", 0, OPTION_TEXT, "R", "the request_id in TikTok's answer", 0, false },
+};
+
+static const struct option unlock_options[] = {
+	{ "for", 0, OPTION_SPAN, "T", "lock it again after this time, such as 8h", 0, false },
+};
+
+static const struct option access_options[] = {
+	{ "user", 0, OPTION_TEXT, "U", "whose rights: a name or a number", 0, false },
+};
+
+static const struct option audit_options[] = {
+	{ "last", 'n', OPTION_NUMBER, "N", "show: the last N entries instead of 50; 0 = all of them", 0, false },
+};
+
 static const struct option adopt_options[] = {
 	{ "first-use", 0, OPTION_FLAG, NULL, "take the vault as it is and remember it from now on", 0, false },
 };
@@ -122,6 +148,33 @@ const struct command commands[] = {
 	  "that was removed.\n",
 	  "vault history " PX, NO_OPTIONS, cmd_history },
 
+	{ "rollout", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "who uses which version",
+	  "Lists the consumers that named themselves (get --as, ack), the version each was last seen with, and\n"
+	  "when; those that are behind the current one first.\n",
+	  "vault rollout " PX, NO_OPTIONS, cmd_rollout },
+
+	{ "report", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --code N [--request-id R]",
+	  "tell what TikTok answered a consumer",
+	  "For programs that send events and were refused: TikTok is asked about the token at once, at most\n"
+	  "once a minute. A report alone changes no verdict.\n",
+	  "vault report " PX " --code 40105", OPTIONS(report_options), cmd_report },
+
+	{ "rollback", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "make the previous token current again",
+	  "TikTok is asked about the previous token first; unless it is refused, the two change places.\n"
+	  "Nothing is moved when it is refused (10, 11, 15) or not judged (9).\n",
+	  "vault rollback " PX, NO_OPTIONS, cmd_rollback },
+
+	{ "ack", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --version N --as NAME",
+	  "tell that a consumer uses a version",
+	  "For consumers that keep a token for long: rollout shows it, and retire waits for it.\n",
+	  "vault ack " PX " --version 3 --as checkout", OPTIONS(ack_options), cmd_ack },
+
+	{ "retire", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL [--force]",
+	  "hand out the previous token no more",
+	  "Refused (8) while a consumer was last seen with it, unless --force is given. Revoke the token in\n"
+	  "TikTok's Events Manager afterwards.\n",
+	  "vault retire " PX, OPTIONS(retire_options), cmd_retire },
+
 	{ "label", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, ALL_ARGS, 1, "PIXEL [K=V...]", "show or change labels",
 	  "Without K=V the labels are printed. K= with nothing behind it takes the label away. At most 16.\n",
 	  "vault label " PX " shop=berlin owner=ann", NO_OPTIONS, cmd_label },
@@ -137,6 +190,16 @@ const struct command commands[] = {
 	  "Each fault is a line on stderr; exits 7 when there is one.\n",
 	  "vault verify", NO_OPTIONS, cmd_verify },
 
+	{ "audit", GROUP_UPKEEP, NEEDS_DOUBT, 1, 2, 0, "show [-n N] [PIXEL] | verify | accept-loss",
+	  "who got, changed or was denied what",
+	  "show prints the last entries of this host's audit log, of one Pixel or all; with --json one object a\n"
+	  "line. verify reads all of it and proves that no entry was changed, dropped, repeated or moved, and\n"
+	  "that its end was not cut off; each fault is a line on stderr, and it exits 7 when there is one.\n"
+	  "While the log is damaged or lost no token is handed out and nothing is changed. accept-loss goes on\n"
+	  "all the same: what is left of it stays, and an entry says that its loss was accepted. Afterwards\n"
+	  "lock and unlock the agent, if one runs.\n",
+	  "vault audit show -n 20 " PX, OPTIONS(audit_options), cmd_audit },
+
 	{ "adopt", GROUP_UPKEEP, NEEDS_ADOPTION, 0, 0, 0, "--first-use",
 	  "let this host remember a vault that was moved here",
 	  "A host remembers the last generation of its vault, so that an older copy put in its place is\n"
@@ -145,6 +208,27 @@ const struct command commands[] = {
 	  "old history are refused from then on. Look at 'vault list' afterwards: nobody but you can tell\n"
 	  "whether this is the newest copy.\n",
 	  "vault adopt --first-use", OPTIONS(adopt_options), cmd_adopt },
+
+	{ "unlock", GROUP_UPKEEP, NEEDS_SETTINGS, 0, 0, 0, "[--for T]", "open the vault for the running agent",
+	  "Tries the key file, the systemd credential and the passphrase file, then asks. The key work is done\n"
+	  "here; the agent is given the key alone and proves it. Where the vault cannot be read from here, the\n"
+	  "agent tries its own key file or credential.\n",
+	  "vault unlock --for 8h", OPTIONS(unlock_options), cmd_unlock },
+
+	{ "lock", GROUP_UPKEEP, NEEDS_SETTINGS, 0, 0, 0, "", "have the running agent forget the key",
+	  "Until the next unlock it hands out nothing (4).\n", "vault lock", NO_OPTIONS, cmd_lock },
+
+	{ "access", GROUP_UPKEEP, NEEDS_SETTINGS | THROUGH_AGENT, 2, 2, 0, "explain --user U PIXEL",
+	  "what an account may do with a Pixel, and why",
+	  "Shows the rules of the configuration that match, in the order of their weight, and what comes of\n"
+	  "them. A running agent answers for the rules it has loaded; others than yourself need admin.\n",
+	  "vault access explain --user web " PX, OPTIONS(access_options), cmd_access },
+
+	{ "doctor", GROUP_UPKEEP, 0, 0, 0, 0, "", "look for what commonly goes wrong",
+	  "Configuration, permissions, key file, locked memory, swap, clock, other programs called vault, and\n"
+	  "the agent. Each finding is ok, a note or a problem, with what to do. Exits 1 when there is a problem;\n"
+	  "with -q only notes and problems are shown.\n",
+	  "vault doctor", NO_OPTIONS, cmd_doctor },
 
 	{ "config", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 1, 0, "check|show", "prove or print the configuration",
 	  "check reads all there is to read and exits 13 with file and line if something is wrong. show prints\n"

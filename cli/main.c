@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #define OUTPUT_BYTES_MAX ((size_t)1 << 30)
@@ -22,19 +21,21 @@ static bool open_vault(struct invocation *inv, unsigned flags, struct error *err
 		return true;
 	if ((flags & NEEDS_ADOPTION) == NEEDS_ADOPTION)
 		return unlock_adopting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
+	if ((flags & NEEDS_DOUBT) == NEEDS_DOUBT)
+		return unlock_doubting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
 	return unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
 }
 
 /* Through an agent a token is only handed on: nothing is read, initialised or proven for it that is not needed. */
 static bool prepare(struct invocation *inv, struct error *err)
 {
+	/* Large, and mostly paths that a command through an agent never touches: static, so that nobody clears it. */
+	static struct settings settings;
 	unsigned flags = inv->command->flags;
 	struct settings_flags given = { .vault = inv->globals.vault, .config = inv->globals.config };
 	if (!(flags & NEEDS_SETTINGS))
 		return true;
-	inv->settings = calloc(1, sizeof *inv->settings);
-	if (!inv->settings)
-		return fail_no_memory(err);
+	inv->settings = &settings;
 	if (!settings_begin(&given, inv->settings, err) || ((flags & THROUGH_AGENT) && !source_connect(inv, err)))
 		return false;
 	bool is_bare = inv->agent && (flags & BARE_WITH_AGENT) == BARE_WITH_AGENT;

@@ -429,19 +429,25 @@ static bool parse_one(struct parser *p, char *text, struct error *err)
 	return text[1] == '-' ? parse_long(p, text + 2, err) : parse_short(p, text + 1, err);
 }
 
-static bool check_arguments(const struct invocation *inv, struct error *err)
+static bool refuse_count(const struct invocation *inv, struct error *err)
 {
 	const struct command *c = inv->command;
 	char hint[240];
 	snprintf(hint, sizeof hint, "vault %s %s", c->name, c->synopsis);
-	if (inv->arg_count > c->args_max && c->flags & ARGUMENTS_MAY_BE_SECRET)
-		return fail(err, ERR_USAGE, TXT_TOKEN_IN_ARGUMENT);
-	if (inv->arg_count < c->pixel_args && inv->arg_count < c->args_min)
-		return fail(err, ERR_USAGE, TXT_PIXEL_MISSING, hint, c->name);
-	if (inv->arg_count < c->args_min)
-		return fail(err, ERR_USAGE, TXT_ARGUMENTS_MISSING, hint, c->name);
 	if (inv->arg_count > c->args_max)
 		return fail(err, ERR_USAGE, TXT_ARGUMENTS_SURPLUS, hint, c->name, c->args_max, inv->arg_count);
+	if (inv->arg_count < c->pixel_args)
+		return fail(err, ERR_USAGE, TXT_PIXEL_MISSING, hint, c->name);
+	return fail(err, ERR_USAGE, TXT_ARGUMENTS_MISSING, hint, c->name);
+}
+
+static bool check_arguments(const struct invocation *inv, struct error *err)
+{
+	const struct command *c = inv->command;
+	if (inv->arg_count > c->args_max && c->flags & ARGUMENTS_MAY_BE_SECRET)
+		return fail(err, ERR_USAGE, TXT_TOKEN_IN_ARGUMENT);
+	if (inv->arg_count < c->args_min || inv->arg_count > c->args_max)
+		return refuse_count(inv, err);
 	for (size_t i = 0; i < inv->arg_count && i < c->pixel_args; i++)
 		if (!check_pixel(inv->args[i], err))
 			return false;
@@ -489,8 +495,6 @@ void invocation_done(struct invocation *inv)
 	client_freep(&inv->agent);
 	if (inv->settings)
 		settings_done(inv->settings);
-	free(inv->settings);
-	inv->settings = NULL;
 	buf_done(&inv->out);
 	buf_done(&inv->held);
 	free(inv->given);

@@ -292,11 +292,29 @@ static void read_put(struct bytes object, struct remote_put *ret)
 }
 
 /* A token that TikTok refused is a problem to HTTP, and an ordinary result to us: the object tells. */
+static bool ask_put(struct client *c, struct buf *target, struct client_request *request, struct remote_put *ret,
+		    struct error *err)
+{
+	struct bytes outcome;
+	struct reply reply;
+	struct error unused;
+	request->target = target_text(target);
+	ret->body = (struct buf)BUF_INIT(ANSWER_BYTES_MAX);
+	bool is_asked = request->target ? client_ask(c, request, &reply, err) : fail_no_memory(err);
+	buf_done(target);
+	int status = is_asked ? reply.status : 0;
+	if (!is_asked || !client_body(c, &ret->body, err))
+		return false;
+	struct bytes object = buf_bytes(&ret->body);
+	if (!is_object(object, &unused) || !json_find_raw(object, "outcome", &outcome))
+		return reply_fail(status, object, err);
+	read_put(object, ret);
+	return true;
+}
+
 bool remote_put(struct client *c, const struct put_request *r, struct remote_put *ret, struct error *err)
 {
 	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
-	struct bytes outcome;
-	struct reply reply;
 	char condition[40];
 	struct client_request request = { .method = "PUT",
 					  .body = secret_reveal(r->pasted),
@@ -305,18 +323,29 @@ bool remote_put(struct client *c, const struct put_request *r, struct remote_put
 	put_target(&target, r);
 	snprintf(condition, sizeof condition, "If-Match: \"%u\"\r\n", (unsigned)r->if_version);
 	request.headers = r->has_if_version ? condition : NULL;
-	request.target = target_text(&target);
-	ret->body = (struct buf)BUF_INIT(ANSWER_BYTES_MAX);
-	bool is_asked = request.target ? client_ask(c, &request, &reply, err) : fail_no_memory(err);
-	buf_done(&target);
-	int status = is_asked ? reply.status : 0;
-	if (!is_asked || !client_body(c, &ret->body, err))
-		return false;
-	struct error unused;
-	if (!is_object(buf_bytes(&ret->body), &unused) || !json_find_raw(buf_bytes(&ret->body), "outcome", &outcome))
-		return reply_fail(status, buf_bytes(&ret->body), err);
-	read_put(buf_bytes(&ret->body), ret);
-	return true;
+	return ask_put(c, &target, &request, ret, err);
+}
+
+bool remote_rollback(struct client *c, const char *pixel, struct remote_put *ret, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	struct client_request request = { .method = "POST", .has_body = true, .wait_ms = WAIT_PUT_MS };
+	target_of_pixel(&target, pixel, "/rollback");
+	return ask_put(c, &target, &request, ret, err);
+}
+
+void remote_put_json(const struct remote_put *told, struct buf *out)
+{
+	static const char *const keys[] = { "pixel", "version", "stage", "verdict", "fingerprint", "removed", "belongs_to" };
+	struct bytes raw;
+	buf_append_text(out, "{\"schema\":1");
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		if (!json_find_raw(buf_bytes(&told->body), keys[i], &raw))
+			raw = bytes_of_text("null");
+		buf_printf(out, ",\"%s\":", keys[i]);
+		buf_append(out, raw.at, raw.len);
+	}
+	buf_append_text(out, "}\n");
 }
 
 /* ---- check ---- */
@@ -446,4 +475,37 @@ bool remote_unlock(struct client *c, const struct secret *root_key, int64_t for_
 	bool is_done = demand(c, &target, &request, &reply, err) && client_body(c, &body, err);
 	buf_done(&body);
 	return is_done;
+}
+
+/* ---- who reads what ---- */
+
+/* The objects of an array in a checked document. Ours hold no brackets of any kind inside. */
+static bool next_object(struct bytes *from, struct bytes *ret)
+{
+	const uint8_t *start = from->len ? memchr(from->at, '{', from->len) : NULL;
+	const uint8_t *end = start ? memchr(start, '}', from->len - (size_t)(start - from->at)) : NULL;
+	if (!end)
+		return false;
+	*ret = bytes_of(start, (size_t)(end - start) + 1);
+	*from = bytes_of(end + 1, from->len - (size_t)(end + 1 - from->at));
+	return true;
+}
+
+bool remote_marks(struct bytes object, vault_mark_fn *fn, void *context, struct error *err)
+{
+	struct bytes readers, one;
+	char moment[CLOCK_TEXT_MAX];
+	struct error unused;
+	if (!json_find_raw(object, "readers", &readers))
+		return fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
+	while (next_object(&readers, &one)) {
+		struct read_mark mark = { .version = (uint32_t)member_int(one, "version") };
+		member_text(one, "as", mark.name, sizeof mark.name);
+		member_text(one, "at", moment, sizeof moment);
+		if (moment[0] && !clock_parse(moment, &mark.at, &unused))
+			mark.at = 0;
+		if (!fn(context, &mark, err))
+			return false;
+	}
+	return true;
 }

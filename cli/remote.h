@@ -31,6 +31,9 @@ struct remote_put {
 	struct buf body;
 };
 must_check bool remote_put(struct client *c, const struct put_request *r, struct remote_put *ret, struct error *err);
+must_check bool remote_rollback(struct client *c, const char *pixel, struct remote_put *ret, struct error *err);
+/* The object of `put --json`: the same members, as the agent wrote them. */
+void remote_put_json(const struct remote_put *told, struct buf *out);
 
 struct remote_check {
 	struct check_result result; /* but for the counts of verdicts and Pixels */
@@ -50,6 +53,9 @@ must_check bool remote_unlock(struct client *c, const struct secret *root_key, i
 void member_text(struct bytes object, const char *key, char *ret, size_t size);
 int64_t member_int(struct bytes object, const char *key);
 bool member_bool(struct bytes object, const char *key);
+
+/* The readers of a rollout object, one after another. */
+must_check bool remote_marks(struct bytes object, vault_mark_fn *fn, void *context, struct error *err);
 
 /* "/v1/pixels/PIXEL" and what follows. */
 #define TARGET_BYTES_MAX ((size_t)1 << 20)

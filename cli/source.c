@@ -2,7 +2,6 @@
 
 #include "cli/output.h"
 #include "cli/text.h"
-#include "core/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -77,41 +76,26 @@ bool source_put(struct invocation *inv, const struct put_request *r, put_notice_
 	       service_put(service, r, notice, context, &ret->result, err);
 }
 
-/* ---- labels ---- */
-
-struct edit {
-	const char *pixel;
-	const struct label *labels;
-	size_t count;
-	struct credential result;
-};
-
-static bool apply_labels(void *context, struct change *ch, struct error *err)
+bool source_rollback(struct invocation *inv, const char *pixel, struct remote_put *ret, struct error *err)
 {
-	struct edit *e = context;
-	bool exists = false;
-	if (!change_find(ch, e->pixel, &e->result, &exists, err))
-		return false;
-	if (!exists || e->result.deleted_at)
-		return fail(err, ERR_NOT_FOUND, TXT_NOT_STORED, e->pixel);
-	for (size_t i = 0; i < e->count; i++)
-		if (!credential_label(&e->result, &e->labels[i], err))
-			return false;
-	change_note(ch, "label", e->pixel, 0);
-	return change_store(ch, &e->result, err);
+	scoped(service_freep) struct service *service = NULL;
+	if (inv->agent)
+		return remote_rollback(inv->agent, pixel, ret, err);
+	return service_new(inv->vault, inv->settings, &service, err) &&
+	       service_rollback(service, pixel, &ret->result, err);
 }
 
-static bool remote_label(struct client *c, struct edit *e, struct error *err)
+/* ---- orders that an agent answers with one object ---- */
+
+typedef void look_fn(void *context, struct bytes object);
+
+static bool order(struct invocation *inv, const char *method, struct buf *target, const char *json, look_fn *look,
+		  void *context, struct error *err)
 {
-	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(TARGET_BYTES_MAX);
-	char text[LABEL_KEY_MAX + LABEL_VALUE_MAX + 2];
-	target_of_pixel(&target, e->pixel, "/labels");
-	for (size_t i = 0; i < e->count; i++) {
-		snprintf(text, sizeof text, "%s=%s", e->labels[i].key, e->labels[i].value);
-		target_query(&target, "label", text);
-	}
-	bool is_done = remote_order(c, "POST", &target, NULL, &body, err) &&
-		       remote_find(c, e->pixel, false, &e->result, NULL, err);
+	struct buf body = BUF_INIT(TARGET_BYTES_MAX);
+	bool is_done = remote_order(inv->agent, method, target, json, &body, err);
+	if (is_done && look)
+		look(context, buf_bytes(&body));
 	buf_done(&body);
 	return is_done;
 }
@@ -119,107 +103,153 @@ static bool remote_label(struct client *c, struct edit *e, struct error *err)
 bool source_label(struct invocation *inv, const char *pixel, const struct label *labels, size_t count,
 		  struct credential *ret, struct error *err)
 {
-	struct edit e = { .pixel = pixel, .labels = labels, .count = count };
-	if (inv->agent ? !remote_label(inv->agent, &e, err) : !vault_change(inv->vault, apply_labels, &e, err))
-		return false;
-	*ret = e.result;
-	return true;
-}
-
-/* ---- removing ---- */
-
-struct removal_job {
-	const char *pixel;
-	enum removal what;
-	int64_t now;
-	bool is_nothing; /* it was like this already */
-};
-
-static bool destroy(struct change *ch, struct credential *c, const struct removal_job *job, struct error *err)
-{
-	while (c->version_count) {
-		uint32_t number = c->versions[--c->version_count].number;
-		if (!change_drop_token(ch, c, number, err))
-			return false;
+	scoped(service_freep) struct service *service = NULL;
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	char text[LABEL_KEY_MAX + LABEL_VALUE_MAX + 2];
+	if (!inv->agent)
+		return service_new(inv->vault, inv->settings, &service, err) &&
+		       service_label(service, pixel, labels, count, ret, err);
+	target_of_pixel(&target, pixel, "/labels");
+	for (size_t i = 0; i < count; i++) {
+		snprintf(text, sizeof text, "%s=%s", labels[i].key, labels[i].value);
+		target_query(&target, "label", text);
 	}
-	c->label_count = 0;
-	c->test_code[0] = '\0';
-	c->is_destroyed = true;
-	if (!c->deleted_at)
-		c->deleted_at = job->now;
-	return change_drop_health(ch, c->pixel, err) && change_store(ch, c, err);
+	return order(inv, "POST", &target, NULL, NULL, NULL, err) &&
+	       remote_find(inv->agent, pixel, false, ret, NULL, err);
 }
 
-static bool apply_removal(void *context, struct change *ch, struct error *err)
+static void look_unchanged(void *context, struct bytes object)
 {
-	static const char *const verbs[] = { [REMOVE] = "remove", [RESTORE] = "restore", [DESTROY] = "destroy" };
-	struct removal_job *job = context;
-	struct credential c;
-	bool exists = false;
-	if (!change_find(ch, job->pixel, &c, &exists, err))
-		return false;
-	if (!exists)
-		return fail(err, ERR_NOT_FOUND, TXT_NOT_STORED, job->pixel);
-	if (job->what == RESTORE && c.is_destroyed)
-		return fail(err, ERR_NOT_FOUND, TXT_DESTROYED, job->pixel);
-	bool is_already[] = { [REMOVE] = c.deleted_at != 0, [RESTORE] = c.deleted_at == 0, [DESTROY] = c.is_destroyed };
-	job->is_nothing = is_already[job->what];
-	if (job->is_nothing)
-		return true;
-	change_note(ch, verbs[job->what], job->pixel, 0);
-	if (job->what == DESTROY)
-		return destroy(ch, &c, job, err);
-	c.deleted_at = job->what == REMOVE ? job->now : 0;
-	return change_store(ch, &c, err);
+	*(bool *)context = member_bool(object, "unchanged");
 }
 
-static bool remote_remove(struct client *c, struct removal_job *job, struct error *err)
+bool source_remove(struct invocation *inv, const char *pixel, enum service_removal what, bool *ret_nothing,
+		   struct error *err)
 {
-	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(TARGET_BYTES_MAX);
-	target_of_pixel(&target, job->pixel, job->what == RESTORE ? "/restore" : "");
-	if (job->what == DESTROY)
+	scoped(service_freep) struct service *service = NULL;
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	if (!inv->agent)
+		return service_new(inv->vault, inv->settings, &service, err) &&
+		       service_remove(service, pixel, what, ret_nothing, err);
+	target_of_pixel(&target, pixel, what == REMOVAL_UNDO ? "/restore" : "");
+	if (what == REMOVAL_DESTROY)
 		target_query(&target, "destroy", "1");
-	bool is_done =
-		remote_order(c, job->what == RESTORE ? "POST" : "DELETE", &target, NULL, &body, err);
-	if (is_done)
-		job->is_nothing = member_bool(buf_bytes(&body), "unchanged");
-	buf_done(&body);
+	return order(inv, what == REMOVAL_UNDO ? "POST" : "DELETE", &target, NULL, look_unchanged, ret_nothing, err);
+}
+
+static void look_version(void *context, struct bytes object)
+{
+	*(uint32_t *)context = (uint32_t)member_int(object, "version");
+}
+
+bool source_retire(struct invocation *inv, const char *pixel, bool is_forced, uint32_t *ret_version, struct error *err)
+{
+	scoped(service_freep) struct service *service = NULL;
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	if (!inv->agent)
+		return service_new(inv->vault, inv->settings, &service, err) &&
+		       service_retire(service, pixel, is_forced, ret_version, err);
+	target_of_pixel(&target, pixel, "/retire");
+	if (is_forced)
+		target_query(&target, "force", "1");
+	return order(inv, "POST", &target, NULL, look_version, ret_version, err);
+}
+
+/* json: the body, put together in a buf that is done here. */
+static bool tell(struct invocation *inv, const char *pixel, const char *what, struct buf *json, look_fn *look,
+		 void *context, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	target_of_pixel(&target, pixel, what);
+	const char *text = target_text(json);
+	bool is_done = text ? order(inv, "POST", &target, text, look, context, err) : fail_no_memory(err);
+	buf_done(json);
 	return is_done;
 }
 
-bool source_remove(struct invocation *inv, const char *pixel, enum removal what, bool *ret_nothing, struct error *err)
+bool source_ack(struct invocation *inv, const char *pixel, uint32_t version, const char *as, struct error *err)
 {
-	struct removal_job job = { .pixel = pixel, .what = what, .now = clock_wall() };
-	if (inv->agent ? !remote_remove(inv->agent, &job, err) : !vault_change(inv->vault, apply_removal, &job, err))
-		return false;
-	*ret_nothing = job.is_nothing;
-	return true;
+	scoped(service_freep) struct service *service = NULL;
+	struct buf body = BUF_INIT(TARGET_BYTES_MAX);
+	struct json j = JSON_INIT(&body);
+	if (!inv->agent)
+		return service_new(inv->vault, inv->settings, &service, err) &&
+		       service_ack(service, pixel, version, as, err);
+	json_object(&j, NULL);
+	json_int(&j, "version", version);
+	json_text(&j, "as", as);
+	json_end_object(&j);
+	return tell(inv, pixel, "/ack", &body, NULL, NULL, err);
+}
+
+/* ---- reports ---- */
+
+static void look_probe(void *context, struct bytes object)
+{
+	char probe[16];
+	member_text(object, "probe", probe, sizeof probe);
+	*(bool *)context = strcmp(probe, "recent") == 0;
+}
+
+/* Without an agent the question is asked here and now, and its answer awaited. */
+static bool report_directly(struct invocation *inv, const struct report *r, bool *ret_is_recent, struct error *err)
+{
+	scoped(service_freep) struct service *service = NULL;
+	struct check_request check = { .pixels = &r->pixel, .pixel_count = 1, .probe = PROBE_CHOICE_AUTO };
+	struct check_result unused;
+	return service_new(inv->vault, inv->settings, &service, err) &&
+	       service_report(service, r->pixel, ret_is_recent, err) &&
+	       (*ret_is_recent || service_check(service, &check, &unused, err));
+}
+
+bool source_report(struct invocation *inv, const struct report *r, bool *ret_is_recent, struct error *err)
+{
+	struct buf body = BUF_INIT(TARGET_BYTES_MAX);
+	struct json j = JSON_INIT(&body);
+	if (!inv->agent)
+		return report_directly(inv, r, ret_is_recent, err);
+	json_object(&j, NULL);
+	json_int(&j, "code", r->code);
+	json_text(&j, "request_id", r->request_id);
+	json_end_object(&j);
+	return tell(inv, r->pixel, "/report", &body, look_probe, ret_is_recent, err);
+}
+
+/* ---- who reads what ---- */
+
+bool source_marks(struct invocation *inv, const char *pixel, vault_mark_fn *fn, void *context, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(TARGET_BYTES_MAX);
+	if (!inv->agent)
+		return vault_each_mark(inv->vault, pixel, fn, context, err);
+	target_of_pixel(&target, pixel, "/rollout");
+	bool is_done = remote_order(inv->agent, "GET", &target, NULL, &body, err) &&
+		       remote_marks(buf_bytes(&body), fn, context, err);
+	buf_done(&body);
+	return is_done;
 }
 
 /* ---- proof ---- */
 
-static bool remote_verify(struct client *c, struct verify_report *ret, struct error *err)
+static void look_verified(void *context, struct bytes object)
 {
-	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(TARGET_BYTES_MAX);
-	buf_append_text(&target, "/v1/verify");
-	bool is_done = remote_order(c, "POST", &target, NULL, &body, err);
-	struct bytes object = buf_bytes(&body);
-	if (is_done)
-		*ret = (struct verify_report){ .pixels = (uint64_t)member_int(object, "pixels"),
-					       .tokens = (uint64_t)member_int(object, "tokens"),
-					       .nodes = (uint64_t)member_int(object, "nodes"),
-					       .disposable = (uint64_t)member_int(object, "disposable"),
-					       .rubbish = (uint64_t)member_int(object, "rubbish"),
-					       .generation = (uint64_t)member_int(object, "generation"),
-					       .faults = (uint64_t)member_int(object, "faults") };
-	buf_done(&body);
-	return is_done;
+	struct verify_report *ret = context;
+	*ret = (struct verify_report){ .pixels = (uint64_t)member_int(object, "pixels"),
+				       .tokens = (uint64_t)member_int(object, "tokens"),
+				       .nodes = (uint64_t)member_int(object, "nodes"),
+				       .disposable = (uint64_t)member_int(object, "disposable"),
+				       .rubbish = (uint64_t)member_int(object, "rubbish"),
+				       .generation = (uint64_t)member_int(object, "generation"),
+				       .faults = (uint64_t)member_int(object, "faults") };
 }
 
 bool source_verify(struct invocation *inv, verify_fault_fn *on_fault, void *context, struct verify_report *ret,
 		   struct error *err)
 {
-	if (inv->agent)
-		return remote_verify(inv->agent, ret, err);
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	if (inv->agent) {
+		buf_append_text(&target, "/v1/verify");
+		return order(inv, "POST", &target, NULL, look_verified, ret, err);
+	}
 	return vault_verify(inv->vault, on_fault, context, ret, err);
 }

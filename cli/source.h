@@ -30,9 +30,26 @@ must_check bool source_put(struct invocation *inv, const struct put_request *r, 
 must_check bool source_label(struct invocation *inv, const char *pixel, const struct label *labels, size_t count,
 			     struct credential *ret, struct error *err);
 
-enum removal { REMOVE, RESTORE, DESTROY };
-must_check bool source_remove(struct invocation *inv, const char *pixel, enum removal what, bool *ret_nothing,
+must_check bool source_remove(struct invocation *inv, const char *pixel, enum service_removal what, bool *ret_nothing,
 			      struct error *err);
+
+must_check bool source_rollback(struct invocation *inv, const char *pixel, struct remote_put *ret, struct error *err);
+must_check bool source_retire(struct invocation *inv, const char *pixel, bool is_forced, uint32_t *ret_version,
+			      struct error *err);
+must_check bool source_ack(struct invocation *inv, const char *pixel, uint32_t version, const char *as,
+			   struct error *err);
+
+/* What TikTok answered a consumer. *ret_is_recent: TikTok was asked a moment ago, and is not asked again. */
+struct report {
+	const char *pixel;
+	int32_t code;
+	const char *request_id; /* NULL = unknown */
+};
+must_check bool source_report(struct invocation *inv, const struct report *r, bool *ret_is_recent, struct error *err);
+
+/* Who was last seen with which version. */
+must_check bool source_marks(struct invocation *inv, const char *pixel, vault_mark_fn *fn, void *context,
+			     struct error *err);
 
 must_check bool source_verify(struct invocation *inv, verify_fault_fn *on_fault, void *context,
 			      struct verify_report *ret, struct error *err);

@@ -126,12 +126,12 @@
 #define SAY_LIVE "a live probe sends one real event a day for each Pixel; it shows in the Events Manager"
 
 /* ---- label, rm, history, verify, config ---- */
-#define TXT_NOT_STORED "'%s' is not stored", "see what is: vault list"
+
 #define TXT_CONFIG_ACTION "config takes check or show", "vault config check, or vault config show"
 #define TXT_SHELL_UNKNOWN "completions are made for bash, zsh and fish", "such as: vault completion bash"
 #define SAY_HISTORY_REMOVED "%s was removed at %s; 'vault rm --restore' brings it back"
 #define SAY_HISTORY_DESTROYED "the tokens of %s were destroyed; it was removed at %s"
-#define TXT_DESTROYED "the tokens of '%s' were destroyed", "put a new one: vault put PIXEL"
+
 #define TXT_DESTROY_NEEDS_YES                                                                                          \
 	"destroying the tokens of '%s' cannot be undone",                                                              \
 		"say so with --yes; 'vault rm PIXEL' alone can be undone with --restore"
@@ -148,11 +148,73 @@
 #define SAY_ADOPTED "this host now remembers the vault %s at generation %llu, with a history of its own"
 #define SAY_CONFIG_FINE "the configuration is in order"
 
+/* ---- rollback, retire, ack, report, rollout ---- */
+#define SAY_ROLLBACK_DONE "%s: version %u is current again (%s)"
+#define SAY_RETIRED "%s: version %u is retired and handed out no more, unless by its number"
+#define TXT_ACK_INCOMPLETE "ack needs to know who uses which version", "such as: vault ack PIXEL --version 3 --as checkout"
+#define TXT_REPORT_NO_CODE "report needs the code that TikTok answered", "such as: vault report PIXEL --code 40105"
+#define TXT_REPORT_REQUEST_ID                                                                                          \
+	"a request id has at most 64 plain characters and no blanks", "give it as TikTok's answer has it, or leave it out"
+#define SAY_REPORT_STARTED "%s: noted; TikTok is asked about it: vault status %s"
+#define SAY_REPORT_RECENT "%s: noted; TikTok was asked about it a moment ago: vault status %s"
+#define SAY_ROLLOUT_NOBODY "nobody was seen with a token of %s yet; consumers name themselves: vault get %s --as NAME"
+
+/* ---- unlock, lock, access ---- */
+#define SAY_UNLOCKED "the agent is unlocked"
+#define SAY_UNLOCKED_FOR "the agent is unlocked, and locks itself when the time is over"
+#define SAY_LOCKED "the agent is locked: 'vault unlock' opens it"
+#define TXT_ACCESS_ACTION "access takes explain", "such as: vault access explain --user web PIXEL"
+#define TXT_ACCESS_WHOM "it must be said whose rights are meant", "such as: vault access explain --user web PIXEL"
+#define TXT_ACCESS_NO_USER "there is no user '%s' on this machine", "see: getent passwd"
+#define SAY_ACCESS_NO_LABELS                                                                                           \
+	"without a running agent the Pixel's labels are not known: rules by label are taken as not matching"
+
+/* ---- doctor: what was found, then what to do ---- */
+#define DOC_FOLDER_MISSING "'%s' cannot be looked at: %s", "vault init makes it; or check the path and its permissions"
+#define DOC_NO_FOLDER "'%s' is no folder", "check the path"
+#define DOC_FOLDER_FOREIGN "'%s' belongs to uid %u", "that is as it should be where an agent has the vault and you have not"
+#define DOC_FOLDER_OPEN "'%s' may be written by others (mode %04o)", "chmod go-w FOLDER; then look at what lies in it"
+#define DOC_NO_VAULT "there is none to be seen at '%s': %s", "make one with: vault init; or name another with --vault"
+#define DOC_VAULT_NO_FILE "'%s' is not a plain file", "check the path"
+#define DOC_VAULT_OPEN "'%s' is open to others (mode %04o)", "chmod 600 FILE; it is sealed, but need not be copied by anybody"
+#define DOC_VAULT_FOREIGN "'%s' belongs to uid %u", "that is as it should be where an agent has the vault and you have not"
+#define DOC_VAULT_FUTURE "'%s' was changed in the future", "set the clock of this machine; checks and expiry go by it"
+#define DOC_KEY_LENGTH "'%s' is not a key file: one holds exactly %d bytes", "give the file that 'vault init --key-file' wrote"
+#define DOC_MEMLOCK                                                                                                    \
+	"only %lu KiB may be locked; a token may reach swap, and the agent refuses to start",                          \
+		"ulimit -l 8192, or LimitMEMLOCK=8M in the unit"
+#define DOC_SWAP                                                                                                       \
+	"there is swap; locked memory never goes there, but hibernation writes all of it", "encrypt swap, or do not "  \
+											   "hibernate this "           \
+											   "machine"
+#define DOC_CORE_PIPE "the kernel passes core dumps to a program; ours leave none", ""
+#define DOC_CLOCK "it says %s", "set the clock of this machine; checks and expiry go by it"
+#define DOC_OTHER_VAULT "'%s' is another program called vault", "call ours pixelvault, or see 'type -a vault'"
+#define DOC_NO_AGENT "none listens at '%s'", "start vault-agent if commands are to go through one"
+#define DOC_AGENT_LOCKED "it is locked%s%s", "vault unlock"
+#define DOC_AGENT_DEGRADED "it cannot store anything%s%s", "look at its log, free space and permissions"
+#define DOC_AGENT_NOT_READY "it is not ready%s%s", "wait a moment; its log says more"
+#define DOC_AGENT_PASSED_OVER                                                                                          \
+	"it is passed over: a vault is named by --vault or PIXELVAULT_VAULT", "unset PIXELVAULT_VAULT to go through it"
+
 /* ---- everywhere ---- */
 #define TXT_NO_AGENT                                                                                                   \
 	"no agent listens at '%s'",                                                                                    \
 		"start vault-agent, or name its socket with socket in [agent] or PIXELVAULT_SOCKET"
 #define SAY_NOT_LOCKED                                                                                                 \
 	"warning: this process's memory could not be locked, a token may reach swap; raise the limit (ulimit -l)"
+
+/* ---- audit ---- */
+#define TXT_AUDIT_ACTION                                                                                               \
+	"'%.40s' is nothing 'audit' can do", "say one of: vault audit show, vault audit verify, vault audit accept-loss"
+#define TXT_AUDIT_SURPLUS "'audit %s' takes no Pixel and no -n", "only 'audit show' does"
+#define TXT_AUDIT_FAULTS "the audit log is damaged: %s",                                                               \
+	"find out who did that; to go on all the same: vault audit accept-loss"
+#define TXT_AUDIT_SHOWN_BAD "the audit log is damaged: %s; see: vault audit verify"
+#define SAY_AUDIT_TORN "%" PRIu64 " bytes behind the last entry: a write that was cut off; the next entry moves them aside"
+#define SAY_AUDIT_CLOCK "the clock went back %" PRIu64 " times between entries"
+#define SAY_AUDIT_UNEXPLAINED                                                                                          \
+	"%" PRIu64 " changes have no outcome: under way, or their program died; the next change tells which"
+#define SAY_AUDIT_ACCEPTED "what was lost of the audit log is accepted; the next entries follow in a new segment"
 
 #endif

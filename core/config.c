@@ -37,7 +37,7 @@ struct reading {
 	struct error *err;
 	/* pre-check */
 	struct section_seen *sections;
-	size_t section_count;
+	size_t section_count, section_cap;
 	size_t keys_in_section, key_lines;
 	unsigned line;
 	/* inih */
@@ -346,6 +346,19 @@ static bool leave_section(struct reading *r)
 	return refuse_with(r, TXT_CONFIG_EMPTY_SECTION, last);
 }
 
+static bool reserve_section(struct reading *r)
+{
+	size_t cap = r->section_cap ? r->section_cap * 2 : 8;
+	if (r->section_count < r->section_cap)
+		return true;
+	struct section_seen *sections = realloc(r->sections, cap * sizeof *sections);
+	if (!sections)
+		return fail_no_memory(r->err);
+	r->sections = sections;
+	r->section_cap = cap;
+	return true;
+}
+
 static bool enter_section(struct reading *r, const char *whole)
 {
 	char section[SECTION_MAX_LEN + 1], name[SECTION_MAX_LEN + 1];
@@ -362,6 +375,8 @@ static bool enter_section(struct reading *r, const char *whole)
 			return refuse_with(r, TXT_CONFIG_SECTION_TWICE, whole);
 	if (r->section_count == SECTIONS_MAX)
 		return refuse(r, TXT_CONFIG_MANY_SECTIONS);
+	if (!reserve_section(r))
+		return false;
 	snprintf(r->sections[r->section_count++].name, sizeof r->sections->name, "%s", whole);
 	r->keys_in_section = 0;
 	r->section_line = r->line;
@@ -558,19 +573,11 @@ bool config_parse(struct config **c, struct bytes text, const char *file, const 
 		  size_t known_count, struct error *err)
 {
 	scoped(config_freep) struct config *fresh = calloc(1, sizeof *fresh);
-	struct section_seen *sections = calloc(SECTIONS_MAX, sizeof *sections);
-	if (!fresh || !sections) {
-		free(sections);
+	if (!fresh)
 		return fail_no_memory(err);
-	}
-	struct reading r = { .file = file,
-			     .known = known,
-			     .known_count = known_count,
-			     .err = err,
-			     .sections = sections,
-			     .config = fresh };
+	struct reading r = { .file = file, .known = known, .known_count = known_count, .err = err, .config = fresh };
 	bool is_good = parse_into(&r, text, c);
-	free(sections);
+	free(r.sections);
 	return is_good;
 }
 

@@ -61,9 +61,6 @@ bool secret_arena_open_bare(size_t len, struct error *err)
 	arena.len = whole;
 	/* A page is locked when it is first touched: a command that holds one token pays for one page. */
 	arena.is_locked = mlock2(at, whole, MLOCK_ONFAULT) == 0 || mlock(at, whole) == 0;
-	(void)madvise(at, whole, MADV_DONTDUMP);
-	/* A helper forked before its exec sees zeros; where the kernel cannot, the exec comes at once all the same. */
-	(void)madvise(at, whole, MADV_WIPEONFORK);
 	return true;
 }
 
@@ -72,7 +69,12 @@ bool secret_arena_open(size_t len, struct error *err)
 	if (sodium_init() < 0)
 		return fail(err, ERR_UNEXPECTED, "libsodium could not be initialised",
 			    "the system gives no randomness; check /dev/urandom");
-	return secret_arena_open_bare(len, err);
+	if (!secret_arena_open_bare(len, err))
+		return false;
+	(void)madvise(arena.at, arena.len, MADV_DONTDUMP);
+	/* A helper forked before its exec sees zeros; where the kernel cannot, the exec comes at once all the same. */
+	(void)madvise(arena.at, arena.len, MADV_WIPEONFORK);
+	return true;
 }
 
 bool secret_arena_is_locked(void)

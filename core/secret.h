@@ -23,8 +23,8 @@ struct secret;
 /* Must come first; initialises libsodium as well. Fails only when there is no memory at all: whether the pages could
  * be locked is told by secret_arena_is_locked, and the caller decides (the CLI warns, the agent refuses). */
 must_check bool secret_arena_open(size_t len, struct error *err);
-/* The same for a process that only hands secrets on and computes nothing: no library is initialised. secret_arena_open
- * may still follow, for the library; the arena stays as it is. */
+/* The same for a process that only hands secrets on: no library is initialised, and what protects from core dumps and
+ * forks is left to the process (undumpable, starts no helper). secret_arena_open may still follow, for the rest. */
 must_check bool secret_arena_open_bare(size_t len, struct error *err);
 bool secret_arena_is_locked(void);
 void secret_arena_close(void); /* wipes everything; secrets still held become invalid */

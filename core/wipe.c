@@ -1,6 +1,5 @@
 #include "core/wipe.h"
 
-#include <sodium.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,7 @@ union head {
 void wipe(void *at, size_t len)
 {
 	if (len)
-		sodium_memzero(at, len);
+		explicit_bzero(at, len);
 }
 
 static union head *head_of(const void *at)

@@ -19,6 +19,7 @@ agent/service_check.c  clang-analyzer-core.NullDereference  find_owner is called
 agent/service_check.c  -Wanalyzer-null-dereference          the same
 agent/service_check.c  bugprone-sizeof-expression           an array of pointers is wanted there
 agent/status.c         clang-analyzer-core.NullDereference  a verdict other than unchecked implies that somebody speaks: status_of sets both
+agent/supervisor.c     -Wanalyzer-malloc-leak               the copy hangs in the list; environment_freep frees it
 agent/sweep_store.c    clang-analyzer-core.NonNullParamChecker  sweep_store_init made the array, or the sweep never began
 agent/sweep_targets.c  -Wanalyzer-malloc-leak               the grown array is handed back, and the caller stores it
 cli/options.c          clang-analyzer-core.NullDereference  every entry below given_count was filled by add_given

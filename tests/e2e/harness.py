@@ -52,6 +52,8 @@ def traced(env):
     return dict(env, ASAN_OPTIONS="detect_leaks=0") if IS_SANITIZED else env
 
 
+# The same tests once more, with a running agent between the command line and the vault.
+VIA_AGENT = os.environ.get("VIA_AGENT") == "1"
 IS_SANITIZED = is_sanitized()  # slower, and no memory locks
 PATIENCE = 6 if IS_SANITIZED else 1
 SEED = int(os.environ.get("SEED", "0")) or int.from_bytes(os.urandom(4), "big")
@@ -292,6 +294,10 @@ class Case(unittest.TestCase):
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
             if name in os.environ:
                 self.env[name] = os.environ[name]
+        self.socket, self.keeper = self.path("agent.sock"), None
+        if VIA_AGENT:
+            del self.env["PIXELVAULT_VAULT"]
+            self.addCleanup(self.stop_agent)
         os.mkdir(self.path("home"), 0o700)
         self.children = []
         self.addCleanup(self.end_children)
@@ -320,7 +326,12 @@ class Case(unittest.TestCase):
         text = ""
         for name, keys in sections.items():
             text += "[%s]\n" % name + "".join("%s = %s\n" % (k, v) for k, v in keys.items() if v is not None)
+        if VIA_AGENT:
+            text += "[agent]\nsocket = %s\n" % self.socket
         self.write(self.config, text + more)
+        if self.keeper:
+            self.stop_agent()
+            self.start_agent()
 
     def write(self, path, data, mode=0o600):
         with open(path, "wb") as f:
@@ -333,7 +344,55 @@ class Case(unittest.TestCase):
             return f.read()
 
     def init(self):
-        return self.vault("init", "--key-file", self.key, "--no-recovery")
+        made = self.vault("init", "--key-file", self.key, "--no-recovery")
+        if VIA_AGENT:
+            self.start_agent()
+        return made
+
+    # ---- the agent, when tests go through one ----
+
+    def health(self):
+        """The object of /healthz; None when nobody answers."""
+        try:
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(5)
+                s.connect(self.socket)
+                s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                answer = b""
+                while data := s.recv(65536):
+                    answer += data
+            return json.loads(answer.split(b"\r\n\r\n", 1)[1])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def start_agent(self):
+        self.keeper_log = open(self.path("agent.log"), "ab")
+        self.keeper = subprocess.Popen([AGENT, "--config", self.config], stdin=subprocess.DEVNULL, env=self.env,
+                                       stdout=self.keeper_log, stderr=self.keeper_log, cwd=self.dir)
+        end = time.monotonic() + 20 * PATIENCE
+        while not (self.health() or {}).get("ready"):
+            if self.keeper.poll() is not None or time.monotonic() > end:
+                self.fail("the agent is not ready: " + self.read(self.path("agent.log")).decode("utf-8", "replace"))
+            time.sleep(0.01)
+
+    def stop_agent(self):
+        """It must end when told to, and must not have logged a token."""
+        if not self.keeper:
+            return
+        keeper, self.keeper = self.keeper, None
+        keeper.terminate()
+        try:
+            keeper.wait(15 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            keeper.kill()
+            keeper.wait()
+            self.fail("the agent did not end")
+        finally:
+            self.keeper_log.close()
+        text = self.read(self.path("agent.log")).decode("utf-8", "replace")
+        for word in re.findall(r"[0-9a-f]{40}", text):
+            self.assertNotIn(word, _tokens, "a token in the agent's log")
+        self.assertNotIn("Sanitizer", text)
 
     # ---- running ----
 
@@ -515,10 +574,10 @@ class Case(unittest.TestCase):
         file, state = os.path.join(folder, "vault", "vault.db"), os.path.join(folder, "state")
         env = dict(self.env, PIXELVAULT_VAULT=file, PIXELVAULT_STATE=state)
         self.vault("init", "--key-file", self.key, "--no-recovery", env=env)
-        mine = {n for n in os.listdir(state) if "anchor" in n}
-        theirs = {n for n in os.listdir(self.path("saved", "base", "state")) if "anchor" in n}
+        mine = {n for n in os.listdir(state) if n.endswith(".anchor")}
+        theirs = {n for n in os.listdir(self.path("saved", "base", "state")) if n.endswith(".anchor")}
         self.assertEqual((1, 1), (len(mine), len(theirs)))
-        old, new = theirs.pop(), mine.pop()
+        old, new = theirs.pop()[:-len("anchor")], mine.pop()[:-len("anchor")]
 
         def fill(tops=("vault", "state")):
             for top in ("vault", "state"):
@@ -526,7 +585,8 @@ class Case(unittest.TestCase):
             for top in tops:
                 shutil.copytree(self.path("saved", "base", top), os.path.join(folder, top))
             if "state" in tops:
-                os.rename(os.path.join(state, old), os.path.join(state, new))
+                for ending in ("anchor", "audit.log", "audit.log.lock"):
+                    os.rename(os.path.join(state, old + ending), os.path.join(state, new + ending))
         return folder, env, fill
 
     def assertMoment(self, text):
@@ -557,6 +617,11 @@ def spread(cls):
             test.__doc__ = method.__doc__
             setattr(cls, test.__name__, test)
     return cls
+
+
+def direct_only(reason):
+    """For what makes sense only where the command opens the vault itself."""
+    return unittest.skipIf(VIA_AGENT, "direct only: " + reason)
 
 
 def needs(program):

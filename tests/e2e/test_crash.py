@@ -12,6 +12,7 @@ from harness import Case, IS_SANITIZED, STEPPER, VAULT, new_pixel, rng, traced
 
 # What may lie in the two folders.
 EXPECTED = {"vault.db", "vault.db-wal", "vault.db-shm", "vault.db.lock"}
+EXPECTED_ENDINGS = (".anchor", ".audit.log", ".audit.log.lock")
 
 
 class Place:
@@ -76,7 +77,7 @@ class Crash(Case):
                         v = mine.run("verify")
                         if v.returncode != 0:
                             raise AssertionError("verify: %d %s" % (v.returncode, v.stderr.decode()))
-                    extra = {s for s in mine.strays() if os.path.basename(s) not in EXPECTED and not s.endswith(".anchor")} - clean
+                    extra = {s for s in mine.strays() if os.path.basename(s) not in EXPECTED and not s.endswith(EXPECTED_ENDINGS)} - clean
                     if extra:
                         raise AssertionError("stray files: %s" % extra)
                 except AssertionError as e:

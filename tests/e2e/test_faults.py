@@ -210,7 +210,7 @@ class Limits(Case):
     def test_a_full_state_folder(self):
         small = self.path("smallstate")
         os.mkdir(small, 0o700)
-        self.mount("-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", small)
+        self.mount("-t", "tmpfs", "-o", "size=9m,mode=0700", "tmpfs", small)
         self.file = self.env["PIXELVAULT_VAULT"] = self.path("v3", "vault.db")
         self.state, self.key = os.path.join(small, "s"), self.path("key3")
         self.configure()

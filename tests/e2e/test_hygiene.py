@@ -54,7 +54,7 @@ class AtRest(Case):
         found = []
         self.put(pixel, token, "--label", "zwiebelring=Kn0rrigesHuhn", "--test-code", "TEST98Q7X5Z", "--expires", "2031-01-01T00:00:00Z")
         found += self.search(secrets)
-        steps = [["get", pixel, "--as", "Kn0rrigesHuhn"], ["check"], ["status"], ["list"], ["verify"], ["history", pixel],
+        steps = [["get", pixel, "--as", "checkout"], ["check"], ["status"], ["list"], ["verify"], ["history", pixel],
                  ["label", pixel, "zwiebelring=Kn0rrigesHuhn2"], ["rm", pixel], ["rm", pixel, "--restore"]]
         for words in steps:
             self.vault(*words)

@@ -160,7 +160,7 @@ class Supervisor(Case):
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_with_a_user_named_all_three_become_that_user(self):
-        self.configure(more="[agent]\nuser = nobody\n")
+        self.configure(more="[agent]\nuser = nobody\ngroup = daemon\nsocket = %s\n" % self.path("run", "agent.sock"))
         os.chmod(self.dir, 0o777)
         os.chmod(self.path("notify"), 0o777)
         p = self.supervise()
@@ -168,11 +168,14 @@ class Supervisor(Case):
         for pid in pids:
             status = self.proc(pid, "status").decode()
             self.assertIn("Uid:\t65534\t65534\t65534\t65534", status)
+            self.assertIn("Gid:\t1\t1\t1\t1", status)
             self.assertIn("Groups:\t \n", status)
             self.assertIn("CapPrm:\t0000000000000000", status)
         given = self.proc(pids[1], "environ").decode().split("\0")
         self.assertIn("PIXELVAULT_STATE=" + self.state, given)
         self.assertFalse([v for v in given if v.startswith("HOME=")])
+        run = os.stat(self.path("run"))
+        self.assertEqual((65534, 1, 0o40750), (run.st_uid, run.st_gid, run.st_mode))
         p.kill()
         self.gone(*pids[1:])
 
@@ -334,6 +337,8 @@ class Supervisor(Case):
     def test_killed_it_leaves_nothing_behind(self):
         p = self.supervise()
         pids = self.both(p)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)  # so that they cannot just see their sockets close
         p.kill()
         self.gone(*pids)
 

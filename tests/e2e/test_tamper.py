@@ -14,7 +14,7 @@ import harness
 from harness import CODES, Case, VAULT, cases, new_pixel, rng, say, spread
 
 DISPOSABLE = re.compile(rb"(e\d+/)?(h|c|a|d|agent|lock)/")
-CLASSES = {"damaged", "format", "tampered", "limit", "rolled-back", "forked", "anchor", "anchor-missing"}
+CLASSES = {"damaged", "format", "tampered", "limit", "rolled-back", "forked", "anchor", "anchor-missing", "audit"}
 
 
 class Tamper(Case):

@@ -392,6 +392,54 @@ static void json__nothing_is_found_in_what_is_no_object(void **state)
 	}
 }
 
+static void json__a_raw_value_says_what_it_says(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *raw, *text; /* NULL: refused */
+	} rows[] = {
+		{ "\"\"", "" },
+		{ "\"abc\"", "abc" },
+		{ "\"a\\\"b\\\\c\\/d\\n\"", "a\"b\\c/d\n" },
+		{ "\"\\u00e4\\u20ac\\ud83d\\ude00\"", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" },
+		{ "\"0123456789abcd\"", "0123456789abcd" },
+		{ "\"0123456789abcdef\"", NULL },
+		{ "\"\\u0000\"", NULL },
+		{ "\"\\ud83d\"", NULL },
+		{ "\"\\x\"", NULL },
+		{ "\"", NULL },
+		{ "", NULL },
+		{ "5", NULL },
+		{ "null", NULL },
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		char text[16] = "as it was";
+		bool is_text = json_as_text(bytes_of_text(rows[i].raw), text, sizeof text);
+		assert_int_equal(is_text, rows[i].text != NULL);
+		if (is_text)
+			assert_string_equal(text, rows[i].text);
+	}
+}
+
+static void json__raw_numbers_and_truths(void **state)
+{
+	(void)state;
+	int64_t number = 7;
+	bool truth = false;
+	assert_true(json_as_int(bytes_of_text("-40105"), &number));
+	assert_int_equal(number, -40105);
+	assert_true(json_as_int(bytes_of_text("999999999999999999"), &number));
+	static const char *const no_numbers[] = { "", "-", "1.5", "1e3", "\"1\"", "null", "1000000000000000000" };
+	for (size_t i = 0; i < COUNT_OF(no_numbers); i++)
+		assert_false(json_as_int(bytes_of_text(no_numbers[i]), &number));
+	assert_int_equal(number, 999999999999999999);
+	assert_true(json_as_bool(bytes_of_text("true"), &truth));
+	assert_true(truth);
+	assert_true(json_as_bool(bytes_of_text("false"), &truth));
+	assert_false(truth);
+	assert_false(json_as_bool(bytes_of_text("0"), &truth));
+}
+
 static void utf8__text_of_strangers_is_safe_to_print(void **state)
 {
 	(void)state;
@@ -420,6 +468,8 @@ int main(void)
 		cmocka_unit_test(json__the_check_of_four_mebibytes_takes_no_time_to_speak_of),
 		cmocka_unit_test(json__top_level_members_are_found_as_they_were_written),
 		cmocka_unit_test(json__nothing_is_found_in_what_is_no_object),
+		cmocka_unit_test(json__a_raw_value_says_what_it_says),
+		cmocka_unit_test(json__raw_numbers_and_truths),
 		cmocka_unit_test(utf8__text_of_strangers_is_safe_to_print),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,6 +138,7 @@ static int64_t watchdog_of(const char *usec, const char *pid)
 		setenv("WATCHDOG_PID", pid, 1);
 	notify_open(&n);
 	notify_close(&n);
+	assert_string_equal(heard(&l), "");
 	return n.watchdog_ms;
 }
 

@@ -185,6 +185,76 @@ static void secret__an_arena_that_could_not_be_locked_says_so(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* What the kernel says is locked, in KiB. */
+static long locked_kib(void)
+{
+	char text[4096];
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	text[got < 0 ? 0 : got] = '\0';
+	const char *line = strstr(text, "VmLck:");
+	return line ? strtol(line + 6, NULL, 10) : -1;
+}
+
+enum { IS_LOCKED, IS_NOT_LOCKED, LIES, CANNOT_TELL };
+
+/* 5,000 secrets in an arena of this size under this limit; the truth is what the kernel says. */
+static int truth_under(rlim_t limit, size_t arena_len, size_t secrets)
+{
+	struct rlimit most = { limit, limit };
+	struct error err;
+	secret_arena_close();
+	if (setrlimit(RLIMIT_MEMLOCK, &most) != 0 || (geteuid() == 0 && setresuid(65533, 65533, 65533) != 0))
+		return CANNOT_TELL;
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long before = locked_kib();
+	if (limit == 0 ? mlock(page, 4096) == 0 : mlock(page, 4096) != 0 || locked_kib() == before)
+		return CANNOT_TELL; /* the sanitizers' and valgrind's mlock does nothing, with success */
+	munlock(page, 4096);
+	if (!secret_arena_open(arena_len, &err))
+		return LIES; /* there is memory: only its lock may be missing */
+	for (size_t i = 0; i < secrets; i++) {
+		struct secret *s;
+		if (!secret_new(40, &s, &err))
+			return LIES;
+	}
+	bool is_locked = locked_kib() >= (long)(arena_len / 1024);
+	return is_locked != secret_arena_is_locked() ? LIES : is_locked ? IS_LOCKED : IS_NOT_LOCKED;
+}
+
+static int truth_in_a_child(rlim_t limit, size_t arena_len, size_t secrets)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(truth_under(limit, arena_len, secrets));
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void secret__whether_all_is_locked_is_told_under_every_limit(void **state)
+{
+	(void)state;
+	static const struct {
+		rlim_t limit;
+		size_t arena;
+		int wanted;
+	} rows[] = {
+		{ 0, SECRET_ARENA_SMALL, IS_NOT_LOCKED },         { 0, SECRET_ARENA_LARGE, IS_NOT_LOCKED },
+		{ 64 * 1024, SECRET_ARENA_LARGE, IS_NOT_LOCKED }, { 8 << 20, SECRET_ARENA_SMALL, IS_LOCKED },
+		{ 8 << 20, SECRET_ARENA_LARGE, IS_LOCKED },
+	};
+	if (getenv("UNDER_VALGRIND") || truth_in_a_child(8 << 20, SECRET_ARENA_SMALL, 1) == CANNOT_TELL)
+		skip();
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_int_equal(truth_in_a_child(rows[i].limit, rows[i].arena,
+						  rows[i].arena == SECRET_ARENA_LARGE ? 5000 : 100),
+				 rows[i].wanted);
+}
+
 static int open_arena(void **state)
 {
 	(void)state;
@@ -213,6 +283,7 @@ int main(void)
 		cmocka_unit_test(secret__everything_a_descriptor_gives_is_read),
 		cmocka_unit_test(secret__more_than_expected_is_refused_and_not_repeated),
 		cmocka_unit_test(secret__an_arena_that_could_not_be_locked_says_so),
+		cmocka_unit_test(secret__whether_all_is_locked_is_told_under_every_limit),
 	};
 	return cmocka_run_group_tests(tests, open_arena, close_arena);
 }

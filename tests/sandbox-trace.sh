@@ -1,0 +1,96 @@
+#!/bin/sh
+# The system calls that keeper and courier make once inside their sandbox, from a traced run of the end-to-end tests,
+# held against the lists in agent/sandbox.c. Prints what was asked for and is on no list (with what it met), and what is on a
+# list and was never asked for: such a name has another libc, kernel or occasion, or is to go. Fails on the former.
+#
+#   sh tests/sandbox-trace.sh [WORD...]    only the tests that tests/e2e/run.py picks for these words
+#
+# Needs strace and root: what is traced has made itself undumpable. BUILD names the build folder (not one with
+# sanitizers).
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=$(cd "${BUILD:-build}" 2>/dev/null && pwd) && [ -x "$build/vault-agent" ] || {
+	echo "sandbox-trace: nothing is built in '${BUILD:-build}'" >&2
+	exit 1
+}
+command -v strace >/dev/null 2>&1 || {
+	echo "sandbox-trace: SKIPPED: strace is not installed"
+	exit 0
+}
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/pixelvault-trace.XXXXXX") || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+[ $# -gt 0 ] || set -- test_check test_put test_api_oddities test_agent
+BUILD=$build strace -ff -qq -s 64 -o "$tmp/trace" "${PYTHON:-python3}" tests/e2e/run.py "$@" >"$tmp/out" 2>&1 ||
+	echo "sandbox-trace: some of the tests failed while they were traced:"
+tail -1 "$tmp/out"
+
+"${PYTHON:-python3}" - "$tmp" <<'END'
+import collections
+import glob
+import re
+import sys
+
+CALL = re.compile(r"^([a-z0-9_]+)\((.*?)(?:\)\s+= (-?\d+|\?)(?: (E[A-Z]+))?.*)?$")
+
+source = open("agent/sandbox.c").read()
+
+
+def names(array):
+    return set(re.findall(r'"([a-z0-9_]+)"', re.search(array + r"\[\] = \{(.*?)\};", source, re.S).group(1)))
+
+
+# Refused, and rightly: SQLite as root tries to give its files the owner of the folder, and goes on when it cannot.
+REFUSED = {("KEEPER", "fchown")}
+
+# Rows of the table with conditions: {name, roles, ...}
+rows = re.findall(r'\{ "([a-z0-9_]+)", ([A-Z |]+),', source)
+lists = {role: names("allowed_to_both") | {n for n, r in rows if role in r} for role in ("KEEPER", "COURIER")}
+lists["KEEPER"] |= names("allowed_to_keeper")
+lists = {role: found | {"clone3"} for role, found in lists.items()}
+
+# A file is a thread: begin with those that were executed as one of ours, then follow the threads they make.
+files = {path.rsplit(".", 1)[1]: path for path in glob.glob(sys.argv[1] + "/trace.*")}
+made = collections.defaultdict(collections.Counter)  # role -> (call, error)
+main = []
+for tid, path in files.items():
+    text = open(path, errors="replace").read()
+    at = text.rfind("\nexecve(")
+    line = text[at + 1:].split("\n", 1)[0] if at >= 0 or text.startswith("execve(") else ""
+    for role in ("KEEPER", "COURIER"):
+        if '"--%s"' % role.lower() in line:
+            lines = text[at + 1:].splitlines()
+            inside = [i for i, l in enumerate(lines) if l.startswith("seccomp(SECCOMP_SET_MODE_FILTER") and l.endswith("= 0")]
+            if inside:
+                main.append((role, "\n".join(lines[inside[-1] + 1:])))
+seen = collections.Counter()
+while main:
+    role, text = main.pop()
+    seen[role] += 1
+    for line in text.splitlines():
+        call = CALL.match(line)
+        if not call:
+            continue
+        made[role][call.group(1), call.group(4) if call.group(4) in ("EPERM", "EACCES", "ENOSYS") else None] += 1
+        if call.group(1) in ("clone", "clone3") and "CLONE_THREAD" in line and call.group(3) in files:
+            main.append((role, open(files[call.group(3)], errors="replace").read()))
+
+bad = 0
+for role in ("KEEPER", "COURIER"):
+    who = role.lower()
+    print("%s: %d threads and processes traced" % (who, seen[role]))
+    if not seen[role]:
+        continue
+    asked = {n for n, _ in made[role]}
+    for name in sorted(n for n in asked - lists[role] if (role, n) not in REFUSED):
+        bad += 1
+        met = ", ".join("%s %d times" % (e or "done", n) for (c, e), n in sorted(made[role].items(), key=str) if c == name)
+        print("  MISSING from the list: %s (%s)" % (name, met))
+    for (name, error), count in sorted(made[role].items(), key=str):
+        if error == "EPERM" and name in lists[role]:
+            print("  refused by its condition: %s, %d times" % (name, count))
+    unused = sorted(lists[role] - asked)
+    print("  used: %d of %d; on the list, and not asked for: %s" % (len(asked & lists[role]), len(lists[role]), " ".join(unused)))
+sys.exit(bad > 0)
+END

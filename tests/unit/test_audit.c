@@ -1,0 +1,743 @@
+/* The audit log: what is appended, what is noticed, and what happens when it cannot be written. */
+#include "core/clock.h"
+#include "vault/audit.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mount.h>
+
+#include <cmocka.h>
+
+#include "tests/support/scratch.h"
+
+#define PIXEL "C0U2T02IU8J6B9GC2B90"
+#define ENTRIES 200
+#define LOG_MAX (1u << 20)
+
+static const struct audit_who someone = { .is_known = true, .uid = 1000, .gid = 1001, .pid = 42, .as = "checkout" };
+static const uint8_t fingerprint[FINGERPRINT_LEN] = { 1, 2, 3 };
+static char log_path[PATH_MAX], anchor_path[PATH_MAX];
+static struct keys *keys;
+
+static int make_log_place(void **state)
+{
+	struct error err;
+	scoped(secret_freep) struct secret *root = NULL;
+	if (scratch_make(state) != 0)
+		return -1;
+	root = key_of(9);
+	in_scratch(anchor_path, "vault.db-0011.anchor");
+	in_scratch(log_path, "vault.db-0011.audit.log");
+	return keys_derive(root, &keys, &err) ? 0 : -1;
+}
+
+static int remove_log_place(void **state)
+{
+	keys_freep(&keys);
+	umount(scratch);
+	return scratch_remove(state);
+}
+
+static bool try_log(const struct audit_position *anchored, struct audit **ret, struct error *err)
+{
+	struct audit_position none = { 0 };
+	struct audit *a = NULL;
+	memset(err, 0, sizeof *err);
+	if (!audit_new(anchor_path, keys, &a, err))
+		return false;
+	if (!audit_prove(a, anchored ? anchored : &none, err)) {
+		audit_free(a);
+		return false;
+	}
+	*ret = a;
+	return true;
+}
+
+static struct audit *open_log(const struct audit_position *anchored)
+{
+	struct audit *a = NULL;
+	struct error err;
+	if (!try_log(anchored, &a, &err))
+		fail_msg("the log does not open: %s", err.message);
+	return a;
+}
+
+static void assert_refused(const struct audit_position *anchored)
+{
+	struct audit *a = NULL;
+	struct error err;
+	if (try_log(anchored, &a, &err)) {
+		audit_free(a);
+		fail_msg("a damaged log was opened");
+	}
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_string_equal(err.class, "audit");
+	assert_non_null(strstr(err.hint, "accept-loss"));
+}
+
+static bool append(struct audit *a, uint32_t version, enum audit_weight weight, struct error *err)
+{
+	struct audit_event e = { "get", PIXEL, version, fingerprint, "ok" };
+	memset(err, 0, sizeof *err);
+	return audit_append(a, &someone, &e, 1, weight, false, err);
+}
+
+static void must_append(struct audit *a, uint32_t version)
+{
+	struct error err;
+	if (!append(a, version, AUDIT_ORDINARY, &err))
+		fail_msg("%s", err.message);
+}
+
+static void refused_as(struct audit *a, enum error_code code)
+{
+	struct error err;
+	assert_false(append(a, 1, AUDIT_ORDINARY, &err));
+	assert_int_equal(err.code, code);
+	assert_string_equal(err.class, "audit");
+}
+
+/* A log of 200 entries, and where it ends. */
+static struct audit_position fill_log(void)
+{
+	struct audit_position end;
+	struct error err;
+	struct audit *a = open_log(NULL);
+	audit_set_generation(a, 5);
+	for (uint32_t i = 1; i <= ENTRIES; i++)
+		must_append(a, i);
+	assert_true(audit_sync(a, &err));
+	audit_durable(a, &end);
+	assert_int_equal(end.sequence, ENTRIES);
+	audit_free(a);
+	return end;
+}
+
+static struct audit_report walk_with(const struct audit_position *anchored, audit_entry_fn *entry, void *context)
+{
+	struct audit_position none = { 0 };
+	struct audit_reader reader = { .entry = entry, .context = context };
+	struct audit_report report;
+	struct error err;
+	struct audit *a = NULL;
+	assert_true(audit_new(anchor_path, keys, &a, &err));
+	if (!audit_walk(a, anchored ? anchored : &none, &reader, &report, &err))
+		fail_msg("%s", err.message);
+	audit_free(a);
+	return report;
+}
+
+static struct audit_report walk(const struct audit_position *anchored)
+{
+	return walk_with(anchored, NULL, NULL);
+}
+
+/* ---- lines ---- */
+
+struct lines {
+	uint8_t bytes[LOG_MAX];
+	size_t len, count;
+	size_t at[ENTRIES + 1]; /* where each line begins, and the end */
+};
+
+static struct lines *read_lines(void)
+{
+	struct lines *l = calloc(1, sizeof *l);
+	assert_non_null(l);
+	l->len = file_bytes(log_path, l->bytes, sizeof l->bytes);
+	for (size_t i = 0; i < l->len && l->count <= ENTRIES; i++)
+		if (l->bytes[i] == '\n')
+			l->at[++l->count] = i + 1;
+	return l;
+}
+
+static void entry__is_one_line_of_canonical_json_that_names_no_pixel_and_no_token(void **state)
+{
+	(void)state;
+	struct audit *a = open_log(NULL);
+	struct audit_entry e;
+	size_t covered;
+	must_append(a, 7);
+	audit_free(a);
+	struct lines *l = read_lines();
+	assert_int_equal(l->count, 1);
+	assert_null(memmem(l->bytes, l->len, PIXEL, strlen(PIXEL)));
+	assert_true(audit_entry_decode(bytes_of(l->bytes, l->len), &e, &covered));
+	uint8_t id[PIXEL_ID_LEN];
+	keys_pixel_id(keys, PIXEL, id);
+	assert_memory_equal(e.pixel, id, sizeof id);
+	assert_int_equal(e.sequence, 1);
+	assert_int_equal(e.uid, 1000);
+	assert_int_equal(e.gid, 1001);
+	assert_int_equal(e.pid, 42);
+	assert_string_equal(e.as, "checkout");
+	assert_string_equal(e.verb, "get");
+	assert_int_equal(e.version, 7);
+	assert_int_equal(strncmp(e.fingerprint, "tk-", 3), 0);
+	assert_string_equal(e.result, "ok");
+	assert_int_equal(e.segment, 1);
+	free(l);
+}
+
+static void entry__escapes_what_is_not_printable_and_reads_it_back(void **state)
+{
+	(void)state;
+	struct audit_entry e = { .sequence = UINT64_MAX, .verb = "get", .result = "ok", .version = UINT32_MAX,
+				 .generation = UINT64_MAX, .boot_ms = UINT64_MAX, .uid = UINT32_MAX }, back;
+	char line[AUDIT_LINE_MAX];
+	size_t covered;
+	for (size_t i = 0; i < AUDIT_NAME_MAX; i++)
+		e.as[i] = i + 1 < 32 ? (char)(i + 1) : i % 2 ? '"' : (char)0xff;
+	size_t len = audit_entry_encode(&e, line, &covered);
+	for (size_t i = 0; i + 1 < len; i++)
+		assert_true(line[i] >= 0x20 && line[i] <= 0x7e);
+	assert_true(audit_entry_decode(bytes_of(line, len), &back, &covered));
+	assert_string_equal(back.as, e.as);
+	assert_true(audit_entry_decode(bytes_of(line, len - 1), &back, &covered)); /* without its newline */
+	assert_false(audit_entry_decode(bytes_of(line, len - 2), &back, &covered));
+}
+
+static void entry__without_a_who_is_of_this_process(void **state)
+{
+	(void)state;
+	struct audit *a = open_log(NULL);
+	struct audit_who nobody = { .is_known = false };
+	struct audit_event event = { .verb = "stop", .result = "ok" };
+	struct error err;
+	struct audit_entry e;
+	size_t covered;
+	assert_true(audit_append(a, &nobody, &event, 1, AUDIT_RESERVE, true, &err));
+	audit_free(a);
+	struct lines *l = read_lines();
+	assert_true(audit_entry_decode(bytes_of(l->bytes, l->len), &e, &covered));
+	assert_int_equal(e.uid, getuid());
+	assert_int_equal(e.pid, getpid());
+	assert_false(e.has_pixel);
+	assert_string_equal(e.as, "");
+	assert_string_equal(e.fingerprint, "");
+	free(l);
+}
+
+/* ---- what is noticed ---- */
+
+static void tamper__a_whole_log_is_whole(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	struct audit_report r = walk(&end);
+	struct stat st;
+	assert_int_equal(r.entries, ENTRIES);
+	assert_int_equal(r.faults, 0);
+	assert_int_equal(r.torn, 0);
+	assert_int_equal(stat(log_path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	audit_free(open_log(&end));
+}
+
+/* Every bit by the functions that prove a line, a sample of them through the file. */
+static void tamper__every_bit_of_every_entry_counts(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	scoped(secret_freep) struct secret *start = NULL;
+	struct error err;
+	struct lines *l = read_lines();
+	uint8_t before[DIGEST_LEN] = { 0 };
+	size_t sampled = 0;
+	assert_true(audit_mac_start(keys, &start, &err));
+	for (size_t i = 0; i < ENTRIES; i++) {
+		struct audit_entry e, changed;
+		uint8_t mac[DIGEST_LEN];
+		size_t covered, len = l->at[i + 1] - l->at[i];
+		uint8_t *line = l->bytes + l->at[i];
+		assert_true(audit_entry_decode(bytes_of(line, len), &e, &covered));
+		for (size_t bit = 0; bit < len * 8; bit++) {
+			line[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			if (audit_entry_decode(bytes_of(line, len), &changed, &covered)) {
+				audit_entry_mac(start, changed.segment, bytes_of(line, covered), before, mac);
+				if (memcmp(mac, changed.mac, DIGEST_LEN) == 0)
+					fail_msg("bit %zu of entry %zu may be changed", bit, i + 1);
+			}
+			if ((bit / 8 == len - 1 && i % 20 == 0) || (i * 3001 + bit) % 997 == 0) {
+				write_bytes(log_path, l->bytes, l->len);
+				struct audit_report r = walk(&end);
+				if (!r.faults || (r.first_bad != i + 1 && r.first_bad != i + 2))
+					fail_msg("bit %zu of entry %zu: first bad %llu", bit, i + 1,
+						 (unsigned long long)r.first_bad);
+				sampled++;
+			}
+			line[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		}
+		memcpy(before, e.mac, DIGEST_LEN);
+	}
+	assert_true(sampled > 400);
+	free(l);
+}
+
+static void write_edited(const struct lines *l, const size_t *order, size_t count)
+{
+	static uint8_t bytes[LOG_MAX];
+	size_t len = 0;
+	for (size_t i = 0; i < count; i++) {
+		size_t n = l->at[order[i] + 1] - l->at[order[i]];
+		memcpy(bytes + len, l->bytes + l->at[order[i]], n);
+		len += n;
+	}
+	write_bytes(log_path, bytes, len);
+}
+
+static void tamper__dropped_swapped_and_repeated_entries_are_named(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	struct lines *l = read_lines();
+	size_t order[ENTRIES + 1];
+	for (size_t i = 0; i < ENTRIES - 1; i++) {
+		size_t n = 0;
+		for (size_t k = 0; k < ENTRIES; k++) /* dropped */
+			if (k != i)
+				order[n++] = k;
+		write_edited(l, order, n);
+		assert_int_equal(walk(&end).first_bad, i + 1);
+		for (size_t k = 0; k < ENTRIES; k++) /* swapped with the next */
+			order[k] = k == i ? i + 1 : k == i + 1 ? i : k;
+		write_edited(l, order, ENTRIES);
+		assert_int_equal(walk(&end).first_bad, i + 1);
+		n = 0;
+		for (size_t k = 0; k < ENTRIES; k++) { /* repeated */
+			order[n++] = k;
+			if (k == i)
+				order[n++] = k;
+		}
+		write_edited(l, order, n);
+		assert_int_equal(walk(&end).first_bad, i + 2);
+	}
+	free(l);
+}
+
+static void tamper__a_tail_that_was_cut_off_below_the_anchor_is_noticed_when_it_is_opened(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	struct lines *l = read_lines();
+	for (size_t cut = 1; cut <= ENTRIES; cut++) {
+		write_bytes(log_path, l->bytes, l->at[ENTRIES - cut]);
+		assert_refused(&end);
+		struct audit_report r = walk(&end);
+		assert_true(r.faults > 0);
+		assert_int_equal(r.first_bad, ENTRIES - cut + 1);
+	}
+	for (size_t bytes = 1; bytes < l->at[1]; bytes += 7) { /* in the middle of a line too */
+		write_bytes(log_path, l->bytes, l->len - bytes);
+		assert_refused(&end);
+	}
+	free(l);
+}
+
+static void tamper__another_log_of_the_same_length_is_noticed_when_it_is_opened(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	assert_int_equal(unlink(log_path), 0);
+	struct audit_position other = fill_log();
+	assert_memory_not_equal(end.mac, other.mac, DIGEST_LEN); /* another time, or another boot time */
+	assert_refused(&end);
+	struct audit *a = open_log(&other);
+	for (uint32_t i = 0; i < 5; i++)
+		must_append(a, i);
+	audit_free(a);
+	assert_refused(&end); /* also when it went on since, as far as the end is read */
+	assert_int_equal(walk(&end).first_bad, ENTRIES);
+}
+
+static void tamper__a_missing_log_is_noticed_when_the_anchor_knows_of_one(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	assert_int_equal(unlink(log_path), 0);
+	assert_refused(&end);
+	struct audit_report r = walk(&end);
+	assert_int_equal(r.first_bad, 1);
+	audit_free(open_log(NULL)); /* nothing known: it begins */
+}
+
+static void place__a_log_that_was_removed_renamed_replaced_or_linked_is_refused_at_once(void **state)
+{
+	(void)state;
+	char aside[PATH_MAX];
+	struct error err;
+	struct lines *l;
+	in_scratch(aside, "aside");
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	l = read_lines();
+	assert_int_equal(rename(log_path, aside), 0);
+	refused_as(a, ERR_DAMAGED);
+	write_bytes(log_path, l->bytes, l->len); /* a copy, byte for byte */
+	refused_as(a, ERR_DAMAGED);
+	assert_int_equal(rename(aside, log_path), 0);
+	must_append(a, 2); /* put back: goes on */
+	assert_int_equal(link(log_path, aside), 0);
+	refused_as(a, ERR_DAMAGED);
+	assert_int_equal(unlink(aside), 0);
+	must_append(a, 3);
+	assert_int_equal(chmod(log_path, 0644), 0);
+	refused_as(a, ERR_DAMAGED);
+	assert_int_equal(chmod(log_path, 0600), 0);
+	must_append(a, 4);
+	assert_int_equal(rename(log_path, aside), 0);
+	assert_int_equal(symlink(aside, log_path), 0);
+	refused_as(a, ERR_DAMAGED);
+	assert_int_equal(rename(aside, log_path), 0);
+	assert_int_equal(truncate(log_path, (off_t)l->len), 0);
+	refused_as(a, ERR_DAMAGED);
+	assert_int_equal(unlink(log_path), 0);
+	refused_as(a, ERR_DAMAGED);
+	assert_false(append(a, 1, AUDIT_RESERVE, &err));
+	audit_free(a);
+	free(l);
+}
+
+static void place__somebody_elses_line_in_between_is_noticed_by_the_next_append(void **state)
+{
+	(void)state;
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	must_append(a, 2);
+	struct lines *l = read_lines();
+	int fd = open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, l->bytes, l->at[1]), l->at[1]); /* the first entry again */
+	close(fd);
+	refused_as(a, ERR_DAMAGED);
+	audit_free(a);
+	free(l);
+}
+
+/* ---- torn ---- */
+
+static void torn__bytes_behind_the_last_line_are_moved_aside_and_an_entry_says_so(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	char aside[PATH_MAX];
+	uint8_t left[64];
+	struct lines *l = read_lines();
+	snprintf(aside, sizeof aside, "%.300s.torn-%d", log_path, ENTRIES);
+	int fd = open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, "{\"seq\":201,\"at\"", 15), 15);
+	close(fd);
+	struct audit *a = open_log(&end);
+	must_append(a, 9);
+	audit_free(a);
+	assert_int_equal(file_bytes(aside, left, sizeof left), 15);
+	assert_memory_equal(left, "{\"seq\":201,\"at\"", 15);
+	struct audit_report r = walk(&end);
+	assert_int_equal(r.faults, 0);
+	assert_int_equal(r.entries, ENTRIES + 2); /* that it was torn, and the new one */
+	free(l);
+}
+
+static void torn__is_not_mended_when_the_anchor_knows_more(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	struct lines *l = read_lines();
+	assert_int_equal(truncate(log_path, (off_t)(l->len - 10)), 0);
+	assert_refused(&end);
+	free(l);
+}
+
+/* ---- several at once ---- */
+
+#define WRITERS 4
+#define EACH 300
+
+static void *append_many(void *context)
+{
+	struct audit *a = context;
+	struct error err;
+	for (uint32_t i = 0; i < EACH; i++) {
+		bool in_turn = i % 32 == 0;
+		if (in_turn)
+			audit_begin_turn(a);
+		if (!append(a, i, AUDIT_ORDINARY, &err)) {
+			print_message("refused: %s\n", err.message);
+			return "refused";
+		}
+		if (in_turn)
+			audit_end_turn(a);
+	}
+	return NULL;
+}
+
+/* A forked child sees none of our secrets. */
+static int append_in_child(void)
+{
+	struct audit *own = NULL;
+	struct error err;
+	scoped(secret_freep) struct secret *root = key_of(9);
+	return keys_derive(root, &keys, &err) && try_log(NULL, &own, &err) && !append_many(own) ? 0 : 1;
+}
+
+static void together__processes_and_threads_keep_one_chain_without_a_gap(void **state)
+{
+	(void)state;
+	pid_t children[WRITERS];
+	pthread_t threads[WRITERS];
+	for (size_t i = 0; i < WRITERS; i++)
+		if ((children[i] = fork()) == 0)
+			_exit(append_in_child());
+	struct audit *a = open_log(NULL);
+	for (size_t i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, append_many, a), 0);
+	for (size_t i = 0; i < WRITERS; i++) {
+		void *problem;
+		int status;
+		pthread_join(threads[i], &problem);
+		assert_null(problem);
+		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+		assert_int_equal(status, 0);
+	}
+	audit_free(a);
+	struct audit_report r = walk(NULL);
+	assert_int_equal(r.faults, 0);
+	assert_int_equal(r.entries, 2 * WRITERS * EACH);
+}
+
+static void together__a_holder_that_hangs_stops_a_turn_only_for_a_moment(void **state)
+{
+	(void)state;
+	char lock[PATH_MAX];
+	struct error err;
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	snprintf(lock, sizeof lock, "%.300s.lock", log_path);
+	int fd = open(lock, O_RDWR | O_CLOEXEC);
+	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &range), 0);
+	int64_t began = clock_boot_ms();
+	audit_begin_turn(a);
+	for (int i = 0; i < 50; i++) {
+		assert_false(append(a, 2, AUDIT_ORDINARY, &err));
+		assert_int_equal(err.code, ERR_STORAGE);
+	}
+	audit_end_turn(a);
+	assert_in_range(clock_boot_ms() - began, 150, 1500);
+	close(fd);
+	audit_begin_turn(a);
+	must_append(a, 2);
+	audit_end_turn(a);
+	audit_free(a);
+	assert_int_equal(walk(NULL).entries, 2);
+}
+
+static void together__many_entries_of_another_process_are_caught_up_with(void **state)
+{
+	(void)state;
+	struct audit *a = open_log(NULL), *other;
+	must_append(a, 1);
+	other = open_log(NULL);
+	for (uint32_t i = 0; i < 1000; i++)
+		must_append(other, i);
+	must_append(a, 2);
+	must_append(other, 3);
+	audit_free(a);
+	audit_free(other);
+	struct audit_report r = walk(NULL);
+	assert_int_equal(r.faults, 0);
+	assert_int_equal(r.entries, 1003);
+}
+
+/* ---- no room ---- */
+
+static void mount_small(const char *options)
+{
+	if (mount("none", scratch, "tmpfs", 0, options) != 0) {
+		print_message("SKIPPED: a small file system cannot be mounted here: %s\n", strerror(errno));
+		skip();
+	}
+}
+
+static void fill_disk(const char *name)
+{
+	static char filler[4096];
+	char path[PATH_MAX];
+	in_scratch(path, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	while (write(fd, filler, sizeof filler) > 0)
+		continue;
+	close(fd);
+}
+
+static void room__a_full_disk_refuses_what_is_ordinary_and_keeps_room_for_refusals(void **state)
+{
+	(void)state;
+	char filler[PATH_MAX];
+	struct error err;
+	unsigned noted = 0;
+	mount_small("size=12m,mode=0700");
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	fill_disk("filler");
+	unsigned ordinary = 0;
+	while (append(a, 2, AUDIT_ORDINARY, &err) && ordinary < 20000)
+		ordinary++;
+	assert_true(ordinary < 20000);
+	assert_int_equal(err.code, ERR_STORAGE);
+	assert_string_equal(err.class, "audit");
+	while (append(a, 3, AUDIT_RESERVE, &err) && noted < 100000)
+		noted++;
+	assert_int_equal(err.code, ERR_STORAGE);
+	assert_true(noted > 4000000 / 400); /* 4 MiB of them */
+	struct audit_report full = walk(NULL);
+	assert_int_equal(full.faults, 0);
+	assert_int_equal(full.torn, 0); /* no half a line */
+	assert_int_equal(full.entries, 1 + ordinary + noted);
+	in_scratch(filler, "filler");
+	assert_int_equal(unlink(filler), 0);
+	must_append(a, 4); /* room made: goes on, by the same process */
+	audit_free(a);
+	assert_int_equal(walk(NULL).entries, 2 + ordinary + noted);
+	assert_int_equal(walk(NULL).faults, 0);
+}
+
+static void room__a_file_that_may_not_be_written_is_refused_and_still_compared(void **state)
+{
+	(void)state;
+	struct audit_position end;
+	mount_small("size=12m,mode=0700");
+	end = fill_log();
+	assert_int_equal(mount("none", scratch, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL), 0);
+	struct audit *a = open_log(&end);
+	refused_as(a, ERR_STORAGE);
+	assert_int_equal(mount("none", scratch, "tmpfs", MS_REMOUNT, NULL), 0);
+	audit_free(a);
+}
+
+/* ---- going on after a loss ---- */
+
+static void accept(const struct audit_position *anchored, struct audit_position *ret)
+{
+	struct audit *a = NULL;
+	struct error err;
+	assert_true(audit_new(anchor_path, keys, &a, &err));
+	if (!audit_accept_loss(a, anchored, &someone, &err))
+		fail_msg("%s", err.message);
+	audit_durable(a, ret);
+	audit_free(a);
+}
+
+static void loss__accepted_leaves_a_scar_and_a_chain_that_goes_on(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log(), scar;
+	struct lines *l = read_lines();
+	static uint8_t bytes[LOG_MAX];
+	l->bytes[l->at[50] + 20] ^= 1;
+	write_bytes(log_path, l->bytes, l->at[120] + 30); /* changed and cut, in the middle of a line */
+	accept(&end, &scar);
+	assert_int_equal(scar.sequence, ENTRIES + 1);
+	struct audit *a = open_log(&scar);
+	must_append(a, 1);
+	audit_free(a);
+	struct audit_report r = walk(&scar);
+	assert_int_equal(r.faults, 0);
+	assert_true(r.accepted > 0);
+	assert_int_equal(r.last, ENTRIES + 2);
+	assert_int_equal(r.segments, 2);
+	/* What was accepted is sealed as it is. */
+	size_t len = file_bytes(log_path, bytes, sizeof bytes);
+	bytes[l->at[60] + 20] ^= 1;
+	write_bytes(log_path, bytes, len);
+	r = walk(&scar);
+	assert_true(r.faults > 0);
+	free(l);
+}
+
+static void loss__of_the_whole_file_is_accepted_too(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log(), scar;
+	assert_int_equal(unlink(log_path), 0);
+	accept(&end, &scar);
+	assert_int_equal(scar.sequence, ENTRIES + 1);
+	struct audit *a = open_log(&scar);
+	must_append(a, 1);
+	audit_free(a);
+	assert_int_equal(walk(&scar).faults, 0);
+}
+
+static void loss__none_is_accepted_where_there_is_none(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	struct audit *a = NULL;
+	struct error err;
+	assert_true(audit_new(anchor_path, keys, &a, &err));
+	assert_false(audit_accept_loss(a, &end, &someone, &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	audit_free(a);
+	assert_int_equal(walk(&end).entries, ENTRIES);
+}
+
+/* ---- intents ---- */
+
+static void intents__without_an_outcome_are_explained_once(void **state)
+{
+	(void)state;
+	struct error err;
+	struct audit_commit commits[3] = { { .id = "done" , .base = 4 }, { .id = "not", .base = 5 }, { .id = "other", .base = 3 } };
+	struct audit *a = open_log(NULL);
+	for (size_t i = 0; i < 3; i++) {
+		struct audit_line line = { &someone, { .verb = "put", .pixel = PIXEL, .result = "intent" } };
+		assert_true(audit_append_lines(a, &line, 1, &commits[i], AUDIT_ORDINARY, true, &err));
+	}
+	audit_free(a);
+	assert_int_equal(walk(NULL).unexplained, 3);
+	for (int again = 0; again < 2; again++) {
+		a = open_log(NULL);
+		assert_true(audit_explain(a, commits[0].id, 5, &err));
+		audit_free(a);
+		assert_int_equal(walk(NULL).entries, 6);
+		assert_int_equal(walk(NULL).unexplained, 0);
+	}
+	struct lines *l = read_lines();
+	assert_non_null(strstr((char *)l->bytes + l->at[3], "\"result\":\"done\""));
+	assert_non_null(strstr((char *)l->bytes + l->at[4], "\"result\":\"not-done\""));
+	assert_non_null(strstr((char *)l->bytes + l->at[5], "\"result\":\"superseded\""));
+	free(l);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, make_log_place, remove_log_place)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(entry__is_one_line_of_canonical_json_that_names_no_pixel_and_no_token),
+		T(entry__escapes_what_is_not_printable_and_reads_it_back),
+		T(entry__without_a_who_is_of_this_process),
+		T(tamper__a_whole_log_is_whole),
+		T(tamper__every_bit_of_every_entry_counts),
+		T(tamper__dropped_swapped_and_repeated_entries_are_named),
+		T(tamper__a_tail_that_was_cut_off_below_the_anchor_is_noticed_when_it_is_opened),
+		T(tamper__another_log_of_the_same_length_is_noticed_when_it_is_opened),
+		T(tamper__a_missing_log_is_noticed_when_the_anchor_knows_of_one),
+		T(place__a_log_that_was_removed_renamed_replaced_or_linked_is_refused_at_once),
+		T(place__somebody_elses_line_in_between_is_noticed_by_the_next_append),
+		T(torn__bytes_behind_the_last_line_are_moved_aside_and_an_entry_says_so),
+		T(torn__is_not_mended_when_the_anchor_knows_more),
+		T(together__processes_and_threads_keep_one_chain_without_a_gap),
+		T(together__a_holder_that_hangs_stops_a_turn_only_for_a_moment),
+		T(together__many_entries_of_another_process_are_caught_up_with),
+		T(room__a_full_disk_refuses_what_is_ordinary_and_keeps_room_for_refusals),
+		T(room__a_file_that_may_not_be_written_is_refused_and_still_compared),
+		T(loss__accepted_leaves_a_scar_and_a_chain_that_goes_on),
+		T(loss__of_the_whole_file_is_accepted_too),
+		T(loss__none_is_accepted_where_there_is_none),
+		T(intents__without_an_outcome_are_explained_once),
+	};
+	return cmocka_run_group_tests(tests, open_arena, close_arena);
+}

@@ -1,0 +1,477 @@
+/* The client against a scripted server on a real socket: what it sends, how it reads answers cut anywhere, and what it
+ * refuses. */
+#include "agent/client.h"
+#include "core/clock.h"
+#include "core/json.h"
+#include "vault/codec.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define OK_HEAD "HTTP/1.1 200 OK\r\n"
+#define TOKEN "0123456789abcdef0123456789abcdef01234567"
+
+/* --- the other side: for each answer it waits for one request --- */
+
+struct script {
+	int fd;
+	const char *const *answers; /* NULL-terminated; an empty one hangs up */
+	size_t piece;               /* so many bytes at a time; 0 = all at once */
+	char seen[65536];           /* every request */
+	size_t seen_len;
+};
+
+static bool read_request(struct script *s)
+{
+	size_t start = s->seen_len;
+	for (;;) {
+		s->seen[s->seen_len] = '\0';
+		const char *end = strstr(s->seen + start, "\r\n\r\n");
+		const char *length = strstr(s->seen + start, "Content-Length: ");
+		size_t body = end && length && length < end ? strtoul(length + 16, NULL, 10) : 0;
+		if (end && s->seen_len >= (size_t)(end - s->seen) + 4 + body)
+			return true;
+		ssize_t got = read(s->fd, s->seen + s->seen_len, sizeof s->seen - 1 - s->seen_len);
+		if (got <= 0)
+			return false;
+		s->seen_len += (size_t)got;
+	}
+}
+
+static void *serve(void *context)
+{
+	struct script *s = context;
+	for (size_t i = 0; s->answers[i] && s->answers[i][0] && read_request(s); i++) {
+		const char *text = s->answers[i];
+		for (size_t len = strlen(text), at = 0; at < len;) {
+			size_t piece = s->piece && s->piece < len - at ? s->piece : len - at;
+			if (send(s->fd, text + at, piece, MSG_NOSIGNAL) < 0)
+				break;
+			at += piece;
+			if (s->piece)
+				usleep(200);
+		}
+	}
+	shutdown(s->fd, SHUT_RDWR);
+	return NULL;
+}
+
+struct talk {
+	struct script script;
+	struct client *client;
+	pthread_t thread;
+};
+
+static void begin(struct talk *t, const char *const *answers, size_t piece)
+{
+	int pair[2];
+	struct error err;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	*t = (struct talk){ .script = { .fd = pair[1], .answers = answers, .piece = piece } };
+	assert_true(client_adopt(pair[0], &t->client, &err));
+	assert_int_equal(pthread_create(&t->thread, NULL, serve, &t->script), 0);
+}
+
+static void end(struct talk *t)
+{
+	client_freep(&t->client);
+	pthread_join(t->thread, NULL);
+	close(t->script.fd);
+}
+
+static const struct client_request get = { .method = "GET", .target = "/v1/pixels/P/token", .wait_ms = 5000 };
+
+/* --- requests and answers --- */
+
+static void client__a_token_comes_in_pieces_and_the_connection_is_kept(void **state)
+{
+	(void)state;
+	static const char *const answers[] = {
+		OK_HEAD "Content-Length: 40\r\nX-Version: 3\r\nx-verdict:  expired \r\n\r\n" TOKEN,
+		OK_HEAD "Content-Length: 2\r\n\r\nhi", NULL
+	};
+	for (size_t piece = 0; piece <= 7; piece++) {
+		struct talk t;
+		struct reply reply;
+		struct error err;
+		struct bytes verdict;
+		scoped(secret_freep) struct secret *token = NULL, *second = NULL;
+		begin(&t, answers, piece);
+		assert_true(client_ask(t.client, &get, &reply, &err));
+		assert_int_equal(reply.status, 200);
+		assert_int_equal(reply_number(&reply, "X-Version"), 3);
+		assert_true(reply_header(&reply, "X-Verdict", &verdict));
+		assert_true(bytes_equal(verdict, bytes_of_text("expired")));
+		assert_true(client_secret(t.client, 4096, &token, &err));
+		assert_true(bytes_equal(secret_reveal(token), bytes_of_text(TOKEN)));
+		assert_true(client_ask(t.client, &get, &reply, &err));
+		assert_true(client_secret(t.client, 4096, &second, &err));
+		assert_int_equal(secret_len(second), 2);
+		end(&t);
+		assert_non_null(strstr(t.script.seen, "GET /v1/pixels/P/token HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+	}
+}
+
+static void client__a_body_is_sent_from_where_it_lies(void **state)
+{
+	(void)state;
+	static const char *const answers[] = { OK_HEAD "Content-Length: 0\r\n\r\n", NULL };
+	struct client_request put = { .method = "PUT",
+				      .target = "/t",
+				      .headers = "If-Match: \"3\"\r\n",
+				      .body = bytes_of_text(TOKEN),
+				      .has_body = true,
+				      .wait_ms = 5000 };
+	struct talk t;
+	struct reply reply;
+	struct error err;
+	begin(&t, answers, 0);
+	assert_true(client_ask(t.client, &put, &reply, &err));
+	end(&t);
+	assert_string_equal(t.script.seen, "PUT /t HTTP/1.1\r\nHost: localhost\r\nIf-Match: \"3\"\r\nContent-Length: 40\r\n"
+					   "\r\n" TOKEN);
+}
+
+static void client__a_chunked_body_is_put_together(void **state)
+{
+	(void)state;
+	static const char *const answers[] = {
+		OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nA\r\n, world!!!\r\n0\r\n\r\n",
+		OK_HEAD "Content-Length: 3\r\n\r\nend", NULL
+	};
+	for (size_t piece = 0; piece <= 3; piece++) {
+		struct talk t;
+		struct reply reply;
+		struct error err;
+		struct buf body = BUF_INIT(1000);
+		begin(&t, answers, piece);
+		assert_true(client_ask(t.client, &get, &reply, &err));
+		assert_true(client_body(t.client, &body, &err));
+		assert_true(bytes_equal(buf_bytes(&body), bytes_of_text("hello, world!!!")));
+		assert_true(client_ask(t.client, &get, &reply, &err));
+		assert_true(client_body(t.client, &body, &err));
+		assert_true(bytes_equal(buf_bytes(&body), bytes_of_text("hello, world!!!end")));
+		buf_done(&body);
+		end(&t);
+	}
+}
+
+static void client__an_error_is_told_as_the_agent_told_it(void **state)
+{
+	(void)state;
+	static const char problem[] =
+		"{\"type\":\"damaged\",\"title\":\"x\",\"status\":500,\"detail\":\"it is \\u00e4ged \\\"badly\\\"\\n\","
+		"\"hint\":\"restore it\",\"exit\":7,\"class\":\"rolled-back\"}";
+	char answer[600];
+	const char *answers[] = { answer, NULL };
+	struct talk t;
+	struct reply reply;
+	struct error err;
+	snprintf(answer, sizeof answer, "HTTP/1.1 500 x\r\nContent-Length: %zu\r\n\r\n%s", strlen(problem), problem);
+	begin(&t, answers, 0);
+	assert_false(client_demand(t.client, &get, &reply, &err));
+	end(&t);
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_string_equal(err.class, "rolled-back");
+	assert_string_equal(err.message, "it is \xc3\xa4ged \"badly\"?");
+	assert_string_equal(err.hint, "restore it");
+}
+
+static void client__what_no_agent_says_is_refused(void **state)
+{
+	(void)state;
+	static const char *const rows[] = {
+		"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 100 Continue\r\n\r\n",
+		"SSH-2.0-OpenSSH\r\n",
+		OK_HEAD "\r\n",
+		OK_HEAD "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+		OK_HEAD "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx",
+		OK_HEAD "Transfer-Encoding: gzip\r\n\r\nx",
+		OK_HEAD "Content-Length: -1\r\n\r\nx",
+		OK_HEAD "Content-Length: 0x1\r\n\r\nx",
+		OK_HEAD "Content-Length : 1\r\n\r\nx",
+		OK_HEAD "X: a\r\n b\r\nContent-Length: 1\r\n\r\nx",
+		OK_HEAD "no colon\r\nContent-Length: 1\r\n\r\nx",
+		OK_HEAD "X: \x01\r\nContent-Length: 1\r\n\r\nx",
+		OK_HEAD "Content-Length: 5000\r\n\r\nx",
+		OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\n\r\n",
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const char *answers[] = { rows[i], NULL };
+		struct talk t;
+		struct reply reply;
+		struct error err = { .code = ERR_NONE };
+		scoped(secret_freep) struct secret *body = NULL;
+		begin(&t, answers, 0);
+		if (client_ask(t.client, &get, &reply, &err) && client_secret(t.client, 4096, &body, &err))
+			fail_msg("taken: %s", rows[i]);
+		assert_int_equal(err.code, ERR_UNEXPECTED);
+		assert_null(strstr(err.message, "hello"));
+		end(&t);
+	}
+}
+
+static void client__a_head_without_end_is_refused(void **state)
+{
+	(void)state;
+	char *answer = malloc(REPLY_HEAD_MAX * 2);
+	const char *answers[] = { answer, NULL };
+	struct talk t;
+	struct reply reply;
+	struct error err;
+	size_t at = (size_t)sprintf(answer, OK_HEAD);
+	while (at < REPLY_HEAD_MAX + 4000)
+		at += (size_t)sprintf(answer + at, "X-Some-Header-%zu: and what it says\r\n", at);
+	begin(&t, answers, 0);
+	assert_false(client_ask(t.client, &get, &reply, &err));
+	assert_int_equal(err.code, ERR_UNEXPECTED);
+	end(&t);
+	free(answer);
+}
+
+static void client__a_long_head_is_read_whole(void **state)
+{
+	(void)state;
+	char *answer = malloc(REPLY_HEAD_MAX * 2);
+	const char *answers[] = { answer, NULL };
+	struct talk t;
+	struct reply reply;
+	struct error err;
+	scoped(secret_freep) struct secret *body = NULL;
+	size_t at = (size_t)sprintf(answer, OK_HEAD);
+	while (at < REPLY_HEAD_MAX - 200)
+		at += (size_t)sprintf(answer + at, "X-Some-Header-%zu: and what it says\r\n", at);
+	sprintf(answer + at, "Content-Length: 4\r\n\r\nbody");
+	begin(&t, answers, 0);
+	assert_true(client_ask(t.client, &get, &reply, &err));
+	assert_true(client_secret(t.client, 4, &body, &err));
+	assert_true(bytes_equal(secret_reveal(body), bytes_of_text("body")));
+	end(&t);
+	free(answer);
+}
+
+static void client__an_agent_that_hangs_up_or_says_nothing_is_told(void **state)
+{
+	(void)state;
+	static const char *const gone[] = { "", NULL };
+	static const char *const cut[] = { OK_HEAD "Content-Length: 9\r\n\r\nfour", NULL };
+	struct client_request quick = get;
+	struct talk t;
+	struct reply reply;
+	struct error err;
+	struct buf body = BUF_INIT(100);
+	begin(&t, gone, 0);
+	assert_false(client_ask(t.client, &get, &reply, &err));
+	assert_int_equal(err.code, ERR_UNEXPECTED);
+	end(&t);
+	begin(&t, cut, 0);
+	assert_true(client_ask(t.client, &get, &reply, &err));
+	assert_false(client_body(t.client, &body, &err));
+	end(&t);
+	buf_done(&body);
+
+	int pair[2];
+	struct client *c = NULL;
+	quick.wait_ms = 60;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_true(client_adopt(pair[0], &c, &err));
+	int64_t started = clock_boot_ms();
+	assert_false(client_ask(c, &quick, &reply, &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_true(clock_boot_ms() - started >= 60);
+	client_freep(&c);
+	close(pair[1]);
+}
+
+/* --- finding one --- */
+
+static void client__no_listener_is_no_agent_and_no_error(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/test-client-XXXXXX", path[64];
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct client *c = NULL;
+	struct error err;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/sock", dir);
+	assert_true(client_open(path, "", true, &c, &err));
+	assert_null(c);
+	/* Stale: the name is there, and nobody behind it. */
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_true(client_open(path, "", true, &c, &err));
+	assert_null(c);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_true(client_open(path, "", true, &c, &err));
+	assert_non_null(c);
+	client_freep(&c);
+	close(fd);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void client__a_strangers_socket_is_told_nothing(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/test-client-XXXXXX", path[64];
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct client *c = NULL;
+	struct error err;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/sock", dir);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(chown(path, 12345, 12345), 0);
+	assert_false(client_open(path, "", true, &c, &err));
+	assert_int_equal(err.code, ERR_DENIED);
+	assert_null(c);
+	assert_false(client_open(path, "12346", true, &c, &err));
+	assert_true(client_open(path, "12345", true, &c, &err));
+	client_freep(&c);
+	close(fd);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* --- pure parts --- */
+
+static void reply__a_head_cut_short_anywhere_is_not_whole(void **state)
+{
+	(void)state;
+	static const char text[] = OK_HEAD "ETag: \"3\"\r\nContent-Length: 40\r\n\r\n";
+	struct reply reply;
+	size_t len;
+	for (size_t cut = 0; cut < sizeof text - 1; cut++)
+		assert_int_equal(reply_head(bytes_of(text, cut), &reply, &len), REPLY_CUT);
+	assert_int_equal(reply_head(bytes_of_text(text), &reply, &len), REPLY_WHOLE);
+	assert_int_equal(len, sizeof text - 1);
+	assert_int_equal(reply.length, 40);
+}
+
+static void reply__events_are_taken_whole_and_comments_passed_over(void **state)
+{
+	(void)state;
+	static const char text[] = ": still here\n\nevent: progress\ndata: {\"done\":1}\n\nevent: result\ndata: {}\n\nevent: x";
+	struct bytes rest = bytes_of_text(text);
+	struct event e;
+	assert_true(event_take(&rest, &e));
+	assert_true(bytes_equal(e.name, bytes_of_text("progress")));
+	assert_true(bytes_equal(e.data, bytes_of_text("{\"done\":1}")));
+	assert_true(event_take(&rest, &e));
+	assert_true(bytes_equal(e.name, bytes_of_text("result")));
+	assert_false(event_take(&rest, &e));
+	assert_true(bytes_equal(rest, bytes_of_text("event: x")));
+}
+
+static void reply__a_problem_that_is_none_says_the_status(void **state)
+{
+	(void)state;
+	static const char *const rows[] = {
+		"", "not json", "{}", "[]", "{\"type\":\"denied\",\"detail\":\"x\",\"exit\":4}",
+		"{\"type\":\"denied\",\"detail\":\"x\",\"exit\":99}", "{\"type\":\"ok\",\"detail\":\"x\",\"exit\":0}",
+		"{\"type\":5,\"detail\":\"x\",\"exit\":5}", "{\"type\":\"denied\",\"exit\":5}"
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct error err = { .code = ERR_NONE };
+		assert_false(reply_fail(418, bytes_of_text(rows[i]), &err));
+		assert_int_equal(err.code, ERR_UNEXPECTED);
+		assert_non_null(strstr(err.message, "418"));
+	}
+}
+
+static void append_counted(struct buf *to, const struct buf *from)
+{
+	buf_append_uint(to, 4, from->len);
+	buf_append(to, from->at, from->len);
+}
+
+static void reply__records_come_back_as_they_were_and_cut_ones_are_refused(void **state)
+{
+	(void)state;
+	struct buf all = BUF_INIT(100000), meta = BUF_INIT(50000), health = BUF_INIT(50000);
+	struct credential c = { .pixel = "C0U2T02IU8J6B9GC2B90", .created_at = 5 }, found;
+	struct health h = { .next_check_at = 77 }, found_health;
+	struct error err;
+	bool is_end = false;
+	assert_true(credential_encode(&c, &meta, &err) && health_encode(&h, &health, &err));
+	buf_append(&all, "PVREC\0\0\1", 8);
+	append_counted(&all, &meta);
+	append_counted(&all, &health);
+	buf_append_uint(&all, 4, 0xffffffff);
+	for (size_t cut = 0; cut <= all.len; cut++) {
+		struct bytes rest = bytes_of(all.at, cut);
+		bool is_good = records_begin(&rest) && records_take(&rest, &found, &found_health, &is_end) &&
+			       records_take(&rest, &found, &found_health, &is_end) && is_end;
+		assert_int_equal(is_good, cut == all.len);
+	}
+	assert_string_equal(found.pixel, c.pixel);
+	assert_int_equal(found_health.next_check_at, 77);
+	buf_done(&all);
+	buf_done(&meta);
+	buf_done(&health);
+}
+
+static void target__what_is_special_is_encoded(void **state)
+{
+	(void)state;
+	struct buf target = BUF_INIT(1000);
+	buf_append_text(&target, "/v1/pixels");
+	target_query(&target, "label", "a=b c&d");
+	target_query(&target, "x", "\xc3\xa4%");
+	assert_string_equal(target_text(&target), "/v1/pixels?label=a%3Db%20c%26d&x=%C3%A4%25");
+	buf_done(&target);
+}
+
+static int open_arena(void **state)
+{
+	(void)state;
+	struct error err;
+	return secret_arena_open(SECRET_ARENA_SMALL, &err) ? 0 : -1;
+}
+
+static int close_arena(void **state)
+{
+	(void)state;
+	secret_arena_close();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(client__a_token_comes_in_pieces_and_the_connection_is_kept),
+		cmocka_unit_test(client__a_body_is_sent_from_where_it_lies),
+		cmocka_unit_test(client__a_chunked_body_is_put_together),
+		cmocka_unit_test(client__an_error_is_told_as_the_agent_told_it),
+		cmocka_unit_test(client__what_no_agent_says_is_refused),
+		cmocka_unit_test(client__a_head_without_end_is_refused),
+		cmocka_unit_test(client__a_long_head_is_read_whole),
+		cmocka_unit_test(client__an_agent_that_hangs_up_or_says_nothing_is_told),
+		cmocka_unit_test(client__no_listener_is_no_agent_and_no_error),
+		cmocka_unit_test(client__a_strangers_socket_is_told_nothing),
+		cmocka_unit_test(reply__a_head_cut_short_anywhere_is_not_whole),
+		cmocka_unit_test(reply__events_are_taken_whole_and_comments_passed_over),
+		cmocka_unit_test(reply__a_problem_that_is_none_says_the_status),
+		cmocka_unit_test(reply__records_come_back_as_they_were_and_cut_ones_are_refused),
+		cmocka_unit_test(target__what_is_special_is_encoded),
+	};
+	return cmocka_run_group_tests(tests, open_arena, close_arena);
+}

@@ -1,0 +1,570 @@
+/* Many changes in one commit, all Pixels at once, what changed since, and opening without the vault. */
+#include "core/clock.h"
+#include "vault/vault.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "tests/support/vault_kit.h"
+
+#define A "C0U2T02IU8J6B9GC2B90"
+#define B "C1U2T02IU8J6B9GC2B90"
+#define C "C2U2T02IU8J6B9GC2B90"
+#define TOKEN_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define TOKEN_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define TOKEN_C "cccccccccccccccccccccccccccccccccccccccc"
+
+/* ---- many changes, one commit ---- */
+
+struct poke {
+	struct put_job job;
+	bool fails_before, fails_behind;
+	unsigned runs;
+};
+
+static bool poke(void *context, struct change *ch, struct error *err)
+{
+	struct poke *p = context;
+	p->runs++;
+	if (p->fails_before)
+		return fail(err, ERR_NOT_FOUND, "not this one", "as asked");
+	if (!put_one(&p->job, ch, err))
+		return false;
+	return p->fails_behind ? fail(err, ERR_CONFLICT, "nor this one", "as asked") : true;
+}
+
+#define PUT(p, t) { .job = { .pixel = (p), .token = (t), .is_promoted = true, .now = 1700000000 } }
+
+static void change_all__makes_one_commit_of_many(void **state)
+{
+	(void)state;
+	struct vault *v = open_it();
+	struct poke pokes[] = { PUT(A, TOKEN_A), PUT(B, TOKEN_B), PUT(A, TOKEN_C) };
+	struct change_item items[3] = { { 0 } };
+	for (size_t i = 0; i < 3; i++)
+		items[i] = (struct change_item){ .fn = poke, .context = &pokes[i] };
+	vault_change_all(v, items, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(items[i].is_done);
+	assert_int_equal(vault_generation(v), 2);
+	assert_token(v, A, 1, TOKEN_A);
+	assert_token(v, A, 0, TOKEN_C); /* the later one on top of the earlier */
+	assert_token(v, B, 0, TOKEN_B);
+	vault_close(v);
+}
+
+static void change_all__drops_what_fails_and_does_the_rest_as_if_it_had_come_alone(void **state)
+{
+	(void)state;
+	struct vault *v = open_it();
+	struct poke pokes[] = { PUT(A, TOKEN_A), PUT(A, TOKEN_B), PUT(B, TOKEN_B), PUT(C, TOKEN_C) };
+	struct change_item items[4] = { { 0 } };
+	pokes[1].fails_behind = true; /* it had staged something */
+	pokes[2].fails_before = true;
+	for (size_t i = 0; i < 4; i++)
+		items[i] = (struct change_item){ .fn = poke, .context = &pokes[i] };
+	vault_change_all(v, items, 4);
+	assert_true(items[0].is_done);
+	assert_false(items[1].is_done);
+	assert_int_equal(items[1].err.code, ERR_CONFLICT);
+	assert_false(items[2].is_done);
+	assert_int_equal(items[2].err.code, ERR_NOT_FOUND);
+	assert_true(items[3].is_done);
+	assert_int_equal(vault_generation(v), 2);
+	struct credential c;
+	struct error err;
+	assert_true(vault_find(v, A, false, &c, &err));
+	assert_int_equal(c.version_count, 1); /* nothing of the dropped one is left */
+	assert_token(v, A, 0, TOKEN_A);
+	assert_token(v, C, 0, TOKEN_C);
+	assert_false(vault_find(v, B, false, &c, &err));
+	assert_int_equal(pokes[2].runs, 1); /* nothing was staged by it: nothing had to be done anew */
+	assert_int_equal(pokes[0].runs, 2);
+	vault_close(v);
+}
+
+static void change_all__of_failures_only_commits_nothing(void **state)
+{
+	(void)state;
+	struct vault *v = open_it();
+	struct poke pokes[] = { PUT(A, TOKEN_A), PUT(B, TOKEN_B) };
+	struct change_item items[2] = { { .fn = poke, .context = &pokes[0] }, { .fn = poke, .context = &pokes[1] } };
+	pokes[0].fails_behind = pokes[1].fails_behind = true;
+	vault_change_all(v, items, 2);
+	assert_false(items[0].is_done || items[1].is_done);
+	assert_int_equal(vault_generation(v), 1);
+	vault_change_all(v, items, 0);
+	vault_close(v);
+}
+
+/* ---- the log around a change ---- */
+
+struct seen_entries {
+	struct audit_entry at[64];
+	size_t count;
+};
+
+static bool see(void *context, const struct audit_entry *e, bool is_proven, struct error *err)
+{
+	struct seen_entries *s = context;
+	(void)err;
+	assert_true(is_proven);
+	assert_true(s->count < COUNT_OF(s->at));
+	s->at[s->count++] = *e;
+	return true;
+}
+
+static struct audit_report read_log(struct vault *v, struct seen_entries *s)
+{
+	struct audit_reader reader = { .entry = see, .context = s };
+	struct audit_report report;
+	struct error err;
+	memset(s, 0, sizeof *s);
+	assert_true(vault_audit_walk(v, &reader, &report, &err));
+	return report;
+}
+
+static void log_is(const struct audit_entry *e, const char *verb, const char *result, uint32_t uid)
+{
+	assert_string_equal(e->verb, verb);
+	assert_string_equal(e->result, result);
+	assert_int_equal(e->uid, uid);
+}
+
+static void log__of_each_change_has_who_asked_intent_and_outcome(void **state)
+{
+	(void)state;
+	static struct seen_entries s;
+	struct vault *v = open_it();
+	struct poke pokes[] = { PUT(A, TOKEN_A), PUT(B, TOKEN_B) };
+	struct change_item items[2] = { { .fn = poke, .context = &pokes[0] }, { .fn = poke, .context = &pokes[1] } };
+	for (size_t i = 0; i < 2; i++)
+		items[i].who = (struct audit_who){ .is_known = true, .uid = (uid_t)(100 + i), .pid = 5 };
+	vault_change_all(v, items, 2);
+	struct audit_report r = read_log(v, &s);
+	assert_int_equal(r.faults, 0);
+	assert_int_equal(r.unexplained, 0);
+	assert_int_equal(s.count, 5);
+	log_is(&s.at[0], "init", "ok", getuid());
+	log_is(&s.at[1], "put", "intent", 100);
+	log_is(&s.at[2], "put", "intent", 101);
+	log_is(&s.at[3], "put", "done", 100);
+	log_is(&s.at[4], "put", "done", 101);
+	assert_memory_equal(s.at[1].commit, s.at[3].commit, 16);
+	assert_int_equal(s.at[1].base, 1);
+	assert_int_equal(s.at[3].generation, 2);
+	uint8_t id[PIXEL_ID_LEN];
+	vault_pixel_id(v, B, id);
+	assert_memory_equal(s.at[2].pixel, id, sizeof id);
+	vault_close(v);
+}
+
+static void log__has_a_line_for_each_token_and_no_token_comes_without(void **state)
+{
+	(void)state;
+	static struct seen_entries s;
+	char path[PATH_MAX], aside[PATH_MAX];
+	struct vault *v = open_it();
+	put_token(v, A, TOKEN_A);
+	struct audit_who who = { .is_known = true, .uid = 7, .as = "shop" };
+	vault_set_who(v, &who);
+	assert_token(v, A, 0, TOKEN_A);
+	read_log(v, &s);
+	log_is(&s.at[s.count - 1], "get", "ok", 7);
+	assert_string_equal(s.at[s.count - 1].as, "shop");
+	snprintf(path, sizeof path, "%s", audit_path(vault_audit(v)));
+	snprintf(aside, sizeof aside, "%.4000s.aside", path);
+	assert_int_equal(rename(path, aside), 0);
+	struct credential c;
+	struct error err;
+	struct secret *token = NULL;
+	assert_true(vault_find(v, A, false, &c, &err)); /* looking is not reading a token */
+	assert_false(vault_token(v, &c, &c.versions[0], "get", &token, &err));
+	assert_null(token);
+	assert_string_equal(err.class, "audit");
+	struct put_job job = { .pixel = B, .token = TOKEN_B };
+	assert_false(vault_change(v, put_one, &job, &err));
+	assert_string_equal(err.class, "audit");
+	assert_int_equal(vault_generation(v), 2); /* nothing was changed */
+	assert_int_equal(rename(aside, path), 0);
+	assert_token(v, A, 0, TOKEN_A);
+	vault_close(v);
+}
+
+static void log__is_known_to_the_anchor_after_each_change(void **state)
+{
+	(void)state;
+	char path[PATH_MAX];
+	struct error err;
+	struct vault *v = open_it();
+	put_token(v, A, TOKEN_A);
+	snprintf(path, sizeof path, "%s", audit_path(vault_audit(v)));
+	vault_close(v);
+	static uint8_t bytes[1 << 16];
+	size_t len = file_bytes(path, bytes, sizeof bytes);
+	size_t lines = 0, cut = 0;
+	for (size_t i = 0; i < len; i++)
+		if (bytes[i] == '\n' && ++lines == 1)
+			cut = i + 1;
+	assert_int_equal(lines, 3); /* init, intent, done */
+	write_bytes(path, bytes, cut);
+	assert_false(try_open(&v, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_string_equal(err.class, "audit");
+	unlink(path);
+	assert_false(try_open(&v, &err));
+	assert_string_equal(err.class, "audit");
+	place.is_doubting = true; /* to look at it, and to go on */
+	v = open_it();
+	assert_true(vault_accept_loss(v, &err));
+	vault_close(v);
+	place.is_doubting = false;
+	v = open_it();
+	assert_token(v, A, 0, TOKEN_A);
+	vault_close(v);
+}
+
+static void log__anchored_by_hand_notices_a_cut_among_reads(void **state)
+{
+	(void)state;
+	char path[PATH_MAX];
+	struct error err;
+	struct stat st;
+	struct vault *v = open_it();
+	put_token(v, A, TOKEN_A);
+	assert_token(v, A, 0, TOKEN_A);
+	snprintf(path, sizeof path, "%s", audit_path(vault_audit(v)));
+	assert_int_equal(stat(path, &st), 0);
+	assert_token(v, A, 0, TOKEN_A);
+	assert_true(vault_anchor_audit(v, &err));
+	assert_true(vault_anchor_audit(v, &err)); /* nothing new */
+	vault_close(v);
+	vault_close(open_it());
+	assert_int_equal(truncate(path, st.st_size), 0);
+	assert_false(try_open(&v, &err));
+	assert_string_equal(err.class, "audit");
+}
+
+/* ---- the root key ---- */
+
+static void root_key__opens_the_vault_and_a_wrong_one_is_a_wrong_key(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault *v = open_it(), *w = NULL;
+	put_token(v, A, TOKEN_A);
+	scoped(secret_freep) struct secret *right = NULL, *wrong = key_of(99), *short_one = secret_of_text("short");
+	assert_true(secret_copy(secret_reveal(vault_root_key(v)), &right, &err));
+	vault_close(v);
+	assert_true(vault_open(&place, &w, &err));
+	assert_false(vault_unlock_root(w, wrong, &err));
+	assert_int_equal(err.code, ERR_WRONG_KEY);
+	assert_false(vault_unlock_root(w, short_one, &err));
+	assert_int_equal(err.code, ERR_WRONG_KEY);
+	assert_null(vault_root_key(w));
+	assert_true(vault_unlock_root(w, right, &err)); /* sealed as before, and to be tried again */
+	assert_token(w, A, 0, TOKEN_A);
+	vault_close(w);
+}
+
+/* ---- all at once, and what changed ---- */
+
+struct items {
+	size_t count;
+	struct {
+		char pixel[PIXEL_CODE_MAX + 1];
+		uint32_t current, previous, failures;
+		bool is_deleted;
+		char token[2][TOKEN_MAX + 1];
+	} at[64];
+	struct vault_opener *opener;
+};
+
+static void open_sealed(const struct items *items, const struct credential *c, enum stage stage, struct bytes sealed,
+			char ret[TOKEN_MAX + 1])
+{
+	const struct version *version = credential_staged(c, stage);
+	scoped(secret_freep) struct secret *token = NULL;
+	struct error err;
+	ret[0] = '\0';
+	assert_int_equal(version != NULL, sealed.len != 0);
+	if (!version)
+		return;
+	assert_true(vault_opener_open(items->opener, c->pixel, version->number, sealed, &token, &err));
+	memcpy(ret, secret_reveal(token).at, secret_len(token));
+	ret[secret_len(token)] = '\0';
+	token = (secret_free(token), NULL);
+	assert_false(vault_opener_open(items->opener, c->pixel, version->number + 1, sealed, &token, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_false(vault_opener_open(items->opener, "C9U2T02IU8J6B9GC2B90", version->number, sealed, &token, &err));
+}
+
+static bool take_item(void *context, const struct vault_item *item, struct error *err)
+{
+	struct items *items = context;
+	(void)err;
+	assert_true(items->count < COUNT_OF(items->at));
+	size_t i = items->count++;
+	const struct credential *c = item->credential;
+	snprintf(items->at[i].pixel, sizeof items->at[i].pixel, "%s", c->pixel);
+	items->at[i].is_deleted = c->deleted_at != 0;
+	items->at[i].failures = item->health->failures;
+	open_sealed(items, c, STAGE_CURRENT, item->sealed_current, items->at[i].token[0]);
+	open_sealed(items, c, STAGE_PREVIOUS, item->sealed_previous, items->at[i].token[1]);
+	return true;
+}
+
+static struct items *new_items(const struct vault *v)
+{
+	struct items *items = calloc(1, sizeof *items);
+	struct error err;
+	assert_true(vault_opener_new(v, &items->opener, &err));
+	return items;
+}
+
+static void free_items(struct items *items)
+{
+	vault_opener_free(items->opener);
+	free(items);
+}
+
+static size_t index_of(const struct items *items, const char *pixel)
+{
+	for (size_t i = 0; i < items->count; i++)
+		if (strcmp(items->at[i].pixel, pixel) == 0)
+			return i;
+	fail_msg("%s did not come", pixel);
+	return 0;
+}
+
+static size_t catch_up(struct vault *v, struct items *items, struct vault_position *at)
+{
+	struct error err;
+	items->count = 0;
+	if (!vault_catch_up(v, take_item, items, at, &err))
+		fail_msg("%s", err.message);
+	return items->count;
+}
+
+static void load__gives_every_pixel_with_its_sealed_tokens(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault_position at;
+	struct vault *v = open_it();
+	struct items *items = new_items(v);
+	for (unsigned i = 0; i < 11; i++) { /* versions 10 and 11 lie between 1 and 2 */
+		char token[64];
+		snprintf(token, sizeof token, "token-number-%06u-of-pixel-a", i);
+		put_token(v, A, token);
+	}
+	put_token(v, B, TOKEN_B);
+	struct put_job pending = { .pixel = C, .token = TOKEN_C };
+	assert_true(vault_change(v, put_one, &pending, &err));
+	assert_true(vault_load(v, take_item, items, &at, &err));
+	assert_int_equal(items->count, 3);
+	size_t a = index_of(items, A), b = index_of(items, B), c = index_of(items, C);
+	assert_string_equal(items->at[a].token[0], "token-number-000010-of-pixel-a");
+	assert_string_equal(items->at[a].token[1], "token-number-000009-of-pixel-a");
+	assert_string_equal(items->at[b].token[0], TOKEN_B);
+	assert_string_equal(items->at[b].token[1], "");
+	assert_string_equal(items->at[c].token[0], "");
+	assert_int_equal(catch_up(v, items, &at), 0);
+	free_items(items);
+	vault_close(v);
+}
+
+static bool soft_delete(void *context, struct change *ch, struct error *err)
+{
+	struct credential c;
+	bool exists;
+	(void)context;
+	if (!change_find(ch, B, &c, &exists, err))
+		return false;
+	c.deleted_at = 1700000001;
+	change_note(ch, "remove", B, 0);
+	return change_store(ch, &c, err);
+}
+
+static void catch_up__gives_just_what_others_changed(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault_position at;
+	struct vault *v = open_it(), *other = open_it();
+	struct items *items = new_items(v);
+	put_token(other, A, TOKEN_A);
+	put_token(other, B, TOKEN_B);
+	assert_true(vault_load(v, take_item, items, &at, &err));
+	assert_int_equal(items->count, 2);
+	put_token(other, A, TOKEN_C);
+	assert_int_equal(catch_up(v, items, &at), 1);
+	assert_string_equal(items->at[0].token[0], TOKEN_C);
+	assert_string_equal(items->at[0].token[1], TOKEN_A);
+	struct health_update update = { .pixel = B, .health.failures = 9 };
+	assert_true(vault_store_health(other, &update, 1, &err)); /* beside the inventory: the root stays */
+	assert_int_equal(catch_up(v, items, &at), 1);
+	assert_string_equal(items->at[0].pixel, B);
+	assert_int_equal(items->at[0].failures, 9);
+	assert_true(vault_change(other, soft_delete, NULL, &err));
+	assert_int_equal(catch_up(v, items, &at), 1);
+	assert_true(items->at[0].is_deleted);
+	assert_int_equal(catch_up(v, items, &at), 0);
+	vault_close(other);
+	free_items(items);
+	vault_close(v);
+}
+
+/* A put that pushes an old version out deletes a row: no reason to load all anew. */
+static void catch_up__after_a_deletion_gives_that_pixel_only(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault_position at;
+	struct vault *v = open_it(), *other = open_it();
+	struct items *items = new_items(v);
+	put_token(other, B, TOKEN_B);
+	for (unsigned i = 0; i < VERSIONS_MAX; i++)
+		put_token(other, A, TOKEN_A);
+	assert_true(vault_load(v, take_item, items, &at, &err));
+	put_token(other, A, TOKEN_C);
+	assert_int_equal(catch_up(v, items, &at), 1);
+	assert_string_equal(items->at[0].pixel, A);
+	assert_string_equal(items->at[0].token[0], TOKEN_C);
+	vault_close(other);
+	free_items(items);
+	vault_close(v);
+}
+
+static void catch_up__without_news_is_cheap(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault_position at;
+	struct vault *v = open_it();
+	struct items *items = new_items(v);
+	put_token(v, A, TOKEN_A);
+	assert_true(vault_load(v, take_item, items, &at, &err));
+	struct timespec a, b;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(catch_up(v, items, &at), 0);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+	double us = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / 1e6;
+	print_message("catching up with nothing: %.1f us\n", us);
+	assert_true(us < 500);
+	free_items(items);
+	vault_close(v);
+}
+
+static void write_sql(const char *sql)
+{
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(vault_file, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
+static void catch_up__notices_a_store_that_went_back(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault_position at;
+	struct vault *v = open_it();
+	struct items *items = new_items(v);
+	put_token(v, A, TOKEN_A);
+	write_sql("CREATE TABLE old AS SELECT * FROM kv; CREATE TABLE oldmeta AS SELECT * FROM meta");
+	put_token(v, A, TOKEN_B);
+	assert_true(vault_load(v, take_item, items, &at, &err));
+	write_sql("DELETE FROM kv; INSERT INTO kv SELECT * FROM old; DELETE FROM meta; INSERT INTO meta SELECT * FROM oldmeta");
+	assert_false(vault_catch_up(v, take_item, items, &at, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_string_equal(err.class, "rolled-back");
+	free_items(items);
+	vault_close(v);
+}
+
+static void catch_up__proves_what_it_gives(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault_position at, before;
+	struct vault *v = open_it();
+	struct items *items = new_items(v);
+	put_token(v, A, TOKEN_A);
+	assert_true(vault_load(v, take_item, items, &at, &err));
+	before = at;
+	put_token(v, A, TOKEN_B);
+	write_sql("UPDATE kv SET v = zeroblob(length(v)) WHERE k LIKE 'e1/t/%/2'");
+	assert_false(vault_catch_up(v, take_item, items, &at, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_string_equal(err.class, "tampered");
+	assert_int_equal(at.rev, before.rev); /* not moved */
+	assert_false(vault_load(v, take_item, items, &at, &err));
+	assert_string_equal(err.class, "tampered");
+	free_items(items);
+	vault_close(v);
+}
+
+/* ---- read marks ---- */
+
+static bool count_mark(void *context, const struct read_mark *mark, struct error *err)
+{
+	(void)err;
+	*(uint32_t *)context = *(uint32_t *)context * 10 + mark->version;
+	return true;
+}
+
+static void marks__many_are_one_commit_and_the_last_of_a_name_counts(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault *v = open_it();
+	uint32_t seen = 0;
+	struct mark_update updates[] = { { A, { "shop", 1, 10 } }, { B, { "shop", 2, 10 } }, { A, { "shop", 3, 11 } } };
+	assert_true(vault_mark_reads(v, updates, 3, &err));
+	assert_true(vault_mark_reads(v, updates, 0, &err));
+	assert_true(vault_each_mark(v, A, count_mark, &seen, &err));
+	assert_int_equal(seen, 3);
+	seen = 0;
+	assert_true(vault_each_mark(v, B, count_mark, &seen, &err));
+	assert_int_equal(seen, 2);
+	assert_int_equal(vault_generation(v), 1);
+	vault_close(v);
+}
+
+static int unset(void **state)
+{
+	place.is_doubting = false;
+	return scratch_remove(state);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, vault_make, unset)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(change_all__makes_one_commit_of_many),
+		T(change_all__drops_what_fails_and_does_the_rest_as_if_it_had_come_alone),
+		T(change_all__of_failures_only_commits_nothing),
+		T(log__of_each_change_has_who_asked_intent_and_outcome),
+		T(log__has_a_line_for_each_token_and_no_token_comes_without),
+		T(log__is_known_to_the_anchor_after_each_change),
+		T(log__anchored_by_hand_notices_a_cut_among_reads),
+		T(root_key__opens_the_vault_and_a_wrong_one_is_a_wrong_key),
+		T(load__gives_every_pixel_with_its_sealed_tokens),
+		T(catch_up__gives_just_what_others_changed),
+		T(catch_up__after_a_deletion_gives_that_pixel_only),
+		T(catch_up__without_news_is_cheap),
+		T(catch_up__notices_a_store_that_went_back),
+		T(catch_up__proves_what_it_gives),
+		T(marks__many_are_one_commit_and_the_last_of_a_name_counts),
+	};
+	return cmocka_run_group_tests(tests, open_arena, close_arena);
+}
