@@ -283,10 +283,12 @@ static void turn(struct keeper *k, int wait_ms)
 /* No newcomers; what is under way is finished and answered, then the vault is closed. */
 static void wind_up(struct keeper *k)
 {
-	int64_t until = clock_boot_ms() + FAREWELL_MS;
 	listener_stop(k->listener);
 	worker_stop(k->worker);
+	/* That may have taken long: the listener's limits are not to count it against who was waiting for us. */
+	listener_turn(k->listener, clock_boot_ms());
 	take_all_news(k);
+	int64_t until = clock_boot_ms() + FAREWELL_MS;
 	while (listener_count(k->listener) && clock_boot_ms() < until)
 		turn(k, 20);
 }
