@@ -24,6 +24,7 @@ const struct route api_routes[] = {
 	{ "status",   METHOD_GET,    { "v1", "pixels", "*" },             ACCESS_META,   ROUTE_UNLOCKED, "", 0, api_serve_pixel },
 	{ "remove",   METHOD_DELETE, { "v1", "pixels", "*" },             ACCESS_ADMIN,  ROUTE_UNLOCKED, "destroy", 0, api_serve_delete },
 	{ "history",  METHOD_GET,    { "v1", "pixels", "*", "history" },  ACCESS_META,   ROUTE_UNLOCKED, "", 0, api_serve_history },
+	{ "rollout",  METHOD_GET,    { "v1", "pixels", "*", "rollout" },  ACCESS_META,   ROUTE_UNLOCKED, "", 0, api_serve_rollout },
 	{ "check",    METHOD_POST,   { "v1", "pixels", "*", "check" },    ACCESS_PUT,    ROUTE_UNLOCKED, "probe", JSON_BODY, api_serve_check },
 	{ "check",    METHOD_POST,   { "v1", "check" },                   ACCESS_PUT,    ROUTE_UNLOCKED | ROUTE_PIXELS, "label+ pixel+ probe", JSON_BODY, api_serve_check },
 	{ "report",   METHOD_POST,   { "v1", "pixels", "*", "report" },   ACCESS_REPORT, ROUTE_UNLOCKED, "", JSON_BODY, api_serve_report },

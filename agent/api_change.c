@@ -453,6 +453,8 @@ void api_change_finish(struct api *api, struct ticket *t, struct errand *e)
 		api_list_checked(api, call, e);
 	else if (e->kind == ERRAND_HISTORY)
 		api_list_finish_history(api, call, e);
+	else if (e->kind == ERRAND_ROLLOUT)
+		api_list_finish_rollout(call, e);
 	else
 		finish_simple(call, e);
 }

@@ -217,6 +217,39 @@ void api_serve_history(struct api *api, struct call *call)
 		api_send(api, call, e);
 }
 
+void api_serve_rollout(struct api *api, struct call *call)
+{
+	struct errand *e = api_errand(api, call, ERRAND_ROLLOUT);
+	if (e)
+		api_send(api, call, e);
+}
+
+void api_list_finish_rollout(struct call *call, const struct errand *e)
+{
+	struct buf out = BUF_INIT(API_BODY_MAX);
+	struct json j = JSON_INIT(&out);
+	const struct version *current = credential_staged(&e->credential, STAGE_CURRENT);
+	api_json_begin(&j);
+	json_text(&j, "pixel", e->pixel);
+	if (current)
+		json_int(&j, "current", current->number);
+	else
+		json_null(&j, "current");
+	json_array(&j, "readers");
+	for (size_t at = 0; at < e->marks.len; at += sizeof(struct read_mark)) {
+		struct read_mark mark;
+		memcpy(&mark, e->marks.at + at, sizeof mark);
+		json_object(&j, NULL);
+		json_text(&j, "as", mark.name);
+		json_int(&j, "version", mark.version);
+		json_time(&j, "at", mark.at);
+		json_end_object(&j);
+	}
+	json_end_array(&j);
+	api_json_end(&j);
+	call_answer_buf(call, 200, API_JSON, &out);
+}
+
 static bool encode_history(const struct errand *e, struct buf *out, struct error *err)
 {
 	struct buf credential = BUF_INIT(65536), health = BUF_INIT(65536);

@@ -171,6 +171,8 @@ void api_note_reader(struct api *api, const struct audit_who *who, const char *p
 void api_serve_pixels(struct api *api, struct call *call);
 void api_serve_pixel(struct api *api, struct call *call);
 void api_serve_history(struct api *api, struct call *call);
+void api_serve_rollout(struct api *api, struct call *call);
+void api_list_finish_rollout(struct call *call, const struct errand *e);
 void api_list_finish_history(struct api *api, struct call *call, const struct errand *e);
 /* The status of what the errand checked, then its numbers. */
 void api_list_checked(struct api *api, struct call *call, const struct errand *e);

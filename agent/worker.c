@@ -21,6 +21,7 @@
 #define ANCHOR_MS 60000       /* the head of the audit log goes into the anchor */
 #define RETRY_MS 5000         /* a sweep that could not begin */
 #define DUE_AT_ONCE 512       /* Pixels of one scheduled sweep */
+#define MARKS_BYTES_MAX ((size_t)4 << 20)
 #define STOP_MS 20000         /* what is on its way to TikTok when we are told to stop */
 
 /* ---- two queues ---- */
@@ -89,6 +90,7 @@ void errand_free(struct errand *e)
 	if (!e)
 		return;
 	secret_free(e->secret);
+	buf_done(&e->marks);
 	free(e->pixels);
 	free(e);
 }
@@ -541,6 +543,20 @@ static bool do_retire(struct worker *w, struct errand *e, struct error *err)
 	return service_retire(w->service, e->pixel, e->is_forced, &e->number, err);
 }
 
+static bool keep_mark(void *context, const struct read_mark *mark, struct error *err)
+{
+	struct buf *marks = context;
+	buf_append(marks, mark, sizeof *mark);
+	return buf_ok(marks, err);
+}
+
+static bool do_rollout(struct worker *w, struct errand *e, struct error *err)
+{
+	e->marks.max = MARKS_BYTES_MAX;
+	return vault_find(w->vault, e->pixel, false, &e->credential, err) &&
+	       vault_each_mark(w->vault, e->pixel, keep_mark, &e->marks, err);
+}
+
 static bool do_verify(struct worker *w, struct errand *e, struct error *err)
 {
 	return vault_verify(w->vault, NULL, NULL, &e->verify, err);
@@ -591,6 +607,7 @@ static const struct {
 	[ERRAND_ACK] = { .at_once = do_ack },
 	[ERRAND_RETIRE] = { .at_once = do_retire },
 	[ERRAND_HISTORY] = { .at_once = do_history },
+	[ERRAND_ROLLOUT] = { .at_once = do_rollout },
 	[ERRAND_VERIFY] = { .at_once = do_verify },
 	[ERRAND_MARK] = { .at_once = do_mark },
 	[ERRAND_SYNC] = { .at_once = do_sync },

@@ -28,6 +28,7 @@ enum errand_kind {
 	ERRAND_ROLLBACK, /* proves the previous token first */
 	ERRAND_RETIRE,   /* force */
 	ERRAND_HISTORY,  /* credential and health, also of a removed Pixel */
+	ERRAND_ROLLOUT,  /* marks: who was last seen with which version */
 	ERRAND_VERIFY,
 	ERRAND_MARK,     /* who.as reads version number: remembered for `rollout`; nobody waits for it */
 	ERRAND_SYNC,     /* the audit log made durable: reads wait for it when audit-reads = durable */
@@ -61,6 +62,7 @@ struct errand {
 	struct credential credential; /* HISTORY, LABEL */
 	struct health health;
 	struct verify_report verify;
+	struct buf marks; /* struct read_mark, one behind the other; ROLLOUT */
 	bool was_nothing; /* REMOVE, RESTORE, DESTROY: it was like this already; REPORT: asked a moment ago */
 	void *context; /* the giver's */
 	struct errand *next; /* the queue's */

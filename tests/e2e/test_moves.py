@@ -96,7 +96,6 @@ class Moves(Case):
         self.assertEqual("recent", self.json("report", pixel, "--code", "-1")["probe"])
         self.assertEqual(asked, self.emu.requests())
 
-    @direct_only("the agent has no answer for this yet")
     def test_rollout_shows_who_is_behind_first(self):
         pixel, _, _ = self.two_versions()
         self.vault("ack", pixel, "--version", "1", "--as", "zebra")
