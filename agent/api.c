@@ -435,11 +435,14 @@ void api_closed(struct api *api, const struct error *why)
 	api->opener = NULL;
 	api->audit = NULL;
 	api->why_closed = *why;
+	api_read_forget(api, NULL);
 	api_read_closed(api);
 }
 
 void api_on_change(struct api *api, const struct holding *before, const struct holding *after)
 {
+	if (before)
+		api_read_forget(api, before);
 	/* What is read in while the vault opens is no news. */
 	if (!api->opener)
 		return;
@@ -507,6 +510,7 @@ void api_free(struct api *api)
 	if (!api)
 		return;
 	end_audit_turn(api);
+	api_read_forget(api, NULL);
 	free_all(&api->erranders);
 	free_all(&api->waiters);
 	free_all(&api->readers);

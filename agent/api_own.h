@@ -83,6 +83,14 @@ struct noted {
 #define NOTED_KEPT 8192
 #define NOTES_UNDER_WAY 64
 
+/* Answers with current tokens that were asked for lately: their headers are made once. Direct-mapped. */
+struct ready_answer {
+	const struct holding *holding; /* NULL = none */
+	struct call_reuse reuse;
+};
+#define READY_KEPT 256
+#define READY_TOKEN_MAX 256 /* each keeps as much locked memory */
+
 #define GUESSERS_KEPT 64
 struct guesser {
 	uid_t uid;
@@ -110,6 +118,7 @@ struct api {
 	struct noted *noted;
 	uint8_t noted_key[16];
 	size_t notes_under_way;
+	struct ready_answer ready[READY_KEPT];
 	struct guesser guessers[GUESSERS_KEPT];
 	/* denials that the audit log has room for */
 	double denial_lines;
@@ -156,6 +165,7 @@ void api_read_finish(struct api *api, struct ticket *t, struct errand *e);
 void api_read_synced(struct api *api, const struct errand *e);
 void api_read_tick(struct api *api);
 void api_read_closed(struct api *api);
+void api_read_forget(struct api *api, const struct holding *h); /* it is about to go; NULL = all */
 void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version);
 
 void api_serve_pixels(struct api *api, struct call *call);

@@ -11,6 +11,7 @@
 
 #define WAIT_MAX_S 300u
 #define NOTED_S (24 * 3600)
+#define TOKEN_TYPE "text/plain; charset=us-ascii"
 
 /* ---- what is asked ---- */
 
@@ -68,8 +69,10 @@ static bool is_known(const struct call *call, uint32_t number)
 {
 	const char *tags = call->header(call, "If-None-Match");
 	char tag[16];
+	if (!tags)
+		return false;
 	int len = snprintf(tag, sizeof tag, "\"%u\"", number);
-	for (; tags && *tags; tags += strcspn(tags, ",")) {
+	for (; *tags; tags += strcspn(tags, ",")) {
 		tags += strspn(tags, " \t,");
 		if (*tags == '*')
 			return true;
@@ -83,19 +86,25 @@ static bool is_known(const struct call *call, uint32_t number)
 
 /* ---- who reads what ---- */
 
+static uint64_t hash_of(const struct api *api, const struct audit_who *who, const char *pixel)
+{
+	struct {
+		char pixel[PIXEL_CODE_MAX + 1], as[AUDIT_NAME_MAX + 1];
+		uid_t uid;
+	} reader = { .uid = who->as[0] ? 0 : who->uid };
+	uint64_t hash;
+	memcpy(reader.pixel, pixel, strlen(pixel));
+	memcpy(reader.as, who->as, strlen(who->as));
+	crypto_shorthash((uint8_t *)&hash, (const uint8_t *)&reader, sizeof reader, api->noted_key);
+	return hash;
+}
+
 void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version)
 {
-	uint8_t text[PIXEL_CODE_MAX + AUDIT_NAME_MAX + 32];
-	char unnamed[32];
-	uint64_t hash;
 	struct error unused;
 	struct errand *e;
 	int64_t now = clock_wall();
-	if (!who->as[0])
-		snprintf(unnamed, sizeof unnamed, "uid:%u", who->uid);
-	const char *name = who->as[0] ? who->as : unnamed;
-	int len = snprintf((char *)text, sizeof text, "%s %s", pixel, name);
-	crypto_shorthash((uint8_t *)&hash, text, (unsigned long long)len, api->noted_key);
+	uint64_t hash = hash_of(api, who, pixel);
 	struct noted *noted = &api->noted[hash % NOTED_KEPT];
 	if (noted->hash == hash && noted->version == version && now - noted->at < NOTED_S)
 		return;
@@ -103,7 +112,8 @@ void api_note_reader(struct api *api, const struct audit_who *who, const char *p
 		return; /* at the next read */
 	*noted = (struct noted){ .hash = hash, .version = version, .at = now };
 	e->who = *who;
-	snprintf(e->who.as, sizeof e->who.as, "%s", name);
+	if (!who->as[0])
+		snprintf(e->who.as, sizeof e->who.as, "uid:%u", who->uid);
 	snprintf(e->pixel, sizeof e->pixel, "%s", pixel);
 	e->number = version;
 	api->notes_under_way++;
@@ -119,6 +129,7 @@ struct choice {
 	const uint8_t *fingerprint;
 	enum verdict verdict;
 	int64_t proven_at, expires_at;
+	uint8_t room[FINGERPRINT_LEN]; /* for the fingerprint of another version than current */
 };
 
 static bool explain_no_current(const struct holding *h, struct error *err)
@@ -135,16 +146,16 @@ static bool explain_no_current(const struct holding *h, struct error *err)
 }
 
 /* Of a version that is neither current nor pending only the history knows the verdict. */
-static bool look_up(struct choice *ret, const struct holding *h, uint32_t number, struct credential *c,
-		    struct error *err)
+static bool look_up(struct choice *ret, const struct holding *h, uint32_t number, struct error *err)
 {
+	struct credential c;
 	struct health health;
-	const struct version *v = holding_decode(h, c, &health) ? credential_numbered(c, number) : NULL;
+	const struct version *v = holding_decode(h, &c, &health) ? credential_numbered(&c, number) : NULL;
 	if (!v)
 		return fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, h->pixel, number);
-	*ret = (struct choice){
-		.holding = h, .number = number, .fingerprint = v->fingerprint, .expires_at = v->expires_at
-	};
+	*ret = (struct choice){ .holding = h, .number = number, .expires_at = v->expires_at };
+	memcpy(ret->room, v->fingerprint, FINGERPRINT_LEN);
+	ret->fingerprint = ret->room;
 	if (number == h->previous)
 		ret->sealed = h->previous_sealed;
 	if (number == h->pending) {
@@ -157,9 +168,9 @@ static bool look_up(struct choice *ret, const struct holding *h, uint32_t number
 	return true;
 }
 
-/* room: where the fingerprint of another version than current lies. */
+/* ret must not be copied: it may point into itself. */
 static bool choose(const struct api *api, const char *pixel, const struct read_request *r, struct choice *ret,
-		   struct credential *room, struct error *err)
+		   struct error *err)
 {
 	const struct holding *h = holdings_find(api->setup.holdings, pixel);
 	if (!h)
@@ -170,7 +181,7 @@ static bool choose(const struct api *api, const char *pixel, const struct read_r
 		return explain_no_current(h, err);
 	uint32_t number = r->has_number ? r->number : r->is_previous ? h->previous : h->current;
 	if (number != h->current)
-		return look_up(ret, h, number, room, err);
+		return look_up(ret, h, number, err);
 	*ret = (struct choice){ .holding = h,
 				.number = number,
 				.sealed = h->sealed,
@@ -231,12 +242,51 @@ static void answer_json(struct call *call, const struct choice *c, const struct 
 	buf_done(&out); /* wipes */
 }
 
-/* Takes the token over. */
-static void answer_token(struct call *call, const struct read_request *r, const struct choice *c, struct secret *token)
+static size_t ready_slot(const struct holding *h)
 {
+	return ((uintptr_t)h >> 6) % READY_KEPT;
+}
+
+void api_read_forget(struct api *api, const struct holding *h)
+{
+	for (size_t i = h ? ready_slot(h) : 0; i < READY_KEPT; i++) {
+		struct ready_answer *ready = &api->ready[i];
+		if (!h || ready->holding == h) {
+			call_reuse_done(&ready->reuse);
+			ready->holding = NULL;
+		}
+		if (h)
+			return;
+	}
+}
+
+/* The usual read: a current token, as it is. Its headers are made once and hold until the holding changes. */
+static void answer_current(struct api *api, struct call *call, const struct choice *c, struct secret *token)
+{
+	struct ready_answer *ready = &api->ready[ready_slot(c->holding)];
+	if (ready->holding != c->holding) {
+		call_reuse_done(&ready->reuse);
+		ready->holding = c->holding;
+	}
+	if (!ready->reuse.made)
+		add_headers(call, c);
+	call->reuse = &ready->reuse;
+	call_answer_secret(call, 200, TOKEN_TYPE, token);
+}
+
+/* Takes the token over. */
+static void answer_token(struct api *api, struct call *call, const struct read_request *r, const struct choice *c,
+			 struct secret *token)
+{
+	bool is_usual = c->number == c->holding->current && !r->wants_json && !call->header_count &&
+			secret_len(token) <= READY_TOKEN_MAX;
+	if (is_usual) {
+		answer_current(api, call, c, token);
+		return;
+	}
 	add_headers(call, c);
 	if (!r->wants_json) {
-		call_answer_secret(call, 200, "text/plain; charset=us-ascii", token);
+		call_answer_secret(call, 200, TOKEN_TYPE, token);
 		return;
 	}
 	answer_json(call, c, token);
@@ -252,7 +302,7 @@ static void hand_out(struct api *api, struct call *call, const struct read_reque
 		if (call->is_answered)
 			secret_free(token);
 		else
-			answer_token(call, r, c, token);
+			answer_token(api, call, r, c, token);
 		return;
 	}
 	snprintf(t->pixel, sizeof t->pixel, "%s", c->holding->pixel);
@@ -335,8 +385,7 @@ static void serve_read(struct api *api, struct call *call, const struct read_req
 {
 	struct error err;
 	struct choice c;
-	struct credential room;
-	if (!choose(api, pixel, r, &c, &room, &err) || !check_health(&c, r, &err)) {
+	if (!choose(api, pixel, r, &c, &err) || !check_health(&c, r, &err)) {
 		call_answer_problem(call, 0, &err);
 		return;
 	}
@@ -394,7 +443,6 @@ void api_read_changed(struct api *api, const char *pixel)
 void api_read_finish(struct api *api, struct ticket *t, struct errand *e)
 {
 	struct choice c;
-	struct credential room;
 	struct error err;
 	struct read_request r = t->read;
 	struct call *call = ticket_redeem(t);
@@ -404,7 +452,7 @@ void api_read_finish(struct api *api, struct ticket *t, struct errand *e)
 		call_answer_problem(call, 0, &e->err);
 		return;
 	}
-	if (!choose(api, e->pixel, &r, &c, &room, &err)) {
+	if (!choose(api, e->pixel, &r, &c, &err)) {
 		call_answer_problem(call, 0, &err);
 		return;
 	}
@@ -416,14 +464,13 @@ void api_read_finish(struct api *api, struct ticket *t, struct errand *e)
 static void answer_synced(struct api *api, struct ticket *t, const struct error *failure)
 {
 	struct choice c;
-	struct credential room;
 	struct error err = *failure;
 	struct read_request r = t->read;
 	struct secret *token = take(t->token);
-	bool is_fine = !failure->code && choose(api, t->pixel, &r, &c, &room, &err);
+	bool is_fine = !failure->code && choose(api, t->pixel, &r, &c, &err);
 	struct call *call = ticket_redeem(t);
 	if (is_fine) {
-		answer_token(call, &r, &c, token);
+		answer_token(api, call, &r, &c, token);
 		return;
 	}
 	secret_free(token);
@@ -492,12 +539,11 @@ bool api_credential(struct api *api, const struct peer *peer, const char *pixel,
 		    struct error *err)
 {
 	struct choice c;
-	struct credential room;
 	struct read_request r = { .has_number = false };
 	struct audit_who who = { .is_known = true, .uid = peer->uid, .gid = peer->gid, .pid = peer->pid };
 	if (!api->opener)
 		return fail(err, ERR_LOCKED, TXT_API_LOCKED);
-	if (!choose(api, pixel, &r, &c, &room, err))
+	if (!choose(api, pixel, &r, &c, err))
 		return false;
 	snprintf(who.as, sizeof who.as, "%s", reader);
 	struct audit_event event = {

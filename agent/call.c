@@ -44,6 +44,7 @@ void call_reset(struct call *call)
 	call->type = NULL;
 	call->kind = ANSWER_EMPTY;
 	call->is_answered = false;
+	call->reuse = NULL;
 	call->route = NULL;
 	call->tally = NULL;
 	call->keeper = NULL;

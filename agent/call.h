@@ -48,6 +48,19 @@ struct call_stream {
 
 enum call_answer_kind { ANSWER_EMPTY, ANSWER_SECRET, ANSWER_BUF, ANSWER_STREAM };
 
+/* For an answer that is given again and again, with the same headers and the same secret: what the listener made of it the
+ * first time. Whoever owns this frees it when the answer would be another one. All zero: not made yet. */
+struct call_reuse {
+	void *made;
+	void (*free)(void *made);
+};
+static inline void call_reuse_done(struct call_reuse *reuse)
+{
+	if (reuse->made)
+		reuse->free(reuse->made);
+	*reuse = (struct call_reuse){ .made = NULL };
+}
+
 struct call {
 	/* the request */
 	enum call_method method;
@@ -68,6 +81,7 @@ struct call {
 	size_t header_count;
 	enum call_answer_kind kind;
 	struct secret *secret;
+	struct call_reuse *reuse; /* with a secret; NULL = this answer only */
 	struct buf buf;
 	struct call_stream stream;
 	bool is_answered;

@@ -28,7 +28,7 @@
 #define TICK_MS 250
 #define PAUSE_MS 200 /* without accepting, after descriptors ran out */
 /* libmicrohttpd zeroes all of a connection's memory behind each request, so it is as small as a long query allows. */
-#define POOL_SIZE ((size_t)16 * 1024)
+#define POOL_SIZE ((size_t)8 * 1024)
 #define PIECE_MAX ((size_t)256 * 1024)
 /* Bodies lie in locked memory, which reads need too. What is not even a request of ours is read and dropped up to
  * DROP_MAX, so that its sender sees the answer. */
@@ -45,6 +45,14 @@ enum phase {
 	PHASE_SENDING, /* somebody must read */
 	PHASE_WAITING, /* a stream without news; suspended */
 	PHASE_CLOSING,
+};
+
+/* An answer that is given again and again. The token lies in it only while it is being sent. */
+struct made {
+	struct MHD_Response *response;
+	struct secret *token; /* freed with the response */
+	unsigned in_flight;
+	bool is_dropped;
 };
 
 struct connection {
@@ -66,6 +74,7 @@ struct connection {
 	int body_status;
 	struct buf piece; /* of a stream */
 	size_t piece_at;
+	struct made *made; /* being sent */
 	struct call call;
 };
 
@@ -155,8 +164,11 @@ static void unlink_connection(struct connection *c)
 	c->l->count--;
 }
 
+static void land(struct connection *c);
+
 static void connection_free(struct connection *c)
 {
+	land(c);
 	call_reset(&c->call);
 	buf_done(&c->piece);
 	access_view_free(c->view);
@@ -246,21 +258,81 @@ static struct MHD_Response *make_response(struct connection *c)
 	return MHD_create_response_from_buffer_with_free_callback_cls(0, NULL, free_bytes, NULL);
 }
 
-static enum MHD_Result send_answer(struct connection *c)
+static bool add_headers(struct MHD_Response *r, const struct call *call)
 {
-	const struct call *call = &c->call;
-	struct MHD_Response *r = make_response(c);
-	bool is_fine = r != NULL;
-	if (!r)
-		return MHD_NO;
-	is_fine = MHD_add_response_header(r, "Cache-Control", "no-store") == MHD_YES;
+	bool is_fine = MHD_add_response_header(r, "Cache-Control", "no-store") == MHD_YES;
 	if (call->type)
 		is_fine = is_fine && MHD_add_response_header(r, "Content-Type", call->type) == MHD_YES;
 	for (size_t i = 0; i < call->header_count; i++)
 		is_fine = is_fine &&
 			  MHD_add_response_header(r, call->headers[i].name, call->headers[i].value) == MHD_YES;
+	return is_fine;
+}
+
+static void made_free(struct made *m)
+{
+	MHD_destroy_response(m->response); /* and the token with it, when nobody sends it any more */
+	free(m);
+}
+
+static void drop_made(void *made)
+{
+	struct made *m = made;
+	m->is_dropped = true;
+	if (!m->in_flight)
+		made_free(m);
+}
+
+static void land(struct connection *c)
+{
+	struct made *m = take(c->made);
+	if (!m || --m->in_flight)
+		return;
+	wipe(secret_room(m->token), secret_len(m->token));
+	if (m->is_dropped)
+		made_free(m);
+}
+
+/* The first time the call's secret becomes the place where the token lies while it is sent; later it is copied there. */
+static struct MHD_Response *reuse_response(struct connection *c)
+{
+	struct call_reuse *reuse = c->call.reuse;
+	struct made *m = reuse->made;
+	if (!m) {
+		m = calloc(1, sizeof *m);
+		struct secret *token = c->call.secret;
+		struct MHD_Response *r = m ? make_response(c) : NULL;
+		if (!r || !add_headers(r, &c->call)) {
+			if (r)
+				MHD_destroy_response(r);
+			free(m);
+			return NULL;
+		}
+		*m = (struct made){ .response = r, .token = token };
+		*reuse = (struct call_reuse){ .made = m, .free = drop_made };
+	} else {
+		struct bytes token = secret_reveal(c->call.secret);
+		memcpy(secret_room(m->token), token.at, token.len);
+		secret_freep(&c->call.secret);
+	}
+	m->in_flight++;
+	c->made = m;
+	return m->response;
+}
+
+static enum MHD_Result send_answer(struct connection *c)
+{
+	const struct call *call = &c->call;
 	enter(c, PHASE_SENDING);
-	enum MHD_Result result = is_fine ? MHD_queue_response(c->mhd, (unsigned)call->status, r) : MHD_NO;
+	if (call->reuse) {
+		struct MHD_Response *r = reuse_response(c);
+		return r ? MHD_queue_response(c->mhd, (unsigned)call->status, r) : MHD_NO;
+	}
+	struct MHD_Response *r = make_response(c);
+	if (!r)
+		return MHD_NO;
+	enum MHD_Result result =
+		add_headers(r, call) ? MHD_queue_response(c->mhd, (unsigned)call->status, r) : MHD_NO;
 	MHD_destroy_response(r);
 	return result;
 }
@@ -317,25 +389,20 @@ static size_t keep_as_it_is(void *context, struct MHD_Connection *mhd, char *tex
 	return strlen(text);
 }
 
-/* ERR_NONE when the announced body may come; *ret_has_body also for a chunked one. */
-static void judge_body(struct connection *c, bool *ret_has_body)
+/* The length of the body that is announced; 0 = none, ULLONG_MAX = chunked, or no number. */
+static unsigned long long announced_body(const struct connection *c)
 {
 	const char *length = find_header(&c->call, "Content-Length");
-	*ret_has_body = find_header(&c->call, "Transfer-Encoding") != NULL;
-	if (!length || *ret_has_body)
-		return;
+	if (find_header(&c->call, "Transfer-Encoding"))
+		return ULLONG_MAX;
+	if (!length)
+		return 0;
 	size_t digits = strspn(length, "0123456789");
-	unsigned long long announced = digits && digits < 19 && !length[digits] ? strtoull(length, NULL, 10) : ULLONG_MAX;
-	*ret_has_body = announced > 0;
-	if (announced > c->body_max) {
-		(void)!fail(&c->body_err, ERR_USAGE, TXT_API_BODY_LONG, c->body_max);
-		c->body_status = 413;
-	}
+	return digits && digits < 19 && !length[digits] ? strtoull(length, NULL, 10) : ULLONG_MAX;
 }
 
 static enum MHD_Result begin(struct connection *c, const char *method)
 {
-	bool has_body = false;
 	c->has_begun = true;
 	c->call.method = call_method_of(method);
 	enter(c, PHASE_BODY);
@@ -344,11 +411,17 @@ static enum MHD_Result begin(struct connection *c, const char *method)
 	/* What comes with a GET is nothing to us, and the library drops it. */
 	if (c->call.method == METHOD_GET || c->call.method == METHOD_HEAD)
 		return MHD_YES;
-	judge_body(c, &has_body);
-	if (c->body_err.code && !c->call.is_answered)
-		call_answer_problem(&c->call, c->body_status, &c->body_err);
-	/* An answer before the body ends the connection: the rest of what comes is nobody's. */
-	return c->call.is_answered && has_body ? send_answer(c) : MHD_YES;
+	unsigned long long announced = announced_body(c);
+	if (!c->call.is_answered && announced != ULLONG_MAX && announced > c->body_max) {
+		(void)!fail(&c->body_err, ERR_USAGE, TXT_API_BODY_LONG, c->body_max);
+		call_answer_problem(&c->call, 413, &c->body_err);
+	}
+	/* An answer before the body ends the connection. So a body that is not wanted is read and dropped, for its sender to
+	 * see why; but not one that is too long for that, or that waits for our word. */
+	bool is_short = announced == ULLONG_MAX || announced <= DROP_MAX;
+	if (!c->call.is_answered || !announced || (is_short && !find_header(&c->call, "Expect")))
+		return MHD_YES;
+	return send_answer(c);
 }
 
 static size_t uploads_of(const struct listener *l, const uid_t *uid)
@@ -394,9 +467,12 @@ static bool take_body(struct connection *c, const char *at, size_t len, struct e
 /* The library's own copy is wiped: it may be a token, and its memory is not zeroed when the connection ends. */
 static enum MHD_Result receive(struct connection *c, const char *at, size_t *len)
 {
-	if (!c->body_err.code && !take_body(c, at, *len, &c->body_err))
+	bool is_wanted = !c->call.is_answered && !c->body_err.code;
+	if (is_wanted && !take_body(c, at, *len, &c->body_err)) {
 		secret_freep(&c->call.body);
-	if (c->body_err.code)
+		is_wanted = false;
+	}
+	if (!is_wanted)
 		c->dropped += *len;
 	wipe((void *)(uintptr_t)at, *len);
 	*len = 0;
@@ -444,6 +520,7 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 	if (!c)
 		return;
 	tell_gone(c);
+	land(c);
 	call_reset(&c->call);
 	buf_clear(&c->piece);
 	c->piece_at = c->body_len = c->body_max = c->dropped = 0;

@@ -184,13 +184,12 @@ static bool open_with_any(struct vault *v, const struct settings *settings, ask_
 	return attempt == OPENED;
 }
 
-static bool open_place(const struct settings *settings, bool is_adopting, ask_passphrase_fn *ask, void *context,
+static bool open_place(const struct settings *settings, struct vault_place place, ask_passphrase_fn *ask, void *context,
 		       struct vault **ret, struct error *err)
 {
-	struct vault_place place = { .path = settings->vault_path,
-				     .state_dir = settings->state_dir,
-				     .is_adopting = is_adopting };
 	scoped(vault_closep) struct vault *v = NULL;
+	place.path = settings->vault_path;
+	place.state_dir = settings->state_dir;
 	if (!vault_open(&place, &v, err) || !open_with_any(v, settings, ask, context, err))
 		return false;
 	*ret = take(v);
@@ -200,11 +199,17 @@ static bool open_place(const struct settings *settings, bool is_adopting, ask_pa
 bool unlock_open(const struct settings *settings, ask_passphrase_fn *ask, void *context, struct vault **ret,
 		 struct error *err)
 {
-	return open_place(settings, false, ask, context, ret, err);
+	return open_place(settings, (struct vault_place){ 0 }, ask, context, ret, err);
 }
 
 bool unlock_adopting(const struct settings *settings, ask_passphrase_fn *ask, void *context, struct vault **ret,
 		     struct error *err)
 {
-	return open_place(settings, true, ask, context, ret, err);
+	return open_place(settings, (struct vault_place){ .is_adopting = true }, ask, context, ret, err);
+}
+
+bool unlock_doubting(const struct settings *settings, ask_passphrase_fn *ask, void *context, struct vault **ret,
+		     struct error *err)
+{
+	return open_place(settings, (struct vault_place){ .is_doubting = true }, ask, context, ret, err);
 }

@@ -19,6 +19,10 @@ must_check bool unlock_open(const struct settings *settings, ask_passphrase_fn *
 must_check bool unlock_adopting(const struct settings *settings, ask_passphrase_fn *ask, void *context,
 				struct vault **ret, struct error *err);
 
+/* The same whatever the audit log is like, for looking at it: no token comes from a vault opened so. */
+must_check bool unlock_doubting(const struct settings *settings, ask_passphrase_fn *ask, void *context,
+				struct vault **ret, struct error *err);
+
 /* A key file: exactly 32 bytes, private. ERR_LOCKED otherwise. */
 must_check bool unlock_read_key_file(const char *path, struct secret **ret, struct error *err);
 

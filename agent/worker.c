@@ -781,8 +781,8 @@ static void *run(void *context)
 	struct error err;
 	if (!open_vault(w, NULL, &us, &err))
 		tell_trouble(w, &err);
-	while (!w->has_given_up)
-		wait_for_work(w, turn(w));
+	for (int wait_ms = turn(w); !w->has_given_up; wait_ms = turn(w))
+		wait_for_work(w, wait_ms);
 	wind_up(w);
 	return NULL;
 }

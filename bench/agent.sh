@@ -189,7 +189,7 @@ ca-file = $dir/emulator/ca.pem"
 		row "reader, idle" - - "$reader settle=1"
 		row "reader, in the storm" "reader, idle" 'p99<=3' "$reader settle=1 while='sh $dir/storm/storm.sh'"
 	} >"$dir/storm/rows"
-	"$build/bench/load" -s 3 "$dir/storm/rows"
+	"$build/bench/load" -s 3 "$dir/storm/rows" || tail -n 3 "$dir/storm/agent.log"
 	echo "  of the hostile connections: $(sort "$dir/storm/hostile.log" | uniq -c | sort -rn | sed -n '1s/^ *[0-9]* //p')"
 }
 

@@ -97,7 +97,7 @@ start_emulator() {
 	mkdir -p "$dir/emulator"
 	"$build/tests/tiktok-emulator" --dir "$dir/emulator" --die-with-parent >"$dir/emulator.out" &
 	emulator=$!
-	while ! grep -q ready "$dir/emulator.out"; do sleep 0.05; done
+	while ! grep -qs ready "$dir/emulator.out"; do sleep 0.05; done
 }
 
 if wants sweep; then

@@ -53,6 +53,7 @@ enum command_flag {
 	NEEDS_UNLOCK = 1 << 1 | NEEDS_SETTINGS, /* invocation.vault is open and unlocked */
 	FIRST_ARGUMENT_ENDS_OPTIONS = 1 << 2,   /* what follows belongs to somebody else's command */
 	NEEDS_ADOPTION = 1 << 4 | NEEDS_UNLOCK, /* the same without this host's anchor */
+	NEEDS_DOUBT = 1 << 7 | NEEDS_UNLOCK,    /* the same whatever the audit log is like */
 	ARGUMENTS_MAY_BE_SECRET = 1 << 3,       /* a surplus argument is probably a pasted token: explain, never echo */
 	THROUGH_AGENT = 1 << 5,                 /* a running agent serves it as well: then there is nothing to unlock */
 	BARE_WITH_AGENT = 1 << 6 | THROUGH_AGENT, /* and no setting is looked at but the way to the agent */
@@ -143,7 +144,7 @@ void help_program(struct buf *out, bool is_short);
 void help_command(const struct command *command, struct buf *out);
 
 command_fn cmd_init, cmd_put, cmd_get, cmd_run, cmd_list, cmd_status, cmd_check, cmd_label, cmd_rm, cmd_history,
-	cmd_verify, cmd_adopt, cmd_config, cmd_completion, cmd_exit_codes, cmd_help, cmd_report, cmd_ack, cmd_rollback,
+	cmd_verify, cmd_audit, cmd_adopt, cmd_config, cmd_completion, cmd_exit_codes, cmd_help, cmd_report, cmd_ack, cmd_rollback,
 	cmd_retire, cmd_rollout, cmd_unlock, cmd_lock, cmd_access, cmd_doctor;
 
 #endif

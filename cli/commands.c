@@ -82,6 +82,10 @@ static const struct option access_options[] = {
 	{ "user", 0, OPTION_TEXT, "U", "whose rights: a name or a number", 0, false },
 };
 
+static const struct option audit_options[] = {
+	{ "last", 'n', OPTION_NUMBER, "N", "show: the last N entries instead of 50; 0 = all of them", 0, false },
+};
+
 static const struct option adopt_options[] = {
 	{ "first-use", 0, OPTION_FLAG, NULL, "take the vault as it is and remember it from now on", 0, false },
 };
@@ -185,6 +189,16 @@ const struct command commands[] = {
 	  "Reads every record and proves it against the key, the exact set of them, and the database itself.\n"
 	  "Each fault is a line on stderr; exits 7 when there is one.\n",
 	  "vault verify", NO_OPTIONS, cmd_verify },
+
+	{ "audit", GROUP_UPKEEP, NEEDS_DOUBT, 1, 2, 0, "show [-n N] [PIXEL] | verify | accept-loss",
+	  "who got, changed or was denied what",
+	  "show prints the last entries of this host's audit log, of one Pixel or all; with --json one object a\n"
+	  "line. verify reads all of it and proves that no entry was changed, dropped, repeated or moved, and\n"
+	  "that its end was not cut off; each fault is a line on stderr, and it exits 7 when there is one.\n"
+	  "While the log is damaged or lost no token is handed out and nothing is changed. accept-loss goes on\n"
+	  "all the same: what is left of it stays, and an entry says that its loss was accepted. Afterwards\n"
+	  "lock and unlock the agent, if one runs.\n",
+	  "vault audit show -n 20 " PX, OPTIONS(audit_options), cmd_audit },
 
 	{ "adopt", GROUP_UPKEEP, NEEDS_ADOPTION, 0, 0, 0, "--first-use",
 	  "let this host remember a vault that was moved here",

@@ -117,6 +117,9 @@ bool handout_fetch(struct invocation *inv, const struct handout_request *r, bool
 		   struct error *err)
 {
 	struct remote_token told = { .body = NULL };
+	/* Numbers begin at 1, and the protocol knows no other. */
+	if (r->has_number && r->number == 0)
+		return fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, r->pixel, r->number);
 	if (!remote_get(inv->agent, r, as_json, &told, err))
 		return false;
 	if (verdict_is_bad(told.verdict))

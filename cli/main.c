@@ -21,6 +21,8 @@ static bool open_vault(struct invocation *inv, unsigned flags, struct error *err
 		return true;
 	if ((flags & NEEDS_ADOPTION) == NEEDS_ADOPTION)
 		return unlock_adopting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
+	if ((flags & NEEDS_DOUBT) == NEEDS_DOUBT)
+		return unlock_doubting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
 	return unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
 }
 

@@ -204,4 +204,17 @@
 #define SAY_NOT_LOCKED                                                                                                 \
 	"warning: this process's memory could not be locked, a token may reach swap; raise the limit (ulimit -l)"
 
+/* ---- audit ---- */
+#define TXT_AUDIT_ACTION                                                                                               \
+	"'%.40s' is nothing 'audit' can do", "say one of: vault audit show, vault audit verify, vault audit accept-loss"
+#define TXT_AUDIT_SURPLUS "'audit %s' takes no Pixel and no -n", "only 'audit show' does"
+#define TXT_AUDIT_FAULTS "the audit log is damaged: %s",                                                               \
+	"find out who did that; to go on all the same: vault audit accept-loss"
+#define TXT_AUDIT_SHOWN_BAD "the audit log is damaged: %s; see: vault audit verify"
+#define SAY_AUDIT_TORN "%" PRIu64 " bytes behind the last entry: a write that was cut off; the next entry moves them aside"
+#define SAY_AUDIT_CLOCK "the clock went back %" PRIu64 " times between entries"
+#define SAY_AUDIT_UNEXPLAINED                                                                                          \
+	"%" PRIu64 " changes have no outcome: under way, or their program died; the next change tells which"
+#define SAY_AUDIT_ACCEPTED "what was lost of the audit log is accepted; the next entries follow in a new segment"
+
 #endif

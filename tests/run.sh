@@ -45,15 +45,19 @@ if [ -n "${UNIT_ONLY:-}" ]; then
 	exit
 fi
 
-BUILD=$build "${PYTHON:-python3}" tests/e2e/run.py ${only:+"$only"} 2>&1 | tee "$logs/e2e.log"
-line=$(grep -E '^e2e: [0-9]+ passed, [0-9]+ failed' "$logs/e2e.log" | tail -1)
-if [ -n "$line" ]; then
-	set -- x $(echo "${line#e2e:}" | tr -cd "0-9 ")
-	passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + ${4:-0}))
-else
-	failed=$((failed + 1))
-	echo "FAILED: the end-to-end tests did not finish"
-fi
+# Twice: the command line on the vault itself, then the modules that must hold both ways through a running agent.
+for way in "" --via-agent; do
+	[ -z "$way" ] || echo "the same through a running agent:"
+	BUILD=$build "${PYTHON:-python3}" tests/e2e/run.py $way ${only:+"$only"} 2>&1 | tee "$logs/e2e$way.log"
+	line=$(grep -E '^e2e: [0-9]+ passed, [0-9]+ failed' "$logs/e2e$way.log" | tail -1)
+	if [ -n "$line" ]; then
+		set -- x $(echo "${line#e2e:}" | tr -cd "0-9 ")
+		passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + ${4:-0}))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: the end-to-end tests did not finish"
+	fi
+done
 
 echo "$passed passed, $failed failed$([ $skipped -gt 0 ] && echo ", $skipped skipped")"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -34,7 +34,8 @@ struct anchor_file {
 must_check bool anchor_place(const char *state_dir, const char *vault_path, struct anchor_file *ret, struct error *err);
 /* A missing or short file is not an error: is_there is false. */
 must_check bool anchor_read(struct anchor_file *file, struct error *err);
-/* The valid block of the higher generation, then of the higher audit sequence; false when there is none. ret_block says which. */
+/* The valid block of the higher generation, then of the higher audit sequence; false when there is none. ret_block says
+ * which. */
 must_check bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struct anchor *ret,
 			     unsigned *ret_block);
 /* Make a new file holding just this. */

@@ -1,6 +1,6 @@
-/* Appending to the audit log, and what must hold before: the open file is still the one at its path, its end is the end we
- * know or grew out of it, and there is room. The order is always the mutex, then the file lock, an OFD lock on a file that
- * is never renamed; a sync waits under neither. */
+/* Appending to the audit log, and what must hold before: the open file is still the one at its path, its end is the end
+ * we know or grew out of it, and there is room. The order is always the mutex, then the file lock, an OFD lock on a
+ * file that is never renamed; a sync waits under neither. */
 #include "vault/audit.h"
 
 #include "core/file.h"
@@ -16,12 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RESERVE (4u << 20)    /* kept allocated ahead */
+#define RESERVE (4u << 20)      /* kept allocated ahead */
 #define RESERVE_STEP (1u << 20) /* and so much more each time, so that it is seldom asked for */
 #define WAIT_IN_TURN_MS 200
 #define WAIT_MS 2000
-#define TAIL 4096         /* of the log that is read when it is opened */
-#define TAIL_MAX 65536    /* at most, and of what others appended */
+#define TAIL 4096             /* of the log that is read when it is opened */
+#define TAIL_MAX 65536        /* at most, and of what others appended */
 #define SCAN_MAX (256u << 10) /* in which intents without an outcome are looked for */
 #define OUT_MAX (64u << 20)
 
@@ -36,7 +36,8 @@ bool audit_new(const char *anchor_path, const struct keys *keys, struct audit **
 		return fail_no_memory(err);
 	a->fd = a->lock_fd = -1;
 	a->out.max = OUT_MAX;
-	if (len < sizeof ending || strcmp(anchor_path + stem, ending) != 0 || len + sizeof ".audit.log" > sizeof a->path) {
+	if (len < sizeof ending || strcmp(anchor_path + stem, ending) != 0 ||
+	    len + sizeof ".audit.log" > sizeof a->path) {
 		free(a);
 		return fail(err, ERR_CONFIG, "the state folder's path is too long", "use a shorter path");
 	}
@@ -102,8 +103,7 @@ bool audit_follows(const struct audit *a, const struct audit_entry *e, struct by
 	audit_entry_mac(a->mac_start, e->segment, covered, is_scar ? none : before->mac, mac);
 	if (sodium_memcmp(mac, e->mac, DIGEST_LEN) != 0)
 		return false;
-	return is_scar ? e->sequence > before->sequence
-		       : e->sequence == before->sequence + 1 && e->segment == segment;
+	return is_scar ? e->sequence > before->sequence : e->sequence == before->sequence + 1 && e->segment == segment;
 }
 
 /* ---- intents that wait for their outcome ---- */
@@ -130,21 +130,19 @@ static void remember_intent(struct audit *a, const struct audit_entry *e)
 
 static bool check_file(const struct audit *a, const struct stat *st, struct error *err)
 {
-	uid_t us = geteuid();
 	if (!S_ISREG(st->st_mode) || st->st_nlink != 1)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_NOT_PLAIN, a->path);
-	if (st->st_uid != us && st->st_uid != 0 && us != 0)
+	if (st->st_uid != 0 && st->st_uid != geteuid() && geteuid() != 0)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_OWNER, a->path, (unsigned)st->st_uid);
 	if (st->st_mode & (S_IRWXG | S_IRWXO))
-		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_MODE, a->path,
-				  (unsigned)(st->st_mode & 07777));
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_MODE, a->path, (unsigned)(st->st_mode & 07777));
 	return true;
 }
 
 static bool create_file(struct audit *a, struct error *err)
 {
 	a->fd = open(a->path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (a->fd < 0)
+	if (a->fd < 0 || fstat(a->fd, &a->opened) != 0)
 		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
 	return file_sync_folder_of(a->path, err);
 }
@@ -153,7 +151,6 @@ static bool create_file(struct audit *a, struct error *err)
 bool audit_open_file(struct audit *a, bool may_create, struct error *err)
 {
 	const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-	struct stat st;
 	a->denied = 0;
 	a->fd = open(a->path, O_RDWR | O_APPEND | flags);
 	if (a->fd < 0 && errno == ENOENT)
@@ -166,9 +163,9 @@ bool audit_open_file(struct audit *a, bool may_create, struct error *err)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_NOT_PLAIN, a->path);
 	if (a->fd < 0)
 		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
-	bool ok = fstat(a->fd, &st) == 0 ? check_file(a, &st, err)
-					 : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path,
-						      strerror(errno));
+	bool ok = fstat(a->fd, &a->opened) == 0
+			  ? check_file(a, &a->opened, err)
+			  : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
 	if (!ok)
 		file_closep(&a->fd);
 	return ok;
@@ -197,7 +194,7 @@ static bool read_at(struct audit *a, uint64_t at, size_t len, struct buf *ret, s
 
 struct tail {
 	struct buf bytes;
-	uint64_t at; /* where in the file they begin */
+	uint64_t at;  /* where in the file they begin */
 	size_t whole; /* of the bytes, up to and with the last newline */
 };
 
@@ -223,7 +220,8 @@ static bool tail_read(struct audit *a, uint64_t size, size_t len, struct tail *t
 	return true;
 }
 
-static bool decode_line(const struct tail *t, size_t from, size_t end, struct audit_entry *ret, struct bytes *ret_covered)
+static bool decode_line(const struct tail *t, size_t from, size_t end, struct audit_entry *ret,
+			struct bytes *ret_covered)
 {
 	size_t covered;
 	if (!audit_entry_decode(bytes_of(t->bytes.at + from, end - from), ret, &covered))
@@ -317,9 +315,9 @@ bool audit_prove(struct audit *a, const struct audit_position *anchored, struct 
 				  (unsigned long long)anchored->sequence);
 	if (a->fd < 0)
 		return true; /* begins with its first entry */
-	bool ok = fstat(a->fd, &st) == 0 ? prove_tail(a, &t, (uint64_t)st.st_size, anchored, err)
-					 : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path,
-						      strerror(errno));
+	bool ok = fstat(a->fd, &st) == 0
+			  ? prove_tail(a, &t, (uint64_t)st.st_size, anchored, err)
+			  : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
 	buf_done(&t.bytes);
 	if (!ok)
 		file_closep(&a->fd);
@@ -332,16 +330,25 @@ bool audit_take_over(struct audit *a, const char *name, struct error *err)
 	struct audit_position none = { 0 };
 	struct error why;
 	file_closep(&a->fd);
-	if (audit_prove(a, &none, &why))
-		return true;
-	if (why.code != ERR_DAMAGED) {
-		*err = why;
-		return false;
+	if (!audit_prove(a, &none, &why)) {
+		if (why.code != ERR_DAMAGED) {
+			*err = why;
+			return false;
+		}
+		snprintf(aside, sizeof aside, "%s.%s", a->path, name);
+		if (rename(a->path, aside) != 0)
+			return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
 	}
-	snprintf(aside, sizeof aside, "%s.%s", a->path, name);
-	if (rename(a->path, aside) != 0)
-		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
+	a->is_refusing = false;
 	return true;
+}
+
+void audit_expect(struct audit *a, const struct audit_position *anchored)
+{
+	pthread_mutex_lock(&a->mutex);
+	if (anchored->sequence > a->anchored.sequence)
+		a->anchored = *anchored;
+	pthread_mutex_unlock(&a->mutex);
 }
 
 /* ---- what others appended ---- */
@@ -398,16 +405,13 @@ static bool move_aside(struct audit *a, uint64_t len, struct error *err)
 	return ok;
 }
 
-/* Only when all that the anchor remembers is there. */
+/* All that the anchor remembers is there. */
 static bool mend_torn(struct audit *a, uint64_t len, struct error *err)
 {
 	struct audit_entry e;
 	struct audit_event event = { .verb = "torn", .result = "ok" };
 	struct audit_who us = { .is_known = false };
 	struct audit_position before = a->last;
-	if (a->last.sequence < a->anchored.sequence)
-		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CUT, a->path,
-				  (unsigned long long)a->last.sequence, (unsigned long long)a->anchored.sequence);
 	if (!move_aside(a, len, err))
 		return false;
 	a->allocated = a->size;
@@ -424,26 +428,24 @@ static bool mend_torn(struct audit *a, uint64_t len, struct error *err)
 
 /* ---- lock and place ---- */
 
-static bool is_at(const char *path, const struct stat *open_one)
+static bool is_same(const struct stat *a, const struct stat *b)
 {
-	struct stat st;
-	return lstat(path, &st) == 0 && st.st_dev == open_one->st_dev && st.st_ino == open_one->st_ino;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
 static bool prove_place(struct audit *a, struct error *err)
 {
-	struct stat st, there;
+	struct stat st;
 	uint64_t torn = 0;
 	if (a->fd < 0 && !audit_open_file(a, a->anchored.sequence == 0 && a->last.sequence == 0, err))
 		return false;
 	if (a->fd < 0)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_MISSING, a->path,
 				  (unsigned long long)a->anchored.sequence);
-	if (fstat(a->fd, &st) != 0)
-		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
-	if (lstat(a->path, &there) != 0)
+	/* The file at the path, which is the open one: one look tells both. */
+	if (lstat(a->path, &st) != 0)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_GONE, a->path);
-	if (there.st_dev != st.st_dev || there.st_ino != st.st_ino)
+	if (!is_same(&st, &a->opened))
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_REPLACED, a->path);
 	if (!check_file(a, &st, err))
 		return false;
@@ -454,18 +456,20 @@ static bool prove_place(struct audit *a, struct error *err)
 	a->allocated = (uint64_t)st.st_blocks * 512;
 	if ((uint64_t)st.st_size > a->size && !catch_up(a, (uint64_t)st.st_size, &torn, err))
 		return false;
+	if (a->last.sequence < a->anchored.sequence)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CUT, a->path,
+				  (unsigned long long)a->last.sequence, (unsigned long long)a->anchored.sequence);
 	return torn == 0 || mend_torn(a, torn, err);
 }
 
 static bool open_lock(struct audit *a, struct error *err)
 {
-	struct stat st;
-	if (a->lock_fd >= 0 && fstat(a->lock_fd, &st) == 0 && is_at(a->lock_path, &st))
+	if (a->lock_fd >= 0)
 		return true;
-	file_closep(&a->lock_fd);
 	a->lock_fd = open(a->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	return a->lock_fd >= 0 ? true
-			       : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->lock_path, strerror(errno));
+	return a->lock_fd >= 0 && fstat(a->lock_fd, &a->lock_opened) == 0
+		       ? true
+		       : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->lock_path, strerror(errno));
 }
 
 static int lock_file(int fd, short type)
@@ -482,14 +486,12 @@ static bool try_lock(struct audit *a, bool *ret_got, struct error *err)
 		struct stat st;
 		if (!open_lock(a, err))
 			return false;
-		if (lock_file(a->lock_fd, F_WRLCK) != 0) {
-			bool is_taken = errno == EAGAIN || errno == EACCES || errno == EINTR;
-			return is_taken ? true
-					: fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->lock_path,
-						     strerror(errno));
-		}
-		if (fstat(a->lock_fd, &st) == 0 && is_at(a->lock_path, &st)) {
-			*ret_got = true;
+		bool is_got = lock_file(a->lock_fd, F_WRLCK) == 0;
+		bool is_taken = !is_got && (errno == EAGAIN || errno == EACCES || errno == EINTR);
+		if (!is_got && !is_taken)
+			return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->lock_path, strerror(errno));
+		if (lstat(a->lock_path, &st) == 0 && is_same(&st, &a->lock_opened)) {
+			*ret_got = is_got;
 			return true;
 		}
 		file_closep(&a->lock_fd);
@@ -680,8 +682,8 @@ static bool make_room(struct audit *a, enum audit_weight weight, struct error *e
 	uint64_t end = a->size + a->out.len;
 	if (a->has_no_room || a->allocated >= end + RESERVE)
 		return true;
-	while (fallocate(a->fd, FALLOC_FL_KEEP_SIZE, (off_t)a->size,
-			 (off_t)(a->out.len + RESERVE + RESERVE_STEP)) != 0) {
+	while (fallocate(a->fd, FALLOC_FL_KEEP_SIZE, (off_t)a->size, (off_t)(a->out.len + RESERVE + RESERVE_STEP)) !=
+	       0) {
 		if (errno == EINTR)
 			continue;
 		a->has_no_room = cannot_allocate(errno);
@@ -838,7 +840,8 @@ static bool explain_entered(struct audit *a, const uint8_t root_commit[16], uint
 	while (a->open_count) {
 		struct audit_commit c = a->open[0];
 		struct audit_who us = { .is_known = false };
-		struct audit_line line = { &us, { .verb = "outcome", .result = outcome_of(&c, root_commit, generation) } };
+		struct audit_line line = { &us,
+					   { .verb = "outcome", .result = outcome_of(&c, root_commit, generation) } };
 		if (!append_entered(a, &line, 1, &c, AUDIT_RESERVE, err))
 			return false;
 	}

@@ -93,8 +93,8 @@ struct audit_entry {
 	uint8_t mac[DIGEST_LEN];
 };
 
-/* One whole line with its newline, into at least AUDIT_LINE_MAX bytes; returns its length. The MAC is written as the entry
- * has it. ret_covered is how many of the bytes the MAC covers. */
+/* One whole line with its newline, into at least AUDIT_LINE_MAX bytes; returns its length. The MAC is written as the
+ * entry has it. ret_covered is how many of the bytes the MAC covers. */
 size_t audit_entry_encode(const struct audit_entry *e, char *ret, size_t *ret_covered);
 /* The line with or without its newline. False: not exactly what encoding gives. */
 must_check bool audit_entry_decode(struct bytes line, struct audit_entry *ret, size_t *ret_covered);
@@ -127,6 +127,8 @@ void audit_free(struct audit *a);
 /* Open the log and compare its end with what the anchor remembers. ERR_DAMAGED, class "audit", when it is missing,
  * shorter, or another one. Reads only the end: audit_walk reads all. */
 must_check bool audit_prove(struct audit *a, const struct audit_position *anchored, struct error *err);
+/* The anchor, by another process's doing, remembers more by now: less will not do from now on. */
+void audit_expect(struct audit *a, const struct audit_position *anchored);
 /* For a vault whose anchor knows nothing: a log that is sound goes on, another one is moved aside under `name`. */
 must_check bool audit_take_over(struct audit *a, const char *name, struct error *err);
 /* Nothing is appended from now on, with this answer. */

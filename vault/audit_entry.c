@@ -1,6 +1,6 @@
 /* One entry of the audit log as a line of canonical JSON, and back. Pure. Members stand in one order, numbers without a
- * leading zero, everything beyond printable ASCII escaped one way: one encoding per entry. Written by hand, as it is on the
- * way of every read. */
+ * leading zero, everything beyond printable ASCII escaped one way: one encoding per entry. Written by hand, as it is on
+ * the way of every read. */
 #include "vault/audit.h"
 
 #include <string.h>
@@ -217,12 +217,11 @@ static bool take_entry(struct bytes *from, struct audit_entry *e)
 		return false;
 	if (!skip(from, ",\"version\":") || (!skip(from, "null") && !take_u32(from, &e->version)))
 		return false;
-	return skip(from, ",\"fingerprint\":") &&
-	       take_text_or_null(from, e->fingerprint, sizeof e->fingerprint) && skip(from, ",\"result\":\"") &&
-	       take_text(from, e->result, sizeof e->result) && skip(from, ",\"generation\":") &&
-	       take_number(from, UINT64_MAX, &e->generation) && skip(from, ",\"segment\":") &&
-	       take_number(from, UINT64_MAX, &e->segment) && take_extra(from, e) && skip(from, ",\"mac\":\"") &&
-	       take_hex(from, e->mac, DIGEST_LEN) && skip(from, "\"}");
+	return skip(from, ",\"fingerprint\":") && take_text_or_null(from, e->fingerprint, sizeof e->fingerprint) &&
+	       skip(from, ",\"result\":\"") && take_text(from, e->result, sizeof e->result) &&
+	       skip(from, ",\"generation\":") && take_number(from, UINT64_MAX, &e->generation) &&
+	       skip(from, ",\"segment\":") && take_number(from, UINT64_MAX, &e->segment) && take_extra(from, e) &&
+	       skip(from, ",\"mac\":\"") && take_hex(from, e->mac, DIGEST_LEN) && skip(from, "\"}");
 }
 
 bool audit_entry_decode(struct bytes line, struct audit_entry *ret, size_t *ret_covered)

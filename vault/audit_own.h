@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #define AUDIT_OPEN_MAX 64 /* intents without an outcome that are remembered */
 #define AUDIT_IDS_CACHED 1024
@@ -21,9 +22,11 @@ struct audit {
 
 	pthread_mutex_t mutex; /* of all below */
 	int fd, lock_fd;
+	struct stat opened, lock_opened; /* which files these are; only device and inode stay true */
 	int denied; /* errno why fd is read-only; 0 = it can be written */
 	bool is_locked, is_in_turn;
-	bool has_turn_error; /* the lock was not to be had in this turn, or the file is not ours: once said, said for the turn */
+	bool has_turn_error; /* the lock was not to be had in this turn, or the file is not ours: once said, said for
+				the turn */
 	struct error turn_error;
 	bool is_refusing;
 	struct error refusal;
@@ -56,7 +59,8 @@ must_check bool audit_lock(struct audit *a, struct error *err);
 void audit_begin(struct audit *a); /* empties a->out */
 /* Fill in everything but sequence, extra and MAC. */
 void audit_fill(struct audit *a, const struct audit_who *who, const struct audit_event *event, struct audit_entry *ret);
-/* Give the entry its place in the chain and append it to a->out. a->last moves on: a caller whose write fails puts it back. */
+/* Give the entry its place in the chain and append it to a->out. a->last moves on: a caller whose write fails puts it
+ * back. */
 void audit_chain(struct audit *a, struct audit_entry *e, const uint8_t before[DIGEST_LEN]);
 /* Write a->out behind the log's end; nothing of it stays when it fails. */
 must_check bool audit_write(struct audit *a, enum audit_weight weight, struct error *err);

@@ -1,5 +1,5 @@
-/* Reading the whole audit log: one pass proves each entry by the one before it, names the first that is wrong, and goes on
- * behind it as well as it can. */
+/* Reading the whole audit log: one pass proves each entry by the one before it, names the first that is wrong, and goes
+ * on behind it as well as it can. */
 #include "vault/audit.h"
 
 #include "core/file.h"
@@ -96,7 +96,9 @@ static void explain_break(struct pass *p, const struct audit_entry *e)
 
 static bool meet_entry(struct pass *p, const struct audit_entry *e, struct bytes covered, struct error *err)
 {
-	bool is_proven = audit_follows(p->a, e, covered, &p->before, p->segment);
+	/* A scar need not fit to what stands before it, which may claim anything. */
+	struct audit_position best = { .sequence = p->report->best };
+	bool is_proven = audit_follows(p->a, e, covered, e->extra == AUDIT_SCAR ? &best : &p->before, p->segment);
 	if (is_proven && e->extra == AUDIT_SCAR)
 		meet_scar(p, e);
 	else if (!is_proven && !p->is_lost)
@@ -287,6 +289,9 @@ static bool write_scar(struct audit *a, struct pass *p, const struct audit_who *
 	struct audit_entry e;
 	struct stat st;
 	uint64_t best = p->report->best > p->anchored->sequence ? p->report->best : p->anchored->sequence;
+	/* Behind what the file claims, unless it claims more than it can hold. */
+	if (p->report->last > best && p->report->last - best <= p->report->entries)
+		best = p->report->last;
 	if (!end_line(a, p, err))
 		return false;
 	if (fstat(a->fd, &st) != 0)

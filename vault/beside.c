@@ -1,5 +1,5 @@
-/* What lies beside the inventory: health, notes, read marks and locks. Sealed and disposable: losing or replaying any of it
- * changes no token, so it is committed without a condition on the root. */
+/* What lies beside the inventory: health, notes, read marks and locks. Sealed and disposable: losing or replaying any
+ * of it changes no token, so it is committed without a condition on the root. */
 #include "core/clock.h"
 #include "vault/internal.h"
 #include "vault/text.h"

@@ -482,8 +482,8 @@ static size_t collect_ops(const struct change *ch, struct store_op *ops)
 
 enum attempt {
 	ATTEMPT_DONE,
-	ATTEMPT_AGAIN,  /* another writer was faster */
-	ATTEMPT_ALONE,  /* too much for one commit: one by one they may fit */
+	ATTEMPT_AGAIN,   /* another writer was faster */
+	ATTEMPT_ALONE,   /* too much for one commit: one by one they may fit */
 	ATTEMPT_UNKNOWN, /* it may be there or not */
 	ATTEMPT_FAILED,
 };
@@ -612,6 +612,8 @@ static enum attempt attempt(struct change *ch, struct change_item *items, size_t
 	struct vault *v = ch->v;
 	if (!vault_judge_held(v, &remembered, &block, err))
 		return ATTEMPT_FAILED;
+	struct audit_position known = anchored_position(&remembered);
+	audit_expect(v->audit, &known);
 	ch->base = v->root;
 	buf_append(&ch->base_bytes, v->root_bytes.at, v->root_bytes.len);
 	if (!buf_ok(&ch->base_bytes, err))

@@ -15,8 +15,8 @@
  *  7. Fences strictly increase per lock name; a commit with a lost fence never applies.
  *  8. Nothing waits longer than the limit it was given (watch excepted, which returns within 1 s of *stop).
  *  9. Values are opaque and never logged. 10. Wall clocks play no part.
- * 11. A cursor since a position gives, of one view, each key under the prefix that was written after the position and is
- *     still there; what was deleted leaves no trace in it. A position the store never had is an alarm. */
+ * 11. A cursor since a position gives, of one view, each key under the prefix that was written after the position and
+ * is still there; what was deleted leaves no trace in it. A position the store never had is an alarm. */
 #ifndef VAULT_STORE_H
 #define VAULT_STORE_H
 
@@ -216,8 +216,9 @@ static inline enum store_class store_cursor_open(struct store *s, struct store_v
 	return s->ops->cursor_open(view, prefix, ret, err);
 }
 
-/* What was written under the prefix after a position, in the order of its commits, keys in order. For those whose records
- * tell by themselves what was deleted. STORE_ROLLBACK when the store is not as far as the position, or another one. */
+/* What was written under the prefix after a position, in the order of its commits, keys in order. For those whose
+ * records tell by themselves what was deleted. STORE_ROLLBACK when the store is not as far as the position, or another
+ * one. */
 static inline enum store_class store_cursor_since(struct store *s, struct store_view *view, const char *prefix,
 						  const struct store_pos *after, struct store_cursor **ret,
 						  struct error *err)

@@ -866,8 +866,7 @@ static enum store_class sqlite_cursor_open(struct store_view *view, const char *
 }
 
 /* The index is named: by itself SQLite would rather walk the whole prefix. */
-#define SINCE_IN_VIEW                                                                                                  \
-	"SELECT k, v, mod FROM kv INDEXED BY kv_mod WHERE mod > ?1 AND k >= ?2 AND k < ?3 ORDER BY mod, k"
+#define SINCE_IN_VIEW "SELECT k, v, mod FROM kv INDEXED BY kv_mod WHERE mod > ?1 AND k >= ?2 AND k < ?3 ORDER BY mod, k"
 
 static enum store_class sqlite_cursor_since(struct store_view *view, const char *prefix, const struct store_pos *after,
 					    struct store_cursor **ret, struct error *err)

@@ -109,7 +109,8 @@
 	"find out who did that; look with: vault audit verify; to go on all the same: vault audit accept-loss"
 #define TXT_AUDIT_MISSING "the audit log '%s' is missing, and there was one up to entry %llu", HINT_AUDIT_LOST
 #define TXT_AUDIT_CUT "the audit log '%s' ends at entry %llu, and there was one up to entry %llu", HINT_AUDIT_LOST
-#define TXT_AUDIT_OTHER "the audit log '%s' is not the one this host remembers: entry %llu is another one", HINT_AUDIT_LOST
+#define TXT_AUDIT_OTHER                                                                                                \
+	"the audit log '%s' is not the one this host remembers: entry %llu is another one", HINT_AUDIT_LOST
 #define TXT_AUDIT_CHANGED "the audit log '%s' was changed near entry %llu", HINT_AUDIT_LOST
 #define TXT_AUDIT_SHRUNK "the audit log '%s' became shorter while it was in use", HINT_AUDIT_LOST
 #define TXT_AUDIT_GONE                                                                                                 \
@@ -140,9 +141,9 @@
 	"another program keeps the audit log '%s' locked",                                                             \
 		"try again; if nothing else runs, look for a stopped pixelvault process"
 #define TXT_AUDIT_UNREADABLE "the audit log '%s' cannot be read: %s", "check owner and mode of the state folder"
-#define TXT_AUDIT_DOUBTED "the vault was only opened to look at its audit log", "this is a mistake in pixelvault; please report it"
+#define TXT_AUDIT_DOUBTED                                                                                              \
+	"the vault was only opened to look at its audit log", "this is a mistake in pixelvault; please report it"
 #define TXT_AUDIT_WHOLE "the audit log '%s' is whole", "there is no loss to accept"
-#define TXT_AUDIT_BAD "the audit log is damaged: %s", HINT_AUDIT_LOST
 
 /* the store */
 #define TXT_STORE_BUSY                                                                                                 \

@@ -578,8 +578,11 @@ static bool anchor_audit_held(struct vault *v, struct error *err)
 	struct anchor remembered;
 	struct audit_position at;
 	unsigned block;
-	if (!vault_judge_held(v, &remembered, &block, err) ||
-	    !audit_explain(v->audit, v->root.commit_id, v->root.generation, err) || !audit_sync(v->audit, err))
+	if (!vault_judge_held(v, &remembered, &block, err))
+		return false;
+	at = anchored_position(&remembered);
+	audit_expect(v->audit, &at);
+	if (!audit_explain(v->audit, v->root.commit_id, v->root.generation, err) || !audit_sync(v->audit, err))
 		return false;
 	audit_durable(v->audit, &at);
 	return at.sequence <= remembered.audit_sequence || vault_advance_anchor(v, &remembered, block, err);

@@ -1,6 +1,6 @@
-/* Reading many Pixels at one instant: the whole inventory proven from the top, and beside it the records of each Pixel it
- * names, in the same order. What was changed since an earlier instant is found by the store's own numbers, which are not
- * trusted with more than that: each record that is given away is proven along its own path. */
+/* Reading many Pixels at one instant: the whole inventory proven from the top, and beside it the records of each Pixel
+ * it names, in the same order. What was changed since an earlier instant is found by the store's own numbers, which are
+ * not trusted with more than that: each record that is given away is proven along its own path. */
 #include "vault/internal.h"
 #include "vault/text.h"
 
@@ -356,9 +356,8 @@ bool vault_load(struct vault *v, vault_item_fn *fn, void *context, struct vault_
 	struct vault_position at;
 	if (!vault_is_open(v, err) || !view_open(v, &w.view, err))
 		return false;
-	bool ok = position_now(v, &at, err) && lane_open(&w, 'm', &w.meta, err) &&
-		  lane_open(&w, 'h', &w.health, err) && lane_open(&w, 't', &w.token, err) &&
-		  walk_inventory(&w, load_one, &l, err);
+	bool ok = position_now(v, &at, err) && lane_open(&w, 'm', &w.meta, err) && lane_open(&w, 'h', &w.health, err) &&
+		  lane_open(&w, 't', &w.token, err) && walk_inventory(&w, load_one, &l, err);
 	walk_done(&w);
 	if (ok)
 		*ret_at = at;
@@ -367,8 +366,8 @@ bool vault_load(struct vault *v, vault_item_fn *fn, void *context, struct vault_
 
 /* ---- catching up ---- */
 
-/* The ids of the Pixels whose metadata or health were written after `at`. Tokens need no look of their own: a token that
- * is written or dropped is named by metadata that are written with it. */
+/* The ids of the Pixels whose metadata or health were written after `at`. Tokens need no look of their own: a token
+ * that is written or dropped is named by metadata that are written with it. */
 static bool collect_ids(struct vault *v, struct store_view *view, char kind, const struct vault_position *at,
 			struct buf *ids, struct error *err)
 {

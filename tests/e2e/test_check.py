@@ -5,7 +5,7 @@ import json
 import time
 import unittest
 
-from harness import Case, PATIENCE, cases, new_pixel, say, spread
+from harness import Case, PATIENCE, cases, direct_only, new_pixel, say, spread
 from test_status import prove_shape
 
 
@@ -54,6 +54,7 @@ class Probes(Check):
         self.assertEqual(ids[0], ids[1])
         self.assertNotEqual(ids[1], ids[2])
 
+    @direct_only("with a configuration that is refused no agent starts")
     def test_live_never_happens_unless_asked_for(self):
         pixel, _ = self.stored()
         self.configure(check={"probe": "live"})

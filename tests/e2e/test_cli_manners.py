@@ -6,7 +6,7 @@ import re
 import subprocess
 import unittest
 
-from harness import AGENT, CODES, Case, VAULT, cases, new_pixel, say, spread
+from harness import AGENT, CODES, Case, VAULT, cases, direct_only, new_pixel, say, spread
 
 # The commands of design.md §5 that the first release has; the others are proven where they are offered.
 FIRST = "init put get run list status check history rm label verify config completion exit-codes".split()
@@ -153,6 +153,7 @@ class Manners(Case):
         done = subprocess.run(["sh", "-c", '"$0" exit-codes | true; "$0" status >&-; true', VAULT], env=self.env, capture_output=True)
         self.assertEqual(0, done.returncode)
 
+    @direct_only("an agent notes who reads")
     def test_closed_standard_descriptors_are_no_trap(self):
         pixel, token = new_pixel(), self.token()
         self.put(pixel, token, "--no-check")

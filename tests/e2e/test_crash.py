@@ -77,6 +77,9 @@ class Crash(Case):
                         v = mine.run("verify")
                         if v.returncode != 0:
                             raise AssertionError("verify: %d %s" % (v.returncode, v.stderr.decode()))
+                    v = mine.run("audit", "verify")
+                    if v.returncode != 0:
+                        raise AssertionError("audit verify: %d %s" % (v.returncode, v.stderr.decode()))
                     extra = {s for s in mine.strays() if os.path.basename(s) not in EXPECTED and not s.endswith(EXPECTED_ENDINGS)} - clean
                     if extra:
                         raise AssertionError("stray files: %s" % extra)

@@ -4,7 +4,7 @@ import os
 import time
 import unittest
 
-from harness import Case, FINGERPRINT, cases, new_pixel, say, spread
+from harness import Case, FINGERPRINT, cases, direct_only, new_pixel, say, spread
 
 KEYS = {"schema", "pixel", "version", "token", "fingerprint", "verdict", "proven_at", "expires_at"}
 
@@ -98,6 +98,7 @@ class Get(Case):
         self.assertEqual(token, self.get(pixel, "--as", "shop@eu-1:sender/2_x.y"))
         self.vault("verify")
 
+    @direct_only("an agent notes who reads")
     def test_get_changes_nothing_that_counts(self):
         pixel, token = new_pixel(), self.token()
         self.put(pixel, token, "--no-check")

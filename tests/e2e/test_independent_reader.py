@@ -111,6 +111,33 @@ class Reader(Case):
         self.assertEqual(newest["generation"] - 1, other["generation"])
         self.assertEqual(vault.root["past"][0], other["root_mac"])
 
+    def test_audit_log_is_one_chain_that_the_anchor_knows(self):
+        tokens = self.fill()
+        self.get(min(tokens), "--as", "shop/1")
+        vault = self.open()
+        log, anchor = ([os.path.join(self.state, n) for n in os.listdir(self.state) if n.endswith(e)] for e in (".audit.log", ".anchor"))
+        data = self.read(log[0])
+        entries = reader.parse_audit(data, vault.keys)
+        self.assertEqual(list(range(1, len(entries) + 1)), [e["seq"] for e in entries])
+        self.assertEqual({vault.pixel_id(p).hex() for p in tokens}, {e["pixel"] for e in entries if e["pixel"]})
+        self.assertEqual(("get", "shop/1", "ok"), tuple(entries[-1][k] for k in ("verb", "as", "result")))
+        version = [v for v in vault.credential(min(tokens))["versions"] if v["number"] == entries[-1]["version"]][0]
+        self.assertEqual(reader.fingerprint_text(version["fingerprint"]), entries[-1]["fingerprint"])
+        intents, done = ([e["commit"] for e in entries if e["result"] == r] for r in ("intent", "done"))
+        self.assertEqual(intents, done)
+        self.assertEqual(vault.root["commit_id"].hex(), done[-1])
+        blocks = [reader.parse_anchor(self.read(anchor[0])[i:i + 512], vault.keys) for i in (0, 512)]
+        newest = max(blocks, key=lambda a: (a["generation"], a["audit_sequence"]))
+        self.assertEqual(newest["audit_head"], entries[newest["audit_sequence"] - 1]["mac"])
+        self.assertEqual("intent", entries[newest["audit_sequence"] - 1]["result"])
+        for at in range(0, len(data), 97):
+            with self.assertRaises(reader.Bad):
+                reader.parse_audit(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:], vault.keys)
+        os.remove(log[0])
+        self.vault("audit", "accept-loss")
+        scar = reader.parse_audit(self.read(log[0]), vault.keys)
+        self.assertEqual([("accept-loss", newest["audit_sequence"] + 1, 2)], [(e["verb"], e["seq"], e["segment"]) for e in scar])
+
     def test_read_marks_are_read(self):
         pixel, token = new_pixel(), self.token()
         self.put(pixel, token, "--no-check")

@@ -5,7 +5,7 @@ import os
 import re
 import unittest
 
-from harness import Case, cases, new_pixel, say, spread
+from harness import Case, cases, direct_only, new_pixel, say, spread
 
 
 @spread
@@ -66,6 +66,7 @@ class Nagios(Case):
         self.assertFalse([l for l in lines[1:] if good in l], lines)
         self.assertTrue([l for l in lines[1:] if bad in l], lines)
 
+    @direct_only("key and file are the business of the agent")
     def test_any_failure_is_unknown_and_still_a_status_line(self):
         self.monitor(3, new_pixel())
         key = self.read(self.key)

@@ -7,7 +7,7 @@ import select
 import time
 import unittest
 
-from harness import Case, FINGERPRINT, VERDICTS, cases, new_pixel, say, spread
+from harness import Case, FINGERPRINT, VERDICTS, cases, direct_only, new_pixel, say, spread
 
 KEYS = {"schema", "pixel", "version", "stage", "verdict", "fingerprint", "removed", "belongs_to"}
 
@@ -232,6 +232,7 @@ class Shape(Case):
         self.assertEqual(one["fingerprint"], two["fingerprint"])
         self.assertNotEqual(one["fingerprint"], three["fingerprint"])
 
+    @direct_only("it takes two vaults")
     def test_the_fingerprint_is_keyed(self):
         pixel, token = new_pixel(), self.token()
         one = self.put_json(pixel, token, "--no-check")["fingerprint"]
@@ -466,6 +467,7 @@ class Judged(Case):
         r = self.put(new_pixel(), token)
         self.assertIn(a, r.err, say(r))
 
+    @direct_only("an agent answers once, when all is known")
     def test_a_token_stored_under_another_pixel_is_named_before_any_network_call(self):
         a, token = self.stored()
         b = new_pixel()

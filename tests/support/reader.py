@@ -6,6 +6,7 @@ only. It opens a vault by its key file, proves everything it hands out, and rais
 import hashlib
 import hmac
 import json
+import re
 import sqlite3
 import struct
 import sys
@@ -250,6 +251,34 @@ def parse_anchor(block, keys):
     a = {"vault_id": c.take(16), "lineage": c.take(16), "epoch": c.number("I"), "generation": c.number("Q"),
          "root_mac": c.take(32), "audit_sequence": c.number("Q"), "audit_head": c.take(32), "wall_clock": c.number("q")}
     return a if c.data == bytes(len(c.data)) else None
+
+
+ENTRY = re.compile(
+    rb'(\{"seq":([1-9]\d*),"at":"[0-9TZ:-]+","boot":"[0-9a-f-]{36}","ms":\d+,"uid":\d+,"gid":\d+,"pid":\d+,"as":(?:null|"[ -~]+"),'
+    rb'"verb":"[a-z-]+","pixel":(?:null|"[0-9a-f]{32}"),"version":(?:null|[1-9]\d*),"fingerprint":(?:null|"tk-[0-9A-Z-]+"),'
+    rb'"result":"[a-z-]+","generation":\d+,"segment":(\d+)'
+    rb'(?:,"commit":"[0-9a-f]{32}","base":\d+|,"moved":\d+|(,"anchored":\d+,"digest":"([0-9a-f]{64})"))?),"mac":"([0-9a-f]{64})"\}\n')
+
+
+def parse_audit(data, keys):
+    """The entries of a whole log, each proven by the one before it; Bad names the first that is not."""
+    before, sequence, segment, at, entries = bytes(32), 0, 1, 0, []
+    for line in data.splitlines(True):
+        m = ENTRY.fullmatch(line)
+        if not m:
+            raise Bad("audit", "the line behind entry %d" % sequence)
+        entry, is_scar = m.group(1), m.group(4) is not None
+        number, its_segment = int(m.group(2)), int(m.group(3))
+        chained = struct.pack("<QI", its_segment, len(entry)) + entry + (bytes(32) if is_scar else before)
+        if not hmac.compare_digest(blake2b(32, b"pxaudit1", chained, key=keys[AUDIT]), bytes.fromhex(m.group(6).decode())):
+            raise Bad("audit", "the MAC of entry %d" % number)
+        if is_scar and blake2b(32, data[:at]).hex().encode() != m.group(5):
+            raise Bad("audit", "what lies before entry %d" % number)
+        if not is_scar and (number, its_segment) != (sequence + 1, segment):
+            raise Bad("audit", "the place of entry %d" % number)
+        before, sequence, segment, at = bytes.fromhex(m.group(6).decode()), number, its_segment, at + len(line)
+        entries.append(dict(json.loads(line), mac=before))
+    return entries
 
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"

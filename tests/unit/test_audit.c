@@ -185,8 +185,14 @@ static void entry__is_one_line_of_canonical_json_that_names_no_pixel_and_no_toke
 static void entry__escapes_what_is_not_printable_and_reads_it_back(void **state)
 {
 	(void)state;
-	struct audit_entry e = { .sequence = UINT64_MAX, .verb = "get", .result = "ok", .version = UINT32_MAX,
-				 .generation = UINT64_MAX, .boot_ms = UINT64_MAX, .uid = UINT32_MAX }, back;
+	struct audit_entry e = { .sequence = UINT64_MAX,
+				 .verb = "get",
+				 .result = "ok",
+				 .version = UINT32_MAX,
+				 .generation = UINT64_MAX,
+				 .boot_ms = UINT64_MAX,
+				 .uid = UINT32_MAX },
+			   back;
 	char line[AUDIT_LINE_MAX];
 	size_t covered;
 	for (size_t i = 0; i < AUDIT_NAME_MAX; i++)
@@ -689,7 +695,9 @@ static void intents__without_an_outcome_are_explained_once(void **state)
 {
 	(void)state;
 	struct error err;
-	struct audit_commit commits[3] = { { .id = "done" , .base = 4 }, { .id = "not", .base = 5 }, { .id = "other", .base = 3 } };
+	struct audit_commit commits[3] = { { .id = "done", .base = 4 },
+					   { .id = "not", .base = 5 },
+					   { .id = "other", .base = 3 } };
 	struct audit *a = open_log(NULL);
 	for (size_t i = 0; i < 3; i++) {
 		struct audit_line line = { &someone, { .verb = "put", .pixel = PIXEL, .result = "intent" } };

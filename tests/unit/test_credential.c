@@ -474,6 +474,49 @@ static void version__only_the_pending_one_can_be_promoted(void **state)
 	assert_memory_equal(&c, &before, sizeof c);
 }
 
+static void version__rollback_swaps_current_and_previous(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	assert_false(credential_rollback(&c, 1));
+	add(&c, 1, NULL);
+	assert_true(credential_promote(&c, 1, 5));
+	struct credential before = c;
+	assert_false(credential_rollback(&c, 6)); /* nothing to go back to */
+	assert_memory_equal(&c, &before, sizeof c);
+	add(&c, 7, NULL);
+	assert_true(credential_promote(&c, 2, 8));
+	add(&c, 9, NULL);
+	assert_true(credential_rollback(&c, 10));
+	assert_int_equal(stage_of(&c, 1), STAGE_CURRENT);
+	assert_int_equal(stage_of(&c, 2), STAGE_PREVIOUS);
+	assert_int_equal(stage_of(&c, 3), STAGE_PENDING);
+	assert_int_equal(c.versions[0].staged_at, 10);
+	assert_int_equal(c.versions[1].staged_at, 10);
+	assert_true(credential_rollback(&c, 11)); /* and forth again */
+	assert_int_equal(stage_of(&c, 2), STAGE_CURRENT);
+}
+
+static void version__retire_takes_the_previous_one_away_and_no_other(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	add(&c, 1, NULL);
+	assert_true(credential_promote(&c, 1, 2));
+	assert_false(credential_retire(&c, 1, 3)); /* current */
+	add(&c, 4, NULL);
+	assert_false(credential_retire(&c, 2, 5)); /* pending */
+	assert_true(credential_promote(&c, 2, 6));
+	assert_false(credential_retire(&c, 2, 7));
+	assert_false(credential_retire(&c, 9, 7));
+	assert_true(credential_retire(&c, 1, 8));
+	assert_int_equal(stage_of(&c, 1), STAGE_RETIRED);
+	assert_int_equal(stage_of(&c, 2), STAGE_CURRENT);
+	assert_int_equal(c.versions[0].staged_at, 8);
+	assert_false(credential_retire(&c, 1, 9)); /* once */
+	assert_false(credential_rollback(&c, 9));
+}
+
 static void version__the_seventeenth_drops_the_oldest_retired_one_and_no_number_comes_back(void **state)
 {
 	(void)state;
@@ -647,6 +690,8 @@ int main(void)
 		cmocka_unit_test(version__a_new_one_is_pending_and_retires_an_earlier_pending_one),
 		cmocka_unit_test(version__promotion_without_and_with_a_previous_one),
 		cmocka_unit_test(version__only_the_pending_one_can_be_promoted),
+		cmocka_unit_test(version__rollback_swaps_current_and_previous),
+		cmocka_unit_test(version__retire_takes_the_previous_one_away_and_no_other),
 		cmocka_unit_test(version__the_seventeenth_drops_the_oldest_retired_one_and_no_number_comes_back),
 		cmocka_unit_test(version__when_numbers_are_used_up_nothing_is_changed),
 		cmocka_unit_test(version__is_found_by_fingerprint_newest_first),

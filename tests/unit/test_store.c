@@ -1098,6 +1098,66 @@ static void view__is_never_torn_under_a_writing_process(void **state)
 }
 
 /* What a caller must not do is told as our own mistake, not as an alarm about the store. */
+/* ---- 11: what was written since ---- */
+
+static void since_is(struct store *s, const char *prefix, const struct store_pos *after, const char *expected)
+{
+	char found[256] = "";
+	struct error err;
+	struct store_view *view;
+	struct store_cursor *cursor;
+	struct store_record record;
+	enum store_class class;
+	assert_int_equal(store_view_open(s, &view, &err), STORE_OK);
+	assert_int_equal(store_cursor_since(s, view, prefix, after, &cursor, &err), STORE_OK);
+	while ((class = store_cursor_next(s, cursor, &record, &err)) == STORE_OK)
+		snprintf(found + strlen(found), sizeof found - strlen(found), "%s=%.*s ", record.key,
+			 (int)record.value.len, (const char *)record.value.at);
+	assert_int_equal(class, STORE_NOT_FOUND);
+	store_cursor_close(s, cursor);
+	store_view_close(s, view);
+	assert_string_equal(found, expected);
+}
+
+static void since__gives_what_was_written_after_a_position_and_is_still_there(void **state)
+{
+	(void)state;
+	char path[PATH_MAX];
+	struct store *s = fresh_store(path);
+	assert_int_equal(commit_one(s, put("a/1", "old")), STORE_OK);
+	struct store_pos before = head_of(s);
+	since_is(s, "", &before, "");
+	assert_int_equal(commit_one(s, put("a/3", "x")), STORE_OK);
+	assert_int_equal(commit_one(s, put("b/1", "x")), STORE_OK);
+	assert_int_equal(commit_one(s, put("a/1", "new")), STORE_OK);
+	assert_int_equal(commit_one(s, put("a/2", "gone")), STORE_OK);
+	struct store_pos between = head_of(s);
+	assert_int_equal(commit_one(s, del("a/2")), STORE_OK); /* no alarm, no trace */
+	since_is(s, "a/", &before, "a/3=x a/1=new ");
+	since_is(s, "b", &before, "b/1=x ");
+	since_is(s, "a/", &between, "");
+	store_close(s);
+}
+
+static void since__a_position_of_the_future_or_of_another_store_is_an_alarm(void **state)
+{
+	(void)state;
+	char path[PATH_MAX];
+	struct error err;
+	struct store_view *view;
+	struct store_cursor *cursor;
+	struct store *s = fresh_store(path), *other = fresh_store(path);
+	struct store_pos future = head_of(s), foreign = head_of(other);
+	future.rev++;
+	assert_int_equal(store_view_open(s, &view, &err), STORE_OK);
+	assert_int_equal(store_cursor_since(s, view, "", &future, &cursor, &err), STORE_ROLLBACK);
+	assert_int_equal(store_cursor_since(s, view, "", &foreign, &cursor, &err), STORE_ROLLBACK);
+	assert_int_equal(err.code, ERR_DAMAGED);
+	store_view_close(s, view);
+	store_close(s);
+	store_close(other);
+}
+
 static void view__a_second_one_or_a_commit_inside_one_is_our_own_mistake(void **state)
 {
 	(void)state;
@@ -1899,6 +1959,8 @@ int main(int argc, char **argv)
 		T(view__a_cursor_at_its_end_stays_there),
 		T(view__several_cursors_see_one_instant_while_others_write),
 		T(view__is_never_torn_under_a_writing_process),
+		T(since__gives_what_was_written_after_a_position_and_is_still_there),
+		T(since__a_position_of_the_future_or_of_another_store_is_an_alarm),
 		T(view__a_second_one_or_a_commit_inside_one_is_our_own_mistake),
 		T(watch__delivers_each_commit_in_order_and_whole),
 		T(watch__begins_behind_the_position_and_keeps_to_the_prefix),

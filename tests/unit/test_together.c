@@ -38,7 +38,10 @@ static bool poke(void *context, struct change *ch, struct error *err)
 	return p->fails_behind ? fail(err, ERR_CONFLICT, "nor this one", "as asked") : true;
 }
 
-#define PUT(p, t) { .job = { .pixel = (p), .token = (t), .is_promoted = true, .now = 1700000000 } }
+#define PUT(p, t)                                                                                                      \
+	{                                                                                                              \
+		.job = {.pixel = (p), .token = (t), .is_promoted = true, .now = 1700000000 }                           \
+	}
 
 static void change_all__makes_one_commit_of_many(void **state)
 {
@@ -248,6 +251,54 @@ static void log__anchored_by_hand_notices_a_cut_among_reads(void **state)
 	assert_int_equal(truncate(path, st.st_size), 0);
 	assert_false(try_open(&v, &err));
 	assert_string_equal(err.class, "audit");
+}
+
+/* Another process's entries cut off, down to the very end that we know. */
+static void log__cut_to_what_a_running_process_knows_is_noticed_by_its_next_change(void **state)
+{
+	(void)state;
+	struct error err;
+	struct stat st;
+	struct vault *v = open_it(), *other;
+	put_token(v, A, TOKEN_A);
+	assert_int_equal(stat(audit_path(vault_audit(v)), &st), 0);
+	other = open_it();
+	put_token(other, B, TOKEN_B);
+	vault_close(other);
+	assert_int_equal(truncate(audit_path(vault_audit(v)), st.st_size), 0);
+	struct put_job job = { .pixel = C, .token = TOKEN_C };
+	assert_false(vault_change(v, put_one, &job, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_string_equal(err.class, "audit");
+	vault_close(v);
+}
+
+static void log__of_a_vault_that_is_adopted_goes_on_or_is_moved_aside(void **state)
+{
+	(void)state;
+	char path[PATH_MAX];
+	static struct seen_entries s;
+	struct error err;
+	struct vault *v = open_it();
+	put_token(v, A, TOKEN_A);
+	snprintf(path, sizeof path, "%s", audit_path(vault_audit(v)));
+	vault_close(v);
+	for (int round = 0; round < 2; round++) {
+		static const char rubbish[] = "{\"seq\":1}\n";
+		if (round == 1)
+			write_bytes(path, rubbish, sizeof rubbish - 1);
+		place.is_adopting = true;
+		v = open_it();
+		assert_true(vault_adopt(v, &err));
+		vault_close(v);
+		place.is_adopting = false;
+		v = open_it();
+		assert_token(v, A, 0, TOKEN_A);
+		assert_int_equal(read_log(v, &s).faults, 0);
+		assert_int_equal(s.count, round ? 2 : 5); /* init, intent, done, adopt, get */
+		assert_string_equal(s.at[s.count - 2].verb, "adopt");
+		vault_close(v);
+	}
 }
 
 /* ---- the root key ---- */
@@ -482,7 +533,8 @@ static void catch_up__notices_a_store_that_went_back(void **state)
 	write_sql("CREATE TABLE old AS SELECT * FROM kv; CREATE TABLE oldmeta AS SELECT * FROM meta");
 	put_token(v, A, TOKEN_B);
 	assert_true(vault_load(v, take_item, items, &at, &err));
-	write_sql("DELETE FROM kv; INSERT INTO kv SELECT * FROM old; DELETE FROM meta; INSERT INTO meta SELECT * FROM oldmeta");
+	write_sql("DELETE FROM kv; INSERT INTO kv SELECT * FROM old; DELETE FROM meta; INSERT INTO meta SELECT * FROM "
+		  "oldmeta");
 	assert_false(vault_catch_up(v, take_item, items, &at, &err));
 	assert_int_equal(err.code, ERR_DAMAGED);
 	assert_string_equal(err.class, "rolled-back");
@@ -541,7 +593,7 @@ static void marks__many_are_one_commit_and_the_last_of_a_name_counts(void **stat
 
 static int unset(void **state)
 {
-	place.is_doubting = false;
+	place.is_doubting = place.is_adopting = false;
 	return scratch_remove(state);
 }
 
@@ -557,6 +609,8 @@ int main(void)
 		T(log__has_a_line_for_each_token_and_no_token_comes_without),
 		T(log__is_known_to_the_anchor_after_each_change),
 		T(log__anchored_by_hand_notices_a_cut_among_reads),
+		T(log__cut_to_what_a_running_process_knows_is_noticed_by_its_next_change),
+		T(log__of_a_vault_that_is_adopted_goes_on_or_is_moved_aside),
 		T(root_key__opens_the_vault_and_a_wrong_one_is_a_wrong_key),
 		T(load__gives_every_pixel_with_its_sealed_tokens),
 		T(catch_up__gives_just_what_others_changed),

@@ -1,0 +1,471 @@
+"""The agent that stays: what it does by itself (schedule, watching, restarting) and what happens when it is hurt."""
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import harness
+from harness import Case, PATIENCE, descendants, new_pixel, new_token
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class AgentCase(Case):
+    check = {"confirm-delay": "1s", "interval": "90d"}
+    starts = True
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.stop_agent)
+        if self.starts:
+            self.start_agent()
+
+    def configure(self, more="", **sections):
+        if not harness.VIA_AGENT:
+            more = "[agent]\nsocket = %s\n" % self.socket + more
+        super().configure(more=more, **sections)
+
+    def start_agent(self):
+        # What is tested with the command line here goes through the agent; `direct` does not.
+        self.env.pop("PIXELVAULT_VAULT", None)
+        super().start_agent()
+
+    def ask(self, method, path, body=None, headers=None, timeout=30):
+        connection = UnixConnection(self.socket, timeout * PATIENCE)
+        with contextlib.closing(connection):
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def token_of(self, pixel):
+        status, body = self.ask("GET", "/v1/pixels/%s/token" % pixel)
+        return body.decode() if status == 200 else None
+
+    def row(self, pixel):
+        status, body = self.ask("GET", "/v1/pixels/" + pixel)
+        self.assertEqual(200, status, body)
+        return json.loads(body)["pixels"][0]
+
+    def direct(self, *args, **more):
+        more["env"] = {**more.get("env", {}), "PIXELVAULT_VAULT": self.file}
+        return self.vault(*args, **more)
+
+    def process(self, word):
+        for pid in descendants(self.keeper.pid):
+            with contextlib.suppress(OSError):
+                if word.encode() in self.read("/proc/%d/cmdline" % pid).split(b"\0"):
+                    return pid
+        return None
+
+    def log(self):
+        return self.read(self.path("agent.log")).decode("utf-8", "replace")
+
+    def until(self, what, condition, seconds=10):
+        end = time.monotonic() + seconds * PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                self.fail("%s: not within %d s\n%s" % (what, seconds, self.log()))
+            time.sleep(0.02)
+
+    def crash(self, *words):
+        """Ends processes the hard way; all of the agent ends with them (but for the courier, which comes again)."""
+        for pid in [p for p in map(self.process, words) if p]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def is_gone(self):
+        self.keeper.wait(10 * PATIENCE)
+        self.keeper = None
+
+
+class Watching(AgentCase):
+    def test_a_direct_put_is_seen_within_a_second(self):
+        pixel = new_pixel()
+        for _ in range(8):
+            token = new_token()
+            self.direct("put", pixel, "--no-check", stdin=token)
+            done = time.monotonic()
+            self.until("the new token", lambda: self.token_of(pixel) == token, 1)
+            self.assertLess(time.monotonic() - done, 1 * PATIENCE)
+
+    def test_who_put_through_the_agent_reads_his_own_token_at_once(self):
+        pixel = new_pixel()
+        for _ in range(50):
+            token = new_token()
+            status, body = self.ask("PUT", "/v1/pixels/%s/token?check=no" % pixel, token)
+            self.assertEqual(200, status, body)
+            self.assertEqual(token, self.token_of(pixel))
+
+    def test_a_direct_rm_and_restore_are_seen(self):
+        pixel, token = new_pixel(), new_token()
+        self.direct("put", pixel, "--no-check", stdin=token)
+        self.until("there", lambda: self.token_of(pixel) == token, 1)
+        self.direct("rm", pixel)
+        self.until("gone", lambda: self.token_of(pixel) is None, 1)
+        self.direct("rm", pixel, "--restore")
+        self.until("back", lambda: self.token_of(pixel) == token, 1)
+
+    def test_an_older_vault_put_in_its_place_locks_it_and_says_why(self):
+        pixel = new_pixel()
+        self.direct("put", pixel, "--no-check", stdin=new_token())
+        self.stop_agent()
+        self.save("old")
+        self.start_agent()
+        self.direct("put", pixel, "--no-check", stdin=new_token())
+        self.stop_agent()
+        self.start_agent()
+        for name in os.listdir(self.path("saved", "old", "vault")):
+            if not name.endswith(".lock"):
+                shutil.copyfile(self.path("saved", "old", "vault", name), self.path("vault", name))
+        self.until("locked", lambda: (self.health() or {}).get("locked"), 5)
+        self.assertIn("older", self.health()["reason"])
+        self.assertEqual(503, self.ask("GET", "/v1/pixels/%s/token" % pixel)[0])
+
+
+class Waiting(AgentCase):
+    def test_reads_go_on_while_tiktok_is_silent(self):
+        pixel, token = self.pair()
+        self.assertEqual(200, self.ask("PUT", "/v1/pixels/%s/token?check=no" % pixel, token)[0])
+        self.emu.fault("silence")
+        new = self.more_token(pixel)
+        slow = threading.Thread(target=self.ask, args=("PUT", "/v1/pixels/%s/token" % pixel, new))
+        check = threading.Thread(target=self.ask, args=("POST", "/v1/check"))
+        slow.start()
+        check.start()
+        longest = 0
+        while slow.is_alive():
+            started = time.monotonic()
+            self.assertEqual(token, self.token_of(pixel))
+            longest = max(longest, time.monotonic() - started)
+            time.sleep(0.01)
+        check.join()
+        self.emu.no_faults()
+        self.assertLess(longest, 0.5 * PATIENCE)
+
+    def test_a_reader_that_waits_is_woken_by_the_next_version(self):
+        pixel = new_pixel()
+        self.ask("PUT", "/v1/pixels/%s/token?check=no" % pixel, new_token())
+        answers = []
+        waiters = [threading.Thread(target=lambda: answers.append(self.ask(
+            "GET", "/v1/pixels/%s/token" % pixel, headers={"If-None-Match": '"1"', "Prefer": "wait=20"}))) for _ in range(5)]
+        for w in waiters:
+            w.start()
+        time.sleep(0.3)
+        self.assertEqual([], answers)
+        token = new_token()
+        self.ask("PUT", "/v1/pixels/%s/token?check=no" % pixel, token)
+        for w in waiters:
+            w.join(5 * PATIENCE)
+        self.assertEqual([(200, token.encode())] * 5, answers)
+
+    def test_nothing_new_is_304_when_the_time_is_over(self):
+        pixel = new_pixel()
+        self.ask("PUT", "/v1/pixels/%s/token?check=no" % pixel, new_token())
+        started = time.monotonic()
+        status, body = self.ask("GET", "/v1/pixels/%s/token" % pixel,
+                                headers={"If-None-Match": '"1"', "Prefer": "wait=1"})
+        self.assertEqual((304, b""), (status, body))
+        self.assertGreater(time.monotonic() - started, 0.9)
+
+    def test_eight_writers_and_a_reader_lose_nothing(self):
+        pixels = [new_pixel() for _ in range(8)]
+        problems = []
+
+        def write(pixel):
+            for _ in range(25):
+                status, body = self.ask("PUT", "/v1/pixels/%s/token?check=no" % pixel, new_token())
+                if status != 200:
+                    problems.append(body)
+
+        writers = [threading.Thread(target=write, args=(p,)) for p in pixels]
+        for w in writers:
+            w.start()
+        for w in writers:
+            w.join()
+        self.assertEqual([], problems)
+        for pixel in pixels:
+            self.assertEqual(25, self.row(pixel)["current"]["version"])
+        self.stop_agent()
+        self.direct("verify")
+
+
+class Schedule(AgentCase):
+    check = {"confirm-delay": "1s", "interval": "2s"}
+    starts = False
+
+    def prepared(self, count, test_code="TEST12345"):
+        pairs = [self.stored(test_code) for _ in range(count)]
+        return [p for p, _ in pairs], [t for _, t in pairs]
+
+    def asked_times(self, pixel):
+        return len(self.emu.log(pixel))
+
+    def test_each_pixel_is_asked_about_once_per_interval(self):
+        pixels, _ = self.prepared(3)
+        before = {p: self.asked_times(p) for p in pixels}
+        self.start_agent()
+        time.sleep(7)
+        for p in pixels:
+            self.assertIn(self.asked_times(p) - before[p], range(2, 6), self.log())
+        self.assertEqual("healthy", self.row(pixels[0])["verdict"])
+
+    def test_a_revoked_token_is_believed_after_a_second_look_and_said_once(self):
+        pixels, tokens = self.prepared(4)
+        self.start_agent()
+        self.emu.revoke(tokens[0])
+        self.until("revoked", lambda: self.row(pixels[0])["verdict"] == "revoked", 15)
+        self.assertEqual(tokens[0], self.token_of(pixels[0]), "a verdict takes no token away")
+        for p in pixels[1:]:
+            self.assertEqual("healthy", self.row(p)["verdict"])
+        time.sleep(3)
+        lines = [l for l in self.log().splitlines() if "revoked" in l]
+        self.assertEqual(1, len(lines), self.log())
+        self.assertIn(pixels[0], lines[0])
+        self.emu.works_again(tokens[0])
+        self.until("healthy", lambda: self.row(pixels[0])["verdict"] == "healthy", 15)
+
+    def test_one_bad_answer_changes_nothing(self):
+        pixels, tokens = self.prepared(3)
+        self.start_agent()
+        self.emu.fault("code-40105", times=1)
+        time.sleep(5)
+        for p in pixels:
+            self.assertEqual("healthy", self.row(p)["verdict"], self.log())
+        self.assertNotIn("revoked", self.log())
+
+    def test_all_refused_at_once_is_taken_for_an_outage(self):
+        pixels, tokens = self.prepared(6)
+        # Far apart, so that two outages are not three: the gap is a sixth of the interval, here longer than the test.
+        self.configure(check={"interval": "60s"})
+        self.direct("check", rc=None)
+        for t in tokens:
+            self.emu.revoke(t)
+        self.configure(check={"interval": "2s", "confirm-delay": "2s"})
+        self.start_agent()
+        time.sleep(5)
+        rows = [self.row(p)["verdict"] for p in pixels]
+        for t in tokens:
+            self.emu.works_again(t)
+        self.assertGreaterEqual(rows.count("healthy"), 5, self.log())
+
+    def test_a_token_that_could_not_be_judged_takes_over_when_it_is_proven(self):
+        pixel, token = self.stored()
+        new = self.more_token(pixel)
+        self.emu.fault("code-50000")
+        self.put(pixel, new, rc=9)
+        self.emu.no_faults()
+        self.start_agent()
+        self.until("taken over", lambda: self.token_of(pixel) == new, 15)
+
+    def test_a_restart_asks_nothing_that_is_not_due(self):
+        pixels, _ = self.prepared(5)
+        self.configure(check={"interval": "90d"})
+        self.direct("check")
+        before = self.emu.requests()
+        for _ in range(4):
+            self.start_agent()
+            self.crash("--keeper")
+            self.is_gone()
+        self.start_agent()
+        time.sleep(1)
+        self.assertEqual(before, self.emu.requests())
+
+    def test_throttled_it_stops_asking_also_after_a_crash(self):
+        pixels, _ = self.prepared(4)
+        self.start_agent()
+        self.emu.fault("code-40100")
+        self.until("throttled twice", lambda: sum(l["code"] == "40100" for l in self.emu.log()) >= 2, 15)
+        time.sleep(0.5)
+        before = self.emu.requests()
+        self.crash("--keeper")
+        self.is_gone()
+        self.start_agent()
+        time.sleep(4)
+        self.assertLessEqual(self.emu.requests() - before, 1, self.log())
+
+
+class Crashing(AgentCase):
+    def test_a_dead_courier_is_replaced_and_its_question_answered_as_unreachable(self):
+        pixel, token = self.stored()
+        self.emu.fault("silence")
+        answers = []
+        check = threading.Thread(target=lambda: answers.append(self.ask("POST", "/v1/pixels/%s/check" % pixel)))
+        check.start()
+        time.sleep(0.7)
+        first = self.process("--courier")
+        self.crash("--courier")
+        check.join(20 * PATIENCE)
+        self.emu.no_faults()
+        doc = json.loads(answers[0][1])
+        self.assertEqual(("healthy", "unreachable"), (doc["pixels"][0]["verdict"],
+                                                      doc["pixels"][0]["last_attempt"]["outcome"]), doc)
+        self.until("another courier", lambda: self.process("--courier") not in (None, first), 5)
+        status, body = self.ask("POST", "/v1/pixels/%s/check" % pixel)
+        self.assertEqual((200, 0), (status, json.loads(body)["exit"]), body)
+
+    def test_no_acknowledged_write_is_lost_whenever_it_is_killed(self):
+        pixel = new_pixel()
+        acknowledged, tried = None, set()
+        rounds = 12
+        for _ in range(rounds):
+            if not self.keeper:
+                self.start_agent()
+            stop = threading.Event()
+            state = {"ack": acknowledged}
+
+            def write():
+                while not stop.is_set():
+                    token = new_token()
+                    tried.add(token)
+                    with contextlib.suppress(OSError, http.client.HTTPException):
+                        if self.ask("PUT", "/v1/pixels/%s/token?check=no" % pixel, token)[0] == 200:
+                            state["ack"] = token
+                            continue
+                    return state.update(open=token)
+
+            writer = threading.Thread(target=write)
+            writer.start()
+            time.sleep(random.uniform(0.01, 0.25))
+            self.crash(*random.choice([("--keeper",), ("--keeper", "--courier")]))
+            stop.set()
+            writer.join(20 * PATIENCE)
+            self.is_gone()
+            self.start_agent()
+            now = self.token_of(pixel)
+            self.assertIn(now, {state["ack"], state.get("open")}, "neither the last acknowledged nor the open one")
+            acknowledged = now
+        self.stop_agent()
+        self.direct("verify")
+        self.direct("audit", "verify")
+        harness.notes.append("killed %d times among %d puts, nothing acknowledged lost" % (rounds, len(tried)))
+
+    def test_killed_it_leaves_no_process_behind_and_its_socket_is_taken_over(self):
+        pids = descendants(self.keeper.pid)
+        self.assertGreaterEqual(len(pids), 3)
+        os.kill(self.keeper.pid, signal.SIGKILL)
+        self.is_gone()
+        self.until("all gone", lambda: not any(os.path.exists("/proc/%d" % p) for p in pids), 5)
+        self.assertTrue(os.path.exists(self.socket), "nobody could take it away")
+        self.start_agent()
+        self.assertEqual(200, self.ask("GET", "/healthz")[0])
+
+    def test_a_second_agent_refuses_and_harms_nothing(self):
+        second = subprocess.run([harness.AGENT, "--config", self.config], env=self.env, capture_output=True,
+                                timeout=20 * PATIENCE)
+        self.assertEqual(8, second.returncode, second.stderr)
+        self.assertIn(b"hint:", second.stderr)
+        self.assertEqual(200, self.ask("GET", "/healthz")[0])
+
+
+class Signals(AgentCase):
+    def hup(self):
+        before = self.log().count("reloaded")
+        self.keeper.send_signal(signal.SIGHUP)
+        self.until("an answer to SIGHUP", lambda: self.log().count("reloaded") > before, 5)
+
+    def test_a_bad_configuration_keeps_the_old_one(self):
+        good = self.read(self.config)
+        self.write(self.config, good + b"[bogus]\nkey = 1\n")
+        self.hup()
+        self.assertIn("unknown section", self.log())
+        self.assertIn("not reloaded", self.log())
+        self.assertEqual(200, self.ask("GET", "/v1/pixels")[0])
+        self.write(self.config, good)
+        self.hup()
+        self.assertIn("configuration reloaded", self.log())
+
+    def test_many_at_once_are_harmless(self):
+        for _ in range(20):
+            self.keeper.send_signal(signal.SIGHUP)
+        self.until("reloaded", lambda: "configuration reloaded" in self.log(), 5)
+        self.assertEqual(200, self.ask("GET", "/healthz")[0])
+
+    def test_a_new_interval_is_kept(self):
+        pixel, _ = self.stored()
+        before = len(self.emu.log(pixel))
+        self.write(self.config, self.read(self.config).replace(b"interval = 90d", b"interval = 1s"))
+        self.hup()
+        self.ask("POST", "/v1/pixels/%s/check" % pixel)
+        self.until("asked by the schedule", lambda: len(self.emu.log(pixel)) >= before + 3, 10)
+
+    def test_told_to_stop_it_answers_what_it_began(self):
+        pixel, token = self.pair()
+        self.emu.fault("slow-body")
+        answers = []
+        put = threading.Thread(target=lambda: answers.append(self.ask("PUT", "/v1/pixels/%s/token" % pixel, token)))
+        put.start()
+        time.sleep(0.15)
+        self.keeper.terminate()
+        put.join(20 * PATIENCE)
+        self.assertEqual(0, self.keeper.wait(20 * PATIENCE))
+        self.keeper = None
+        self.emu.no_faults()
+        self.assertIn(answers[0][0], (200, 202, 409), answers)
+        self.assertFalse(os.path.exists(self.socket))
+        self.direct("verify")
+
+
+class Locked(AgentCase):
+    starts = False
+    passphrase = "correct horse battery staple"
+
+    def test_it_starts_without_a_vault_and_takes_one_that_is_made_later(self):
+        shutil.rmtree(self.home)
+        shutil.rmtree(self.state)
+        self.keeper_up_locked()
+        self.assertIn("no vault", self.health()["reason"])
+        self.direct("init", "--key-file", self.key, "--no-recovery")
+        self.vault("unlock")
+        self.assertFalse(self.health()["locked"])
+
+    def keeper_up_locked(self):
+        self.env.pop("PIXELVAULT_VAULT", None)
+        self.keeper_log = open(self.path("agent.log"), "ab")
+        self.keeper = subprocess.Popen([harness.AGENT, "--config", self.config], stdin=subprocess.DEVNULL, env=self.env,
+                                       stdout=self.keeper_log, stderr=self.keeper_log, cwd=self.dir)
+        self.until("it lives", lambda: (self.health() or {}).get("live"), 10)
+        self.until("it has tried", lambda: (self.health() or {}).get("reason"), 10)
+
+    def test_a_missing_key_file_is_said_and_unlock_opens_it_when_it_is_there(self):
+        pixel, token = new_pixel(), new_token()
+        self.direct("put", pixel, "--no-check", stdin=token)
+        os.rename(self.key, self.key + ".away")
+        self.keeper_up_locked()
+        self.assertIn("key", self.health()["reason"])
+        r = self.vault("get", pixel, rc=4)
+        self.assertIn("unlock", r.err)
+        os.rename(self.key + ".away", self.key)
+        self.vault("unlock")
+        self.assertEqual(token, self.get(pixel))
+        self.vault("lock")
+        self.assertEqual(4, self.vault("get", pixel, rc=4).rc)
+        self.vault("unlock", "--for", "1s")
+        self.assertEqual(token, self.get(pixel))
+        self.until("locked again", lambda: self.health()["locked"], 5)
+
+    def test_a_wrong_key_opens_nothing(self):
+        self.keeper_up()
+        self.vault("lock")
+        status, body = self.ask("POST", "/v1/unlock", b"x" * 32)
+        self.assertEqual((500, "wrong-key"), (status, json.loads(body)["type"]), body)
+        self.assertTrue(self.health()["locked"])
+
+    def keeper_up(self):
+        self.start_agent()

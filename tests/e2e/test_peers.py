@@ -1,0 +1,206 @@
+"""Who may do what: every cell of user x verb x Pixel, as the rules say and not by accident."""
+
+import array
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import time
+import unittest
+
+import harness
+from agent_harness import AgentCase, UnixConnection, ask, ask_once
+
+ALLOWED, GROUP, EXTRA, DENIED, NOBODY, LABELLED, TIED = 20101, 20102, 20103, 20104, 65534, 20105, 20106
+TEAM, OTHER_TEAM = 20201, 20202
+VERBS = ("meta", "read", "report", "put", "admin")
+
+RULES = """
+[access allowed]
+user = %d
+pixels = {0}
+verbs = meta read
+[access team]
+group = %d
+pixels = {0} {1}
+verbs = meta report
+[access wide]
+user = %d
+pixels = *
+verbs = meta
+[access narrow]
+user = %d
+pixels = {1}
+verbs = read put
+[access labelled]
+user = %d
+pixels = *
+labels = shop=berlin
+verbs = meta read
+[access tie-one]
+user = %d
+pixels = {0}
+verbs = meta read
+[access tie-two]
+user = %d
+pixels = {0}
+verbs = meta
+""" % (ALLOWED, TEAM, DENIED, DENIED, LABELLED, TIED, TIED)
+
+
+def attempts(code):
+    """One request for each verb, with what a caller who may would get."""
+    return {
+        "meta": ("GET", "/v1/pixels/%s" % code, None, (200, 404)),
+        "read": ("GET", "/v1/pixels/%s/token" % code, None, (200, 404)),
+        "report": ("POST", "/v1/pixels/%s/ack" % code, b'{"version":1,"as":"somebody"}', (200, 404)),
+        "put": ("POST", "/v1/pixels/%s/labels?label=a%%3Db" % code, None, (200, 404)),
+        "admin": ("POST", "/v1/pixels/%s/restore" % code, None, (200, 404)),
+    }
+
+
+@unittest.skipUnless(os.geteuid() == 0, "NEEDS ROOT: becomes other users")
+class Peers(AgentCase):
+    rules = RULES
+
+    def setUp(self):
+        super().setUp()
+        self.stored, self.other = self.codes
+        self.absent = harness.new_pixel()
+        self.assertEqual(200, self.http("POST", "/v1/pixels/%s/labels?label=shop%%3Dberlin" % self.other)[0])
+
+    def verbs_of(self, uid, gid, groups, code):
+        """The verbs this caller has for the Pixel, by trying each."""
+        path = self.socket
+
+        def try_all():
+            found = []
+            for verb, (method, target, body, fine) in attempts(code).items():
+                answer = ask_once(path, method, target, body=body)
+                if answer[0] in fine:
+                    found.append(verb)
+                elif answer[0] != 403 or json.loads(answer[2])["type"] != "denied":
+                    raise AssertionError("%s %s: %r" % (method, target, answer))
+            return " ".join(found)
+        return self.as_user(uid, gid, groups, try_all)
+
+    def test_every_cell_is_as_the_rules_say(self):
+        everything = " ".join(VERBS)
+        table = [  # who, uid, gid, groups; then for the first Pixel, the second (shop=berlin), one that is not stored
+            ("root", 0, 0, [], everything, everything, everything),
+            ("allowed", ALLOWED, ALLOWED, [], "meta read", "", ""),
+            ("only by its group", GROUP, TEAM, [], "meta report", "meta report", ""),
+            ("only by a supplementary group", EXTRA, EXTRA, [OTHER_TEAM, TEAM], "meta report", "meta report", ""),
+            ("in another group", EXTRA, EXTRA, [OTHER_TEAM], "", "", ""),
+            ("user before group", ALLOWED, TEAM, [], "meta read", "meta report", ""),
+            ("a named Pixel before *", DENIED, DENIED, [], "meta", "read put", "meta"),
+            ("by label", LABELLED, LABELLED, [], "", "meta read", ""),
+            ("two that disagree", TIED, TIED, [], "meta", "", ""),
+            ("no rule", 20999, 20999, [], "", "", ""),
+            ("nobody", NOBODY, NOBODY, [], "", "", ""),
+            ("nobody in the team", NOBODY, TEAM, [], "", "", ""),
+            ("in group 65534", EXTRA, NOBODY, [NOBODY], "", "", ""),
+        ]
+        cells = 0
+        for who, uid, gid, groups, *expected in table:
+            for code, verbs in zip((self.stored, self.other, self.absent), expected):
+                with self.subTest(who=who, pixel=code):
+                    self.assertEqual(verbs, self.verbs_of(uid, gid, groups, code))
+                    cells += len(VERBS)
+        harness.notes.append("peers: %d cells of user x verb x Pixel as the rules say" % cells)
+
+    def test_the_agents_own_user_may_do_everything(self):
+        """Here root; as another user when the agent runs as one: see the unit test of access."""
+        doc = self.json_of(self.http("GET", "/v1/access"))
+        self.assertEqual(list(VERBS), doc["allowed"])
+
+    def test_a_pixel_one_may_not_see_looks_like_one_that_is_not_there(self):
+        path, stored, absent = self.socket, self.other, self.absent
+
+        def both():
+            return [ask_once(path, "GET", "/v1/pixels/%s/token" % c) for c in (stored, absent)]
+        there, nowhere = self.as_user(ALLOWED, ALLOWED, [], both)
+        self.problem(there, 403, "denied")
+        self.problem(nowhere, 403, "denied")
+        self.assertEqual(there[2].replace(stored.encode(), b"X"), nowhere[2].replace(absent.encode(), b"X"))
+
+    def test_lists_hold_only_what_the_caller_may_see(self):
+        path = self.socket
+        seen = self.as_user(ALLOWED, ALLOWED, [], lambda: ask_once(path, "GET", "/v1/pixels"))
+        self.assertEqual([self.stored], [p["pixel"] for p in self.json_of(seen)["pixels"]])
+
+    def test_a_connection_handed_on_stays_the_one_who_made_it(self):
+        ours, theirs = socket.socketpair()
+        path, code = self.socket, self.stored
+
+        def connect_and_hand_on():
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(path)
+            theirs.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])
+        self.as_user(ALLOWED, ALLOWED, [], connect_and_hand_on)
+        _, extra, _, _ = ours.recvmsg(1, socket.CMSG_LEN(4))
+        fd = array.array("i", extra[0][2][:4])[0]
+
+        def use(connection_fd=fd):
+            with contextlib.closing(UnixConnection(path)) as c:
+                c.sock = socket.socket(fileno=os.dup(connection_fd))
+                return [ask(c, "GET", "/v1/pixels/%s/token" % code), ask(c, "GET", "/v1/access")]
+        token, access = self.as_user(20999, 20999, [], use)  # who would get nothing by a connection of its own
+        os.close(fd)
+        self.assertEqual((200, self.tokens[0].encode()), (token[0], token[2]))
+        self.assertEqual(ALLOWED, self.json_of(access)["uid"])
+
+    @harness.needs("unshare")
+    def test_root_of_a_user_namespace_is_nobody_special(self):
+        path, code = self.socket, self.stored
+        script = ("import sys; sys.path.insert(0, %r); from agent_harness import ask_once; import os;"
+                  "assert os.geteuid() == 0; print(ask_once(%r, 'GET', '/v1/pixels/%s/token')[0])"
+                  % (os.path.dirname(os.path.abspath(__file__)), path, code))
+
+        def unshared():
+            return subprocess.run(["unshare", "-U", "-r", "python3", "-c", script], capture_output=True, timeout=30,
+                                  env={"PATH": os.environ["PATH"], "BUILD": harness.BUILD, "PYTHONDONTWRITEBYTECODE": "1"})
+        r = self.as_user(20999, 20999, [], unshared)
+        if b"Operation not permitted" in r.stderr or b"unshare failed" in r.stderr:
+            self.skipTest("no user namespaces here")
+        self.assertEqual((b"403\n", 0), (r.stdout, r.returncode), r.stderr)
+
+    def test_a_denial_stands_in_the_audit_log_and_in_the_numbers(self):
+        path, code = self.socket, self.stored
+        self.as_user(20999, 20999, [], lambda: ask_once(path, "GET", "/v1/pixels/%s/token" % code))
+        log = b"".join(self.read(os.path.join(self.state, n)) for n in os.listdir(self.state) if n.endswith("audit.log"))
+        lines = [json.loads(l) for l in log.splitlines()]
+        self.assertTrue([l for l in lines if l.get("uid") == 20999 and l.get("result") == "denied"], lines[-3:])
+        self.assertIn(b"pixelvault_denied_total 1\n", self.http("GET", "/metrics")[2])
+
+    def test_rules_of_a_reload_hold_for_open_connections_too(self):
+        path, code, config = self.socket, self.stored, self.config
+        pid = self.keeper.pid
+        text = self.read(config).decode()
+
+        def before_and_after():
+            with contextlib.closing(UnixConnection(path)) as c:
+                first = ask(c, "GET", "/v1/pixels/%s/token" % code)[0]
+                os.write(told[1], b"x")
+                os.read(go[0], 1)
+                return first, ask(c, "GET", "/v1/pixels/%s/token" % code)[0]
+        told, go = os.pipe(), os.pipe()
+        helper = os.fork()
+        if helper == 0:
+            os.read(told[0], 1)
+            self.write(config, text.replace("[access allowed]\nuser = %d" % ALLOWED, "[access allowed]\nuser = 20998"))
+            os.kill(pid, 1)
+            for _ in range(200):
+                time.sleep(0.05)
+                if b"configuration reloaded" in self.read(self.path("agent.log")):
+                    break
+            os.write(go[1], b"x")
+            os._exit(0)
+        result = self.as_user(ALLOWED, ALLOWED, [], before_and_after)
+        os.waitpid(helper, 0)
+        self.assertEqual((200, 403), result)
+
+
+if __name__ == "__main__":
+    unittest.main()
