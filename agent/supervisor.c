@@ -114,13 +114,16 @@ static bool environment_make(const struct settings *s, bool is_dropped, char ***
 
 /* --- sockets from systemd --- */
 
+/* A Unix stream socket that listens; from now on without waiting, which systemd leaves to us (NonBlocking=): the
+ * keeper's loop accepts until there is nothing left. */
 static bool is_listener(int fd)
 {
 	int domain = 0, type = 0, listens = 0;
 	socklen_t len = sizeof(int);
 	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX &&
 	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
-	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens &&
+	       fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
 /* How many descriptors from 3 on are meant for us. Source: sd_listen_fds(3). */

@@ -44,7 +44,8 @@ static bool is_listening(int fd)
 {
 	int listens = 0;
 	socklen_t len = sizeof listens;
-	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens &&
+	       fcntl(fd, F_GETFL) & O_NONBLOCK;
 }
 
 /* The courier's end is given back once the courier is heard: it says hello. */
