@@ -1,8 +1,8 @@
 /* agent/holdings.h - what the keeper has in memory: of every Pixel the sealed current and previous token, its metadata and its
  * health, so that a read touches no disk. Belongs to the keeper's event loop alone: no locks.
  *
- * Filled by the worker (agent/worker.h), which proves each record before it hands it over. Tokens stay sealed; they are
- * opened for one reply. */
+ * Filled by the worker (agent/worker.h), which proves each record before it hands it over. Tokens are sealed, under a key of
+ * this process's own (vault_opener_wrap); they are opened for one reply. */
 #ifndef AGENT_HOLDINGS_H
 #define AGENT_HOLDINGS_H
 
@@ -22,7 +22,7 @@ struct holding {
 	bool is_due;
 	/* behind the struct */
 	struct bytes credential, health;       /* as credential_encode and health_encode write them */
-	struct bytes sealed, previous_sealed; /* tokens; empty = none */
+	struct bytes sealed, previous_sealed; /* tokens, as vault_opener_wrap made them; empty = none */
 };
 
 /* All that is known, decoded. */

@@ -52,6 +52,8 @@ struct worker {
 	struct service *service;
 	struct courier *courier;
 	struct plan *plan;
+	struct vault_opener *opener; /* wraps for the loop; the loop's once it was told, NULL while closed */
+	struct buf wrapped[2];       /* scratch: current, previous */
 	struct vault_position at;
 	bool is_sweeping;   /* by the schedule */
 	bool is_closing;    /* the loop was told, and has not let go yet */
@@ -237,6 +239,14 @@ static void tell_trouble(struct worker *w, const struct error *err)
 
 /* ---- what is held ---- */
 
+static bool wrap(struct worker *w, const struct credential *c, enum stage stage, struct bytes sealed, struct buf *ret,
+		 struct error *err)
+{
+	const struct version *v = credential_staged(c, stage);
+	buf_clear(ret);
+	return !v || !sealed.len || vault_opener_wrap(w->opener, c->pixel, v->number, sealed, ret, err);
+}
+
 static bool hand_over(void *context, const struct vault_item *item, struct error *err)
 {
 	struct worker *w = context;
@@ -250,8 +260,10 @@ static bool hand_over(void *context, const struct vault_item *item, struct error
 		return true;
 	}
 	struct holding *h;
-	if (!holding_new(c, item->health, status_is_due(c, &w->settings, now), item->sealed_current,
-			 item->sealed_previous, &h, err))
+	if (!wrap(w, c, STAGE_CURRENT, item->sealed_current, &w->wrapped[0], err) ||
+	    !wrap(w, c, STAGE_PREVIOUS, item->sealed_previous, &w->wrapped[1], err) ||
+	    !holding_new(c, item->health, status_is_due(c, &w->settings, now), buf_bytes(&w->wrapped[0]),
+			 buf_bytes(&w->wrapped[1]), &h, err))
 		return false;
 	if (!plan_note(w->plan, c, item->health, &w->settings, now, clock_boot_ms(), err)) {
 		holding_free(h);
@@ -271,6 +283,7 @@ static void begin_closing(struct worker *w, const struct error *why)
 	if (why)
 		n->err = *why;
 	w->is_closing = true;
+	w->opener = NULL;
 	w->relock_ms = INT64_MAX;
 	service_freep(&w->service); /* what runs ends here */
 	w->is_sweeping = false;
@@ -309,12 +322,11 @@ static void note_in_audit(struct worker *w, const struct audit_who *who, const c
 /* The vault is open: everything is proven and handed over. */
 static bool take_stock(struct worker *w, struct error *err)
 {
-	struct vault_opener *opener;
-	if (!begin_service(w, err) || !vault_load(w->vault, hand_over, w, &w->at, err) ||
-	    !vault_opener_new(w->vault, &opener, err))
+	if (!begin_service(w, err) || !vault_opener_new(w->vault, &w->opener, err) ||
+	    !vault_load(w->vault, hand_over, w, &w->at, err))
 		return false;
 	struct news *n = make_news(NEWS_OPENED);
-	n->opener = opener;
+	n->opener = w->opener;
 	n->audit = vault_audit(w->vault);
 	w->look_ms = clock_boot_ms() + LOOK_MS;
 	w->anchor_ms = clock_boot_ms() + ANCHOR_MS;
@@ -340,6 +352,7 @@ static bool open_vault(struct worker *w, const struct secret *root_key, const st
 		return true;
 	}
 	service_freep(&w->service);
+	vault_opener_free(take(w->opener));
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
 	/* What was handed over before it went wrong is stale. */
@@ -822,6 +835,8 @@ void worker_free(struct worker *w)
 	}
 	courier_free(w->courier);
 	plan_free(w->plan);
+	buf_done(&w->wrapped[0]);
+	buf_done(&w->wrapped[1]);
 	free(w->next_settings);
 	free(w->in.settings);
 	if (w->in.fd >= 0)
@@ -836,6 +851,7 @@ static bool prepare(struct worker *w, const struct settings *settings, struct er
 	w->settings = *settings;
 	w->settings.config = NULL;
 	w->relock_ms = INT64_MAX;
+	w->wrapped[0].max = w->wrapped[1].max = TOKEN_MAX + 64;
 	w->in.courier = -1;
 	w->in.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->out.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -104,13 +104,18 @@ must_check bool vault_load(struct vault *v, vault_item_fn *fn, void *context, st
 must_check bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *at,
 			       struct error *err);
 
-/* Opens sealed tokens of this vault without the vault: its own copy of the one key, for another thread. */
+/* Tokens in the memory of a process that hands them out: sealed once more, each as short as it is, under a key that only
+ * this opener has and that ends with it. So one is opened in a microsecond, by another thread, without the vault. One
+ * thread wraps, any may open. */
 struct vault_opener;
 must_check bool vault_opener_new(const struct vault *v, struct vault_opener **ret, struct error *err);
-void vault_opener_free(struct vault_opener *o); /* wipes */
+void vault_opener_free(struct vault_opener *o); /* wipes: what it wrapped is rubbish from then on */
+/* sealed is as an item has it; what is wrapped is appended to ret. ERR_DAMAGED when it is not that Pixel's version. */
+must_check bool vault_opener_wrap(struct vault_opener *o, const char *pixel, uint32_t number, struct bytes sealed,
+				  struct buf *ret, struct error *err);
 /* The caller has written the audit line before. ERR_DAMAGED when it is not that Pixel's version. */
-must_check bool vault_opener_open(const struct vault_opener *o, const char *pixel, uint32_t number, struct bytes sealed,
-				  struct secret **ret, struct error *err);
+must_check bool vault_opener_open(const struct vault_opener *o, const char *pixel, uint32_t number,
+				  struct bytes wrapped, struct secret **ret, struct error *err);
 
 /* The keyed fingerprint of a token. */
 void vault_fingerprint(const struct vault *v, const struct secret *token, uint8_t ret[FINGERPRINT_LEN]);

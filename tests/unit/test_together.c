@@ -336,7 +336,7 @@ struct items {
 	struct vault_opener *opener;
 };
 
-static void open_sealed(const struct items *items, const struct credential *c, enum stage stage, struct bytes sealed,
+static void open_sealed(struct items *items, const struct credential *c, enum stage stage, struct bytes sealed,
 			char ret[TOKEN_MAX + 1])
 {
 	const struct version *version = credential_staged(c, stage);
@@ -346,13 +346,27 @@ static void open_sealed(const struct items *items, const struct credential *c, e
 	assert_int_equal(version != NULL, sealed.len != 0);
 	if (!version)
 		return;
-	assert_true(vault_opener_open(items->opener, c->pixel, version->number, sealed, &token, &err));
+	struct buf room = BUF_INIT(65536);
+	assert_false(vault_opener_wrap(items->opener, c->pixel, version->number + 1, sealed, &room, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_int_equal(room.len, 0);
+	assert_true(vault_opener_wrap(items->opener, c->pixel, version->number, sealed, &room, &err));
+	struct bytes wrapped = buf_bytes(&room);
+	assert_true(vault_opener_open(items->opener, c->pixel, version->number, wrapped, &token, &err));
 	memcpy(ret, secret_reveal(token).at, secret_len(token));
 	ret[secret_len(token)] = '\0';
 	token = (secret_free(token), NULL);
-	assert_false(vault_opener_open(items->opener, c->pixel, version->number + 1, sealed, &token, &err));
+	assert_false(vault_opener_open(items->opener, c->pixel, version->number + 1, wrapped, &token, &err));
 	assert_int_equal(err.code, ERR_DAMAGED);
-	assert_false(vault_opener_open(items->opener, "C9U2T02IU8J6B9GC2B90", version->number, sealed, &token, &err));
+	assert_false(vault_opener_open(items->opener, "C9U2T02IU8J6B9GC2B90", version->number, wrapped, &token, &err));
+	for (size_t i = 0; i < room.len; i++) {
+		room.at[i] ^= 1;
+		assert_false(vault_opener_open(items->opener, c->pixel, version->number, wrapped, &token, &err));
+		room.at[i] ^= 1;
+		assert_false(vault_opener_open(items->opener, c->pixel, version->number, bytes_of(room.at, i), &token,
+					       &err));
+	}
+	buf_done(&room);
 }
 
 static bool take_item(void *context, const struct vault_item *item, struct error *err)
