@@ -51,7 +51,7 @@ struct keeper {
 	struct listener *listener;
 	int agent_fd; /* the listening socket that we made, or -1; listener_is_at looks at it */
 	bool is_passed; /* systemd's: its path is systemd's business */
-	char credentials_path[PATH_MAX];
+	char credentials_path[PATH_MAX]; /* of the one that we made; "" = none */
 	int passed_agent, passed_credentials; /* systemd's, or -1 */
 	struct sandbox_report report;
 	char layers[SANDBOX_TEXT_MAX];
@@ -368,8 +368,9 @@ static bool bind_sockets(struct keeper *k, struct error *err)
 		return false;
 	/* A path that is too long for a second socket beside the first only costs systemd's units their tokens. */
 	struct error ignored;
-	if (k->passed_credentials < 0 &&
-	    !listener_bind(k->credentials_path, 0600, (gid_t)-1, &k->passed_credentials, &ignored)) {
+	if (k->passed_credentials >= 0)
+		k->credentials_path[0] = '\0';
+	else if (!listener_bind(k->credentials_path, 0600, (gid_t)-1, &k->passed_credentials, &ignored)) {
 		log_line(LOG_WARNING, "no socket for systemd's credentials: %s", ignored.message);
 		k->credentials_path[0] = '\0';
 	}
@@ -402,9 +403,12 @@ static bool enter_sandbox(struct keeper *k, struct error *err)
 	count = add_path(readable, count, k->settings.key_file);
 	count = add_path(readable, count, k->settings.passphrase_file);
 	count = add_path(readable, count, getenv("CREDENTIALS_DIRECTORY"));
+	/* Accounts in rules are looked up again at each reload. The right is bound to these very files: an account made
+	 * later needs a restart. All of /etc would be more than an agent that runs as root should see. */
 	count = add_path(readable, count, "/etc/passwd");
 	count = add_path(readable, count, "/etc/group");
 	count = add_path(readable, count, "/etc/nsswitch.conf");
+	count = add_path(readable, count, "/proc/sys/kernel/random/boot_id");
 	(void)add_path(readable, count, "/dev/urandom");
 	struct sandbox_plan plan = { .role = SANDBOX_KEEPER, .writable = writable, .readable = readable };
 	if (!sandbox_enter(&plan, &k->report, err))
@@ -513,11 +517,10 @@ static void leave(struct keeper *k)
 	worker_free(k->worker);
 	holdings_free(k->holdings);
 	access_free(k->access);
-	if (!k->is_passed && k->agent_fd >= 0 && !k->has_lost) {
+	if (!k->is_passed && k->agent_fd >= 0 && !k->has_lost)
 		unlink(k->settings.socket);
-		if (k->credentials_path[0])
-			unlink(k->credentials_path);
-	}
+	if (k->credentials_path[0] && !k->has_lost)
+		unlink(k->credentials_path);
 	settings_done(&k->settings);
 	file_closep(&k->epoll);
 	secret_arena_close();

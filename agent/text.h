@@ -118,7 +118,7 @@
 /* access: what is wrong with a line (FILE:LINE: comes in front), and what to do */
 #define TXT_WHAT_ACCESS_USER "there is no user '%s' on this system"
 #define TXT_WHAT_ACCESS_GROUP "there is no group '%s' on this system"
-#define TXT_HINT_ACCESS_ACCOUNT "see 'getent passwd' and 'getent group', or write the number"
+#define TXT_HINT_ACCESS_ACCOUNT "see 'getent passwd' and 'getent group'; if it is new, restart the agent, or write the number"
 #define TXT_WHAT_ACCESS_NOBODY "'%s' is the number 65534, which stands for everyone the system cannot tell apart"
 #define TXT_HINT_ACCESS_NOBODY "name the user of the one service this rule is for"
 
