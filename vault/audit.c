@@ -801,25 +801,41 @@ bool audit_sync(struct audit *a, struct error *err)
 
 /* ---- what became of intents ---- */
 
-/* The last part of the log is looked at once; from then on every entry passes by. */
+/* The last entry of a change among what was read; false when there is none. */
+static bool last_of_commit(const struct tail *t, struct audit_entry *ret)
+{
+	static const char mark[] = ",\"commit\":";
+	struct bytes ignored;
+	for (size_t end = t->whole, from; end > 0; end = from) {
+		from = line_before(t, end);
+		if (from == SIZE_MAX)
+			return false;
+		if (memmem(t->bytes.at + from, end - from, mark, sizeof mark - 1) &&
+		    decode_line(t, from, end, ret, &ignored))
+			return true;
+	}
+	return false;
+}
+
+/* Whoever changes something explains first what was left. So only the last change that stands in the log can be without
+ * an outcome, and that is looked for once, from the end; from then on every entry passes by. */
 static bool scan(struct audit *a, struct error *err)
 {
+	static const size_t lengths[] = { TAIL, TAIL_MAX, SCAN_MAX };
 	struct tail t = { .bytes = BUF_INIT(SCAN_MAX + 1) };
-	if (a->is_scanned)
-		return true;
-	bool ok = tail_read(a, a->size, SCAN_MAX, &t, err);
-	size_t at = 0;
-	if (ok && t.at > 0) { /* begins in the middle of a line */
-		const uint8_t *newline = memchr(t.bytes.at, '\n', t.whole);
-		at = newline ? (size_t)(newline - t.bytes.at) + 1 : t.whole;
+	struct audit_entry e;
+	bool ok = true, is_found = false;
+	for (size_t i = 0; ok && !is_found && !a->is_scanned && i < COUNT_OF(lengths); i++) {
+		ok = tail_read(a, a->size, lengths[i], &t, err);
+		is_found = ok && last_of_commit(&t, &e);
+		if (t.at == 0)
+			break;
 	}
-	while (ok && at < t.whole) {
-		size_t end = (size_t)((const uint8_t *)memchr(t.bytes.at + at, '\n', t.whole - at) - t.bytes.at) + 1;
-		struct audit_entry e;
-		struct bytes covered;
-		if (memmem(t.bytes.at + at, end - at, ",\"commit\":", 10) && decode_line(&t, at, end, &e, &covered))
-			remember_intent(a, &e);
-		at = end;
+	if (is_found) {
+		/* What is unknown has the same commit and base as its intent. */
+		if (strcmp(e.result, "unknown") == 0)
+			put_word(e.result, "intent");
+		remember_intent(a, &e);
 	}
 	a->is_scanned = ok;
 	buf_done(&t.bytes);
