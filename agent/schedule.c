@@ -11,6 +11,7 @@
 #define BREAKER_FIRST_S 1
 #define BREAKER_SECOND_S 300
 #define BREAKER_MEMORY_S 60
+#define BREAKER_SKEW_S 120 /* longer than any question is on its way */
 #define BREAKER_FORMAT 1
 
 /* FNV-1a, then the finisher of splitmix64: FNV's high bits hardly move for texts that differ at their end, as Pixel
@@ -68,9 +69,16 @@ int64_t schedule_next(const char *pixel, const struct settings *settings, int64_
 /* ---- the breaker ---- */
 
 /* Nothing is asked while it is open, so whatever was asked before it reopened was asked before it opened. */
+/* The clock was set back since it opened. By that clock neither the pause nor what was asked meanwhile would ever end,
+ * so the note says nothing any more; the next throttle writes a new one. */
+static bool is_of_another_time(const struct breaker *b, int64_t now)
+{
+	return b->opened_at - now > BREAKER_SKEW_S;
+}
+
 static bool is_old_news(const struct breaker *b, int64_t asked_at)
 {
-	return b->throttles && asked_at < b->open_until;
+	return b->throttles && asked_at < b->open_until && !is_of_another_time(b, asked_at);
 }
 
 void breaker_throttled(struct breaker *b, int64_t asked_at, int64_t now)
@@ -98,7 +106,7 @@ int64_t breaker_pause_s(const struct breaker *b, int64_t now)
 	/* A clock set back must not close us out for longer than the pause ever was. */
 	if (pause > longest)
 		pause = longest;
-	return b->throttles && pause > 0 ? pause : 0;
+	return b->throttles && pause > 0 && !is_of_another_time(b, now) ? pause : 0;
 }
 
 static void put_uint(uint8_t *to, size_t width, uint64_t value)

@@ -94,19 +94,19 @@ measure_gets() {
 		pinned= pin_words=
 		[ $clients -eq 8 ] || pinned=", both sides on one processor" pin_words=cpu=0
 		echo
-		echo "gets through the agent, an audit line each, $clients at once$pinned (5 rounds of 1 s, closed loop)"
+		echo "gets through the agent, an audit line each, $clients at once$pinned (5 rounds of 1 s, closed loop, each client a process)"
 		{
-			row "echo, $clients" - - "$echo_words clients=$clients $pin_words"
+			row "echo, $clients" - - "$echo_words clients=$clients apart=1 $pin_words"
 			for n in $sizes; do
 				marks=-
 				[ $clients -ne 8 ] || marks='rate>=0.75,cpu<=1.6'
-				row "agent, $clients, $n Pixels" "echo, $clients" "$marks" "socket=$dir/n$n/agent.sock pixels=$dir/n$n/tokens pid=$(cat "$dir/n$n/pid") clients=$clients $pin_words"
+				row "agent, $clients, $n Pixels" "echo, $clients" "$marks" "socket=$dir/n$n/agent.sock pixels=$dir/n$n/tokens pid=$(cat "$dir/n$n/pid") clients=$clients apart=1 $pin_words"
 			done
 		} >"$dir/gets"
 		if [ -n "$with_redis" ]; then
 			for n in $sizes; do
 				[ -S "$dir/n$n/redis.sock" ] || { start_redis "n$n" && echo "$pid" >"$dir/n$n/redis.pid"; }
-				row "Redis, $clients, $n values" "echo, $clients" - "speak=redis socket=$dir/n$n/redis.sock pixels=$dir/n$n/tokens pid=$(cat "$dir/n$n/redis.pid") clients=$clients $pin_words"
+				row "Redis, $clients, $n values" "echo, $clients" - "speak=redis socket=$dir/n$n/redis.sock pixels=$dir/n$n/tokens pid=$(cat "$dir/n$n/redis.pid") clients=$clients apart=1 $pin_words"
 			done >>"$dir/gets"
 		fi
 		"$build/bench/load" "$dir/gets"

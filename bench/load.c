@@ -1,6 +1,8 @@
 /* load [-r ROUNDS] [-s SECONDS] FILE: closed-loop load on servers behind Unix sockets, all rows of FILE interleaved, each
  * judged against another one of the same rounds. One thread and one epoll for all clients of a row, each client on a
- * connection it keeps; the agent, the bare echo and Redis are driven by the same code.
+ * connection it keeps; the agent, the bare echo and Redis are driven by the same code. With apart=1 each client is a
+ * process of its own, as consumers are: then every reply has to wake somebody up, also the echo's, which a single busy
+ * thread saves a fast server.
  * load -z FILE: one exchange a row; prints label, bytes of the request, bytes of the reply.
  *
  * A row: LABEL <tab> BASE or - <tab> MARKS or - <tab> NAME=VALUE ...
@@ -9,6 +11,7 @@
  *   socket  where; request, reply: the echo's sizes
  *   pixels  the file of bench/fill; a random one is asked for, and the answer must be its token ...
  *   loose   ... with loose=1: any 40 bytes (something else puts tokens)
+ *   apart   each client in a process of its own
  *   clients how many (1); pace: at most so many requests a second by each
  *   pid     of the server: CPU time is read of it and all its descendants, all threads
  *   cpu     both sides are pinned to this processor while the row runs
@@ -25,6 +28,7 @@
 #include <stdio.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -50,7 +54,7 @@ struct row {
 	size_t clients, request_size, reply_size;
 	double pace, settle_s;
 	int pid, cpu;
-	int is_loose;
+	int is_loose, is_apart;
 	const struct pixel *pixels;
 	size_t pixel_count;
 	double value[METRIC_COUNT][ROUNDS_MAX];
@@ -116,6 +120,8 @@ static int set_word(struct row *r, const char *name, char *value)
 		r->pid = (int)number;
 	else if (strcmp(name, "cpu") == 0)
 		r->cpu = (int)number;
+	else if (strcmp(name, "apart") == 0)
+		r->is_apart = number != 0;
 	else if (strcmp(name, "loose") == 0)
 		r->is_loose = number != 0;
 	else
@@ -252,13 +258,14 @@ static int dial(const char *path)
 	return -1;
 }
 
+static uint64_t dice_state; /* 0 = not begun */
+
 static uint64_t dice(void)
 {
-	static uint64_t state;
-	if (!state && getrandom(&state, sizeof state, 0) != sizeof state)
-		state = 1;
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return state >> 16;
+	if (!dice_state && getrandom(&dice_state, sizeof dice_state, 0) != sizeof dice_state)
+		dice_state = 1;
+	dice_state = dice_state * 6364136223846793005u + 1442695040888963407u;
+	return dice_state >> 16;
 }
 
 static size_t write_request(const struct row *r, struct client *c, char *out)
@@ -406,6 +413,56 @@ static int exchange(struct row *r, int epoll, double end)
 	return 1;
 }
 
+/* What a client in a process of its own has to tell. */
+#define TOOK_MAX 400000
+struct told {
+	unsigned long asked, failed;
+	int is_served;
+	size_t count;
+	double took[TOOK_MAX];
+};
+
+static void be_client(struct row *r, struct told *told, double end)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	r->clients = 1;
+	r->asked = r->failed = 0;
+	dice_state = 0;
+	told->is_served = begin_client(r, 0, epoll) && exchange(r, epoll, end);
+	told->asked = r->asked;
+	told->failed = r->failed;
+	told->count = took_count < TOOK_MAX ? took_count : TOOK_MAX;
+	memcpy(told->took, took, told->count * sizeof *took);
+}
+
+/* As `exchange`, each client in a process of its own. */
+static int exchange_apart(struct row *r, double end)
+{
+	size_t size = r->clients * sizeof(struct told);
+	struct told *told = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pids[CLIENTS_MAX];
+	int ok = told != MAP_FAILED;
+	for (size_t i = 0; ok && i < r->clients; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			be_client(r, &told[i], end);
+			_exit(0);
+		}
+	}
+	for (size_t i = 0; ok && i < r->clients; i++)
+		waitpid(pids[i], NULL, 0);
+	for (size_t i = 0; ok && i < r->clients; i++) {
+		r->asked += told[i].asked;
+		r->failed += told[i].failed;
+		for (size_t k = 0; k < told[i].count; k++)
+			note(told[i].took[k]);
+		ok &= told[i].is_served;
+	}
+	if (told != MAP_FAILED)
+		munmap(told, size);
+	return ok;
+}
+
 static pid_t start_beside(const struct row *r)
 {
 	pid_t pid = r->during ? fork() : 0;
@@ -441,11 +498,12 @@ static int run_round(struct row *r, int round, double seconds)
 	size_t family = family_of(r->pid, pids);
 	if (r->cpu >= 0)
 		pin_all(pids, family, &one);
-	while (ok && begun < r->clients)
+	while (ok && !r->is_apart && begun < r->clients)
 		ok = begin_client(r, begun++, epoll);
 	double start = now_ms(), used = over_threads(pids, family, cpu_us, NULL);
 	took_count = 0;
-	ok = ok && exchange(r, epoll, start + seconds * 1e3);
+	double end = start + seconds * 1e3;
+	ok = ok && (r->is_apart ? exchange_apart(r, end) : exchange(r, epoll, end));
 	if (ok && took_count == 0) { /* not one answer in all that time: as bad as it can be measured */
 		r->asked++;
 		r->failed++;

@@ -14,6 +14,7 @@ import time
 import unittest
 
 from harness import Case, PATIENCE, ROOT, cases, descendants, new_pixel, spread
+from running_agent import AgentCase
 
 FOLDER = os.path.join(ROOT, "examples", "consumers")
 # What it takes to run each; Go is compiled once.
@@ -118,23 +119,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
 LANGUAGES = {name: (name,) for name in RUNTIMES}
 
 
-class Consumer(Case):
+class Consumer:
     """Runs an example and reads its lines."""
-    uses_emulator = False
-    makes_vault = False
+    more_env = {}
 
     def follow(self, name, pixel, socket_path):
         words = command(name)
         p = self.start(*words[1:], pixel, program=words[0], stdin=None,
-                       env={"PIXELVAULT_SOCKET": socket_path, "CONSUMER": "till 7", "HOME": self.path("home"), **self.more_env})
+                       env={"PIXELVAULT_SOCKET": socket_path, "CONSUMER": "till-7", "HOME": self.path("home"), **self.more_env})
         p.lines, p.errors = [], []
         p.readers = [threading.Thread(target=lambda s=s, i=i: [i.append(line.decode()) for line in s])
                      for s, i in ((p.stdout, p.lines), (p.stderr, p.errors))]
         for reader in p.readers:
             reader.start()
         return p
-
-    more_env = {}
 
     def end_children(self):
         for p in self.children:
@@ -154,7 +152,10 @@ class Consumer(Case):
 
 
 @spread
-class Examples(Consumer):
+class Examples(Consumer, Case):
+    uses_emulator = False
+    makes_vault = False
+
     def setUp(self):
         super().setUp()
         self.pixel, self.socket = new_pixel(), self.path("agent.sock")
@@ -178,9 +179,9 @@ class Examples(Consumer):
         self.until(lambda: len(self.agent_played.asked) >= 2, 5, "a second question")
         (_, path, first), (_, _, second) = self.agent_played.asked[:2]
         self.assertEqual("/v1/pixels/%s/token" % self.pixel, path)
-        self.assertEqual("till 7", first["X-Consumer"])
+        self.assertEqual("till-7", first["X-Consumer"])
         self.assertNotIn("If-None-Match", first)
-        self.assertEqual(('"3"', "wait=30", "till 7"), (second["If-None-Match"], second["Prefer"], second["X-Consumer"]))
+        self.assertEqual(('"3"', "wait=30", "till-7"), (second["If-None-Match"], second["Prefer"], second["X-Consumer"]))
         time.sleep(0.5)
         self.assertEqual(2, len(self.agent_played.asked), "it waits for the answer")
         at = time.monotonic()
@@ -247,12 +248,12 @@ class Examples(Consumer):
     def test_reports_a_refused_token(self, name):
         words = command(name)
         r = self.run_program([*words, self.pixel, "report", "40105", "20260728ABCDEF"],
-                             env={"PIXELVAULT_SOCKET": self.socket, "CONSUMER": "till 7"})
+                             env={"PIXELVAULT_SOCKET": self.socket, "CONSUMER": "till-7"})
         self.assertEqual("", r.err)
         self.assertEqual(1, len(self.agent_played.reports))
         path, body, headers = self.agent_played.reports[0]
         self.assertEqual(("/v1/pixels/%s/report" % self.pixel, {"code": 40105, "request_id": "20260728ABCDEF"}), (path, body))
-        self.assertEqual(("application/json", "till 7"), (headers["Content-Type"], headers["X-Consumer"]))
+        self.assertEqual(("application/json", "till-7"), (headers["Content-Type"], headers["X-Consumer"]))
 
     @cases(**LANGUAGES)
     def test_says_when_a_report_did_not_arrive(self, name):
@@ -303,6 +304,52 @@ class Examples(Consumer):
 
     def test_every_example_has_a_test(self):
         self.assertEqual({row[1] for row in RUNTIMES.values()}, {n for n in os.listdir(FOLDER) if n.startswith("fetch.")})
+
+
+@spread
+class WithAnAgent(Consumer, AgentCase):
+    """The same, with the agent itself."""
+
+    def has(self, p, version):
+        end = time.monotonic() + 20 * PATIENCE
+        while not any('version "%d"' % version in line for line in p.lines):
+            if time.monotonic() > end or p.poll() is not None:
+                self.fail("no version %d in %r, %r, exit %s; the agent: %s" % (version, p.lines, p.errors, p.poll(), self.log()))
+            time.sleep(0.02)
+
+    @cases(**LANGUAGES)
+    def test_follows_a_token_through_rotation_lock_and_restart(self, name):
+        command(name)
+        pixel, first = self.pair()
+        second, third = self.more_token(pixel), self.more_token(pixel)
+        self.start_agent()
+        self.asks(200, "PUT", "/v1/pixels/%s/token?test-code=T1" % pixel, first)
+        p = self.follow(name, pixel, self.socket)
+        for version, token in ((1, None), (2, second)):
+            if token:
+                self.asks(200, "PUT", "/v1/pixels/%s/token" % pixel, token)
+            self.has(p, version)
+        self.asks(200, "POST", "/v1/lock")
+        self.until(lambda: p.errors, 10, "a word about the lock")
+        self.asks(200, "POST", "/v1/unlock", b"")
+        self.assertEqual(0, self.end_agent())
+        self.start_agent()
+        self.asks(200, "PUT", "/v1/pixels/%s/token" % pixel, third)
+        self.has(p, 3)
+        self.assertIsNone(p.poll())
+        for token in (first, second, third):
+            self.assertNotIn(token, "".join(p.lines + p.errors))
+        self.assertEqual(3, len(p.lines), p.lines)
+
+    @cases(**LANGUAGES)
+    def test_reports(self, name):
+        words = command(name)
+        pixel, token = self.pair()
+        self.start_agent()
+        self.asks(200, "PUT", "/v1/pixels/%s/token?test-code=T1" % pixel, token)
+        self.emu.revoke(token)
+        self.run_program([*words, pixel, "report", "40105", "20260728ABC"], env={"PIXELVAULT_SOCKET": self.socket})
+        self.run_program([*words, new_pixel(), "report", "40105", "X"], rc=None, env={"PIXELVAULT_SOCKET": self.socket})
 
 
 if __name__ == "__main__":

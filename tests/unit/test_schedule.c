@@ -130,7 +130,21 @@ static void breaker__a_clock_set_back_never_closes_us_out_for_longer(void **stat
 	(void)state;
 	struct breaker b = { 0 };
 	breaker_throttled(&b, NOW, NOW);
-	assert_int_equal(breaker_pause_s(&b, NOW - 100 * DAY), 1);
+	assert_int_equal(breaker_pause_s(&b, NOW - 60), 1);
+}
+
+static void breaker__a_clock_set_far_back_lets_us_ask_and_believe_the_answer(void **state)
+{
+	(void)state;
+	struct breaker b = { 0 };
+	breaker_throttled(&b, NOW, NOW);
+	breaker_throttled(&b, NOW + 2, NOW + 2);
+	assert_int_equal(breaker_pause_s(&b, NOW - 100 * DAY), 0);
+	breaker_throttled(&b, NOW - 100 * DAY, NOW - 100 * DAY);
+	assert_true(breaker_pause_s(&b, NOW - 100 * DAY) > 0);
+	b = (struct breaker){ .throttles = 2, .opened_at = NOW, .open_until = NOW + 300 };
+	breaker_answered(&b, NOW - 100 * DAY);
+	assert_int_equal(b.throttles, 0);
 }
 
 static void breaker__survives_being_written_down_and_refuses_nonsense(void **state)
@@ -209,6 +223,7 @@ int main(void)
 		cmocka_unit_test(breaker__a_second_throttle_long_after_is_a_first_again),
 		cmocka_unit_test(breaker__any_other_answer_closes_it_but_not_one_asked_before),
 		cmocka_unit_test(breaker__a_clock_set_back_never_closes_us_out_for_longer),
+		cmocka_unit_test(breaker__a_clock_set_far_back_lets_us_ask_and_believe_the_answer),
 		cmocka_unit_test(breaker__survives_being_written_down_and_refuses_nonsense),
 		cmocka_unit_test(pace__a_slow_rate_is_even),
 		cmocka_unit_test(pace__holds_its_rate_over_a_second),
