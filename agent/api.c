@@ -103,7 +103,7 @@ static bool check_params(const struct route *route, const struct call *call, str
 	for (size_t i = 0; i < call->param_count; i++) {
 		const char *name = call->params[i].name;
 		if (!takes_param(route, name, &repeats))
-			return fail(err, ERR_USAGE, TXT_API_PARAM, name);
+			return fail(err, ERR_USAGE, TXT_API_PARAM, error_repeatable(name));
 		if (!repeats && call_param_count(call, name) > 1)
 			return fail(err, ERR_USAGE, TXT_API_PARAM_TWICE, name);
 	}
@@ -487,7 +487,8 @@ bool api_new(const struct api_setup *setup, struct api **ret, struct error *err)
 	api->now_ms = api->denial_ms = clock_boot_ms();
 	api->denial_lines = DENIAL_LINES;
 	api->events = calloc(EVENTS_KEPT, sizeof *api->events);
-	api->noted = calloc(NOTED_KEPT, sizeof *api->noted);
+	api->noted_groups = NOTED_GROUPS;
+	api->noted = calloc(NOTED_GROUPS * NOTED_WAYS, sizeof *api->noted);
 	api->requests = calloc((api_route_count + 1) * STATUSES_COUNTED, sizeof *api->requests);
 	/* Numbers of an earlier life are all lower. */
 	api->first_id = api->next_id = (uint64_t)clock_wall() * 1000;

@@ -164,7 +164,7 @@ static bool find_person(struct api *api, const char *user, struct person *ret, s
 	int count = GROUPS_MOST;
 	struct passwd *found = api_number(user, &number) ? getpwuid((uid_t)number) : getpwnam(user);
 	if (!found && !api_number(user, &number))
-		return fail(err, ERR_NOT_FOUND, TXT_API_NO_USER, user);
+		return fail(err, ERR_NOT_FOUND, TXT_API_NO_USER, error_repeatable(user));
 	ret->uid = found ? found->pw_uid : (uid_t)number;
 	snprintf(ret->name, sizeof ret->name, "%s", found ? found->pw_name : "");
 	if (!found || getgrouplist(found->pw_name, found->pw_gid, groups, &count) < 0)

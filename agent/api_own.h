@@ -74,13 +74,17 @@ struct event {
 };
 #define EVENTS_KEPT 4096
 
-/* Whoever was noted for a version is noted again a day later. Direct-mapped: who falls out is noted once more. */
+/* Whoever was noted for a version is noted again a day later. Each has NOTED_WAYS places side by side; the oldest of
+ * them falls out and is noted once more. The table grows with the Pixels, so that a vault whose every Pixel has a few
+ * readers does not note them in turn without end. */
 struct noted {
-	uint64_t hash;
+	uint64_t hash; /* 0 = free */
 	uint32_t version;
 	int64_t at;
 };
-#define NOTED_KEPT 8192
+#define NOTED_WAYS 8
+#define NOTED_GROUPS 1024 /* at the start */
+#define NOTED_PER_PIXEL 4
 #define NOTES_UNDER_WAY 64
 
 /* Answers with current tokens that were asked for lately: their headers are made once. Direct-mapped. */
@@ -116,6 +120,7 @@ struct api {
 	uint64_t first_id, next_id;
 	/* consumers */
 	struct noted *noted;
+	size_t noted_groups;
 	uint8_t noted_key[16];
 	size_t notes_under_way;
 	struct ready_answer ready[READY_KEPT];

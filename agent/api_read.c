@@ -99,18 +99,51 @@ static uint64_t hash_of(const struct api *api, const struct audit_who *who, cons
 	return hash;
 }
 
+/* Where it is noted, else where it would be: a free place or the oldest of its group. */
+static struct noted *place_of(struct noted *all, size_t groups, uint64_t hash)
+{
+	struct noted *group = &all[hash % groups * NOTED_WAYS], *ret = group;
+	for (struct noted *n = group; n < group + NOTED_WAYS; n++) {
+		if (n->hash == hash)
+			return n;
+		if (n->at < ret->at)
+			ret = n;
+	}
+	return ret;
+}
+
+static void grow_noted(struct api *api)
+{
+	size_t groups = api->noted_groups;
+	size_t wanted = holdings_count(api->setup.holdings) * NOTED_PER_PIXEL / NOTED_WAYS;
+	if (groups >= wanted)
+		return;
+	while (groups < wanted)
+		groups *= 2;
+	struct noted *noted = calloc(groups * NOTED_WAYS, sizeof *noted);
+	if (!noted)
+		return; /* the smaller table only notes more often than it must */
+	for (size_t i = 0; i < api->noted_groups * NOTED_WAYS; i++)
+		if (api->noted[i].hash)
+			*place_of(noted, groups, api->noted[i].hash) = api->noted[i];
+	free(api->noted);
+	api->noted = noted;
+	api->noted_groups = groups;
+}
+
 void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version)
 {
 	struct error unused;
 	struct errand *e;
 	int64_t now = clock_wall();
 	uint64_t hash = hash_of(api, who, pixel);
-	struct noted *noted = &api->noted[hash % NOTED_KEPT];
+	struct noted *noted = place_of(api->noted, api->noted_groups, hash);
 	if (noted->hash == hash && noted->version == version && now - noted->at < NOTED_S)
 		return;
 	if (api->notes_under_way >= NOTES_UNDER_WAY || !errand_new(ERRAND_MARK, &e, &unused))
 		return; /* at the next read */
-	*noted = (struct noted){ .hash = hash, .version = version, .at = now };
+	grow_noted(api);
+	*place_of(api->noted, api->noted_groups, hash) = (struct noted){ .hash = hash, .version = version, .at = now };
 	e->who = *who;
 	if (!who->as[0])
 		snprintf(e->who.as, sizeof e->who.as, "uid:%u", who->uid);

@@ -10,6 +10,7 @@
 #include "core/scoped.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 /* The numbers are the exit codes users script against: never renumber, only add. */
 enum error_code {
@@ -53,5 +54,12 @@ must_check bool fail_no_memory(struct error *err);
 /* The name of a code in JSON ("not-found") and its meaning in one line ("no such Pixel or version"). */
 const char *error_name(enum error_code code);
 const char *error_meaning(enum error_code code);
+
+/* For texts that repeat what was given: it might be a token in the wrong place, so only what is too short for one is
+ * said again. */
+static inline const char *error_repeatable(const char *given)
+{
+	return strlen(given) < 32 ? given : "(too long to repeat)";
+}
 
 #endif

@@ -70,7 +70,7 @@ bool label_parse(const char *text, struct label *ret, struct error *err)
 	size_t key_len = equals ? (size_t)(equals - text) : 0, value_len = equals ? strlen(equals + 1) : 0;
 	if (!equals || key_len == 0 || key_len > LABEL_KEY_MAX || value_len > LABEL_VALUE_MAX ||
 	    strspn(text, SMALL DIGITS "_.-") != key_len || !is_plain_text(bytes_of(equals + 1, value_len)))
-		return fail(err, ERR_USAGE, TXT_LABEL_BAD, text);
+		return fail(err, ERR_USAGE, TXT_LABEL_BAD, error_repeatable(text));
 	memcpy(ret->key, text, key_len);
 	ret->key[key_len] = '\0';
 	memcpy(ret->value, equals + 1, value_len + 1);
@@ -81,7 +81,7 @@ bool consumer_name_check(const char *text, struct error *err)
 {
 	size_t len = strlen(text);
 	if (len == 0 || len > 64 || !all_of(text, DIGITS CAPITALS SMALL "_.@:/-"))
-		return fail(err, ERR_USAGE, TXT_NAME_BAD, text);
+		return fail(err, ERR_USAGE, TXT_NAME_BAD, error_repeatable(text));
 	return true;
 }
 

@@ -172,6 +172,8 @@ class Memory(Searched):
         for method, where in (("GET", "/v1/pixels/%s/token"), ("GET", "/v1/pixels/%s"), ("GET", "/v1/pixels/%s/history"),
                               ("POST", "/v1/pixels/%s/check"), ("DELETE", "/v1/pixels/%s"),
                               ("GET", "/v1/pixels/" + pixel + "/token?version=%s"), ("GET", "/%s"),
+                              ("GET", "/v1/pixels?label=%s"), ("GET", "/v1/pixels?label=%s="),
+                              ("GET", "/v1/pixels?%s=1"), ("GET", "/v1/access?user=%s&pixel=" + pixel),
                               ("PUT", "/v1/pixels/%s/token")):
             status, head, body = self.http(method, where % second.decode(), second if method == "PUT" else None)
             self.assertGreaterEqual(status, 400, where)
