@@ -3,9 +3,13 @@
 #ifndef TESTS_SUPPORT_API_KIT_H
 #define TESTS_SUPPORT_API_KIT_H
 
+#include "tests/support/vault_kit.h"
+
 #include "agent/api.h"
 #include "agent/settings.h"
-#include "tests/support/vault_kit.h"
+#include "core/clock.h"
+
+#include <strings.h>
 
 #define A "C0U2T02IU8J6B9GC2B90"
 #define B "C1U2T02IU8J6B9GC2B9G"
@@ -19,7 +23,8 @@ static struct {
 	struct config *config;
 	struct access *access;
 	struct api *api;
-	struct errand *errands; /* the newest first */
+	struct vault_opener *opener; /* the api's, once it was told */
+	struct errand *errands;	     /* the newest first */
 	int64_t now_ms;
 } kit;
 
@@ -32,15 +37,26 @@ UNUSED static void kit_give(void *context, struct errand *e)
 	kit.errands = e;
 }
 
+UNUSED static bool kit_wrap(const struct credential *c, enum stage stage, struct bytes sealed, struct buf *ret,
+			    struct error *err)
+{
+	const struct version *v = credential_staged(c, stage);
+	return !v || !sealed.len || vault_opener_wrap(kit.opener, c->pixel, v->number, sealed, ret, err);
+}
+
 UNUSED static bool kit_take_item(void *context, const struct vault_item *item, struct error *err)
 {
 	struct holding *h, *before = NULL;
+	struct buf current = BUF_INIT(8192), previous = BUF_INIT(8192);
 	(void)context;
-	if (!holding_new(item->credential, item->health, false, item->sealed_current, item->sealed_previous, &h, err) ||
-	    !holdings_put(kit.holdings, h, &before, err))
-		return false;
+	assert_true(kit_wrap(item->credential, STAGE_CURRENT, item->sealed_current, &current, err));
+	assert_true(kit_wrap(item->credential, STAGE_PREVIOUS, item->sealed_previous, &previous, err));
+	assert_true(holding_new(item->credential, item->health, false, buf_bytes(&current), buf_bytes(&previous), &h, err));
+	assert_true(holdings_put(kit.holdings, h, &before, err));
 	api_on_change(kit.api, before, h);
 	holding_free(before);
+	buf_done(&current);
+	buf_done(&previous);
 	return true;
 }
 
@@ -54,11 +70,10 @@ UNUSED static void kit_load(void)
 
 UNUSED static void kit_open(void)
 {
-	struct vault_opener *opener;
 	struct error err;
+	assert_true(vault_opener_new(kit.vault, &kit.opener, &err));
 	kit_load();
-	assert_true(vault_opener_new(kit.vault, &opener, &err));
-	api_opened(kit.api, opener, vault_audit(kit.vault));
+	api_opened(kit.api, kit.opener, vault_audit(kit.vault));
 }
 
 UNUSED static void kit_turn(int64_t ms)
@@ -85,6 +100,7 @@ UNUSED static void kit_start(const char *rules)
 				   .access = kit.access,
 				   .layers = "none",
 				   .give = kit_give };
+	kit.now_ms = clock_boot_ms();
 	assert_true(api_new(&setup, &kit.api, &err));
 	kit_turn(1);
 }
