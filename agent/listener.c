@@ -151,6 +151,7 @@ static void lose(struct connection *c)
 	resume(c);
 	enter(c, PHASE_CLOSING);
 	(void)shutdown(c->fd, SHUT_RDWR); /* the library notices, and closes */
+	c->l->is_mhd_ready = true;
 }
 
 static void unlink_connection(struct connection *c)
@@ -203,13 +204,22 @@ static ssize_t next_bytes(struct connection *c, char *to, size_t max)
 	return (ssize_t)len;
 }
 
+/* Ends the connection, not just the answer, so that half of one is never taken for a whole. The library's own way for
+ * that leaves the connection lying about; one that cannot be written to it cleans away. */
+static ssize_t break_off(struct connection *c)
+{
+	(void)shutdown(c->fd, SHUT_RDWR);
+	enter(c, PHASE_CLOSING);
+	return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 /* Called once a turn for each stream that may write, so no listing holds up anybody. */
 static ssize_t read_stream(void *context, uint64_t position, char *to, size_t max)
 {
 	struct connection *c = context;
 	(void)position;
 	if (c->is_lost)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
+		return break_off(c);
 	while (!c->piece.len && !c->has_ended) {
 		switch (c->call.stream.fill(c->call.stream.context, &c->piece)) {
 		case STREAM_MORE:
@@ -223,10 +233,10 @@ static ssize_t read_stream(void *context, uint64_t position, char *to, size_t ma
 			c->has_ended = true;
 			break;
 		case STREAM_FAIL:
-			return MHD_CONTENT_READER_END_WITH_ERROR;
+			return break_off(c);
 		}
 		if (c->piece.is_bad)
-			return MHD_CONTENT_READER_END_WITH_ERROR;
+			return break_off(c);
 	}
 	return c->piece.len ? next_bytes(c, to, max) : MHD_CONTENT_READER_END_OF_STREAM;
 }
@@ -727,6 +737,8 @@ static void tick(struct listener *l)
 	l->ticked_ms = l->now_ms;
 	for (struct connection *c = l->first; c; c = next) {
 		next = c->next;
+		if (c->phase == PHASE_CLOSING)
+			l->is_mhd_ready = true;
 		if (is_overdue(c, l->now_ms) || (l->is_stopping && c->phase == PHASE_IDLE))
 			lose(c);
 		else if (c->phase == PHASE_IDLE && !c->is_armed && l->now_ms - c->since_ms >= TICK_MS)

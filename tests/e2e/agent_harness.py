@@ -4,10 +4,12 @@
 `self.as_user(uid, gid, groups, function)` runs a function in a child process that is somebody else."""
 
 import contextlib
+import ctypes
 import http.client
 import json
 import os
 import pickle
+import signal
 import socket
 import time
 import traceback
@@ -77,6 +79,14 @@ class AgentCase(harness.Case):
 
     def descriptors(self):
         return len(os.listdir("/proc/%d/fd" % self.keeper_pid()))
+
+    def open_files(self):
+        folder = "/proc/%d/fd" % self.keeper_pid()
+        found = []
+        for name in sorted(os.listdir(folder), key=int):
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(os.path.join(folder, name)))
+        return found
 
     def memory_kib(self):
         for line in self.read("/proc/%d/status" % self.keeper_pid()).decode().splitlines():
@@ -167,33 +177,29 @@ class GoodClient:
 
     def __init__(self, path, pixel, token, uid=None, gap=0.002):
         self.reader, writer = os.pipe()
-        self.stop_reader, self.stop_writer = os.pipe()
+        self.is_told_to_stop = False
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                os.close(self.stop_writer)
-                os.set_blocking(self.stop_reader, False)
+                signal.signal(signal.SIGTERM, self.stop)
                 if uid is not None:
                     os.setgroups([])
                     os.setresgid(uid, uid, uid)
                     os.setresuid(uid, uid, uid)
+                ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a test that fails leaves nobody behind
                 with os.fdopen(writer, "wb") as f:
                     pickle.dump(self.measure(path, pixel, token, gap), f)
             finally:
                 os._exit(0)
         os.close(writer)
-        os.close(self.stop_reader)
 
-    def is_told_to_stop(self):
-        try:
-            return os.read(self.stop_reader, 1) == b""
-        except BlockingIOError:
-            return False
+    def stop(self, *_):
+        self.is_told_to_stop = True
 
     def measure(self, path, pixel, token, gap):
         took, wrong = [], []
         connection = UnixConnection(path)
-        while not self.is_told_to_stop():
+        while not self.is_told_to_stop:
             started = time.monotonic()
             try:
                 status, _, body = ask(connection, "GET", "/v1/pixels/%s/token" % pixel)
@@ -208,7 +214,7 @@ class GoodClient:
 
     def finish(self):
         """(p99 in seconds, how many requests, what went wrong)"""
-        os.close(self.stop_writer)
+        os.kill(self.pid, signal.SIGTERM)
         with os.fdopen(self.reader, "rb") as f:
             took, wrong = pickle.load(f)
         os.waitpid(self.pid, 0)

@@ -1,0 +1,220 @@
+#include "agent/access.h"
+#include "agent/settings.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define A "C0U2T02IU8J6B9GC2B90"
+#define B "C1U2T02IU8J6B9GC2B9G"
+#define AGENT_UID 990
+
+static const char rules[] = "[access one]\nuser = 1001\npixels = " A "\nverbs = meta read\n"
+			    "[access team]\ngroup = 2001\npixels = " A " " B "\nverbs = meta report\n"
+			    "[access all]\nuser = 1002\npixels = *\nverbs = meta read put admin\n"
+			    "[access not-b]\nuser = 1002\npixels = " B "\nverbs = meta\n"
+			    "[access shop]\nuser = 1003\nlabels = shop=berlin team=eu\nverbs = read\n"
+			    "[access shop-b]\nuser = 1003\npixels = " B "\nlabels = shop=berlin\nverbs = put\n"
+			    "[access tie-1]\nuser = 1004\npixels = *\nverbs = meta read\n"
+			    "[access tie-2]\nuser = 1004\npixels = *\nverbs = meta put\n"
+			    "[access mates]\ngroup = 2002\npixels = " A "\nverbs = read put\n"
+			    "[access in-mates]\nuser = 1005\npixels = *\nverbs = meta\n";
+
+static struct config *parse(const char *text)
+{
+	struct config_key known[SETTINGS_KEYS_MAX];
+	struct config *c = NULL;
+	struct error err;
+	assert_true(config_parse(&c, bytes_of_text(text), "test.ini", known, settings_keys(known), &err));
+	assert_true(settings_check(c, &err));
+	return c;
+}
+
+/* Which of these labels a Pixel carries: "shop=berlin" and so on, blank-separated. */
+static bool carries(const void *context, const struct label *label)
+{
+	char text[LABEL_KEY_MAX + LABEL_VALUE_MAX + 2];
+	snprintf(text, sizeof text, "%s=%s", label->key, label->value);
+	return strstr(context, text) != NULL;
+}
+
+static struct access_view *view_of(const struct access *a, uid_t uid, gid_t gid, const gid_t *groups, size_t count)
+{
+	struct access_caller caller = { .uid = uid, .gid = gid, .groups = groups, .group_count = count };
+	struct access_view *view;
+	struct error err;
+	assert_true(access_view_new(a, &caller, &view, &err));
+	return view;
+}
+
+static void verbs_of(const struct access_view *view, const char *pixel, const char *labels, char ret[64])
+{
+	struct access_subject subject = { .pixel = pixel, .has_label = labels ? carries : NULL, .context = labels };
+	ret[0] = '\0';
+	for (int verb = 0; verb < ACCESS_VERB_COUNT; verb++)
+		if (access_may(view, (enum access_verb)verb, &subject))
+			snprintf(ret + strlen(ret), 64 - strlen(ret), "%s%s", ret[0] ? " " : "",
+				 access_verb_name((enum access_verb)verb));
+}
+
+#define ALL "meta read report put admin"
+
+static void access__every_case_of_the_table(void **state)
+{
+	static const struct {
+		uid_t uid;
+		gid_t gid, group; /* group: supplementary, 0 = none */
+		const char *pixel, *labels, *verbs;
+	} cases[] = {
+		/* root and the agent's own user */
+		{ 0, 0, 0, A, NULL, ALL },
+		{ 0, 0, 0, NULL, NULL, ALL },
+		{ AGENT_UID, 1, 0, B, NULL, ALL },
+		/* one Pixel */
+		{ 1001, 1001, 0, A, NULL, "meta read" },
+		{ 1001, 1001, 0, B, NULL, "" },
+		/* a group: primary, supplementary, another */
+		{ 1500, 2001, 0, A, NULL, "meta report" },
+		{ 1500, 1500, 2001, B, NULL, "meta report" },
+		{ 1500, 1500, 2009, A, NULL, "" },
+		/* a user before a group, where both are for the Pixel; else the group */
+		{ 1001, 2001, 0, A, NULL, "meta read" },
+		{ 1001, 2001, 0, B, NULL, "meta report" },
+		/* all of them before a group's named one */
+		{ 1005, 2002, 0, A, NULL, "meta" },
+		/* a named Pixel before * */
+		{ 1002, 1002, 0, A, NULL, "meta read put admin" },
+		{ 1002, 1002, 0, B, NULL, "meta" },
+		/* labels: all of them; pixels and labels together; a named one with a label before a label */
+		{ 1003, 1003, 0, A, "shop=berlin team=eu", "read" },
+		{ 1003, 1003, 0, A, "shop=berlin", "" },
+		{ 1003, 1003, 0, A, NULL, "" },
+		{ 1003, 1003, 0, B, "shop=berlin team=eu", "put" },
+		{ 1003, 1003, 0, B, "team=eu", "" },
+		/* equally specific ones that disagree */
+		{ 1004, 1004, 0, A, NULL, "meta" },
+		/* nobody in particular */
+		{ 1999, 1999, 0, A, NULL, "" },
+		{ 65534, 65534, 0, A, NULL, "" },
+		{ 65534, 2001, 0, A, NULL, "" },
+		{ 1500, 65534, 65534, A, NULL, "" },
+		/* about no Pixel in particular: any rule will do, but for put and admin */
+		{ 1001, 1001, 0, NULL, NULL, "meta read" },
+		{ 1003, 1003, 0, NULL, NULL, "read" },
+		{ 1002, 1002, 0, NULL, NULL, "meta read put admin" },
+		{ 1500, 2002, 0, NULL, NULL, "read" },
+		{ 1004, 1004, 0, NULL, NULL, "meta read" },
+		{ 1999, 1999, 0, NULL, NULL, "" },
+	};
+	struct config *config = parse(rules);
+	struct access *a;
+	struct error err;
+	(void)state;
+	assert_true(access_new(config, AGENT_UID, &a, &err));
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char verbs[64];
+		struct access_view *view =
+			view_of(a, cases[i].uid, cases[i].gid, &cases[i].group, cases[i].group ? 1 : 0);
+		verbs_of(view, cases[i].pixel, cases[i].labels, verbs);
+		if (strcmp(verbs, cases[i].verbs) != 0)
+			print_error("case %zu: uid %u\n", i, cases[i].uid);
+		assert_string_equal(verbs, cases[i].verbs);
+		access_view_free(view);
+	}
+	access_free(a);
+	config_free(config);
+}
+
+static void access__without_rules_only_the_owner_may(void **state)
+{
+	struct access *a;
+	struct error err;
+	char verbs[64];
+	(void)state;
+	assert_true(access_new(NULL, AGENT_UID, &a, &err));
+	struct access_view *owner = view_of(a, AGENT_UID, 1, NULL, 0), *other = view_of(a, 1001, 1, NULL, 0);
+	verbs_of(owner, A, NULL, verbs);
+	assert_string_equal(verbs, ALL);
+	verbs_of(other, A, NULL, verbs);
+	assert_string_equal(verbs, "");
+	access_view_free(owner);
+	access_view_free(other);
+	access_free(a);
+}
+
+static void access__an_owner_that_is_nobody_owns_nothing(void **state)
+{
+	struct access *a;
+	struct error err;
+	char verbs[64];
+	(void)state;
+	assert_true(access_new(NULL, 65534, &a, &err));
+	struct access_view *view = view_of(a, 65534, 65534, NULL, 0);
+	verbs_of(view, A, NULL, verbs);
+	assert_string_equal(verbs, "");
+	access_view_free(view);
+	access_free(a);
+}
+
+static void access__names_are_looked_up_and_unknown_ones_refused(void **state)
+{
+	struct config *config = parse("[access r]\nuser = root\npixels = *\nverbs = meta\n");
+	struct access *a;
+	struct error err;
+	(void)state;
+	assert_true(access_new(config, AGENT_UID, &a, &err));
+	access_free(a);
+	config_free(config);
+	static const char *const wrong[] = { "[access r]\nuser = no-such-user\npixels = *\nverbs = meta\n",
+					     "[access r]\ngroup = no-such-group\npixels = *\nverbs = meta\n" };
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		config = parse(wrong[i]);
+		assert_false(access_new(config, AGENT_UID, &a, &err));
+		assert_int_equal(err.code, ERR_CONFIG);
+		assert_non_null(strstr(err.message, "test.ini:2"));
+		assert_non_null(strstr(err.message, "no-such-"));
+		assert_true(err.hint[0]);
+		config_free(config);
+	}
+}
+
+static void access__explains_by_weight_and_ends_with_the_ruling(void **state)
+{
+	struct config *config = parse(rules);
+	struct access *a;
+	struct error err;
+	struct buf out = BUF_INIT(8192);
+	struct access_subject subject = { .pixel = B };
+	(void)state;
+	assert_true(access_new(config, AGENT_UID, &a, &err));
+	struct access_view *view = view_of(a, 1002, 2001, NULL, 0);
+	access_explain(view, &subject, &out);
+	buf_append(&out, "", 1);
+	const char *text = (const char *)out.at;
+	const char *named = strstr(text, "not-b"), *all = strstr(text, "[access all]"), *team = strstr(text, "team");
+	assert_true(named && all && team && named < all && all < team);
+	assert_non_null(strstr(text, "read   denied"));
+	assert_non_null(strstr(text, "meta   allowed"));
+	access_view_free(view);
+	access_free(a);
+	config_free(config);
+	buf_done(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(access__every_case_of_the_table),
+		cmocka_unit_test(access__without_rules_only_the_owner_may),
+		cmocka_unit_test(access__an_owner_that_is_nobody_owns_nothing),
+		cmocka_unit_test(access__names_are_looked_up_and_unknown_ones_refused),
+		cmocka_unit_test(access__explains_by_weight_and_ends_with_the_ruling),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

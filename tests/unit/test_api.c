@@ -1,0 +1,1091 @@
+/* Every request, answered from memory or by an errand that the test finishes in the worker's place. */
+#include "agent/credentials.h"
+#include "core/json.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/support/api_kit.h"
+
+#include <sys/resource.h>
+
+static const char rules[] = "[access reader]\nuser = 1001\npixels = " A "\nverbs = meta read\n"
+			    "[access putter]\nuser = 1002\npixels = " A "\nverbs = put report\n";
+#define READER 1001
+#define PUTTER 1002
+#define STRANGER 1009
+
+static int start(void **state)
+{
+	if (vault_make(state) != 0)
+		return -1;
+	kit_start(rules);
+	kit_open();
+	return 0;
+}
+
+static int start_locked(void **state)
+{
+	if (vault_make(state) != 0)
+		return -1;
+	kit_start(rules);
+	return 0;
+}
+
+static int end(void **state)
+{
+	kit_end();
+	return scratch_remove(state);
+}
+
+static void expect_problem(struct fake *f, int status, const char *type)
+{
+	char wanted[64];
+	const char *why, *body = body_of(f);
+	assert_true(f->call.is_answered);
+	assert_int_equal(f->delivered, 1);
+	assert_int_equal(f->call.status, status);
+	assert_string_equal(f->call.type, "application/problem+json");
+	assert_true(json_check(bytes_of_text(body), (struct json_limits){ 4, 60 }, &why));
+	snprintf(wanted, sizeof wanted, "\"type\":\"%s\"", type);
+	if (!strstr(body, wanted))
+		fail_msg("no %s in %s", wanted, body);
+	assert_null(strstr(body, TOKEN_A));
+}
+
+static void expect_json(struct fake *f, int status)
+{
+	const char *why, *body = body_of(f);
+	assert_int_equal(f->call.status, status);
+	assert_string_equal(f->call.type, "application/json");
+	if (!json_check(bytes_of_text(body), (struct json_limits){ 8, 4096 }, &why))
+		fail_msg("%s: %s", why, body);
+}
+
+static void expect_in(struct fake *f, const char *text)
+{
+	const char *body = body_of(f);
+	if (!strstr(body, text))
+		fail_msg("no %s in %s", text, body);
+}
+
+/* Shorthand: one request of root's, with what it comes to. */
+static void refuses(const char *method, const char *target, const char *body, int status, const char *type)
+{
+	struct fake f;
+	fake_init(&f, 0);
+	ask(&f, method, target, body);
+	expect_problem(&f, status, type);
+	assert_null(kit.errands);
+	fake_done(&f);
+}
+
+/* ---- reads ---- */
+
+static void api__a_get_gives_exactly_the_token_and_what_is_known_of_it(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, READER);
+	ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+	assert_int_equal(f.call.status, 200);
+	assert_int_equal(f.delivered, 1);
+	assert_string_equal(body_of(&f), TOKEN_A);
+	assert_string_equal(answer_header(&f, "ETag"), "\"1\"");
+	assert_string_equal(answer_header(&f, "X-Version"), "1");
+	assert_string_equal(answer_header(&f, "X-Verdict"), "unchecked");
+	assert_non_null(answer_header(&f, "X-Fingerprint"));
+	assert_null(answer_header(&f, "X-Proven-At"));
+	fake_done(&f);
+}
+
+static void api__a_get_as_json_is_the_object_of_get(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, READER);
+	with_header(&f, "Accept", "application/json");
+	ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+	expect_json(&f, 200);
+	expect_in(&f, "{\"schema\":1,\"pixel\":\"" A "\",\"version\":1,\"token\":\"" TOKEN_A "\",\"fingerprint\":\"tk-");
+	fake_done(&f);
+}
+
+static void api__a_known_version_is_304_and_written_down_too(void **state)
+{
+	static const char *const same[] = { "\"1\"", "W/\"1\"", "\"7\", \"1\"", "*" };
+	static const char *const other[] = { "\"2\"", "\"11\"", "1", "" };
+	struct fake f;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(same); i++) {
+		fake_init(&f, READER);
+		with_header(&f, "If-None-Match", same[i]);
+		ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+		assert_int_equal(f.call.status, 304);
+		assert_string_equal(body_of(&f), "");
+		fake_done(&f);
+	}
+	for (size_t i = 0; i < COUNT_OF(other); i++) {
+		fake_init(&f, READER);
+		with_header(&f, "If-None-Match", other[i]);
+		ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+		assert_int_equal(f.call.status, 200);
+		fake_done(&f);
+	}
+}
+
+/* Lines of the audit log that hold this text. */
+static size_t lines_with(const char *text)
+{
+	static char log[1 << 20];
+	char path[PATH_MAX];
+	size_t count = 0;
+	snprintf(path, sizeof path, "%s", anchor_path);
+	char *end_at = strstr(path, ".anchor");
+	assert_non_null(end_at);
+	memcpy(end_at, ".audit.log", 11);
+	size_t len = file_bytes(path, (uint8_t *)log, sizeof log - 1);
+	log[len] = '\0';
+	for (char *line = log, *next; line && *line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		count += strstr(line, text) != NULL;
+	}
+	return count;
+}
+
+static void read_as_root(int status)
+{
+	struct fake f;
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+	assert_int_equal(f.call.status, status);
+	if (status != 200)
+		expect_problem(&f, 500, "storage");
+	fake_done(&f);
+}
+
+static void api__each_read_and_each_denial_is_one_line(void **state)
+{
+	struct fake f;
+	(void)state;
+	size_t before = lines_with("\"get\"");
+	read_as_root(200);
+	assert_int_equal(lines_with("\"get\""), before + 1);
+	fake_init(&f, STRANGER);
+	ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+	expect_problem(&f, 403, "denied");
+	assert_int_equal(lines_with("\"denied\""), 1);
+	fake_done(&f);
+}
+
+static void api__without_a_line_there_is_no_token(void **state)
+{
+	struct rlimit was, none;
+	(void)state;
+	read_as_root(200);
+	kit_turn(1);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	none = was;
+	none.rlim_cur = 1;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	read_as_root(500);
+	kit_turn(1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	read_as_root(200);
+}
+
+static void api__a_denied_caller_cannot_tell_whether_the_pixel_is_stored(void **state)
+{
+	struct fake there, nowhere;
+	(void)state;
+	fake_init(&there, READER);
+	fake_init(&nowhere, READER);
+	ask(&there, "GET", "/v1/pixels/" B "/token", NULL);
+	ask(&nowhere, "GET", "/v1/pixels/C9U2T02IU8J6B9GC2B9G/token", NULL);
+	expect_problem(&there, 403, "denied");
+	expect_problem(&nowhere, 403, "denied");
+	assert_int_equal(there.call.buf.len, nowhere.call.buf.len);
+	fake_done(&there);
+	fake_done(&nowhere);
+}
+
+static void api__what_is_not_there_is_404_and_says_why(void **state)
+{
+	(void)state;
+	refuses("GET", "/v1/pixels/C9U2T02IU8J6B9GC2B9G/token", NULL, 404, "not-found");
+	refuses("GET", "/v1/pixels/" A "/token?previous=1", NULL, 404, "not-found");
+	refuses("GET", "/v1/pixels/" A "/token?version=9", NULL, 404, "not-found");
+	refuses("GET", "/v1/pixels/C9U2T02IU8J6B9GC2B9G", NULL, 404, "not-found");
+	refuses("GET", "/nowhere", NULL, 404, "not-found");
+	refuses("GET", "/", NULL, 404, "not-found");
+	refuses("GET", "/v1/pixels/" A "/token/", NULL, 404, "not-found");
+}
+
+static void api__a_pending_token_is_named(void **state)
+{
+	struct put_job job = { .pixel = "C5U2T02IU8J6B9GC2B9G", .token = TOKEN_A, .now = 1700000000 };
+	struct fake f;
+	struct error err;
+	(void)state;
+	assert_true(vault_change(kit.vault, put_one, &job, &err));
+	kit_load();
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/pixels/C5U2T02IU8J6B9GC2B9G/token", NULL);
+	expect_problem(&f, 404, "not-found");
+	expect_in(&f, "version 1 waits as pending");
+	fake_done(&f);
+}
+
+static void api__what_cannot_be_meant_is_refused(void **state)
+{
+	static const char *const targets[] = {
+		"/v1/pixels/" A "/token?x=1",	    "/v1/pixels/" A "/token?version=0", "/v1/pixels/" A "/token?version=a",
+		"/v1/pixels/" A "/token?version=-1", "/v1/pixels/" A "/token?version=1&version=1",
+		"/v1/pixels/" A "/token?version=4294967296", "/v1/pixels/" A "/token?healthy=yes",
+		"/v1/pixels/" A "/token?version=1&previous=1", "/v1/pixels/" A "/token?%", "/v1/pixels?label=nonsense",
+		"/v1/pixels/" A "?probe=dry", "/v1/access?pixel=" A "&pixel=" B
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(targets); i++)
+		refuses("GET", targets[i], NULL, 400, "usage");
+	refuses("GET", "/v1/pixels/lower/token", NULL, 400, "malformed");
+	refuses("GET", "/v1/pixels?pixel=short", NULL, 400, "malformed");
+}
+
+static void api__a_consumers_bad_name_is_refused(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, 0);
+	with_header(&f, "X-Consumer", "two words");
+	ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+	assert_int_equal(f.call.status, 400);
+	fake_done(&f);
+}
+
+static void api__a_method_that_is_not_taken_is_405_and_says_which_are(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, 0);
+	ask(&f, "POST", "/v1/pixels/" A "/token", NULL);
+	expect_problem(&f, 405, "usage");
+	assert_string_equal(answer_header(&f, "Allow"), "GET, HEAD, PUT");
+	fake_done(&f);
+	refuses("PATCH", "/v1/pixels", NULL, 405, "usage");
+}
+
+static void api__every_request_but_health_asks_for_a_rule(void **state)
+{
+	static const char *const requests[][2] = {
+		{ "GET", "/v1/pixels/" A "/token" },	   { "PUT", "/v1/pixels/" A "/token" },
+		{ "GET", "/v1/pixels" },		   { "GET", "/v1/pixels/" A },
+		{ "GET", "/v1/pixels/" A "/history" },	   { "DELETE", "/v1/pixels/" A },
+		{ "POST", "/v1/pixels/" A "/check" },	   { "POST", "/v1/check" },
+		{ "POST", "/v1/check?pixel=" A },	   { "POST", "/v1/pixels/" A "/report" },
+		{ "POST", "/v1/pixels/" A "/ack" },	   { "POST", "/v1/pixels/" A "/rollback" },
+		{ "POST", "/v1/pixels/" A "/retire" },	   { "POST", "/v1/pixels/" A "/labels" },
+		{ "POST", "/v1/pixels/" A "/restore" },	   { "POST", "/v1/verify" },
+		{ "POST", "/v1/unlock" },		   { "POST", "/v1/lock" },
+		{ "GET", "/v1/access" },		   { "GET", "/v1/events" },
+		{ "GET", "/metrics" },
+	};
+	struct fake f;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(requests); i++) {
+		fake_init(&f, STRANGER);
+		ask(&f, requests[i][0], requests[i][1], "{}");
+		expect_problem(&f, 403, "denied");
+		fake_done(&f);
+	}
+	fake_init(&f, STRANGER);
+	ask(&f, "GET", "/healthz", NULL);
+	expect_json(&f, 200);
+	expect_in(&f, "\"ready\":true,\"locked\":false");
+	fake_done(&f);
+	assert_null(kit.errands);
+}
+
+static void api__a_check_of_some_asks_for_a_rule_for_each(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/check?pixel=" A "&pixel=" B, NULL);
+	expect_problem(&f, 403, "denied");
+	fake_done(&f);
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/check?pixel=" A, NULL);
+	assert_false(f.call.is_answered);
+	struct errand *e = kit_errand(ERRAND_CHECK);
+	assert_int_equal(e->pixel_count, 1);
+	api_finish(kit.api, e);
+	expect_json(&f, 200);
+	fake_done(&f);
+}
+
+/* ---- waiting ---- */
+
+static void wait_for(struct fake *f, uid_t uid, const char *prefer)
+{
+	fake_init(f, uid);
+	with_header(f, "If-None-Match", "\"1\"");
+	with_header(f, "Prefer", prefer);
+	ask(f, "GET", "/v1/pixels/" A "/token", NULL);
+	assert_false(f->call.is_answered);
+}
+
+static void api__who_waits_gets_the_new_version_when_it_comes(void **state)
+{
+	struct fake f;
+	(void)state;
+	wait_for(&f, READER, "respond-async, wait=30");
+	kit_turn(29000);
+	assert_false(f.call.is_answered);
+	put_token(kit.vault, A, "cccccccccccccccccccccccccccccccccccccccc");
+	kit_load();
+	assert_int_equal(f.call.status, 200);
+	assert_string_equal(body_of(&f), "cccccccccccccccccccccccccccccccccccccccc");
+	assert_string_equal(answer_header(&f, "Preference-Applied"), "wait=30");
+	assert_string_equal(answer_header(&f, "ETag"), "\"2\"");
+	fake_done(&f);
+}
+
+static void api__who_waits_in_vain_gets_304(void **state)
+{
+	struct fake f;
+	(void)state;
+	wait_for(&f, READER, "wait=2");
+	kit_turn(1900);
+	assert_false(f.call.is_answered);
+	kit_turn(200);
+	assert_int_equal(f.call.status, 304);
+	assert_string_equal(answer_header(&f, "Preference-Applied"), "wait=2");
+	fake_done(&f);
+}
+
+static void api__who_waited_and_went_is_forgotten(void **state)
+{
+	struct fake f;
+	(void)state;
+	wait_for(&f, READER, "wait=300");
+	assert_non_null(f.call.gone);
+	f.call.gone(f.call.keeper);
+	put_token(kit.vault, A, "cccccccccccccccccccccccccccccccccccccccc");
+	kit_load();
+	kit_turn(400000);
+	assert_int_equal(f.delivered, 0);
+	fake_done(&f);
+}
+
+static void api__locking_answers_who_waits(void **state)
+{
+	struct fake f;
+	struct error none = { .code = ERR_NONE };
+	(void)state;
+	wait_for(&f, READER, "wait=300");
+	api_closed(kit.api, &none);
+	expect_problem(&f, 503, "locked");
+	fake_done(&f);
+}
+
+/* ---- what is not in memory ---- */
+
+static void api__an_old_version_comes_from_the_worker(void **state)
+{
+	struct fake f;
+	(void)state;
+	put_token(kit.vault, A, "cccccccccccccccccccccccccccccccccccccccc");
+	put_token(kit.vault, A, "dddddddddddddddddddddddddddddddddddddddd");
+	kit_load();
+	fake_init(&f, READER);
+	ask(&f, "GET", "/v1/pixels/" A "/token?previous=1", NULL);
+	assert_string_equal(body_of(&f), "cccccccccccccccccccccccccccccccccccccccc");
+	fake_done(&f);
+	fake_init(&f, READER);
+	ask(&f, "GET", "/v1/pixels/" A "/token?version=1", NULL);
+	assert_false(f.call.is_answered);
+	struct errand *e = kit_errand(ERRAND_TOKEN);
+	assert_int_equal(e->number, 1);
+	assert_int_equal(e->who.uid, READER);
+	e->secret = secret_of_text(TOKEN_A);
+	api_finish(kit.api, e);
+	assert_int_equal(f.call.status, 200);
+	assert_string_equal(body_of(&f), TOKEN_A);
+	assert_string_equal(answer_header(&f, "ETag"), "\"1\"");
+	fake_done(&f);
+}
+
+static void api__an_answer_for_nobody_is_dropped(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, 0);
+	ask(&f, "POST", "/v1/verify", NULL);
+	f.call.gone(f.call.keeper);
+	api_finish(kit.api, kit_errand(ERRAND_VERIFY));
+	assert_int_equal(f.delivered, 0);
+	fake_done(&f);
+}
+
+static void api__durable_reads_of_a_turn_share_one_sync(void **state)
+{
+	struct fake one, two;
+	(void)state;
+	kit.settings.audit_reads_durable = true;
+	fake_init(&one, 0);
+	fake_init(&two, READER);
+	ask(&one, "GET", "/v1/pixels/" A "/token", NULL);
+	ask(&two, "GET", "/v1/pixels/" A "/token", NULL);
+	assert_false(one.call.is_answered || two.call.is_answered);
+	kit_turn(1);
+	struct errand *e = kit_errand(ERRAND_SYNC);
+	assert_non_null(e);
+	assert_null(kit_errand(ERRAND_SYNC));
+	api_finish(kit.api, e);
+	assert_string_equal(body_of(&one), TOKEN_A);
+	assert_string_equal(body_of(&two), TOKEN_A);
+	fake_done(&one);
+	fake_done(&two);
+}
+
+static void api__a_sync_that_fails_keeps_the_token_back(void **state)
+{
+	struct fake f;
+	(void)state;
+	kit.settings.audit_reads_durable = true;
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+	kit_turn(1);
+	struct errand *e = kit_errand(ERRAND_SYNC);
+	(void)!fail_class(&e->err, ERR_STORAGE, "audit", "no", "way");
+	api_finish(kit.api, e);
+	expect_problem(&f, 500, "storage");
+	fake_done(&f);
+}
+
+/* ---- who reads what ---- */
+
+static void read_named(const char *name)
+{
+	struct fake f;
+	fake_init(&f, 0);
+	if (name)
+		with_header(&f, "X-Consumer", name);
+	ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+	assert_int_equal(f.call.status, 200);
+	fake_done(&f);
+}
+
+static void api__a_reader_is_noted_once_a_version(void **state)
+{
+	(void)state;
+	read_named("checkout");
+	struct errand *e = kit_errand(ERRAND_MARK);
+	assert_string_equal(e->who.as, "checkout");
+	assert_string_equal(e->pixel, A);
+	assert_int_equal(e->number, 1);
+	api_finish(kit.api, e);
+	read_named("checkout");
+	assert_null(kit.errands);
+	read_named(NULL);
+	e = kit_errand(ERRAND_MARK);
+	assert_string_equal(e->who.as, "uid:0");
+	api_finish(kit.api, e);
+	put_token(kit.vault, A, "cccccccccccccccccccccccccccccccccccccccc");
+	kit_load();
+	read_named("checkout");
+	e = kit_errand(ERRAND_MARK);
+	assert_int_equal(e->number, 2);
+	api_finish(kit.api, e);
+}
+
+static void api__made_up_names_do_not_flood_the_worker(void **state)
+{
+	char name[32];
+	size_t given = 0;
+	(void)state;
+	for (int i = 0; i < 500; i++) {
+		snprintf(name, sizeof name, "name-%d", i);
+		read_named(name);
+	}
+	for (struct errand *e = kit.errands; e; e = e->next)
+		given++;
+	assert_true(given > 0 && given <= 64);
+}
+
+/* ---- listings ---- */
+
+static void api__a_list_holds_what_the_caller_may_see(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, READER);
+	ask(&f, "GET", "/v1/pixels", NULL);
+	expect_json(&f, 200);
+	assert_true(f.has_ended);
+	assert_non_null(strstr((const char *)f.streamed.at, A));
+	assert_null(strstr((const char *)f.streamed.at, B));
+	fake_done(&f);
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/pixels?pixel=" B, NULL);
+	expect_json(&f, 200);
+	assert_null(strstr((const char *)f.streamed.at, A));
+	assert_non_null(strstr((const char *)f.streamed.at, B));
+	fake_done(&f);
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/pixels?label=shop%3Dberlin", NULL);
+	assert_string_equal(body_of(&f), "{\"schema\":1,\"pixels\":[]}\n");
+	fake_done(&f);
+}
+
+static void api__records_are_the_bytes_that_are_stored(void **state)
+{
+	struct fake f;
+	uint64_t end_mark;
+	struct bytes magic, part;
+	(void)state;
+	fake_init(&f, 0);
+	with_header(&f, "Accept", "application/x-pixelvault-records");
+	ask(&f, "GET", "/v1/pixels", NULL);
+	(void)body_of(&f);
+	assert_string_equal(f.call.type, "application/x-pixelvault-records");
+	struct bytes rest = buf_bytes(&f.streamed);
+	assert_true(bytes_take(&rest, 8, &magic));
+	assert_memory_equal(magic.at, "PVREC\0\0\1", 8);
+	for (const char *const *pixel = (const char *const[]){ A, B, NULL }; *pixel; pixel++) {
+		uint32_t len;
+		struct credential c;
+		struct health h;
+		assert_true(bytes_take_u32(&rest, &len) && bytes_take(&rest, len, &part) && credential_decode(part, &c));
+		assert_string_equal(c.pixel, *pixel);
+		assert_true(bytes_take_u32(&rest, &len) && bytes_take(&rest, len, &part) && health_decode(part, &h));
+	}
+	assert_true(bytes_take_uint(&rest, 4, &end_mark));
+	assert_int_equal(end_mark, 0xffffffff);
+	assert_int_equal(rest.len, 0);
+	fake_done(&f);
+}
+
+static void api__a_list_that_locking_cuts_short_is_broken_off(void **state)
+{
+	struct fake f;
+	struct error none = { .code = ERR_NONE };
+	(void)state;
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/pixels", NULL);
+	api_closed(kit.api, &none);
+	assert_int_equal(f.call.stream.fill(f.call.stream.context, &f.streamed), STREAM_FAIL);
+	fake_done(&f);
+}
+
+/* ---- changes ---- */
+
+static struct errand *put(struct fake *f, const char *query, const char *body)
+{
+	char target[512];
+	snprintf(target, sizeof target, "/v1/pixels/" A "/token%s", query);
+	ask(f, "PUT", target, body);
+	return kit_errand(ERRAND_PUT);
+}
+
+static void api__a_put_carries_everything_that_was_said(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	with_header(&f, "If-Match", "\"1\"");
+	struct errand *e = put(&f,
+			       "?check=no&test-code=TEST1&expires=2027-01-02T03:04:05Z&label=a%3Db&label=c%3D&as=me", " x ");
+	assert_non_null(e);
+	assert_true(e->no_check && e->has_test_code && e->has_if_version);
+	assert_string_equal(e->test_code, "TEST1");
+	assert_int_equal(e->if_version, 1);
+	assert_int_equal(e->label_count, 2);
+	assert_string_equal(e->labels[1].value, "");
+	assert_string_equal(e->who.as, "me");
+	assert_int_equal(e->expires_at, 1798859045);
+	assert_true(bytes_equal(secret_reveal(e->secret), bytes_of_text(" x ")));
+	assert_null(f.call.body);
+	errand_free(e);
+	fake_done(&f);
+}
+
+static void finish_put(enum error_code exit, enum stage stage, enum verdict outcome, int status)
+{
+	struct fake f;
+	fake_init(&f, PUTTER);
+	struct errand *e = put(&f, "", "token-that-is-long-enough");
+	strcpy(e->put.pixel, A);
+	e->put.version = 2;
+	e->put.stage = stage;
+	e->put.verdict = outcome;
+	e->put.outcome = outcome;
+	e->put.exit = exit;
+	strcpy(e->put.evidence.text, "said so");
+	api_finish(kit.api, e);
+	const char *why, *body = body_of(&f);
+	assert_int_equal(f.call.status, status);
+	assert_true(json_check(bytes_of_text(body), (struct json_limits){ 4, 60 }, &why));
+	expect_in(&f, "\"version\":2");
+	expect_in(&f, "\"message\":\"said so\"");
+	if (status >= 400) {
+		assert_string_equal(f.call.type, "application/problem+json");
+		expect_in(&f, "consumers still get version 1");
+	}
+	fake_done(&f);
+}
+
+static void api__a_put_is_answered_by_what_tiktok_said(void **state)
+{
+	(void)state;
+	finish_put(ERR_NONE, STAGE_CURRENT, VERDICT_HEALTHY, 200);
+	finish_put(ERR_UNREACHABLE, STAGE_PENDING, OUTCOME_THROTTLED, 202);
+	finish_put(ERR_UNREACHABLE, STAGE_CURRENT, OUTCOME_THROTTLED, 200);
+	finish_put(ERR_EXPIRED, STAGE_PENDING, VERDICT_REVOKED, 422);
+	finish_put(ERR_MISMATCHED, STAGE_PENDING, VERDICT_MISMATCHED, 422);
+	finish_put(ERR_MALFORMED, STAGE_PENDING, VERDICT_MALFORMED, 400);
+}
+
+static void api__a_put_that_failed_is_a_problem(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	struct errand *e = put(&f, "", "token");
+	(void)!fail(&e->err, ERR_CONFLICT, "busy", "later");
+	api_finish(kit.api, e);
+	expect_problem(&f, 409, "conflict");
+	fake_done(&f);
+}
+
+static void api__a_put_said_wrong_gives_no_errand(void **state)
+{
+	static const char *const queries[] = { "?check=yes", "?label=x", "?as=a%20b", "?expires=soon", "?test-code=a%20b" };
+	struct fake f;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(queries); i++) {
+		fake_init(&f, PUTTER);
+		assert_null(put(&f, queries[i], "token"));
+		assert_int_equal(f.call.status, 400);
+		fake_done(&f);
+	}
+	fake_init(&f, PUTTER);
+	with_header(&f, "If-Match", "1");
+	assert_null(put(&f, "", "token"));
+	assert_int_equal(f.call.status, 400);
+	fake_done(&f);
+}
+
+static void api__reports_and_acknowledgements_are_strict_json(void **state)
+{
+	static const char *const wrong[] = { "", "{", "[]", "{}", "{\"code\":\"1\"}", "{\"code\":1.5}", "{\"code\":99999999999}",
+					     "{\"code\":1,\"request_id\":5}", "{\"code\":1,\"request_id\":\"a b\"}",
+					     "{\"code\":1,\"code\":2}" };
+	struct fake f;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(wrong); i++)
+		refuses("POST", "/v1/pixels/" A "/report", wrong[i], 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":0,\"as\":\"x\"}", 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":1}", 400, "usage");
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/pixels/" A "/report", "{\"code\":40105,\"request_id\":\"abc\"}");
+	struct errand *e = kit_errand(ERRAND_REPORT);
+	assert_int_equal(e->code, 40105);
+	assert_string_equal(e->request_id, "abc");
+	api_finish(kit.api, e);
+	expect_json(&f, 202);
+	expect_in(&f, "\"probe\":\"started\"");
+	fake_done(&f);
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/pixels/" A "/ack", "{\"version\":1,\"as\":\"shop\"}");
+	e = kit_errand(ERRAND_ACK);
+	assert_int_equal(e->number, 1);
+	api_finish(kit.api, e);
+	expect_in(&f, "{\"schema\":1,\"pixel\":\"" A "\",\"version\":1,\"as\":\"shop\"}");
+	fake_done(&f);
+}
+
+static void api__every_simple_change_has_its_errand_and_its_answer(void **state)
+{
+	static const struct {
+		const char *method, *target;
+		enum errand_kind kind;
+		const char *says;
+	} changes[] = {
+		{ "DELETE", "/v1/pixels/" A, ERRAND_REMOVE, "\"state\":\"removed\",\"unchanged\":false" },
+		{ "DELETE", "/v1/pixels/" A "?destroy=1", ERRAND_DESTROY, "\"state\":\"destroyed\"" },
+		{ "POST", "/v1/pixels/" A "/restore", ERRAND_RESTORE, "\"state\":\"stored\"" },
+		{ "POST", "/v1/pixels/" A "/labels?label=a%3Db", ERRAND_LABEL, "\"labels\":{}" },
+		{ "POST", "/v1/pixels/" A "/retire?force=1", ERRAND_RETIRE, "\"stage\":\"retired\"" },
+		{ "POST", "/v1/pixels/" A "/rollback", ERRAND_ROLLBACK, "\"exit\":0" },
+		{ "POST", "/v1/verify", ERRAND_VERIFY, "\"faults\":0" },
+		{ "POST", "/v1/lock", ERRAND_LOCK, "\"locked\":true" },
+		{ "GET", "/v1/pixels/" A "/history", ERRAND_HISTORY, "\"versions\":[]" },
+	};
+	struct fake f;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		fake_init(&f, 0);
+		ask(&f, changes[i].method, changes[i].target, NULL);
+		struct errand *e = kit_errand(changes[i].kind);
+		assert_non_null(e);
+		assert_false(f.call.is_answered);
+		e->put.stage = STAGE_CURRENT;
+		api_finish(kit.api, e);
+		expect_json(&f, 200);
+		expect_in(&f, changes[i].says);
+		fake_done(&f);
+	}
+}
+
+/* ---- events ---- */
+
+static const char *read_events(struct fake *f)
+{
+	buf_clear(&f->streamed);
+	drain(f);
+	buf_append(&f->streamed, "", 1);
+	f->streamed.len--;
+	return (const char *)f->streamed.at;
+}
+
+static void api__events_tell_what_changed_to_who_may_know(void **state)
+{
+	struct fake root, reader;
+	(void)state;
+	fake_init(&root, 0);
+	fake_init(&reader, READER);
+	ask(&root, "GET", "/v1/events", NULL);
+	ask(&reader, "GET", "/v1/events", NULL);
+	assert_string_equal(read_events(&root), "");
+	assert_false(root.has_ended);
+	put_token(kit.vault, B, "cccccccccccccccccccccccccccccccccccccccc");
+	kit_load();
+	assert_true(root.woken > 0);
+	const char *text = read_events(&root);
+	assert_non_null(strstr(text, "event: version\ndata: {\"pixel\":\"" B "\",\"version\":2,\"verdict\":\"unchecked\",\"at\":\""));
+	assert_string_equal(read_events(&reader), "");
+	fake_done(&root);
+	fake_done(&reader);
+}
+
+static void api__events_are_resumed_and_a_reset_comes_first_when_they_cannot_be(void **state)
+{
+	struct fake f;
+	char id[32];
+	(void)state;
+	put_token(kit.vault, A, "cccccccccccccccccccccccccccccccccccccccc");
+	put_token(kit.vault, B, "dddddddddddddddddddddddddddddddddddddddd");
+	kit_load();
+	fake_init(&f, 0);
+	with_header(&f, "Last-Event-ID", "5");
+	ask(&f, "GET", "/v1/events", NULL);
+	const char *text = read_events(&f);
+	assert_memory_equal(text, "event: reset\n", 13);
+	const char *first = strstr(text, "id: ");
+	assert_non_null(first);
+	assert_true(strstr(text, A) && strstr(text, B));
+	snprintf(id, sizeof id, "%.*s", (int)strcspn(first + 4, "\n"), first + 4);
+	fake_done(&f);
+	fake_init(&f, 0);
+	with_header(&f, "Last-Event-ID", id);
+	ask(&f, "GET", "/v1/events", NULL);
+	text = read_events(&f);
+	assert_null(strstr(text, "reset"));
+	assert_non_null(strstr(text, "id: "));
+	fake_done(&f);
+	fake_init(&f, 0);
+	with_header(&f, "Last-Event-ID", "99999999999999999");
+	ask(&f, "GET", "/v1/events", NULL);
+	assert_non_null(strstr(read_events(&f), "event: reset"));
+	fake_done(&f);
+}
+
+static void api__a_silent_stream_shows_life(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/events", NULL);
+	assert_string_equal(read_events(&f), "");
+	kit_turn(14000);
+	assert_string_equal(read_events(&f), "");
+	kit_turn(1500);
+	assert_memory_equal(read_events(&f), ":", 1);
+	fake_done(&f);
+}
+
+static void api__a_check_tells_its_progress_and_its_end(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, 0);
+	with_header(&f, "Accept", "text/event-stream");
+	ask(&f, "POST", "/v1/check", NULL);
+	assert_string_equal(f.call.type, "text/event-stream");
+	struct errand *e = kit_errand(ERRAND_CHECK);
+	assert_true(e->wants_progress);
+	struct news n = { .kind = NEWS_PROGRESS, .errand = e, .done = 1, .total = 9, .outcome = VERDICT_HEALTHY };
+	strcpy(n.pixel, A);
+	api_progress(kit.api, &n);
+	assert_string_equal(read_events(&f), "event: progress\ndata: {\"done\":1,\"total\":9,\"pixel\":\"" A
+					     "\",\"outcome\":\"healthy\"}\n\n");
+	e->check.exit = ERR_EXPIRED;
+	api_finish(kit.api, e);
+	assert_non_null(strstr(read_events(&f), "event: result\ndata: {\"exit\":10,"));
+	assert_true(f.has_ended);
+	fake_done(&f);
+}
+
+static void api__a_check_goes_on_when_nobody_looks_any_more(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, 0);
+	with_header(&f, "Accept", "text/event-stream");
+	ask(&f, "POST", "/v1/check", NULL);
+	struct errand *e = kit_errand(ERRAND_CHECK);
+	fake_done(&f);
+	struct news n = { .kind = NEWS_PROGRESS, .errand = e, .done = 1, .total = 9 };
+	api_progress(kit.api, &n);
+	api_finish(kit.api, e);
+}
+
+/* ---- locked, unlock ---- */
+
+static void api__while_locked_almost_everything_is_503(void **state)
+{
+	struct fake f;
+	(void)state;
+	refuses("GET", "/v1/pixels/" A "/token", NULL, 503, "locked");
+	refuses("GET", "/v1/pixels", NULL, 503, "locked");
+	refuses("PUT", "/v1/pixels/" A "/token", "token", 503, "locked");
+	fake_init(&f, 0);
+	ask(&f, "GET", "/healthz", NULL);
+	expect_json(&f, 200);
+	expect_in(&f, "\"ready\":false,\"locked\":true");
+	fake_done(&f);
+	fake_init(&f, 0);
+	ask(&f, "GET", "/healthz?ready=1", NULL);
+	expect_json(&f, 503);
+	fake_done(&f);
+	fake_init(&f, 0);
+	ask(&f, "GET", "/metrics", NULL);
+	assert_int_equal(f.call.status, 200);
+	expect_in(&f, "pixelvault_locked 1\n");
+	fake_done(&f);
+}
+
+static void unlock_wrongly(int status)
+{
+	struct fake f;
+	fake_init(&f, 0);
+	ask(&f, "POST", "/v1/unlock", "12345678901234567890123456789012");
+	if (status != 429) {
+		struct errand *e = kit_errand(ERRAND_UNLOCK);
+		assert_non_null(e);
+		assert_int_equal(secret_len(e->secret), 32);
+		(void)!fail(&e->err, ERR_WRONG_KEY, "wrong", "try");
+		api_finish(kit.api, e);
+	}
+	expect_problem(&f, status, status == 429 ? "denied" : "wrong-key");
+	fake_done(&f);
+}
+
+static void api__each_wrong_key_makes_its_user_wait_longer(void **state)
+{
+	struct fake f, other;
+	(void)state;
+	unlock_wrongly(500);
+	fake_init(&f, 0);
+	ask(&f, "POST", "/v1/unlock", "12345678901234567890123456789012");
+	assert_null(kit.errands);
+	kit_turn(90);
+	assert_null(kit.errands);
+	kit_turn(20);
+	struct errand *e = kit_errand(ERRAND_UNLOCK);
+	assert_non_null(e);
+	/* The agent's own user is somebody else. */
+	fake_init(&other, 990);
+	ask(&other, "POST", "/v1/unlock", NULL);
+	struct errand *theirs = kit_errand(ERRAND_UNLOCK);
+	assert_non_null(theirs);
+	api_finish(kit.api, theirs);
+	expect_json(&other, 200);
+	api_finish(kit.api, e); /* right at last: all is forgiven */
+	expect_json(&f, 200);
+	fake_done(&f);
+	fake_done(&other);
+	unlock_wrongly(500);
+}
+
+static void api__after_a_hundred_wrong_keys_no_more_are_taken(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		kit_turn(11000);
+		unlock_wrongly(500);
+	}
+	kit_turn(11000);
+	unlock_wrongly(429);
+}
+
+static void api__two_tries_at_a_time_are_enough(void **state)
+{
+	struct fake f[3];
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		fake_init(&f[i], 0);
+		ask(&f[i], "POST", "/v1/unlock", NULL);
+	}
+	expect_problem(&f[2], 429, "denied");
+	struct errand *e = kit_errand(ERRAND_UNLOCK);
+	assert_non_null(e);
+	assert_null(kit_errand(ERRAND_UNLOCK));
+	f[1].call.gone(f[1].call.keeper); /* leaves the queue */
+	api_finish(kit.api, e);
+	kit_turn(1);
+	assert_null(kit.errands);
+	for (int i = 0; i < 3; i++)
+		fake_done(&f[i]);
+}
+
+static void api__a_key_of_another_length_is_no_key(void **state)
+{
+	(void)state;
+	refuses("POST", "/v1/unlock", "short", 400, "usage");
+	refuses("POST", "/v1/unlock?for=0", NULL, 400, "usage");
+	refuses("POST", "/v1/unlock?for=1h", NULL, 400, "usage");
+}
+
+/* ---- the rest ---- */
+
+static void api__access_of_others_is_for_admins(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, READER);
+	ask(&f, "GET", "/v1/access?pixel=" A, NULL);
+	expect_json(&f, 200);
+	expect_in(&f, "\"uid\":1001,\"pixel\":\"" A "\",\"allowed\":[\"meta\",\"read\"]");
+	fake_done(&f);
+	fake_init(&f, READER);
+	ask(&f, "GET", "/v1/access?user=0", NULL);
+	expect_problem(&f, 403, "denied");
+	fake_done(&f);
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/access?user=1001&pixel=" B, NULL);
+	expect_in(&f, "\"allowed\":[]");
+	fake_done(&f);
+}
+
+static void api__numbers_name_no_pixel(void **state)
+{
+	struct fake f;
+	(void)state;
+	read_as_root(200);
+	api_finish(kit.api, kit_errand(ERRAND_MARK));
+	refuses("GET", "/nowhere", NULL, 404, "not-found");
+	fake_init(&f, 0);
+	ask(&f, "GET", "/metrics", NULL);
+	expect_in(&f, "pixelvault_reads_total 1\n");
+	expect_in(&f, "pixelvault_requests_total{request=\"get\",status=\"200\"} 1\n");
+	expect_in(&f, "pixelvault_requests_total{request=\"other\",status=\"404\"} 1\n");
+	expect_in(&f, "pixelvault_pixels{verdict=\"unchecked\"} 2\n");
+	assert_null(strstr(body_of(&f), "C0U2"));
+	fake_done(&f);
+}
+
+static void credentials__an_address_names_unit_and_pixel(void **state)
+{
+	static const struct {
+		const char *address;
+		size_t len;
+		bool is_fine;
+	} cases[] = {
+#define ADDRESS(text, fine) { text, sizeof(text) - 1, fine }
+		ADDRESS("\0f00ba4/unit/shop.service/" A, true),
+		ADDRESS("\0f00ba4/unit/shop@1.service/" A, true),
+		ADDRESS("f00ba4/unit/shop.service/" A, false),
+		ADDRESS("\0/unit/shop.service/" A, false),
+		ADDRESS("\0f00ba4/user/shop.service/" A, false),
+		ADDRESS("\0f00ba4/unit//" A, false),
+		ADDRESS("\0f00ba4/unit/shop.service/", false),
+		ADDRESS("\0f00ba4/unit/shop.service/lower", false),
+		ADDRESS("\0f00ba4/unit/shop.service/" A "/x", false),
+		ADDRESS("\0f00ba4/unit/shop service/" A, false),
+		ADDRESS("\0f00ba4/unit", false),
+		ADDRESS("", false),
+	};
+	char unit[CREDENTIALS_UNIT_MAX + 1], pixel[PIXEL_CODE_MAX + 1];
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_int_equal(credentials_parse(bytes_of(cases[i].address, cases[i].len), unit, pixel),
+				 cases[i].is_fine);
+	assert_true(credentials_parse(bytes_of(cases[0].address, cases[0].len), unit, pixel));
+	assert_string_equal(unit, "shop.service");
+	assert_string_equal(pixel, A);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+#define TEST_LOCKED(name) cmocka_unit_test_setup_teardown(name, start_locked, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(api__a_get_gives_exactly_the_token_and_what_is_known_of_it),
+		TEST(api__a_get_as_json_is_the_object_of_get),
+		TEST(api__a_known_version_is_304_and_written_down_too),
+		TEST(api__each_read_and_each_denial_is_one_line),
+		TEST(api__without_a_line_there_is_no_token),
+		TEST(api__a_denied_caller_cannot_tell_whether_the_pixel_is_stored),
+		TEST(api__what_is_not_there_is_404_and_says_why),
+		TEST(api__a_pending_token_is_named),
+		TEST(api__what_cannot_be_meant_is_refused),
+		TEST(api__a_consumers_bad_name_is_refused),
+		TEST(api__a_method_that_is_not_taken_is_405_and_says_which_are),
+		TEST(api__every_request_but_health_asks_for_a_rule),
+		TEST(api__a_check_of_some_asks_for_a_rule_for_each),
+		TEST(api__who_waits_gets_the_new_version_when_it_comes),
+		TEST(api__who_waits_in_vain_gets_304),
+		TEST(api__who_waited_and_went_is_forgotten),
+		TEST(api__locking_answers_who_waits),
+		TEST(api__an_old_version_comes_from_the_worker),
+		TEST(api__an_answer_for_nobody_is_dropped),
+		TEST(api__durable_reads_of_a_turn_share_one_sync),
+		TEST(api__a_sync_that_fails_keeps_the_token_back),
+		TEST(api__a_reader_is_noted_once_a_version),
+		TEST(api__made_up_names_do_not_flood_the_worker),
+		TEST(api__a_list_holds_what_the_caller_may_see),
+		TEST(api__records_are_the_bytes_that_are_stored),
+		TEST(api__a_list_that_locking_cuts_short_is_broken_off),
+		TEST(api__a_put_carries_everything_that_was_said),
+		TEST(api__a_put_is_answered_by_what_tiktok_said),
+		TEST(api__a_put_that_failed_is_a_problem),
+		TEST(api__a_put_said_wrong_gives_no_errand),
+		TEST(api__reports_and_acknowledgements_are_strict_json),
+		TEST(api__every_simple_change_has_its_errand_and_its_answer),
+		TEST(api__events_tell_what_changed_to_who_may_know),
+		TEST(api__events_are_resumed_and_a_reset_comes_first_when_they_cannot_be),
+		TEST(api__a_silent_stream_shows_life),
+		TEST(api__a_check_tells_its_progress_and_its_end),
+		TEST(api__a_check_goes_on_when_nobody_looks_any_more),
+		TEST_LOCKED(api__while_locked_almost_everything_is_503),
+		TEST_LOCKED(api__each_wrong_key_makes_its_user_wait_longer),
+		TEST_LOCKED(api__after_a_hundred_wrong_keys_no_more_are_taken),
+		TEST_LOCKED(api__two_tries_at_a_time_are_enough),
+		TEST_LOCKED(api__a_key_of_another_length_is_no_key),
+		TEST(api__access_of_others_is_for_admins),
+		TEST(api__numbers_name_no_pixel),
+		cmocka_unit_test(credentials__an_address_names_unit_and_pixel),
+	};
+	return cmocka_run_group_tests(tests, open_arena, close_arena);
+}
