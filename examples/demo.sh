@@ -37,9 +37,10 @@ broken() {
 # ---- a private folder, and nothing left of it ----
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/pixelvault-demo.XXXXXX") || exit 1
-emulator_pid=
+emulator_pid= agent_pid=
 clean_up() {
 	trap '' INT TERM HUP
+	[ -z "$agent_pid" ] || { kill "$agent_pid" && wait "$agent_pid"; } 2>/dev/null
 	[ -z "$emulator_pid" ] || { kill "$emulator_pid" && wait "$emulator_pid"; } 2>/dev/null
 	rm -rf "$dir"
 }
@@ -104,6 +105,10 @@ cat >pixelvault.ini <<-END
 	[check]
 	confirm-delay = 0s
 
+	[agent]
+	socket = $dir/agent/agent.sock
+	require-locked-memory = no
+
 	[tiktok]
 	base-url = $(cat tiktok/base-url)
 	ca-file = $dir/tiktok/ca.pem
@@ -146,6 +151,33 @@ show 0 "version 2 is current" "vault put $berlin < berlin-new.txt"
 heading "Hand it to a program: in its environment, never on a command line"
 show 0 "a token of 40 characters" \
 	"vault run --env TIKTOK_TOKEN=$berlin -- sh -c 'echo \"the child has a token of \${#TIKTOK_TOKEN} characters\"'"
+
+heading "The agent: it opens the vault once, and services ask its socket"
+mkdir agent
+"$build/vault-agent" >agent.log 2>&1 </dev/null &
+agent_pid=$!
+tries=0
+until grep -q ': ready on' agent.log; do
+	tries=$((tries + 1))
+	[ $tries -le 200 ] && kill -0 "$agent_pid" 2>/dev/null || broken "the agent did not start: $(cat agent.log)"
+	sleep 0.05
+done
+show 0 "" 'cat agent.log'
+if command -v curl >/dev/null; then
+	show 0 'ETag: "2"' "curl -sS -D - -o /dev/null --unix-socket agent/agent.sock http://localhost/v1/pixels/$berlin/token"
+else
+	show 0 "" "vault get $berlin >/dev/null"
+fi
+note "Who may do what stands in rules; without one the answer is no. Here is what decides for the user 'daemon':"
+show 0 "" "vault access explain --user daemon $berlin"
+
+heading "Paris's token is revoked: while the agent runs, the same commands ask it, with the same answers"
+echo "revoke $(cat paris.txt)" | tiktok
+show 10 "$paris: revoked" "vault check $paris"
+
+heading "Who got what? Every read, change, question and denial is a line that nobody can take out unnoticed"
+show 0 "" 'vault audit show | tail -n 4'
+show 0 "" 'vault audit verify'
 
 heading "Is everything in the vault as it was put there?"
 show 0 "" 'vault verify'
