@@ -306,9 +306,8 @@ bool access_may(const struct access_view *view, enum access_verb verb, const str
 
 static void explain_rule(const struct rule *rule, struct buf *out)
 {
-	static const char *const aims[] = { [AIM_ALL] = "every Pixel", [AIM_LABEL] = "a label", [AIM_PIXEL] = "named" };
-	buf_printf(out, "[access %s] %s %s, %s:", rule->name, rule->is_group ? "group" : "user", rule->account,
-		   aims[rule->aim]);
+	const char *aim = rule->aim == AIM_PIXEL ? "named" : rule->aim == AIM_LABEL ? "a label" : "every Pixel";
+	buf_printf(out, "[access %s] %s %s, %s:", rule->name, rule->is_group ? "group" : "user", rule->account, aim);
 	for (unsigned i = 0; i < ACCESS_VERB_COUNT; i++)
 		if (rule->verbs & 1u << i)
 			buf_printf(out, " %s", verb_names[i]);

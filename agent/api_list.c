@@ -23,7 +23,7 @@ struct listing {
 	enum access_verb verb;
 	bool is_records, has_begun, is_first_done;
 	char after[PIXEL_CODE_MAX + 1];
-	const char **pixels; /* malloced, as what they point to; none = all */
+	const char **pixels; /* malloced; none = all */
 	size_t pixel_count;
 	struct label labels[LABELS_MAX];
 	size_t label_count;
@@ -34,30 +34,33 @@ struct listing {
 static void listing_free(void *context)
 {
 	struct listing *l = context;
-	for (size_t i = 0; i < l->pixel_count; i++)
-		free((void *)(uintptr_t)l->pixels[i]);
 	free(l->pixels);
 	free(l);
 }
 
-static bool add_pixel(struct listing *l, const char *pixel)
+/* One block: the pointers, then the codes they point to. */
+static bool make_room_for_pixels(struct listing *l, size_t count)
 {
-	char *copy = strdup(pixel);
-	if (!copy)
-		return false;
-	l->pixels[l->pixel_count++] = copy;
-	return true;
+	l->pixels = calloc(count + 1, sizeof *l->pixels + PIXEL_CODE_MAX + 1);
+	char *room = l->pixels ? (char *)(l->pixels + count) : NULL;
+	for (size_t i = 0; room && i < count; i++)
+		l->pixels[i] = room + i * (PIXEL_CODE_MAX + 1);
+	return room != NULL;
+}
+
+static void add_pixel(struct listing *l, const char *pixel)
+{
+	char *room = (char *)(uintptr_t)l->pixels[l->pixel_count++];
+	snprintf(room, PIXEL_CODE_MAX + 1, "%s", pixel);
 }
 
 static bool take_pixels(struct listing *l, const struct call *call, struct error *err)
 {
-	size_t count = call_param_count(call, "pixel");
-	l->pixels = calloc(count ? count : 1, sizeof *l->pixels);
-	if (!l->pixels)
+	if (!make_room_for_pixels(l, call_param_count(call, "pixel")))
 		return fail_no_memory(err);
 	for (size_t i = 0; i < call->param_count; i++)
-		if (strcmp(call->params[i].name, "pixel") == 0 && !add_pixel(l, call->params[i].value))
-			return fail_no_memory(err);
+		if (strcmp(call->params[i].name, "pixel") == 0)
+			add_pixel(l, call->params[i].value);
 	return true;
 }
 
@@ -290,20 +293,15 @@ void api_list_checked(struct api *api, struct call *call, const struct errand *e
 {
 	struct error err;
 	struct listing *l = listing_new(api, call);
-	bool ok = l != NULL;
-	if (l) {
-		l->pixels = calloc(e->pixel_count + 1, sizeof *l->pixels);
-		ok = l->pixels != NULL;
-	}
-	for (size_t i = 0; ok && i < e->pixel_count; i++)
-		ok = add_pixel(l, e->pixels[i]);
-	if (!ok) {
+	if (!l || !make_room_for_pixels(l, e->pixel_count)) {
 		if (l)
 			listing_free(l);
 		(void)!fail_no_memory(&err);
 		call_answer_problem(call, 0, &err);
 		return;
 	}
+	for (size_t i = 0; i < e->pixel_count; i++)
+		add_pixel(l, e->pixels[i]);
 	l->verb = ACCESS_PUT; /* who may check may read what came of it */
 	l->label_count = e->label_count < LABELS_MAX ? e->label_count : LABELS_MAX;
 	memcpy(l->labels, e->labels, l->label_count * sizeof *l->labels);

@@ -27,7 +27,7 @@ static bool copy_name(struct bytes from, char *ret, size_t size)
 
 bool credentials_parse(struct bytes address, char unit[CREDENTIALS_UNIT_MAX + 1], char pixel[PIXEL_CODE_MAX + 1])
 {
-	struct bytes zero, random, word, name;
+	struct bytes zero, random, word, name = bytes_of(NULL, 0);
 	struct error unused;
 	if (!bytes_take(&address, 1, &zero) || zero.at[0] || !take_until(&address, '/', &random) || !random.len ||
 	    !take_until(&address, '/', &word) || !bytes_equal(word, bytes_of_text("unit")) ||

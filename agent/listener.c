@@ -627,10 +627,11 @@ static void make_room(struct listener *l, uid_t uid)
 {
 	if (l->count < l->most_per_user) /* neither limit can be reached */
 		return;
-	if (count_open(l, &uid) >= l->most_per_user)
-		lose(idlest(l, &uid));
-	else if (count_open(l, NULL) >= l->most)
-		lose(idlest(l, NULL));
+	struct connection *c = count_open(l, &uid) >= l->most_per_user ? idlest(l, &uid)
+			       : count_open(l, NULL) >= l->most	       ? idlest(l, NULL)
+								       : NULL;
+	if (c)
+		lose(c);
 }
 
 static void add_to_library(struct listener *l, struct connection *c)
