@@ -55,7 +55,7 @@ static void send_token(int fd, const struct secret *token)
 
 void credentials_serve(struct api *api, int fd, const struct peer *peer)
 {
-	struct sockaddr_un address;
+	struct sockaddr_un address = { .sun_family = AF_UNSPEC };
 	socklen_t len = sizeof address;
 	char unit[CREDENTIALS_UNIT_MAX + 1], pixel[PIXEL_CODE_MAX + 1], reader[AUDIT_NAME_MAX + 1];
 	scoped(secret_freep) struct secret *token = NULL;
