@@ -823,6 +823,11 @@ static bool is_told(const struct settings *s, size_t i)
 	return ((s->by_flag | s->by_environment) >> i & 1) || config_find(s->config, rows[i].section, "", rows[i].key);
 }
 
+bool settings_name_vault(const struct settings_flags *flags)
+{
+	return flags->vault || environment(rows[ROW_VAULT].environment);
+}
+
 bool settings_begin(const struct settings_flags *flags, struct settings *s, struct error *err)
 {
 	if (flags->vault && !*flags->vault)
@@ -831,7 +836,7 @@ bool settings_begin(const struct settings_flags *flags, struct settings *s, stru
 	    !set_row(ROW_SOCKET, flags, s, err) || !set_row(ROW_USER, flags, s, err))
 		return false;
 	s->socket_is_told = is_told(s, ROW_SOCKET);
-	s->vault_is_explicit = flags->vault || environment(rows[ROW_VAULT].environment);
+	s->vault_is_explicit = settings_name_vault(flags);
 	return true;
 }
 

@@ -90,6 +90,8 @@ must_check bool settings_load(const struct settings_flags *flags, struct setting
  * s starts zeroed; settings_done whatever happened. */
 must_check bool settings_begin(const struct settings_flags *flags, struct settings *s, struct error *err);
 must_check bool settings_finish(const struct settings_flags *flags, struct settings *s, struct error *err);
+/* What vault_is_explicit will be. */
+bool settings_name_vault(const struct settings_flags *flags);
 void settings_done(struct settings *s);
 
 /* Effective values, one "section.key = value  # where it came from" line each; or as the member "settings" of

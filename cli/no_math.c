@@ -4,14 +4,14 @@
 #include <stdlib.h>
 
 #define ONE(name)                                                                                                      \
-	double name(double x);                                                                                         \
+	__attribute__((visibility("hidden"))) double name(double x);                                                                                         \
 	double name(double x)                                                                                          \
 	{                                                                                                              \
 		(void)x;                                                                                               \
 		abort();                                                                                               \
 	}
 #define TWO(name)                                                                                                      \
-	double name(double x, double y);                                                                               \
+	__attribute__((visibility("hidden"))) double name(double x, double y);                                                                              \
 	double name(double x, double y)                                                                                \
 	{                                                                                                              \
 		(void)x;                                                                                               \

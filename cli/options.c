@@ -491,7 +491,6 @@ bool options_parse(struct invocation *inv, const struct command *table, size_t c
 
 void invocation_done(struct invocation *inv)
 {
-	vault_closep(&inv->vault);
 	client_freep(&inv->agent);
 	if (inv->settings)
 		settings_done(inv->settings);
