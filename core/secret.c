@@ -28,7 +28,7 @@ static struct {
 
 static size_t page_size(void)
 {
-	return (size_t)sysconf(_SC_PAGESIZE);
+	return (size_t)getpagesize();
 }
 
 /* Pages nobody may touch lie before and behind: a run over the end is a crash, never a neighbour's bytes. */
