@@ -60,33 +60,33 @@ __attribute__((noinline)) static vault_main_fn *load(struct error *err)
 	return (vault_main_fn *)entry;
 }
 
+/* false: the whole program is to serve. */
+static bool is_served(struct invocation *inv, int argc, char **argv, bool *ret_is_done, struct error *err)
+{
+	if (!is_ours(inv, argc, argv))
+		return false;
+	*ret_is_done = source_connect(inv, err) && (!inv->agent || serve(inv, err));
+	return !*ret_is_done || inv->agent;
+}
+
 int main(int argc, char **argv)
 {
 	/* Large, and mostly paths that a command through an agent never touches: static, so that nobody clears it. */
 	static struct settings settings;
 	struct error err = { .code = ERR_NONE };
-	struct invocation inv = { .out = BUF_INIT(OUTPUT_BYTES_MAX), .held = BUF_INIT(HELD_BYTES_MAX) };
+	struct handover handover = { .is_stdout_closed = false };
+	struct invocation inv = { .settings = &settings, .out = BUF_INIT(OUTPUT_BYTES_MAX), .held = BUF_INIT(HELD_BYTES_MAX) };
 	/* Asked before process_harden opens /dev/null in its place: data for a closed stdout is lost data. */
-	struct handover handover = { .is_stdout_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0 && errno == EBADF };
-	inv.is_stdout_closed = handover.is_stdout_closed;
-	inv.settings = &settings;
+	inv.is_stdout_closed = handover.is_stdout_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0 && errno == EBADF;
 	bool is_done = process_harden(&err);
-	if (is_done && is_ours(&inv, argc, argv)) {
-		is_done = source_connect(&inv, &err);
-		if (is_done && inv.agent)
-			is_done = serve(&inv, &err);
-	}
-	if (is_done && !inv.agent) {
-		vault_main_fn *whole = load(&err);
+	vault_main_fn *whole = NULL;
+	if (is_done && !is_served(&inv, argc, argv, &is_done, &err)) {
+		whole = load(&err);
 		is_done = whole != NULL;
-		if (whole) {
-			invocation_done(&inv);
-			handover.start = process_start_of();
-			return whole(argc, argv, &handover);
-		}
 	}
-	int status = output_finish(&inv, is_done, &err);
+	/* The arena stays mapped: what was in it is wiped, and the end of the process is at hand. */
+	int status = whole ? 0 : output_finish(&inv, is_done, &err);
 	invocation_done(&inv);
-	secret_arena_close();
-	return status;
+	handover.start = process_start_of();
+	return whole ? whole(argc, argv, &handover) : status;
 }
