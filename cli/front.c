@@ -42,12 +42,12 @@ struct handout_request get_request(const struct invocation *inv)
 {
 	const struct given *number = option_find(inv, "version");
 	return (struct handout_request){ .pixel = inv->args[0],
-					   .has_number = number != NULL,
-					   .number = number ? (uint32_t)number->number : 0,
-					   .is_previous = option_is_given(inv, "previous"),
-					   .must_be_healthy = option_is_given(inv, "healthy"),
-					   .reader = option_text(inv, "as"),
-					   .verb = "get" };
+					 .has_number = number != NULL,
+					 .number = number ? (uint32_t)number->number : 0,
+					 .is_previous = option_is_given(inv, "previous"),
+					 .must_be_healthy = option_is_given(inv, "healthy"),
+					 .reader = option_text(inv, "as"),
+					 .verb = "get" };
 }
 
 bool get_print(struct invocation *inv, const struct secret *token, struct error *err)

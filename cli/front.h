@@ -1,5 +1,5 @@
-/* cli/front.h - get and run through an agent: all that cli/main.c does by itself. The whole program, which also works on
- * a vault of its own, stands on the same functions. */
+/* cli/front.h - get and run through an agent: all that cli/main.c does by itself. The whole program, which also works
+ * on a vault of its own, stands on the same functions. */
 #ifndef CLI_FRONT_H
 #define CLI_FRONT_H
 

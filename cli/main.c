@@ -1,5 +1,5 @@
-/* vault - the command line program. `get` and `run` are served here when an agent answers; for everything else the whole
- * program is loaded, which then begins anew. Nothing is written, asked or said before it is clear who serves. */
+/* vault - the command line program. `get` and `run` are served here when an agent answers; for everything else the
+ * whole program is loaded, which then begins anew. Nothing is written, asked or said before it is clear who serves. */
 #include "cli/front.h"
 #include "cli/output.h"
 #include "cli/rows.h"
@@ -69,13 +69,17 @@ static bool is_served(struct invocation *inv, int argc, char **argv, bool *ret_i
 	return !*ret_is_done || inv->agent;
 }
 
+/* Large, and mostly paths that a command through an agent never touches: not on the stack, so that nobody clears it,
+ * and common, so that it lies behind the small variables and these share a page. */
+__attribute__((common)) struct settings front_settings;
+
 int main(int argc, char **argv)
 {
-	/* Large, and mostly paths that a command through an agent never touches: static, so that nobody clears it. */
-	static struct settings settings;
 	struct error err = { .code = ERR_NONE };
 	struct handover handover = { .is_stdout_closed = false };
-	struct invocation inv = { .settings = &settings, .out = BUF_INIT(OUTPUT_BYTES_MAX), .held = BUF_INIT(HELD_BYTES_MAX) };
+	struct invocation inv = { .settings = &front_settings,
+				  .out = BUF_INIT(OUTPUT_BYTES_MAX),
+				  .held = BUF_INIT(HELD_BYTES_MAX) };
 	/* Asked before process_harden opens /dev/null in its place: data for a closed stdout is lost data. */
 	inv.is_stdout_closed = handover.is_stdout_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0 && errno == EBADF;
 	bool is_done = process_harden(&err);

@@ -1,6 +1,6 @@
-/* cli/whole.h - the whole command line program, as cli/main.c loads it on first need: a shared object of its own, so that
- * what `get` and `run` through an agent never use is neither mapped nor relocated for them. It brings its own copy of
- * every module; nothing is shared with the front but libc and what is handed over here. */
+/* cli/whole.h - the whole command line program, as cli/main.c loads it on first need: a shared object of its own, so
+ * that what `get` and `run` through an agent never use is neither mapped nor relocated for them. It brings its own copy
+ * of every module; nothing is shared with the front but libc and what is handed over here. */
 #ifndef CLI_WHOLE_H
 #define CLI_WHOLE_H
 

@@ -12,7 +12,8 @@
  * then fails with an error we report instead of killing us half-way). */
 must_check bool process_harden(struct error *err);
 
-/* What process_restore gives back. Two images of this module in one process (cli/whole.h) hand it from one to the other. */
+/* What process_restore gives back. Two images of this module in one process (cli/whole.h) hand it from one to the
+ * other. */
 struct process_start {
 	mode_t mask;
 	struct sigaction on_pipe, on_file_size;
@@ -28,8 +29,8 @@ void process_restore(void);
  * pixelvault finds pixelvault-agent. PATH is never searched. */
 must_check bool process_sibling(const char *name, char *ret, size_t size, struct error *err);
 
-/* Where the library of ours named `name` must be: beside build/vault, or in the folder lib/pixelvault that stands beside
- * the one of an installed pixelvault. Nothing else is searched; that it is there is not looked at. */
+/* Where the library of ours named `name` must be: beside build/vault, or in the folder lib/pixelvault that stands
+ * beside the one of an installed pixelvault. Nothing else is searched; that it is there is not looked at. */
 must_check bool process_library(const char *name, char *ret, size_t size, struct error *err);
 
 struct process_plan {
