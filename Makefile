@@ -17,7 +17,7 @@ WARN  := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Werror=format -We
          $(if $(filter-out 0,$(WERROR))$(filter true,$(CI)),-Werror)
 # Flags that some compilers lack are tried one by one, once per compiler: build/flags.mk keeps the answer.
 TRY   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero \
-         -fzero-call-used-regs=used-gpr -fPIE -ffunction-sections -fdata-sections
+         -fzero-call-used-regs=used-gpr -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections
 TRYLD := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs -Wl,--gc-sections -Wl,--as-needed
 
 override CPPFLAGS += -I. -D_GNU_SOURCE $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
@@ -43,11 +43,15 @@ SUPPORT  := $(wildcard tests/support/*.c)
 EMULATOR := $(wildcard tests/emulator/*.c)
 BENCH    := $(wildcard bench/*.c)
 obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-# What `vault get` through an agent runs lies together in the program: fewer pages to touch.
-FIRST    := $(addsuffix .c,$(addprefix core/,process error buf wipe secret utf8 clock file config) \
-            $(addprefix agent/,settings client reply) $(addprefix cli/,main options output source remote handout cmd_get cmd_run))
-VAULT_OBJ := $(call obj,$(FIRST) $(filter-out $(FIRST) $(AGENT),$(HOUSE)) $(filter-out $(FIRST),$(CLI)) \
-             $(if $(STATIC),$(if $(SAN),,$(NO_MATH))))
+# build/vault is a small front: what `get` and `run` through an agent need. The rest is in build/vault.so, loaded on first
+# need (cli/whole.h); only vault_main is seen of it. The linker takes from the library what each of them refers to.
+# Its own variables come first and the large ones of main.c last, so that those it writes to share a page.
+FRONT_OBJ := $(call obj,core/process.c core/secret.c cli/main.c)
+WHOLE_OBJ := $(call obj,cli/whole.c)
+NO_MATH_OBJ := $(if $(STATIC),$(if $(SAN),,$(call obj,$(NO_MATH))))
+# Code and constants of the front lie in one segment: two fewer to map, and one page fault brings in most of it.
+ONE_TEXT  := -Wl,-z,noseparate-code
+SHARED    := -shared -Wl,--exclude-libs,ALL
 AGENT_OBJ := $(call obj,$(HOUSE))
 LIB       := $(BUILD)/libpixelvault.a
 LIB_OBJ   := $(call obj,$(filter-out agent/main.c,$(HOUSE)) $(filter-out cli/main.c,$(CLI)))
@@ -58,13 +62,13 @@ SUP_BIN   := $(patsubst tests/support/%.c,$(BUILD)/tests/%,$(SUPPORT))
 BENCH_BIN := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH))
 EMU_BIN   := $(if $(EMULATOR),$(BUILD)/tests/tiktok-emulator)
 
-all: $(BUILD)/vault $(BUILD)/vault-agent
+all: $(BUILD)/vault $(BUILD)/vault.so $(BUILD)/vault-agent
 
 $(BUILD)/flags.mk: Makefile
 	@mkdir -p $(@D)
 	@ok() { echo 'int main(void){return 0;}' | $(CC) $$1 -Werror -x c - -o /dev/null >/dev/null 2>&1; }; \
 	 for f in $(TRY); do ok $$f && c="$$c $$f"; done; \
-	 for f in $(TRYLD); do ok "-fPIE $$f" && l="$$l $$f"; done; \
+	 for f in $(TRYLD); do ok "-fPIC $$f" && l="$$l $$f"; done; \
 	 printf 'HARDEN := %s\nHARDEN_LD := %s\n' "$$c" "$$l" >$@
 ifeq ($(filter clean deps install-deps layers help,$(MAKECMDGOALS)),)
 include $(BUILD)/flags.mk
@@ -74,8 +78,11 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
-$(BUILD)/vault: $(VAULT_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) -o $@
+# The front comes last: a build folder that has it has all of it.
+$(BUILD)/vault: $(FRONT_OBJ) $(LIB) $(NO_MATH_OBJ) | $(BUILD)/vault.so
+	$(CC) $(CFLAGS) $(LDFLAGS) $(ONE_TEXT) $(FRONT_OBJ) $(LIB) $(NO_MATH_OBJ) $(SMALL) -o $@
+$(BUILD)/vault.so: $(WHOLE_OBJ) $(LIB) $(NO_MATH_OBJ)
+	$(CC) $(CFLAGS) $(filter-out -pie,$(LDFLAGS)) $(SHARED) $(WHOLE_OBJ) $(LIB) $(NO_MATH_OBJ) $(SMALL) -o $@
 $(BUILD)/vault-agent: $(AGENT_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) $(NET) -o $@
 $(LIB): $(LIB_OBJ)
@@ -144,6 +151,7 @@ BIN   := $(DESTDIR)$(PREFIX)/bin
 LIBD  := $(DESTDIR)$(PREFIX)/lib
 UNITS := $(notdir $(wildcard packaging/systemd/*.service packaging/systemd/*.socket packaging/systemd/*.timer))
 install: all
+	install -D -m 644 $(BUILD)/vault.so $(LIBD)/pixelvault/vault.so
 	install -D -m 755 $(BUILD)/vault $(BIN)/pixelvault
 	install -D -m 755 $(BUILD)/vault-agent $(BIN)/pixelvault-agent
 	install -D -m 644 packaging/man/pixelvault.1 $(DESTDIR)$(PREFIX)/share/man/man1/pixelvault.1
@@ -165,14 +173,14 @@ install: all
 	@sh packaging/link-vault.sh "$(BIN)" "$(LINK_VAULT)"
 uninstall:
 	rm -f $(addprefix $(LIBD)/systemd/system/,$(UNITS)) $(LIBD)/sysusers.d/pixelvault.conf $(LIBD)/tmpfiles.d/pixelvault.conf
-	rm -f $(BIN)/pixelvault $(BIN)/pixelvault-agent
+	rm -f $(BIN)/pixelvault $(BIN)/pixelvault-agent $(LIBD)/pixelvault/vault.so
 	@if [ "$$(readlink $(BIN)/vault)" = pixelvault ]; then rm -f $(BIN)/vault; fi
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/pixelvault.1 $(DESTDIR)$(PREFIX)/share/man/man8/pixelvault-agent.8 \
 	      $(DESTDIR)$(PREFIX)/share/man/man5/pixelvault.ini.5 $(DESTDIR)$(PREFIX)/share/doc/pixelvault/pixelvault.ini \
 	      $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pixelvault \
 	      $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_pixelvault \
 	      $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pixelvault.fish
-	@rmdir $(DESTDIR)$(PREFIX)/share/doc/pixelvault 2>/dev/null || true
+	@for folder in $(DESTDIR)$(PREFIX)/share/doc/pixelvault $(LIBD)/pixelvault; do rmdir $$folder 2>/dev/null || true; done
 
 clean:
 	rm -rf build build-*

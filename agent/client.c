@@ -20,7 +20,9 @@
 
 struct client {
 	int fd;
-	int64_t deadline_ms; /* 0 = none */
+	int64_t wait_ms; /* of the request; 0 = for ever */
+	bool has_waited;
+	int64_t deadline_ms; /* 0 = none yet */
 	struct secret *inbox;
 	size_t from, len; /* what lies unread in it */
 	struct reply reply;
@@ -127,17 +129,31 @@ void client_freep(struct client **c)
 
 /* ---- bytes ---- */
 
+/* Most answers come in one piece: the first wait needs no clock, and what follows it is given the same time again. */
+static int time_left_ms(struct client *c)
+{
+	if (!c->wait_ms)
+		return -1;
+	bool is_first = !c->has_waited;
+	c->has_waited = true;
+	if (is_first)
+		return (int)c->wait_ms;
+	if (!c->deadline_ms)
+		c->deadline_ms = clock_boot_ms() + c->wait_ms;
+	int64_t left = c->deadline_ms - clock_boot_ms();
+	return left > 0 ? (int)left : 0;
+}
+
 static bool wait_for(struct client *c, short events, struct error *err)
 {
 	struct pollfd p = { .fd = c->fd, .events = events };
 	for (;;) {
-		int64_t left = c->deadline_ms ? c->deadline_ms - clock_boot_ms() : -1;
-		if (c->deadline_ms && left <= 0)
-			return fail(err, ERR_CONFLICT, TXT_CLIENT_SILENT);
-		int ready = poll(&p, 1, left > INT32_MAX ? INT32_MAX : (int)left);
+		int ready = poll(&p, 1, time_left_ms(c));
 		if (ready > 0)
 			return true;
-		if (ready < 0 && errno != EINTR)
+		if (ready == 0)
+			return fail(err, ERR_CONFLICT, TXT_CLIENT_SILENT);
+		if (errno != EINTR)
 			return fail(err, ERR_UNEXPECTED, TXT_CLIENT_BROKEN, strerror(errno));
 	}
 }
@@ -255,7 +271,9 @@ static bool read_head(struct client *c, struct error *err)
 
 bool client_ask(struct client *c, const struct client_request *request, struct reply *ret, struct error *err)
 {
-	c->deadline_ms = request->wait_ms ? clock_boot_ms() + request->wait_ms : 0;
+	c->wait_ms = request->wait_ms < INT32_MAX ? request->wait_ms : INT32_MAX;
+	c->has_waited = false;
+	c->deadline_ms = 0;
 	if (!make_inbox(c, INBOX_BYTES, err) || !send_request(c, request, err) || !read_head(c, err))
 		return false;
 	*ret = c->reply;

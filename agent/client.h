@@ -25,7 +25,7 @@ struct client_request {
 	const char *headers;         /* whole lines with their ends; NULL = none */
 	struct bytes body;           /* borrowed, sent from where it lies */
 	bool has_body;
-	int64_t wait_ms; /* until the whole answer is here; 0 = as long as it takes */
+	int64_t wait_ms; /* until the answer begins, and once more until it is whole; 0 = as long as it takes */
 };
 
 /* Send it and read the answer's head. ret->headers is good until the body is read. Then one of the three below, unless

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- head ---- */
 
@@ -40,9 +39,17 @@ static struct bytes trim(struct bytes text)
 	return text;
 }
 
+static char fold(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
 static bool is_word(struct bytes text, const char *word)
 {
-	return text.len == strlen(word) && strncasecmp((const char *)text.at, word, text.len) == 0;
+	for (size_t i = 0; i < text.len; i++)
+		if (!word[i] || fold((char)text.at[i]) != fold(word[i]))
+			return false;
+	return !word[text.len];
 }
 
 /* "HTTP/1.1 200 OK". Interim answers are for requests that we do not make. */

@@ -277,8 +277,9 @@ static bool add_conditional(scmp_filter_ctx filter, enum sandbox_role role)
 	}
 	/* The keeper has no TCP. The kernel says EOPNOTSUPP for such an option of a Unix socket, which libmicrohttpd 0.9.75
 	 * does not understand: it would try two of them with each answer. With this word it learns at the first. */
-	if (role == SANDBOX_KEEPER && seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOPROTOOPT), number_of("setsockopt"), 1,
-						       SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP)) != 0)
+	static const struct scmp_arg_cmp is_tcp = IS(1, IPPROTO_TCP);
+	if (role == SANDBOX_KEEPER && seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(ENOPROTOOPT),
+							     number_of("setsockopt"), 1, &is_tcp) != 0)
 		return false;
 	/* glibc then takes clone, whose flags a filter can see. */
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), number_of("clone3"), 0) == 0;

@@ -54,7 +54,7 @@ static bool each_word(const char *value, bool (*holds)(const char *word))
 
 static bool only_of(const char *text, const char *letters)
 {
-	return *text && text[strspn(text, letters)] == '\0';
+	return *text && text_is_only_of(text, letters);
 }
 
 static bool index_of(const char *value, const char *const *choices, size_t count, size_t *ret)
@@ -116,7 +116,7 @@ static bool parse_account(row_t *row, const char *value, void *field)
 	if (only_of(value, DIGITS) && (strlen(value) > 10 || strtoull(value, NULL, 10) >= UINT32_MAX))
 		return false;
 	if (field)
-		snprintf(field, sizeof((struct settings *)NULL)->user, "%s", value);
+		text_copy(field, sizeof((struct settings *)NULL)->user, value);
 	return true;
 }
 
@@ -212,7 +212,8 @@ static bool insert_step(int64_t steps[SETTINGS_EXPIRY_STEPS], size_t count, int6
 			return false;
 		at--;
 	}
-	memmove(steps + at + 1, steps + at, (count - at) * sizeof *steps);
+	for (size_t i = count; i > at; i--)
+		steps[i] = steps[i - 1];
 	steps[at] = span_s;
 	return true;
 }
@@ -634,9 +635,12 @@ static const char *xdg_folder(const char *variable)
 
 static bool join(const char *a, const char *b, const char *c, char *ret, struct error *err)
 {
-	int len = snprintf(ret, PATH_MAX, "%s%s%s", a, b, c);
-	if (len < 0 || len >= PATH_MAX)
+	size_t a_len = strlen(a), b_len = strlen(b), c_len = strlen(c);
+	if (a_len >= PATH_MAX || b_len >= PATH_MAX || c_len >= PATH_MAX || a_len + b_len + c_len >= PATH_MAX)
 		return fail(err, ERR_CONFIG, TXT_SET_PATH_TOO_LONG, c);
+	memcpy(ret, a, a_len);
+	memcpy(ret + a_len, b, b_len);
+	memcpy(ret + a_len + b_len, c, c_len + 1);
 	return true;
 }
 
@@ -687,20 +691,26 @@ static bool set_default(size_t i, struct settings *s, struct error *err)
 
 /* --- reading --- */
 
+/* Without a home there is none; only a default path below it would be missed, and says so. */
+__attribute__((noinline)) static bool read_users_file(struct config **c, const struct config_key *known, size_t count,
+						      struct error *err)
+{
+	char path[PATH_MAX]; /* not in the frame of who needs none: a large frame is a page more to fault in */
+	struct error no_home;
+	return !in_home("XDG_CONFIG_HOME", "/.config", "/pixelvault/pixelvault.ini", path, &no_home) ||
+	       config_read(c, path, true, known, count, err);
+}
+
 static bool read_files(const struct settings_flags *flags, struct config **c, struct error *err)
 {
 	struct config_key known[SETTINGS_KEYS_MAX];
 	size_t count = settings_keys(known);
 	const char *alone = flags->config ? flags->config : environment("PIXELVAULT_CONFIG");
-	char path[PATH_MAX];
-	struct error no_home;
 	if (flags->config && !*flags->config)
 		return fail(err, ERR_USAGE, TXT_SET_FLAG_EMPTY, "--config");
 	if (alone)
 		return config_read(c, alone, false, known, count, err);
-	/* Without a home there is no user's file; only a default path below it would be missed, and says so. */
-	if (!is_root() && in_home("XDG_CONFIG_HOME", "/.config", "/pixelvault/pixelvault.ini", path, &no_home) &&
-	    !config_read(c, path, true, known, count, err))
+	if (!is_root() && !read_users_file(c, known, count, err))
 		return false;
 	return config_read(c, SYSTEM_FILE, true, known, count, err);
 }
@@ -720,7 +730,7 @@ static bool refuse_source(size_t i, const struct settings *s, const char *what, 
 }
 
 /* A path from flag or environment: from the current folder unless absolute. */
-static bool set_from_here(size_t i, const char *value, struct settings *s, struct error *err)
+__attribute__((noinline)) static bool set_from_here(size_t i, const char *value, struct settings *s, struct error *err)
 {
 	row_t *row = &rows[i];
 	char here[PATH_MAX], path[PATH_MAX], what[200];
@@ -823,6 +833,11 @@ static bool is_told(const struct settings *s, size_t i)
 	return ((s->by_flag | s->by_environment) >> i & 1) || config_find(s->config, rows[i].section, "", rows[i].key);
 }
 
+bool settings_name_vault(const struct settings_flags *flags)
+{
+	return flags->vault || environment(rows[ROW_VAULT].environment);
+}
+
 bool settings_begin(const struct settings_flags *flags, struct settings *s, struct error *err)
 {
 	if (flags->vault && !*flags->vault)
@@ -831,7 +846,7 @@ bool settings_begin(const struct settings_flags *flags, struct settings *s, stru
 	    !set_row(ROW_SOCKET, flags, s, err) || !set_row(ROW_USER, flags, s, err))
 		return false;
 	s->socket_is_told = is_told(s, ROW_SOCKET);
-	s->vault_is_explicit = flags->vault || environment(rows[ROW_VAULT].environment);
+	s->vault_is_explicit = settings_name_vault(flags);
 	return true;
 }
 

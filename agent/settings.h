@@ -24,18 +24,22 @@ struct settings_flags {
 };
 
 struct settings {
+	/* What settings_begin fills stands together at the front: one page for who needs no more. */
+	struct config *config;            /* NULL when there is no file; [alert NAME] and [access NAME] stay rows of it */
+	uint64_t by_flag, by_environment; /* bit i: row i of settings_rows got its value there */
+	bool vault_is_explicit;           /* --vault or PIXELVAULT_VAULT: never ask a running agent */
+	bool socket_is_told;              /* by environment or configuration; else a guess where one would be */
+	char user[64];                    /* [agent] */
+	char socket[PATH_MAX];
 	/* [vault] */
 	char vault_path[PATH_MAX];
-	bool vault_is_explicit; /* --vault or PIXELVAULT_VAULT: never ask a running agent */
 	char state_dir[PATH_MAX];
 	char key_file[PATH_MAX]; /* "" when none */
 	char credential[256];    /* name inside $CREDENTIALS_DIRECTORY; "" when none */
 	char passphrase_file[PATH_MAX];
 	bool audit_reads_durable;
 	/* [agent] */
-	char socket[PATH_MAX];
-	bool socket_is_told; /* by environment or configuration; else a guess where one would be */
-	char user[64], group[64];
+	char group[64];
 	bool require_locked_memory; /* default true */
 	char status_listen[128];
 	/* [check] */
@@ -50,9 +54,6 @@ struct settings {
 	char base_url[512];
 	char ca_file[PATH_MAX]; /* "" = the system's bundle */
 	int64_t connect_timeout_ms, timeout_ms;
-	/* [alert NAME] and [access NAME] stay rows of the configuration, each value and section checked. */
-	struct config *config;            /* NULL when there is no file */
-	uint64_t by_flag, by_environment; /* bit i: row i of settings_rows got its value there */
 };
 
 /* One row a key: how it is read, what it is when nobody says, and what to tell who wrote it wrong. */
@@ -90,6 +91,8 @@ must_check bool settings_load(const struct settings_flags *flags, struct setting
  * s starts zeroed; settings_done whatever happened. */
 must_check bool settings_begin(const struct settings_flags *flags, struct settings *s, struct error *err);
 must_check bool settings_finish(const struct settings_flags *flags, struct settings *s, struct error *err);
+/* What vault_is_explicit will be. */
+bool settings_name_vault(const struct settings_flags *flags);
 void settings_done(struct settings *s);
 
 /* Effective values, one "section.key = value  # where it came from" line each; or as the member "settings" of

@@ -130,7 +130,7 @@ extern const struct option global_options[];
 extern const size_t global_option_count;
 
 /* Fill inv from argv. Everything that can be wrong without looking at a vault is ERR_USAGE or ERR_MALFORMED here. inv
- * starts zeroed; release with invocation_done whatever happened. */
+ * starts zeroed; release with invocation_done whatever happened, the vault apart. */
 must_check bool options_parse(struct invocation *inv, const struct command *commands, size_t command_count, int argc,
 			      char **argv, struct error *err);
 void invocation_done(struct invocation *inv);

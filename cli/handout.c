@@ -112,18 +112,3 @@ bool handout_take(struct invocation *inv, const struct handout_request *r, struc
 		mark_reader(inv, ret, r->reader);
 	return true;
 }
-
-bool handout_fetch(struct invocation *inv, const struct handout_request *r, bool as_json, struct secret **ret,
-		   struct error *err)
-{
-	struct remote_token told = { .body = NULL };
-	/* Numbers begin at 1, and the protocol knows no other. */
-	if (r->has_number && r->number == 0)
-		return fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, r->pixel, r->number);
-	if (!remote_get(inv->agent, r, as_json, &told, err))
-		return false;
-	if (verdict_is_bad(told.verdict))
-		say(inv, SAY_NOT_HEALTHY, r->pixel, told.version, verdict_name(told.verdict), r->pixel);
-	*ret = told.body;
-	return true;
-}

@@ -1,102 +1,96 @@
-/* vault - the command line program: parse, open what the command needs, run it, tell how it ended. */
-#include "agent/unlock.h"
+/* vault - the command line program. `get` and `run` are served here when an agent answers; for everything else the
+ * whole program is loaded, which then begins anew. Nothing is written, asked or said before it is clear who serves. */
+#include "cli/front.h"
 #include "cli/output.h"
+#include "cli/rows.h"
 #include "cli/source.h"
-#include "cli/term.h"
 #include "cli/text.h"
-#include "core/file.h"
-#include "core/process.h"
+#include "cli/whole.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <limits.h>
 #include <unistd.h>
 
 #define OUTPUT_BYTES_MAX ((size_t)1 << 30)
 #define HELD_BYTES_MAX 65536
 
-static bool open_vault(struct invocation *inv, unsigned flags, struct error *err)
+static bool serve_run(struct invocation *inv, struct error *err)
 {
-	if ((flags & NEEDS_UNLOCK) != NEEDS_UNLOCK || inv->agent)
-		return true;
-	if ((flags & NEEDS_ADOPTION) == NEEDS_ADOPTION)
-		return unlock_adopting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
-	if ((flags & NEEDS_DOUBT) == NEEDS_DOUBT)
-		return unlock_doubting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
-	return unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
+	scoped(bindings_done) struct bindings bound = { .at = NULL };
+	return run_bind(inv, run_fetch, &bound, err) && run_become(inv, &bound, err);
+}
+
+static const struct command served[] = { ROW_GET(get_fetch), ROW_RUN(serve_run) };
+
+/* What is wrong with the words or the configuration the whole program finds again, and tells with all it knows. */
+static bool is_ours(struct invocation *inv, int argc, char **argv)
+{
+	struct error unused;
+	struct settings_flags given;
+	if (!options_parse(inv, served, COUNT_OF(served), argc, argv, &unused) || !inv->command || inv->globals.help ||
+	    inv->globals.version)
+		return false;
+	given = (struct settings_flags){ .vault = inv->globals.vault, .config = inv->globals.config };
+	return !settings_name_vault(&given) && settings_begin(&given, inv->settings, &unused);
 }
 
 /* Through an agent a token is only handed on: nothing is read, initialised or proven for it that is not needed. */
-static bool prepare(struct invocation *inv, struct error *err)
+static bool serve(struct invocation *inv, struct error *err)
 {
-	/* Large, and mostly paths that a command through an agent never touches: static, so that nobody clears it. */
-	static struct settings settings;
-	unsigned flags = inv->command->flags;
-	struct settings_flags given = { .vault = inv->globals.vault, .config = inv->globals.config };
-	if (!(flags & NEEDS_SETTINGS))
-		return true;
-	inv->settings = &settings;
-	if (!settings_begin(&given, inv->settings, err) || ((flags & THROUGH_AGENT) && !source_connect(inv, err)))
-		return false;
-	bool is_bare = inv->agent && (flags & BARE_WITH_AGENT) == BARE_WITH_AGENT;
-	if (is_bare ? !secret_arena_open_bare(SECRET_ARENA_SMALL, err)
-		    : !settings_finish(&given, inv->settings, err) || !secret_arena_open(SECRET_ARENA_SMALL, err))
+	if (!secret_arena_open_bare(SECRET_ARENA_SMALL, err))
 		return false;
 	if (!secret_arena_is_locked())
 		say(inv, SAY_NOT_LOCKED);
-	return open_vault(inv, flags, err);
+	return inv->command->run(inv, err);
 }
 
-/* Help and version come before everything else: they must work where nothing else does. */
-static bool tell_about(struct invocation *inv)
+/* Not inlined: room for a path in main's frame would be two pages more to fault in for those who never come here. */
+__attribute__((noinline)) static vault_main_fn *load(struct error *err)
 {
-	if (inv->globals.version)
-		buf_append_text(&inv->out, "pixelvault " PIXELVAULT_VERSION "\n");
-	else if (inv->globals.help && inv->command)
-		help_command(inv->command, &inv->out);
-	else if (inv->globals.help)
-		help_program(&inv->out, false);
-	else
+	char path[PATH_MAX];
+	void *whole = NULL, *entry = NULL;
+	if (!process_library(WHOLE_FILE, path, sizeof path, err))
+		return NULL;
+	whole = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	entry = whole ? dlsym(whole, WHOLE_ENTRY) : NULL;
+	if (!entry)
+		(void)!fail(err, ERR_UNEXPECTED, TXT_NO_WHOLE, dlerror());
+	return (vault_main_fn *)entry;
+}
+
+/* false: the whole program is to serve. */
+static bool is_served(struct invocation *inv, int argc, char **argv, bool *ret_is_done, struct error *err)
+{
+	if (!is_ours(inv, argc, argv))
 		return false;
-	return true;
+	*ret_is_done = source_connect(inv, err) && (!inv->agent || serve(inv, err));
+	return !*ret_is_done || inv->agent;
 }
 
-static void help_on_stderr(void)
-{
-	struct buf help = BUF_INIT(OUTPUT_BYTES_MAX);
-	struct error unused;
-	help_program(&help, true);
-	if (!file_write_all(STDERR_FILENO, buf_bytes(&help), "standard error", &unused))
-		buf_clear(&help);
-	buf_done(&help);
-}
-
-static bool run(struct invocation *inv, int argc, char **argv, struct error *err)
-{
-	if (!process_harden(err) || !options_parse(inv, commands, command_count, argc, argv, err))
-		return false;
-	if (tell_about(inv))
-		return true;
-	if (inv->command)
-		return prepare(inv, err) && inv->command->run(inv, err);
-	if (inv->style != STYLE_TEXT)
-		return fail(err, ERR_USAGE, TXT_NO_COMMAND);
-	help_on_stderr();
-	inv->exit = ERR_USAGE;
-	return true;
-}
+/* Large, and mostly paths that a command through an agent never touches: not on the stack, so that nobody clears it,
+ * and common, so that it lies behind the small variables and these share a page. */
+__attribute__((common)) struct settings front_settings;
 
 int main(int argc, char **argv)
 {
 	struct error err = { .code = ERR_NONE };
-	struct invocation inv = { .out = BUF_INIT(OUTPUT_BYTES_MAX), .held = BUF_INIT(HELD_BYTES_MAX) };
+	struct handover handover = { .is_stdout_closed = false };
+	struct invocation inv = { .settings = &front_settings,
+				  .out = BUF_INIT(OUTPUT_BYTES_MAX),
+				  .held = BUF_INIT(HELD_BYTES_MAX) };
 	/* Asked before process_harden opens /dev/null in its place: data for a closed stdout is lost data. */
-	inv.is_stdout_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0 && errno == EBADF;
-	bool is_done = run(&inv, argc, argv, &err);
-	/* The vault goes before the last word: its closing may take a moment and must not follow an answer. */
-	vault_closep(&inv.vault);
-	int status = output_finish(&inv, is_done, &err);
+	inv.is_stdout_closed = handover.is_stdout_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0 && errno == EBADF;
+	bool is_done = process_harden(&err);
+	vault_main_fn *whole = NULL;
+	if (is_done && !is_served(&inv, argc, argv, &is_done, &err)) {
+		whole = load(&err);
+		is_done = whole != NULL;
+	}
+	/* The arena stays mapped: what was in it is wiped, and the end of the process is at hand. */
+	int status = whole ? 0 : output_finish(&inv, is_done, &err);
 	invocation_done(&inv);
-	secret_arena_close();
-	return status;
+	handover.start = process_start_of();
+	return whole ? whole(argc, argv, &handover) : status;
 }

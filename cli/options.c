@@ -158,8 +158,8 @@ static bool read_choice(struct given *g, struct error *err)
 static bool may_be_token(const char *text)
 {
 	size_t len = strlen(text);
-	bool is_hex = strspn(text, "0123456789abcdef") == len;
-	bool is_word = strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == len;
+	bool is_hex = text_is_only_of(text, "0123456789abcdef");
+	bool is_word = text_is_only_of(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 	return len > PIXEL_CODE_MAX || (len >= 32 && is_hex) || (len > 20 && !is_word);
 }
 
@@ -491,7 +491,6 @@ bool options_parse(struct invocation *inv, const struct command *table, size_t c
 
 void invocation_done(struct invocation *inv)
 {
-	vault_closep(&inv->vault);
 	client_freep(&inv->agent);
 	if (inv->settings)
 		settings_done(inv->settings);

@@ -328,13 +328,13 @@ static void split_section(const char *whole, char *ret_section, char *ret_name)
 	size_t len = blank ? (size_t)(blank - whole) : strlen(whole);
 	memcpy(ret_section, whole, len);
 	ret_section[len] = '\0';
-	snprintf(ret_name, SECTION_MAX_LEN + 1, "%s", blank ? blank + 1 : "");
+	text_copy(ret_name, SECTION_MAX_LEN + 1, blank ? blank + 1 : "");
 }
 
 static bool is_good_name(const char *name)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-	return name[0] && !strchr("_.-", name[0]) && name[strspn(name, letters)] == '\0';
+	return name[0] && !strchr("_.-", name[0]) && text_is_only_of(name, letters);
 }
 
 static bool leave_section(struct reading *r)
@@ -377,7 +377,7 @@ static bool enter_section(struct reading *r, const char *whole)
 		return refuse(r, TXT_CONFIG_MANY_SECTIONS);
 	if (!reserve_section(r))
 		return false;
-	snprintf(r->sections[r->section_count++].name, sizeof r->sections->name, "%s", whole);
+	text_copy(r->sections[r->section_count++].name, sizeof r->sections->name, whole);
 	r->keys_in_section = 0;
 	r->section_line = r->line;
 	return true;
@@ -498,10 +498,10 @@ static bool add_entry(struct reading *r, const char *whole, const char *key, con
 	if (!*value)
 		return refuse(r, TXT_CONFIG_NO_VALUE);
 	struct config_entry new = { .file = r->config->files[0], .line = r->line };
-	snprintf(new.section, sizeof new.section, "%s", known->section);
-	snprintf(new.name, sizeof new.name, "%s", name);
-	snprintf(new.key, sizeof new.key, "%s", known->key);
-	snprintf(new.value, sizeof new.value, "%s", value);
+	text_copy(new.section, sizeof new.section, known->section);
+	text_copy(new.name, sizeof new.name, name);
+	text_copy(new.key, sizeof new.key, known->key);
+	text_copy(new.value, sizeof new.value, value);
 	if (!check_new(r, &new))
 		return false;
 	if (!reserve(r->config, r->config->count + 1, r->err)) {
@@ -556,16 +556,12 @@ static bool merge(struct config *to, struct config *from, struct error *err)
 
 static bool parse_into(struct reading *r, struct bytes text, struct config **c)
 {
-	scoped(config_freep) struct config *made = NULL;
 	const char *file;
 	if (!add_file(r->config, r->file, &file, r->err) || !check_text(r, text) || !read_entries(r, text))
 		return false;
-	if (!*c && !(made = calloc(1, sizeof *made)))
-		return fail_no_memory(r->err);
-	if (!merge(*c ? *c : made, r->config, r->err))
-		return false;
-	if (!*c)
-		*c = take(made);
+	if (*c)
+		return merge(*c, r->config, r->err);
+	*c = take(r->config);
 	return true;
 }
 
@@ -578,6 +574,7 @@ bool config_parse(struct config **c, struct bytes text, const char *file, const 
 	struct reading r = { .file = file, .known = known, .known_count = known_count, .err = err, .config = fresh };
 	bool is_good = parse_into(&r, text, c);
 	free(r.sections);
+	fresh = r.config;
 	return is_good;
 }
 

@@ -7,23 +7,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What process_restore gives back before an exec; written once, in process_harden. */
-static struct {
-	mode_t mask;
-	struct sigaction on_pipe, on_file_size;
-	struct rlimit core;
-} at_start;
+/* Written once, in process_harden. */
+static struct process_start at_start;
 
 /* A descriptor 0-2 left closed by the caller would be taken by the next file we open, and a stray message written into
  * the vault. */
@@ -50,6 +44,16 @@ bool process_harden(struct error *err)
 	return true;
 }
 
+struct process_start process_start_of(void)
+{
+	return at_start;
+}
+
+void process_adopt_start(const struct process_start *start)
+{
+	at_start = *start;
+}
+
 void process_restore(void)
 {
 	umask(at_start.mask);
@@ -58,22 +62,41 @@ void process_restore(void)
 	(void)sigaction(SIGXFSZ, &at_start.on_file_size, NULL);
 }
 
+/* The folder this program lies in, and (in *ret_prefix) what an installed name begins with beyond that of a build. */
+static bool find_self(char self[PATH_MAX], const char **ret_prefix)
+{
+	ssize_t len = readlink("/proc/self/exe", self, PATH_MAX - 1);
+	if (len <= 0)
+		return false;
+	self[len] = '\0';
+	char *slash = strrchr(self, '/');
+	if (!slash)
+		return false;
+	*ret_prefix = strncmp(slash + 1, "pixelvault", 10) == 0 ? "pixel" : "";
+	*slash = '\0';
+	return true;
+}
+
 bool process_sibling(const char *name, char *ret, size_t size, struct error *err)
 {
 	char self[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-	if (len <= 0)
+	const char *prefix;
+	if (!find_self(self, &prefix))
 		return fail(err, ERR_UNEXPECTED, TXT_SIBLING_MISSING, name);
-	self[len] = '\0';
-	char *slash = strrchr(self, '/');
-	const char *prefix = slash && strncmp(slash + 1, "pixelvault", 10) == 0 ? "pixel" : "";
-	if (!slash)
-		return fail(err, ERR_UNEXPECTED, TXT_SIBLING_MISSING, name);
-	*slash = '\0';
 	int put = snprintf(ret, size, "%s/%s%s", self, prefix, name);
 	if (put < 0 || (size_t)put >= size || access(ret, X_OK) != 0)
 		return fail(err, ERR_UNEXPECTED, TXT_SIBLING_MISSING, name);
 	return true;
+}
+
+bool process_library(const char *name, char *ret, size_t size, struct error *err)
+{
+	char self[PATH_MAX];
+	const char *prefix;
+	if (!find_self(self, &prefix))
+		return fail(err, ERR_UNEXPECTED, TXT_LIBRARY_MISSING, name);
+	int put = snprintf(ret, size, "%s%s/%s", self, *prefix ? "/../lib/pixelvault" : "", name);
+	return (put > 0 && (size_t)put < size) || fail(err, ERR_UNEXPECTED, TXT_LIBRARY_MISSING, name);
 }
 
 static _Noreturn void become(const struct process_plan *plan, pid_t parent)

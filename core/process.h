@@ -4,11 +4,23 @@
 
 #include "core/error.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 /* First thing in main: undumpable, no core files, umask 077, descriptors 0-2 open, SIGPIPE and SIGXFSZ ignored (a write
  * then fails with an error we report instead of killing us half-way). */
 must_check bool process_harden(struct error *err);
+
+/* What process_restore gives back. Two images of this module in one process (cli/whole.h) hand it from one to the
+ * other. */
+struct process_start {
+	mode_t mask;
+	struct sigaction on_pipe, on_file_size;
+	struct rlimit core;
+};
+struct process_start process_start_of(void);
+void process_adopt_start(const struct process_start *start);
 
 /* Undo what a command started by us must not inherit: signal dispositions and umask as they were at start. */
 void process_restore(void);
@@ -16,6 +28,10 @@ void process_restore(void);
 /* The program of ours named `name` that lies beside this one: build/vault finds build/vault-agent, and an installed
  * pixelvault finds pixelvault-agent. PATH is never searched. */
 must_check bool process_sibling(const char *name, char *ret, size_t size, struct error *err);
+
+/* Where the library of ours named `name` must be: beside build/vault, or in the folder lib/pixelvault that stands
+ * beside the one of an installed pixelvault. Nothing else is searched; that it is there is not looked at. */
+must_check bool process_library(const char *name, char *ret, size_t size, struct error *err);
 
 struct process_plan {
 	const char *path;

@@ -28,7 +28,7 @@ static struct {
 
 static size_t page_size(void)
 {
-	return (size_t)sysconf(_SC_PAGESIZE);
+	return (size_t)getpagesize();
 }
 
 /* Pages nobody may touch lie before and behind: a run over the end is a crash, never a neighbour's bytes. */
@@ -100,6 +100,7 @@ void secret_arena_close(void)
 static bool take_units(size_t count, size_t *ret)
 {
 	size_t run = 0;
+	*ret = 0;
 	pthread_mutex_lock(&arena.mutex);
 	for (size_t i = 0; i < arena.units && run < count; i++) {
 		run = arena.used[i] ? 0 : run + 1;

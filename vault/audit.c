@@ -63,6 +63,8 @@ void audit_free(struct audit *a)
 	secret_free(a->mac_start);
 	keys_free(a->keys);
 	buf_done(&a->out);
+	for (size_t i = 0; i < COUNT_OF(a->ids); i++)
+		free(a->ids[i]);
 	pthread_mutex_destroy(&a->mutex);
 	free(a);
 }
@@ -605,12 +607,15 @@ static const uint8_t *id_of(struct audit *a, const char *pixel)
 	uint32_t hash = 0x811c9dc5u;
 	for (const char *p = pixel; *p; p++)
 		hash = (hash ^ (uint8_t)*p) * 0x01000193u;
-	size_t place = hash % AUDIT_IDS_CACHED;
-	if (strcmp(a->ids[place].pixel, pixel) != 0) {
-		snprintf(a->ids[place].pixel, sizeof a->ids[place].pixel, "%s", pixel);
-		keys_pixel_id(a->keys, pixel, a->ids[place].id);
+	struct audit_id **row = &a->ids[hash % AUDIT_IDS_CACHED / AUDIT_IDS_ROW];
+	if (!*row)
+		*row = calloc(AUDIT_IDS_ROW, sizeof **row);
+	struct audit_id *known = *row ? &(*row)[hash % AUDIT_IDS_ROW] : &a->spare_id;
+	if (strcmp(known->pixel, pixel) != 0) {
+		text_copy(known->pixel, sizeof known->pixel, pixel);
+		keys_pixel_id(a->keys, pixel, known->id);
 	}
-	return a->ids[place].id;
+	return known->id;
 }
 
 static void put_word(char ret[AUDIT_WORD_MAX + 1], const char *word)

@@ -12,6 +12,12 @@
 
 #define AUDIT_OPEN_MAX 64 /* intents without an outcome that are remembered */
 #define AUDIT_IDS_CACHED 1024
+#define AUDIT_IDS_ROW 16
+
+struct audit_id {
+	char pixel[PIXEL_CODE_MAX + 1];
+	uint8_t id[PIXEL_ID_LEN];
+};
 
 struct audit {
 	char path[PATH_MAX], lock_path[PATH_MAX + 8];
@@ -44,10 +50,9 @@ struct audit {
 	char boot[37];
 	int64_t at;
 	char at_text[CLOCK_TEXT_MAX];
-	struct {
-		char pixel[PIXEL_CODE_MAX + 1];
-		uint8_t id[PIXEL_ID_LEN];
-	} ids[AUDIT_IDS_CACHED];
+	/* Row by row on first need: all of it at once would be 16 pages for a command that writes one line. */
+	struct audit_id *ids[AUDIT_IDS_CACHED / AUDIT_IDS_ROW];
+	struct audit_id spare_id; /* where there is no memory for a row */
 };
 
 /* Take the mutex and the file lock, and prove the place unless that was done in this turn. */

@@ -8,11 +8,6 @@
 
 /* ---- what a person types ---- */
 
-static bool all_of(const char *text, const char *allowed)
-{
-	return strspn(text, allowed) == strlen(text);
-}
-
 #define PIXEL_ECHO_MAX 24
 #define DIGITS "0123456789"
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -23,14 +18,14 @@ bool pixel_check(const char *text, struct error *err)
 	size_t len = strlen(text);
 	if (len == 0)
 		return fail(err, ERR_MALFORMED, TXT_PIXEL_EMPTY);
-	if (len >= 17 && len <= 20 && all_of(text, DIGITS))
+	if (len >= 17 && len <= 20 && text_is_only_of(text, DIGITS))
 		return fail(err, ERR_MALFORMED, TXT_PIXEL_NUMERIC, text);
-	if (len >= PIXEL_CODE_MIN && len <= PIXEL_CODE_MAX && all_of(text, DIGITS CAPITALS))
+	if (len >= PIXEL_CODE_MIN && len <= PIXEL_CODE_MAX && text_is_only_of(text, DIGITS CAPITALS))
 		return true;
 	/* Longer than any code seen so far: it may be a token in the wrong place, so it is not repeated. */
 	if (len > PIXEL_ECHO_MAX)
 		return fail(err, ERR_MALFORMED, TXT_PIXEL_LONG, len);
-	if (len >= PIXEL_CODE_MIN && all_of(text, DIGITS CAPITALS SMALL)) {
+	if (len >= PIXEL_CODE_MIN && text_is_only_of(text, DIGITS CAPITALS SMALL)) {
 		char upper[PIXEL_CODE_MAX + 1];
 		for (size_t i = 0; i <= len; i++)
 			upper[i] = (char)toupper((unsigned char)text[i]);
@@ -42,7 +37,7 @@ bool pixel_check(const char *text, struct error *err)
 bool pixel_has_known_shape(const char *text)
 {
 	size_t len = strlen(text);
-	return len == 20 && all_of(text, DIGITS "ABCDEFGHIJKLMNOPQRSTUV") && (text[19] == '0' || text[19] == 'G');
+	return len == 20 && text_is_only_of(text, DIGITS "ABCDEFGHIJKLMNOPQRSTUV") && (text[19] == '0' || text[19] == 'G');
 }
 
 bool test_code_check(const char *text, struct error *err)
@@ -80,7 +75,7 @@ bool label_parse(const char *text, struct label *ret, struct error *err)
 bool consumer_name_check(const char *text, struct error *err)
 {
 	size_t len = strlen(text);
-	if (len == 0 || len > 64 || !all_of(text, DIGITS CAPITALS SMALL "_.@:/-"))
+	if (len == 0 || len > 64 || !text_is_only_of(text, DIGITS CAPITALS SMALL "_.@:/-"))
 		return fail(err, ERR_USAGE, TXT_NAME_BAD, error_repeatable(text));
 	return true;
 }

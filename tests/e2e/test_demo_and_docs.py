@@ -258,8 +258,8 @@ class Install(Case):
 
     def test_what_is_installed_works_and_goes_away_again(self):
         self.make("install", LINK_VAULT="1")
-        for name in ("bin/pixelvault", "bin/pixelvault-agent", "bin/vault", "share/man/man1/pixelvault.1",
-                     "share/man/man8/pixelvault-agent.8", "share/man/man5/pixelvault.ini.5",
+        for name in ("bin/pixelvault", "bin/pixelvault-agent", "bin/vault", "lib/pixelvault/vault.so",
+                     "share/man/man1/pixelvault.1", "share/man/man8/pixelvault-agent.8", "share/man/man5/pixelvault.ini.5",
                      "share/doc/pixelvault/pixelvault.ini"):
             self.assertIn(name, self.files())
         installed = [self.path("root", "usr", "local", "bin", n) for n in ("pixelvault", "pixelvault-agent", "vault")]
@@ -277,6 +277,7 @@ class Install(Case):
         self.run_program([installed[1], "--once", "-q"], rc=10, **more)
         self.make("uninstall")
         self.assertEqual([], self.files())
+        self.assertFalse(os.path.exists(self.path("root", "usr", "local", "lib", "pixelvault")))
 
     def test_the_link_is_made_as_asked(self):
         self.make("install", LINK_VAULT="0")

@@ -1,0 +1,100 @@
+#include "cli/whole.h"
+
+#include "agent/unlock.h"
+#include "cli/output.h"
+#include "cli/source.h"
+#include "cli/term.h"
+#include "cli/text.h"
+#include "core/file.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define OUTPUT_BYTES_MAX ((size_t)1 << 30)
+#define HELD_BYTES_MAX 65536
+
+static bool open_vault(struct invocation *inv, unsigned flags, struct error *err)
+{
+	if ((flags & NEEDS_UNLOCK) != NEEDS_UNLOCK || inv->agent)
+		return true;
+	if ((flags & NEEDS_ADOPTION) == NEEDS_ADOPTION)
+		return unlock_adopting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
+	if ((flags & NEEDS_DOUBT) == NEEDS_DOUBT)
+		return unlock_doubting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
+	return unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
+}
+
+/* Through an agent a token is only handed on: nothing is read, initialised or proven for it that is not needed. */
+static bool prepare(struct invocation *inv, struct error *err)
+{
+	/* Large, and mostly paths that a command through an agent never touches: static, so that nobody clears it. */
+	static struct settings settings;
+	unsigned flags = inv->command->flags;
+	struct settings_flags given = { .vault = inv->globals.vault, .config = inv->globals.config };
+	if (!(flags & NEEDS_SETTINGS))
+		return true;
+	inv->settings = &settings;
+	if (!settings_begin(&given, inv->settings, err) || ((flags & THROUGH_AGENT) && !source_connect(inv, err)))
+		return false;
+	bool is_bare = inv->agent && (flags & BARE_WITH_AGENT) == BARE_WITH_AGENT;
+	if (is_bare ? !secret_arena_open_bare(SECRET_ARENA_SMALL, err)
+		    : !settings_finish(&given, inv->settings, err) || !secret_arena_open(SECRET_ARENA_SMALL, err))
+		return false;
+	if (!secret_arena_is_locked())
+		say(inv, SAY_NOT_LOCKED);
+	return open_vault(inv, flags, err);
+}
+
+/* Help and version come before everything else: they must work where nothing else does. */
+static bool tell_about(struct invocation *inv)
+{
+	if (inv->globals.version)
+		buf_append_text(&inv->out, "pixelvault " PIXELVAULT_VERSION "\n");
+	else if (inv->globals.help && inv->command)
+		help_command(inv->command, &inv->out);
+	else if (inv->globals.help)
+		help_program(&inv->out, false);
+	else
+		return false;
+	return true;
+}
+
+static void help_on_stderr(void)
+{
+	struct buf help = BUF_INIT(OUTPUT_BYTES_MAX);
+	struct error unused;
+	help_program(&help, true);
+	if (!file_write_all(STDERR_FILENO, buf_bytes(&help), "standard error", &unused))
+		buf_clear(&help);
+	buf_done(&help);
+}
+
+static bool run(struct invocation *inv, int argc, char **argv, struct error *err)
+{
+	if (!options_parse(inv, commands, command_count, argc, argv, err))
+		return false;
+	if (tell_about(inv))
+		return true;
+	if (inv->command)
+		return prepare(inv, err) && inv->command->run(inv, err);
+	if (inv->style != STYLE_TEXT)
+		return fail(err, ERR_USAGE, TXT_NO_COMMAND);
+	help_on_stderr();
+	inv->exit = ERR_USAGE;
+	return true;
+}
+
+int vault_main(int argc, char **argv, const struct handover *from)
+{
+	struct error err = { .code = ERR_NONE };
+	struct invocation inv = { .out = BUF_INIT(OUTPUT_BYTES_MAX), .held = BUF_INIT(HELD_BYTES_MAX) };
+	process_adopt_start(&from->start);
+	inv.is_stdout_closed = from->is_stdout_closed;
+	bool is_done = run(&inv, argc, argv, &err);
+	/* The vault goes before the last word: its closing may take a moment and must not follow an answer. */
+	vault_closep(&inv.vault);
+	int status = output_finish(&inv, is_done, &err);
+	invocation_done(&inv);
+	secret_arena_close();
+	return status;
+}
