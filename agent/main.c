@@ -183,10 +183,10 @@ static bool sweep(const struct settings *settings, struct command_line *line, st
 	if (!unlock_open(settings, NULL, NULL, &vault, err) || !service_new(vault, settings, &service, err) ||
 	    !service_check(service, &request, ret, err))
 		return false;
-	listing.now = clock_wall();
+	listing.now = vault_later_clock(vault);
 	/* Of some Pixels only, the numbers would say nothing about the rest. */
 	struct error why;
-	if (!line->pixel_count && !metrics_write(settings->state_dir, ret, listing.now, &why))
+	if (!line->pixel_count && !metrics_write(settings->state_dir, ret, clock_wall(), &why))
 		print_error(&why);
 	return ret->exit == ERR_NONE || vault_each(vault, true, false, print_problem, &listing, err);
 }

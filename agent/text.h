@@ -2,6 +2,10 @@
 #ifndef AGENT_TEXT_H
 #define AGENT_TEXT_H
 
+#define LOG_CLOCK_SUSPECT                                                                                              \
+	"the clock is suspect: it is %s earlier than the latest this host remembers; set it, or if it is right now and " \
+	"was ahead before: vault adopt --first-use, then restart the agent"
+
 /* settings: what a value must be, and how to write it; the rows of agent/settings.c hold these */
 #define TXT_SET_FILE                                                                                                   \
 	"an absolute path of a file", "begin it with '/' and end it with a name; '~' and variables are not expanded"

@@ -262,7 +262,7 @@ static bool hand_over(void *context, const struct vault_item *item, struct error
 	struct holding *h;
 	if (!wrap(w, c, STAGE_CURRENT, item->sealed_current, &w->wrapped[0], err) ||
 	    !wrap(w, c, STAGE_PREVIOUS, item->sealed_previous, &w->wrapped[1], err) ||
-	    !holding_new(c, item->health, status_is_due(c, &w->settings, now), buf_bytes(&w->wrapped[0]),
+	    !holding_new(c, item->health, status_is_due(c, &w->settings, vault_later_clock(w->vault)), buf_bytes(&w->wrapped[0]),
 			 buf_bytes(&w->wrapped[1]), &h, err))
 		return false;
 	if (!plan_note(w->plan, c, item->health, &w->settings, now, clock_boot_ms(), err)) {
@@ -343,12 +343,21 @@ static bool open_with(struct worker *w, const struct secret *root_key, struct er
 	return vault_open(&place, &w->vault, err) && vault_unlock_root(w->vault, root_key, err);
 }
 
+static void warn_of_clock(const struct worker *w)
+{
+	char text[CLOCK_TEXT_MAX];
+	int64_t behind_s = vault_clock_suspect(w->vault);
+	if (behind_s)
+		log_line(LOG_WARNING, LOG_CLOCK_SUSPECT, clock_format_span(behind_s, text));
+}
+
 static bool open_vault(struct worker *w, const struct secret *root_key, const struct audit_who *who, struct error *err)
 {
 	if (w->vault)
 		return true;
 	if (open_with(w, root_key, err) && take_stock(w, err)) {
 		note_in_audit(w, who, "unlock");
+		warn_of_clock(w);
 		return true;
 	}
 	service_freep(&w->service);

@@ -323,12 +323,21 @@ static bool print_table(struct pass *p, struct error *err)
 	return true;
 }
 
+/* On stderr, also beside JSON: what is shown may be right while the clock is not. */
+static void warn_of_clock(struct invocation *inv)
+{
+	char text[CLOCK_TEXT_MAX];
+	int64_t behind_s = inv->vault ? vault_clock_suspect(inv->vault) : 0;
+	if (behind_s)
+		say_problem(inv, CLOCK_SUSPECT_HINT, SAY_CLOCK_SUSPECT, clock_format_span(behind_s, text));
+}
+
 bool board_show(struct invocation *inv, const struct selection *which, const struct board_request *request,
 		size_t *ret_pixels, struct error *err)
 {
 	scoped(pass_done) struct pass p = { .inv = inv,
 					    .request = request,
-					    .now = clock_wall(),
+					    .now = inv->vault ? vault_later_clock(inv->vault) : clock_wall(),
 					    .text = BUF_INIT(BOARD_BYTES_MAX),
 					    .pieces = BUF_INIT(BOARD_BYTES_MAX) };
 	p.width = request->face == BOARD_TABLE ? term_width(STDOUT_FILENO) : 0;
@@ -336,6 +345,7 @@ bool board_show(struct invocation *inv, const struct selection *which, const str
 	if (!select_each(inv, which, true, add, &p, err))
 		return false;
 	*ret_pixels = p.pixels;
+	warn_of_clock(inv);
 	switch (request->face) {
 	case BOARD_TABLE:
 		return print_table(&p, err);

@@ -159,10 +159,17 @@ static void look_at_memory(struct doctor *d)
 
 static void look_at_clock(struct doctor *d)
 {
-	char text[CLOCK_TEXT_MAX];
-	int64_t now = clock_wall();
+	char text[CLOCK_TEXT_MAX], span[CLOCK_TEXT_MAX];
+	int64_t now = clock_wall(), behind_s = 0;
+	struct vault_place place = { .path = d->settings->vault_path, .state_dir = d->settings->state_dir };
+	struct error ignored;
+	/* Where there is no vault yet nothing is remembered; that it is missing is another finding. */
+	if (place.path[0] && !vault_glance_at_clock(&place, &behind_s, &ignored))
+		behind_s = 0;
 	if (now < CLOCK_LEAST || now > CLOCK_MOST)
 		find(d, PROBLEM, "clock", DOC_CLOCK, clock_format(now, text));
+	else if (behind_s)
+		find(d, PROBLEM, "clock", DOC_CLOCK_SUSPECT, clock_format(now, text), clock_format_span(behind_s, span));
 	else
 		find(d, FINE, "clock", "%s", NULL, clock_format(now, text));
 }

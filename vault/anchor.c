@@ -48,20 +48,26 @@ bool anchor_read(struct anchor_file *file, struct error *err)
 	return true;
 }
 
-static bool decode(const uint8_t block[ANCHOR_BLOCK], const struct keys *keys, struct anchor *ret)
+static bool take_fields(struct bytes from, struct anchor *ret)
 {
-	uint8_t mac[DIGEST_LEN], magic[8];
+	uint8_t magic[8];
 	uint32_t format;
-	struct bytes from = bytes_of(block, MAC_AT);
-	keys_mac(keys, KEY_ANCHOR, "pxanch01", from, bytes_of("", 0), mac);
-	if (sodium_memcmp(mac, block + MAC_AT, DIGEST_LEN) != 0)
-		return false;
 	return bytes_take_copy(&from, magic, 8) && memcmp(magic, MAGIC, 8) == 0 && bytes_take_u32(&from, &format) &&
 	       format == FORMAT_VERSION && bytes_take_copy(&from, ret->vault_id, VAULT_ID_LEN) &&
 	       bytes_take_copy(&from, ret->lineage, 16) && bytes_take_u32(&from, &ret->epoch) &&
 	       bytes_take_u64(&from, &ret->generation) && bytes_take_copy(&from, ret->root_mac, DIGEST_LEN) &&
 	       bytes_take_u64(&from, &ret->audit_sequence) && bytes_take_copy(&from, ret->audit_head, DIGEST_LEN) &&
 	       bytes_take_i64(&from, &ret->wall_clock);
+}
+
+static bool decode(const uint8_t block[ANCHOR_BLOCK], const struct keys *keys, struct anchor *ret)
+{
+	uint8_t mac[DIGEST_LEN];
+	struct bytes from = bytes_of(block, MAC_AT);
+	keys_mac(keys, KEY_ANCHOR, "pxanch01", from, bytes_of("", 0), mac);
+	if (sodium_memcmp(mac, block + MAC_AT, DIGEST_LEN) != 0)
+		return false;
+	return take_fields(from, ret);
 }
 
 static bool encode(const struct anchor *a, const struct keys *keys, uint8_t ret[ANCHOR_BLOCK], struct error *err)
@@ -85,6 +91,17 @@ static bool encode(const struct anchor *a, const struct keys *keys, uint8_t ret[
 	}
 	buf_done(&b);
 	return ok;
+}
+
+int64_t anchor_glance_at_clock(const struct anchor_file *file)
+{
+	int64_t latest = 0;
+	for (unsigned i = 0; file->is_there && i < 2; i++) {
+		struct anchor a;
+		if (take_fields(bytes_of(file->blocks[i], MAC_AT), &a) && a.wall_clock > latest)
+			latest = a.wall_clock;
+	}
+	return latest;
 }
 
 /* Of one generation the block that remembers more of the audit log is the newer one. */

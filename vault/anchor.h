@@ -20,7 +20,7 @@ struct anchor {
 	uint8_t root_mac[DIGEST_LEN];
 	uint64_t audit_sequence;
 	uint8_t audit_head[DIGEST_LEN];
-	int64_t wall_clock;
+	int64_t wall_clock; /* the latest ever seen: it does not go back, but for vault_adopt */
 };
 
 /* The raw file, read before the store and proven once the keys are there. */
@@ -38,6 +38,8 @@ must_check bool anchor_read(struct anchor_file *file, struct error *err);
  * which. */
 must_check bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struct anchor *ret,
 			     unsigned *ret_block);
+/* The latest wall clock in either block, unproven; 0 = none. */
+int64_t anchor_glance_at_clock(const struct anchor_file *file);
 /* Make a new file holding just this. */
 must_check bool anchor_create(const struct anchor_file *file, const struct keys *keys, const struct anchor *a,
 			      struct error *err);

@@ -14,6 +14,7 @@ struct vault {
 	bool is_suspect; /* what was read last looks rolled back or forked; to be judged with writers held out */
 	bool is_proven; /* root was proven once: from then on it is a memory that nothing may go behind */
 	struct anchor_file anchor_file;
+	int64_t latest_wall; /* the latest wall clock that a proven anchor remembers */
 	struct buf root_bytes; /* the root last proven (before unlocking: last read) */
 	struct root root;
 	struct buf slots;

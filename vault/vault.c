@@ -13,6 +13,8 @@
 #define READS_MAX 5 /* of one instant that other writers outran, before it is an error */
 #define STACK_OF_A_KDF 4096 /* what key derivation may have left on the stack */
 #define ROOM_MAX (32u << 20)
+/* A time service may step a clock back this far after a boot or a long sleep; nothing that expires is told closer. */
+#define CLOCK_TOLERANCE_S 300
 
 /* ---- small things ---- */
 
@@ -48,6 +50,27 @@ bool vault_is_open(const struct vault *v, struct error *err)
 uint64_t vault_generation(const struct vault *v)
 {
 	return v->root.generation;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t behind(int64_t remembered)
+{
+	int64_t now = clock_wall();
+	return remembered > now && remembered - CLOCK_TOLERANCE_S > now ? remembered - now : 0;
+}
+
+int64_t vault_clock_suspect(const struct vault *v)
+{
+	return behind(v->latest_wall);
+}
+
+int64_t vault_later_clock(const struct vault *v)
+{
+	return later(v->latest_wall, clock_wall());
 }
 
 const char *vault_path(const struct vault *v)
@@ -136,6 +159,8 @@ static bool create_anchor(struct vault *v, const struct root *root, struct error
 	audit_durable(v->audit, &at);
 	a.audit_sequence = at.sequence;
 	memcpy(a.audit_head, at.mac, DIGEST_LEN);
+	/* Also the way back for a clock that once was far ahead: adopting remembers the clock as it is now. */
+	v->latest_wall = a.wall_clock;
 	return anchor_create(&v->anchor_file, v->keys, &a, err);
 }
 
@@ -240,6 +265,17 @@ bool vault_open(const struct vault_place *place, struct vault **ret, struct erro
 	return true;
 }
 
+bool vault_glance_at_clock(const struct vault_place *place, int64_t *ret_behind_s, struct error *err)
+{
+	char path[PATH_MAX];
+	struct anchor_file file;
+	if (!file_absolute(place->path, path, sizeof path, err) ||
+	    !anchor_place(place->state_dir, path, &file, err) || !anchor_read(&file, err))
+		return false;
+	*ret_behind_s = behind(anchor_glance_at_clock(&file));
+	return true;
+}
+
 bool vault_has_slot(const struct vault *v, enum slot_kind kind)
 {
 	size_t count = (v->slots.len - 4) / SLOT_LEN;
@@ -281,6 +317,7 @@ static bool judge_anchor(struct vault *v, const struct root *now, struct anchor 
 {
 	if (!anchor_prove(&v->anchor_file, v->keys, ret, ret_block))
 		return fail_class(err, ERR_DAMAGED, "anchor-missing", TXT_ANCHOR_MISSING, v->path);
+	v->latest_wall = later(v->latest_wall, ret->wall_clock);
 	return judge(v, ret, now, err);
 }
 
@@ -629,7 +666,8 @@ bool vault_advance_anchor(struct vault *v, const struct anchor *last, unsigned b
 	a.epoch = v->root.epoch;
 	memcpy(a.lineage, v->root.lineage, sizeof a.lineage);
 	memcpy(a.root_mac, v->root.mac, DIGEST_LEN);
-	a.wall_clock = clock_wall();
+	/* A clock that went back must not become the right one by writing. */
+	a.wall_clock = v->latest_wall = later(later(v->latest_wall, last->wall_clock), clock_wall());
 	return anchor_advance(&v->anchor_file, v->keys, &a, block, err);
 }
 

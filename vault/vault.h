@@ -216,6 +216,14 @@ typedef void verify_fault_fn(void *context, const char *sentence);
 must_check bool vault_verify(struct vault *v, verify_fault_fn *on_fault, void *context, struct verify_report *ret,
 			     struct error *err);
 
+/* How many seconds this machine's wall clock lies behind the latest that this host's anchor remembers; 0 = no reason to
+ * suspect it. Known once the vault is unlocked. */
+int64_t vault_clock_suspect(const struct vault *v);
+/* The later of the two: what expiry is judged by, so that a clock set back makes no token fresh. */
+int64_t vault_later_clock(const struct vault *v);
+/* The same as vault_clock_suspect without any key, so that nothing is proven: for advice only. */
+must_check bool vault_glance_at_clock(const struct vault_place *place, int64_t *ret_behind_s, struct error *err);
+
 uint64_t vault_generation(const struct vault *v);
 const char *vault_path(const struct vault *v); /* absolute */
 
