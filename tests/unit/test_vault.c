@@ -1895,12 +1895,75 @@ static void file__holds_no_name_label_or_token_in_clear(void **state)
 #define V(f) cmocka_unit_test_setup_teardown(f, vault_make, scratch_remove)
 #define T(f) cmocka_unit_test_setup_teardown(f, tamper_make, tamper_remove)
 
+/* ---- the clock ---- */
+
+static struct anchor read_anchor(struct vault *v, struct keys **ret_keys, struct anchor_file *ret_file)
+{
+	struct anchor a;
+	struct error err;
+	unsigned block;
+	assert_true(keys_derive(vault_root_key(v), ret_keys, &err));
+	assert_true(anchor_place(state_dir, vault_file, ret_file, &err));
+	assert_true(anchor_read(ret_file, &err));
+	assert_true(anchor_prove(ret_file, *ret_keys, &a, &block));
+	return a;
+}
+
+static int64_t remembered_clock(struct vault *v)
+{
+	scoped(keys_freep) struct keys *keys = NULL;
+	struct anchor_file file;
+	return read_anchor(v, &keys, &file).wall_clock;
+}
+
+static void remember_clock(int64_t at)
+{
+	scoped(vault_closep) struct vault *v = open_it();
+	scoped(keys_freep) struct keys *keys = NULL;
+	struct anchor_file file;
+	struct error err;
+	struct anchor a = read_anchor(v, &keys, &file);
+	a.wall_clock = at;
+	assert_true(anchor_create(&file, keys, &a, &err));
+}
+
+static void clock__behind_the_anchor_is_suspect_until_adopted(void **state)
+{
+	(void)state;
+	int64_t behind_s = 0, ahead = clock_wall() + 86400;
+	struct error err;
+	remember_clock(ahead);
+	assert_true(vault_glance_at_clock(&place, &behind_s, &err));
+	assert_in_range(behind_s, 86000, 86400);
+	scoped(vault_closep) struct vault *v = open_it();
+	assert_in_range(vault_clock_suspect(v), 86000, 86400);
+	assert_int_equal(vault_later_clock(v), ahead);
+	put_token(v, "A1", "token-one");
+	assert_int_equal(remembered_clock(v), ahead);
+	assert_true(vault_adopt(v, &err));
+	assert_int_equal(vault_clock_suspect(v), 0);
+	assert_in_range(remembered_clock(v), ahead - 86400, ahead - 86000);
+}
+
+static void clock__a_small_step_back_is_not_suspect(void **state)
+{
+	(void)state;
+	remember_clock(clock_wall() + 200);
+	scoped(vault_closep) struct vault *v = open_it();
+	assert_int_equal(vault_clock_suspect(v), 0);
+	remember_clock(INT64_MIN);
+	scoped(vault_closep) struct vault *other = open_it();
+	assert_int_equal(vault_clock_suspect(other), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		V(create__makes_a_private_empty_vault_with_its_anchor),
 		V(create__never_replaces_a_vault_nor_its_anchor),
 		V(create__needs_one_to_sixteen_secrets_and_each_opens),
+		V(clock__behind_the_anchor_is_suspect_until_adopted),
+		V(clock__a_small_step_back_is_not_suspect),
 		V(open__of_nothing_is_not_found),
 		V(open__in_a_folder_that_others_may_write_is_refused),
 		V(sealed__everything_but_unlocking_is_refused_as_locked),
