@@ -327,7 +327,13 @@ static bool print_table(struct pass *p, struct error *err)
 static void warn_of_clock(struct invocation *inv)
 {
 	char text[CLOCK_TEXT_MAX];
-	int64_t behind_s = inv->vault ? vault_clock_suspect(inv->vault) : 0;
+	int64_t behind_s = 0;
+	struct error ignored;
+	struct vault_place place = { .path = inv->settings->vault_path, .state_dir = inv->settings->state_dir };
+	if (inv->vault)
+		behind_s = vault_clock_suspect(inv->vault);
+	else if (!vault_glance_at_clock(&place, &behind_s, &ignored))
+		behind_s = 0; /* through an agent whose state folder is closed to us: it warns in its own log */
 	if (behind_s)
 		say_problem(inv, CLOCK_SUSPECT_HINT, SAY_CLOCK_SUSPECT, clock_format_span(behind_s, text));
 }

@@ -194,8 +194,10 @@
 #define CLOCK_SUSPECT_HINT \
 	"set the clock of this machine; if it is right now and was ahead before: vault adopt --first-use, then restart " \
 	"the agent"
-#define DOC_CLOCK_SUSPECT "suspect: it says %s, and that is %s earlier than the latest this host remembers", CLOCK_SUSPECT_HINT
-#define SAY_CLOCK_SUSPECT "the clock is suspect: it is %s earlier than the latest this host remembers; expiry is judged by that"
+#define DOC_CLOCK_SUSPECT                                                                                              \
+	"suspect: it says %s, and that is %s earlier than the latest this host remembers", CLOCK_SUSPECT_HINT
+#define SAY_CLOCK_SUSPECT                                                                                              \
+	"the clock is suspect: it is %s earlier than the latest this host remembers; expiry is judged by that"
 #define DOC_OTHER_VAULT "'%s' is another program called vault", "call ours pixelvault, or see 'type -a vault'"
 #define DOC_NO_AGENT "none listens at '%s'", "start vault-agent if commands are to go through one"
 #define DOC_AGENT_LOCKED "it is locked%s%s", "vault unlock"
