@@ -49,8 +49,6 @@ obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 FRONT_OBJ := $(call obj,core/process.c core/secret.c cli/main.c)
 WHOLE_OBJ := $(call obj,cli/whole.c)
 NO_MATH_OBJ := $(if $(STATIC),$(if $(SAN),,$(call obj,$(NO_MATH))))
-# Code and constants of the front lie in one segment: two fewer to map, and one page fault brings in most of it.
-ONE_TEXT  := -Wl,-z,noseparate-code
 SHARED    := -shared -Wl,--exclude-libs,ALL
 AGENT_OBJ := $(call obj,$(HOUSE))
 LIB       := $(BUILD)/libpixelvault.a
@@ -80,7 +78,7 @@ $(BUILD)/obj/%.o: %.c
 
 # The front comes last: a build folder that has it has all of it.
 $(BUILD)/vault: $(FRONT_OBJ) $(LIB) $(NO_MATH_OBJ) | $(BUILD)/vault.so
-	$(CC) $(CFLAGS) $(LDFLAGS) $(ONE_TEXT) $(FRONT_OBJ) $(LIB) $(NO_MATH_OBJ) $(SMALL) -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) $(FRONT_OBJ) $(LIB) $(NO_MATH_OBJ) $(SMALL) -o $@
 $(BUILD)/vault.so: $(WHOLE_OBJ) $(LIB) $(NO_MATH_OBJ)
 	$(CC) $(CFLAGS) $(filter-out -pie,$(LDFLAGS)) $(SHARED) $(WHOLE_OBJ) $(LIB) $(NO_MATH_OBJ) $(SMALL) -o $@
 $(BUILD)/vault-agent: $(AGENT_OBJ)
