@@ -169,6 +169,33 @@ static void answer_listing(struct call *call, struct listing *l)
 	call_answer_stream(call, 200, l->is_records ? RECORDS : API_JSON, &stream);
 }
 
+/* While a Pixel is damaged, one that is not in memory may be it: the worker looks. */
+bool api_look(struct api *api, struct call *call, const char *pixel)
+{
+	if (!holdings_damaged(api->setup.holdings) || holdings_find(api->setup.holdings, pixel))
+		return false;
+	struct errand *e = api_errand(api, call, ERRAND_LOOK);
+	if (e) {
+		snprintf(e->pixel, sizeof e->pixel, "%s", pixel);
+		api_send(api, call, e);
+	}
+	return true;
+}
+
+/* As a direct read of the same would end: of all at the first damaged one, of some at the one that is not there. */
+static bool ends_at_damage(struct listing *l, struct call *call)
+{
+	const struct error *damage = holdings_damage(l->api->setup.holdings);
+	struct error unused;
+	for (size_t i = 0; damage && i < l->pixel_count; i++)
+		if (pixel_check(l->pixels[i], &unused) && api_look(l->api, call, l->pixels[i]))
+			return true;
+	if (!damage || l->pixel_count)
+		return false;
+	call_answer_problem(call, 0, damage);
+	return true;
+}
+
 void api_serve_pixels(struct api *api, struct call *call)
 {
 	struct error err;
@@ -180,6 +207,10 @@ void api_serve_pixels(struct api *api, struct call *call)
 		else
 			(void)!fail_no_memory(&err);
 		call_answer_problem(call, 0, &err);
+		return;
+	}
+	if (ends_at_damage(l, call)) {
+		listing_free(l);
 		return;
 	}
 	l->is_records = api_accepts(call, RECORDS);
@@ -194,6 +225,8 @@ void api_serve_pixel(struct api *api, struct call *call)
 	struct health health;
 	struct error err;
 	bool is_records = api_accepts(call, RECORDS);
+	if (api_look(api, call, call->segments[2]))
+		return;
 	if (!h || !holding_decode(h, &c, &health)) {
 		(void)!fail(&err, ERR_NOT_FOUND, TXT_API_NO_PIXEL, call->segments[2]);
 		call_answer_problem(call, 0, &err);

@@ -174,6 +174,8 @@ void api_read_forget(struct api *api, const struct holding *h); /* it is about t
 void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version);
 
 void api_serve_pixels(struct api *api, struct call *call);
+/* True: this Pixel is not in memory, and may be one that is damaged; the call is answered when the worker has looked. */
+bool api_look(struct api *api, struct call *call, const char *pixel);
 void api_serve_pixel(struct api *api, struct call *call);
 void api_serve_history(struct api *api, struct call *call);
 void api_serve_rollout(struct api *api, struct call *call);

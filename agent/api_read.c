@@ -418,6 +418,8 @@ static void serve_read(struct api *api, struct call *call, const struct read_req
 {
 	struct error err;
 	struct choice c;
+	if (api_look(api, call, pixel))
+		return;
 	if (!choose(api, pixel, r, &c, &err) || !check_health(&c, r, &err)) {
 		call_answer_problem(call, 0, &err);
 		return;

@@ -6,7 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct damaged {
+	uint8_t id[PIXEL_ID_LEN];
+	struct error damage;
+};
+
 struct holdings {
+	struct damaged *damaged; /* in order of id */
+	size_t damaged_count, damaged_room;
 	struct pixel_map map;
 	struct holding **sorted; /* by code; appended to while unsorted, put in order when first walked */
 	size_t count, room;
@@ -99,6 +106,7 @@ void holdings_clear(struct holdings *hs)
 	for (size_t i = 0; i < hs->count; i++)
 		holding_free(hs->sorted[i]);
 	free(hs->sorted);
+	free(hs->damaged);
 	pixel_map_done(&hs->map);
 	*hs = (struct holdings){ .is_sorted = true };
 }
@@ -210,6 +218,84 @@ const struct holding *holdings_find(const struct holdings *hs, const char *pixel
 {
 	return (const struct holding *)pixel_map_find(&hs->map, pixel);
 }
+
+/* ---- the damaged ones ---- */
+
+/* Where the id is or would be. */
+static size_t damaged_place(const struct holdings *hs, const uint8_t id[PIXEL_ID_LEN], bool *ret_is_there)
+{
+	size_t low = 0, high = hs->damaged_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (memcmp(hs->damaged[middle].id, id, PIXEL_ID_LEN) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*ret_is_there = low < hs->damaged_count && memcmp(hs->damaged[low].id, id, PIXEL_ID_LEN) == 0;
+	return low;
+}
+
+static bool make_room_for_damage(struct holdings *hs, struct error *err)
+{
+	if (hs->damaged_count < hs->damaged_room)
+		return true;
+	size_t room = hs->damaged_room ? hs->damaged_room * 2 : 8;
+	struct damaged *moved = reallocarray(hs->damaged, room, sizeof *moved);
+	if (!moved)
+		return fail_no_memory(err);
+	hs->damaged = moved;
+	hs->damaged_room = room;
+	return true;
+}
+
+/* Rare enough to look at each. */
+static struct holding *remove_by_id(struct holdings *hs, const uint8_t id[PIXEL_ID_LEN])
+{
+	for (size_t i = 0; i < hs->count; i++)
+		if (memcmp(hs->sorted[i]->id, id, PIXEL_ID_LEN) == 0)
+			return holdings_remove(hs, hs->sorted[i]->pixel);
+	return NULL;
+}
+
+bool holdings_note_damage(struct holdings *hs, const uint8_t id[PIXEL_ID_LEN], const struct error *damage,
+			  struct holding **ret_before, struct error *err)
+{
+	bool is_there;
+	if (!make_room_for_damage(hs, err))
+		return false;
+	size_t at = damaged_place(hs, id, &is_there);
+	if (!is_there) {
+		memmove(hs->damaged + at + 1, hs->damaged + at, (hs->damaged_count - at) * sizeof *hs->damaged);
+		hs->damaged_count++;
+		memcpy(hs->damaged[at].id, id, PIXEL_ID_LEN);
+	}
+	hs->damaged[at].damage = *damage;
+	*ret_before = remove_by_id(hs, id);
+	return true;
+}
+
+void holdings_forget_damage(struct holdings *hs, const uint8_t id[PIXEL_ID_LEN])
+{
+	bool is_there;
+	size_t at = damaged_place(hs, id, &is_there);
+	if (!is_there)
+		return;
+	hs->damaged_count--;
+	memmove(hs->damaged + at, hs->damaged + at + 1, (hs->damaged_count - at) * sizeof *hs->damaged);
+}
+
+size_t holdings_damaged(const struct holdings *hs)
+{
+	return hs->damaged_count;
+}
+
+const struct error *holdings_damage(const struct holdings *hs)
+{
+	return hs->damaged_count ? &hs->damaged[0].damage : NULL;
+}
+
+/* ---- counting and walking ---- */
 
 size_t holdings_count(const struct holdings *hs)
 {

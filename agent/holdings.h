@@ -20,6 +20,7 @@ struct holding {
 	int64_t proven_at, expires_at; /* of current */
 	uint8_t fingerprint[FINGERPRINT_LEN], previous_fingerprint[FINGERPRINT_LEN];
 	bool is_due;
+	uint8_t id[PIXEL_ID_LEN]; /* what stands for it in the store; filled by who made it, before it is put */
 	/* behind the struct */
 	struct bytes credential, health;       /* as credential_encode and health_encode write them */
 	struct bytes sealed, previous_sealed; /* tokens, as vault_opener_wrap made them; empty = none */
@@ -45,6 +46,15 @@ must_check bool holdings_put(struct holdings *hs, struct holding *h, struct hold
 void holdings_expect_many(struct holdings *hs);
 struct holding *holdings_remove(struct holdings *hs, const char *pixel); /* the caller frees; NULL = was not there */
 void holdings_clear(struct holdings *hs);
+
+/* Pixels whose metadata are damaged: nothing but the id is known, so nobody can say of an unknown code that it is not
+ * stored. What is held of one is dropped (returned, to be freed by the caller). */
+must_check bool holdings_note_damage(struct holdings *hs, const uint8_t id[PIXEL_ID_LEN], const struct error *damage,
+				     struct holding **ret_before, struct error *err);
+void holdings_forget_damage(struct holdings *hs, const uint8_t id[PIXEL_ID_LEN]);
+size_t holdings_damaged(const struct holdings *hs);
+/* Of the first one in the store's order, as whoever reads all of the vault meets it; NULL = none. */
+const struct error *holdings_damage(const struct holdings *hs);
 
 const struct holding *holdings_find(const struct holdings *hs, const char *pixel); /* NULL = none */
 size_t holdings_count(const struct holdings *hs);

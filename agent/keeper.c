@@ -72,12 +72,14 @@ static void say_status(struct keeper *k, const char *text)
 	k->is_ready = true;
 }
 
-static void say_opened(struct keeper *k)
+static void say_opened(struct keeper *k, size_t damaged)
 {
 	char text[80];
 	size_t count = holdings_count(k->holdings);
 	snprintf(text, sizeof text, "unlocked, %zu Pixel%s", count, count == 1 ? "" : "s");
 	say_status(k, text);
+	if (damaged)
+		log_line(LOG_ERROR, LOG_DAMAGED, damaged, damaged == 1 ? " is" : "s are");
 }
 
 static void say_closed(struct keeper *k, const struct error *why)
@@ -96,13 +98,29 @@ static void take_holding(struct keeper *k, struct news *n)
 		log_error(&err);
 		return;
 	}
+	holdings_forget_damage(k->holdings, n->holding->id);
 	api_on_change(k->api, before, n->holding);
 	holding_free(before);
 }
 
-static void drop_holding(struct keeper *k, const char *pixel)
+static void take_damage(struct keeper *k, const struct news *n)
 {
-	struct holding *before = holdings_remove(k->holdings, pixel);
+	struct holding *before = NULL;
+	struct error err;
+	if (!holdings_note_damage(k->holdings, n->id, &n->err, &before, &err)) {
+		log_error(&err);
+		return;
+	}
+	log_error(&n->err);
+	if (before)
+		api_on_change(k->api, before, NULL);
+	holding_free(before);
+}
+
+static void drop_holding(struct keeper *k, const struct news *n)
+{
+	struct holding *before = holdings_remove(k->holdings, n->pixel);
+	holdings_forget_damage(k->holdings, n->id);
 	if (before)
 		api_on_change(k->api, before, NULL);
 	holding_free(before);
@@ -119,7 +137,7 @@ static void take_news(struct keeper *k, struct news *n)
 		break;
 	case NEWS_OPENED:
 		api_opened(k->api, n->opener, n->audit);
-		say_opened(k);
+		say_opened(k, n->damaged);
 		break;
 	case NEWS_CLOSED:
 		api_closed(k->api, &n->err);
@@ -131,7 +149,10 @@ static void take_news(struct keeper *k, struct news *n)
 		take_holding(k, n);
 		break;
 	case NEWS_GONE:
-		drop_holding(k, n->pixel);
+		drop_holding(k, n);
+		break;
+	case NEWS_DAMAGED:
+		take_damage(k, n);
 		break;
 	case NEWS_TROUBLE:
 		api_trouble(k->api, &n->err, n->err.code == ERR_STORAGE);

@@ -107,6 +107,15 @@ void plan_forget(struct plan *p, const char *pixel)
 	free((void *)(uintptr_t)pixel_map_remove(&p->map, pixel));
 }
 
+void plan_forget_one(struct plan *p, bool (*is)(void *context, const char *pixel), void *context)
+{
+	for (size_t i = 0; i < p->map.room; i++)
+		if (planned_at(p, i) && is(context, planned_at(p, i)->pixel)) {
+			plan_forget(p, planned_at(p, i)->pixel);
+			return;
+		}
+}
+
 int64_t plan_next_ms(struct plan *p)
 {
 	if (p->is_exact)

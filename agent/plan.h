@@ -18,6 +18,8 @@ void plan_clear(struct plan *p);
 struct settings;
 must_check bool plan_note(struct plan *p, const struct credential *c, const struct health *h,
 			  const struct settings *settings, int64_t now, int64_t now_ms, struct error *err);
+/* The same for one of which only the id is known: is says which it is. */
+void plan_forget_one(struct plan *p, bool (*is)(void *context, const char *pixel), void *context);
 void plan_forget(struct plan *p, const char *pixel);
 
 /* When the next one is due, in boot time; INT64_MAX = never. */

@@ -55,6 +55,7 @@ struct worker {
 	struct vault_opener *opener; /* wraps for the loop; the loop's once it was told, NULL while closed */
 	struct buf wrapped[2];       /* scratch: current, previous */
 	struct vault_position at;
+	size_t damaged; /* handed over with a damaged record */
 	bool is_sweeping;   /* by the schedule */
 	bool is_closing;    /* the loop was told, and has not let go yet */
 	bool has_given_up;  /* told to stop: nothing new is begun */
@@ -247,14 +248,51 @@ static bool wrap(struct worker *w, const struct credential *c, enum stage stage,
 	return !v || !sealed.len || vault_opener_wrap(w->opener, c->pixel, v->number, sealed, ret, err);
 }
 
+struct sought {
+	const struct vault *vault;
+	const uint8_t *id;
+};
+
+static bool is_sought(void *context, const char *pixel)
+{
+	const struct sought *s = context;
+	uint8_t id[PIXEL_ID_LEN];
+	vault_pixel_id(s->vault, pixel, id);
+	return memcmp(id, s->id, sizeof id) == 0;
+}
+
+/* Not asked about any more: a sweep ends at what it cannot read, and the others of it with it. */
+static void hand_over_damaged(struct worker *w, const struct vault_item *item)
+{
+	struct sought sought = { w->vault, item->id };
+	struct news *n = make_news(NEWS_DAMAGED);
+	memcpy(n->id, item->id, sizeof n->id);
+	n->err = *item->damage;
+	plan_forget_one(w->plan, is_sought, &sought);
+	tell(w, n);
+}
+
+static bool plan_item(struct worker *w, const struct vault_item *item, struct error *err)
+{
+	if (!item->damage)
+		return plan_note(w->plan, item->credential, item->health, &w->settings, clock_wall(), clock_boot_ms(), err);
+	plan_forget(w->plan, item->credential->pixel);
+	return true;
+}
+
 static bool hand_over(void *context, const struct vault_item *item, struct error *err)
 {
 	struct worker *w = context;
 	const struct credential *c = item->credential;
-	int64_t now = clock_wall();
+	w->damaged += item->damage != NULL;
+	if (!c) {
+		hand_over_damaged(w, item);
+		return true;
+	}
 	if (c->deleted_at || c->is_destroyed) {
 		struct news *gone = make_news(NEWS_GONE);
 		memcpy(gone->pixel, c->pixel, sizeof gone->pixel);
+		memcpy(gone->id, item->id, sizeof gone->id);
 		plan_forget(w->plan, c->pixel);
 		tell(w, gone);
 		return true;
@@ -265,7 +303,8 @@ static bool hand_over(void *context, const struct vault_item *item, struct error
 	    !holding_new(c, item->health, status_is_due(c, &w->settings, vault_later_clock(w->vault)), buf_bytes(&w->wrapped[0]),
 			 buf_bytes(&w->wrapped[1]), &h, err))
 		return false;
-	if (!plan_note(w->plan, c, item->health, &w->settings, now, clock_boot_ms(), err)) {
+	memcpy(h->id, item->id, sizeof h->id);
+	if (!plan_item(w, item, err)) {
 		holding_free(h);
 		return false;
 	}
@@ -322,11 +361,13 @@ static void note_in_audit(struct worker *w, const struct audit_who *who, const c
 /* The vault is open: everything is proven and handed over. */
 static bool take_stock(struct worker *w, struct error *err)
 {
+	w->damaged = 0;
 	if (!begin_service(w, err) || !vault_opener_new(w->vault, &w->opener, err) ||
 	    !vault_load(w->vault, hand_over, w, &w->at, err))
 		return false;
 	struct news *n = make_news(NEWS_OPENED);
 	n->opener = w->opener;
+	n->damaged = w->damaged;
 	n->audit = vault_audit(w->vault);
 	w->look_ms = clock_boot_ms() + LOOK_MS;
 	w->anchor_ms = clock_boot_ms() + ANCHOR_MS;
@@ -548,6 +589,14 @@ static bool do_history(struct worker *w, struct errand *e, struct error *err)
 	       vault_health(w->vault, &e->credential, &e->health, err);
 }
 
+/* The vault itself tells a Pixel that is damaged from one that is not stored, in the words of a direct read. */
+static bool do_look(struct worker *w, struct errand *e, struct error *err)
+{
+	if (vault_find(w->vault, e->pixel, false, &e->credential, err) || err->code == ERR_NOT_FOUND)
+		return fail(err, ERR_NOT_FOUND, TXT_API_NO_PIXEL, e->pixel);
+	return false;
+}
+
 static bool do_ack(struct worker *w, struct errand *e, struct error *err)
 {
 	return service_ack(w->service, e->pixel, e->number, e->who.as, err);
@@ -630,6 +679,7 @@ static const struct {
 	[ERRAND_RETIRE] = { .at_once = do_retire },
 	[ERRAND_HISTORY] = { .at_once = do_history },
 	[ERRAND_ROLLOUT] = { .at_once = do_rollout },
+	[ERRAND_LOOK] = { .at_once = do_look },
 	[ERRAND_VERIFY] = { .at_once = do_verify },
 	[ERRAND_MARK] = { .at_once = do_mark },
 	[ERRAND_SYNC] = { .at_once = do_sync },

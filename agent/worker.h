@@ -29,6 +29,7 @@ enum errand_kind {
 	ERRAND_RETIRE,   /* force */
 	ERRAND_HISTORY,  /* credential and health, also of a removed Pixel */
 	ERRAND_ROLLOUT,  /* marks: who was last seen with which version */
+	ERRAND_LOOK,     /* a Pixel that is not in memory while some are damaged: comes back with why it is not, always */
 	ERRAND_VERIFY,
 	ERRAND_MARK,     /* who.as reads version number: remembered for `rollout`; nobody waits for it */
 	ERRAND_SYNC,     /* the audit log made durable: reads wait for it when audit-reads = durable */
@@ -77,7 +78,8 @@ enum news_kind {
 	NEWS_OPENED,   /* opener, audit: the vault is unlocked; NEWS_HOLDING for every Pixel came before */
 	NEWS_CLOSED,   /* locked: err says why (ERR_NONE: somebody asked for it). Everything in memory is stale */
 	NEWS_HOLDING,  /* holding: new or changed; belongs to the taker */
-	NEWS_GONE,     /* pixel was removed */
+	NEWS_GONE,     /* pixel (id) was removed */
+	NEWS_DAMAGED,  /* id, err: its metadata are damaged, so that its code is not known */
 	NEWS_TROUBLE,  /* err: something that nobody waits for went wrong */
 	NEWS_COURIER_STUCK, /* it should be ended and started again */
 	NEWS_CHECKED,  /* a scheduled sweep ended: check */
@@ -89,6 +91,8 @@ struct news {
 	size_t done, total;
 	enum verdict outcome;
 	char pixel[PIXEL_CODE_MAX + 1];
+	uint8_t id[PIXEL_ID_LEN];
+	size_t damaged; /* NEWS_OPENED: Pixels with a damaged record */
 	struct vault_opener *opener; /* NEWS_OPENED: opens sealed tokens; belongs to the taker */
 	struct audit *audit;         /* borrowed until the taker has said worker_let_go */
 	struct holding *holding;

@@ -85,8 +85,13 @@ must_check bool vault_each(struct vault *v, bool with_health, bool want_deleted,
 			   struct error *err);
 
 /* One Pixel with all that a keeper holds in memory. Proven. Soft-deleted and destroyed ones come too: see credential.
- * The sealed tokens are borrowed; empty where there is no such version. */
+ * The sealed tokens are borrowed; empty where there is no such version, or where it is damaged.
+ *
+ * Damage of one Pixel's own records stays its own: damage says what it is, and the others come all the same. credential
+ * and health are NULL when it is the metadata: then nothing but the id is known. */
 struct vault_item {
+	uint8_t id[PIXEL_ID_LEN];
+	const struct error *damage; /* NULL = sound */
 	const struct credential *credential;
 	const struct health *health;
 	struct bytes sealed_current, sealed_previous;

@@ -266,6 +266,12 @@ bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each
 
 /* ---- loading: with the sealed tokens ---- */
 
+/* Of what was read for one Pixel; the store's own damage and the inventory's are of other classes or met elsewhere. */
+static bool is_local(const struct error *err)
+{
+	return err->code == ERR_DAMAGED && err->class && strcmp(err->class, "tampered") == 0;
+}
+
 static uint32_t number_at(const struct credential *c, enum stage stage)
 {
 	const struct version *version = credential_staged(c, stage);
@@ -285,14 +291,16 @@ static bool token_is_sound(const struct credential *c, uint32_t number, const st
 	return true;
 }
 
-/* Versions of one Pixel lie in the order of their numbers' digits, so 10 before 2: all of them are walked. */
+/* Versions of one Pixel lie in the order of their numbers' digits, so 10 before 2: all of them are walked. A damaged one
+ * stays empty, and ret_damage says why. */
 static bool walk_tokens(struct walk *w, const uint8_t *entry, const struct credential *c, struct bytes ret[2],
-			struct error *err)
+			struct error *ret_damage, struct error *err)
 {
 	const uint32_t wanted[2] = { number_at(c, STAGE_CURRENT), number_at(c, STAGE_PREVIOUS) };
 	char start[KEY_TEXT_MAX], key[2][KEY_TEXT_MAX];
 	struct store_record record;
 	size_t at[2] = { 0 }, len[2] = { 0 };
+	bool is_there[2] = { false };
 	key_for_pixel(w->v->root.epoch, 't', entry, start);
 	for (size_t i = 0; i < 2; i++)
 		key_for_token(w->v->root.epoch, entry, wanted[i], key[i]);
@@ -302,8 +310,9 @@ static bool walk_tokens(struct walk *w, const uint8_t *entry, const struct crede
 	while (w->token.has && strncmp(w->token.record.key, start, strlen(start)) == 0) {
 		for (size_t i = 0; i < 2; i++)
 			if (wanted[i] && strcmp(w->token.record.key, key[i]) == 0) {
-				if (!token_is_sound(c, wanted[i], &w->token.record, err))
-					return false;
+				is_there[i] = true;
+				if (!token_is_sound(c, wanted[i], &w->token.record, ret_damage))
+					continue;
 				at[i] = w->sealed.len;
 				len[i] = w->token.record.value.len;
 				buf_append(&w->sealed, w->token.record.value.at, len[i]);
@@ -314,8 +323,8 @@ static bool walk_tokens(struct walk *w, const uint8_t *entry, const struct crede
 	if (!buf_ok(&w->sealed, err))
 		return false;
 	for (size_t i = 0; i < 2; i++) {
-		if (wanted[i] && !len[i])
-			return token_is_sound(c, wanted[i], &(struct store_record){ .is_found = false }, err);
+		if (wanted[i] && !is_there[i])
+			(void)!token_is_sound(c, wanted[i], &(struct store_record){ .is_found = false }, ret_damage);
 		ret[i] = bytes_of(len[i] ? w->sealed.at + at[i] : (const uint8_t *)"", len[i]);
 	}
 	return true;
@@ -326,16 +335,31 @@ struct load {
 	void *context;
 };
 
+static bool give_unreadable(const uint8_t id[PIXEL_ID_LEN], vault_item_fn *fn, void *context, struct error *err)
+{
+	struct error damage = *err;
+	struct vault_item item = { .damage = &damage };
+	memcpy(item.id, id, sizeof item.id);
+	return fn(context, &item, err);
+}
+
 static bool load_one(struct walk *w, const uint8_t *entry, const void *context, struct error *err)
 {
 	const struct load *l = context;
 	struct credential c;
 	struct health h;
 	struct bytes sealed[2];
-	if (!walk_metadata(w, entry, &c, err) || !walk_health(w, entry, &c, &h, err) ||
-	    !walk_tokens(w, entry, &c, sealed, err))
+	struct error damage = { .code = ERR_NONE };
+	if (!walk_metadata(w, entry, &c, err))
+		return is_local(err) && give_unreadable(entry, l->fn, l->context, err);
+	if (!walk_health(w, entry, &c, &h, err) || !walk_tokens(w, entry, &c, sealed, &damage, err))
 		return false;
-	struct vault_item item = { &c, &h, sealed[0], sealed[1] };
+	struct vault_item item = { .damage = damage.code ? &damage : NULL,
+				   .credential = &c,
+				   .health = &h,
+				   .sealed_current = sealed[0],
+				   .sealed_previous = sealed[1] };
+	memcpy(item.id, entry, sizeof item.id);
 	return l->fn(l->context, &item, err);
 }
 
@@ -399,9 +423,10 @@ static int by_id(const void *a, const void *b)
 	return memcmp(a, b, PIXEL_ID_LEN);
 }
 
-/* False in *ret_is_named: a row that the inventory does not name is nobody's. */
+/* False in *ret_is_named: a row that the inventory does not name is nobody's. *ret_is_unreadable: it failed for the
+ * metadata alone. */
 static bool read_named(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct credential *c, struct health *h,
-		       bool *ret_is_named, struct error *err)
+		       bool *ret_is_named, bool *ret_is_unreadable, struct error *err)
 {
 	char node[NODE_DEPTH][KEY_TEXT_MAX], meta[KEY_TEXT_MAX], health[KEY_TEXT_MAX];
 	struct store_record found[2 + NODE_DEPTH];
@@ -417,7 +442,8 @@ static bool read_named(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct c
 	*ret_is_named = proof.digest != NULL;
 	if (!proof.digest)
 		return true;
-	if (!metadata_open(v, id, &found[0], proof.digest, strrchr(meta, '/') + 1, c, err))
+	*ret_is_unreadable = !metadata_open(v, id, &found[0], proof.digest, strrchr(meta, '/') + 1, c, err);
+	if (*ret_is_unreadable)
 		return false;
 	health_open(v, id, found[1].is_found ? found[1].value : bytes_of("", 0), c, h);
 	return true;
@@ -428,9 +454,10 @@ static bool give_changed(struct vault *v, const uint8_t id[PIXEL_ID_LEN], vault_
 {
 	struct credential c;
 	struct health h;
-	bool is_named = false;
-	if (!read_named(v, id, &c, &h, &is_named, err))
-		return false;
+	bool is_named = false, is_unreadable = false;
+	struct error damage = { .code = ERR_NONE };
+	if (!read_named(v, id, &c, &h, &is_named, &is_unreadable, err))
+		return is_unreadable && is_local(err) && give_unreadable(id, fn, context, err);
 	if (!is_named)
 		return true;
 	const uint32_t wanted[2] = { number_at(&c, STAGE_CURRENT), number_at(&c, STAGE_PREVIOUS) };
@@ -442,13 +469,15 @@ static bool give_changed(struct vault *v, const uint8_t id[PIXEL_ID_LEN], vault_
 	const char *const keys[] = { key[0], key[1] };
 	if (store_get_many(v->store, keys, 2, &v->room, found, err) != STORE_OK)
 		return false;
-	for (size_t i = 0; i < 2; i++) {
-		if (wanted[i] && !token_is_sound(&c, wanted[i], &found[i], err))
-			return false;
-		if (wanted[i])
+	for (size_t i = 0; i < 2; i++)
+		if (wanted[i] && token_is_sound(&c, wanted[i], &found[i], &damage))
 			sealed[i] = found[i].value;
-	}
-	struct vault_item item = { &c, &h, sealed[0], sealed[1] };
+	struct vault_item item = { .damage = damage.code ? &damage : NULL,
+				   .credential = &c,
+				   .health = &h,
+				   .sealed_current = sealed[0],
+				   .sealed_previous = sealed[1] };
+	memcpy(item.id, id, sizeof item.id);
 	return fn(context, &item, err);
 }
 

@@ -13,7 +13,7 @@ import threading
 import time
 
 import harness
-from harness import Case, PATIENCE, descendants, new_pixel, new_token
+from harness import Case, PATIENCE, cases, descendants, new_pixel, new_token, spread
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -137,6 +137,95 @@ class Watching(AgentCase):
         self.until("locked", lambda: (self.health() or {}).get("locked"), 5)
         self.assertIn("older", self.health()["reason"])
         self.assertEqual(503, self.ask("GET", "/v1/pixels/%s/token" % pixel)[0])
+
+
+@spread
+class Damaged(AgentCase):
+    """One Pixel's own records: the agent does as the direct commands do, and the others never notice."""
+    starts = False
+
+    def setUp(self):
+        super().setUp()
+        self.tokens = {}
+        known = set()
+        for _ in range(3):
+            pixel, token = new_pixel(), new_token()
+            self.direct("put", pixel, "--no-check", stdin=token)
+            self.tokens[pixel] = token
+            fresh = set(self.ids()) - known
+            known |= fresh
+            self.bad, self.keyed = pixel, fresh.pop()
+        self.others = [p for p in self.tokens if p != self.bad]
+
+    def ids(self):
+        return [k.split(b"/")[2].decode() for k, in self.sql("SELECT k FROM kv WHERE k LIKE 'e%/m/%'")]
+
+    def damage(self, kind):
+        rows = self.sql("SELECT k, v FROM kv WHERE k LIKE ?", "e%/" + kind + "/" + self.keyed + "%")
+        self.assertEqual(1, len(rows))
+        self.write_row(rows[0][0], bytes(len(rows[0][1])))
+        return rows[0]
+
+    def write_row(self, key, value):
+        """As a writer would: what watches the store's own numbers sees it with the next commit."""
+        self.sql("UPDATE kv SET v = ?, mod = (SELECT max(mod) + 1 FROM kv) WHERE k = ?", value, key.decode())
+
+    def nudge(self):
+        """A commit of somebody else's, seen by the agent."""
+        pixel, token = self.others[0], new_token()
+        self.direct("put", pixel, "--no-check", stdin=token)
+        self.tokens[pixel] = token
+        self.until("the new token", lambda: self.token_of(pixel) == token, 2)
+
+    def both(self, rc, *words):
+        """Through the agent and past it: the same end in the same words."""
+        a, b = (run(*words, rc=rc) for run in (self.vault, self.direct))
+        self.assertEqual(b.err, a.err, words)
+        return a
+
+    def is_local(self, metadata):
+        for pixel in self.others:
+            self.assertEqual(self.tokens[pixel], self.both(0, "get", pixel).out.decode())
+            self.both(0, "status", pixel)
+        self.both(7, "get", self.bad)
+        status, body = self.ask("GET", "/v1/pixels/%s/token" % self.bad)
+        answer = json.loads(body)
+        self.assertEqual((500, "damaged", 7), (status, answer["type"], answer["exit"]), body)
+        for words in (["status"], ["list"], ["status", self.bad], ["list", "--json"]):
+            self.both(7 if metadata else 0, *words)
+        self.both(3, "get", "C0U2T02IU8J6B9GC2B90")
+        self.assertFalse(self.health()["locked"])
+
+    def is_whole(self):
+        for pixel, token in self.tokens.items():
+            self.assertEqual(token, self.both(0, "get", pixel).out.decode())
+        self.both(0, "status")
+
+    @cases(metadata="m", token="t")
+    def test_from_the_start(self, kind):
+        key, value = self.damage(kind)
+        self.start_agent()
+        self.is_local(kind == "m")
+        self.assertIn("1 Pixel is damaged", self.log())
+        self.assertIn("vault verify", self.log())
+        self.write_row(key, value)
+        self.nudge()
+        self.is_whole()
+
+    @cases(metadata="m", token="t")
+    def test_while_it_runs(self, kind):
+        self.start_agent()
+        self.is_whole()
+        key, value = self.damage(kind)
+        self.nudge()
+        if kind == "t":
+            # Tokens are written with metadata that name them: only then they are looked at again.
+            self.direct("label", self.bad, "seen=yes")
+            self.nudge()
+        self.is_local(kind == "m")
+        self.write_row(key, value)
+        self.nudge()
+        self.is_whole()
 
 
 class Waiting(AgentCase):

@@ -333,6 +333,10 @@ struct items {
 		bool is_deleted;
 		char token[2][TOKEN_MAX + 1];
 	} at[64];
+	size_t damaged;
+	struct error damage; /* of the last one */
+	uint8_t damaged_id[PIXEL_ID_LEN];
+	bool is_unreadable;
 	struct vault_opener *opener;
 };
 
@@ -373,6 +377,13 @@ static bool take_item(void *context, const struct vault_item *item, struct error
 {
 	struct items *items = context;
 	(void)err;
+	if (item->damage) {
+		items->damaged++;
+		items->damage = *item->damage;
+		memcpy(items->damaged_id, item->id, sizeof items->damaged_id);
+		items->is_unreadable = !item->credential;
+		return true;
+	}
 	assert_true(items->count < COUNT_OF(items->at));
 	size_t i = items->count++;
 	const struct credential *c = item->credential;
@@ -556,23 +567,94 @@ static void catch_up__notices_a_store_that_went_back(void **state)
 	vault_close(v);
 }
 
-static void catch_up__proves_what_it_gives(void **state)
+static void assert_damaged(const struct vault *v, const struct items *items, const char *pixel, bool is_unreadable)
 {
-	(void)state;
+	uint8_t id[PIXEL_ID_LEN];
+	vault_pixel_id(v, pixel, id);
+	assert_int_equal(items->damaged, 1);
+	assert_memory_equal(items->damaged_id, id, sizeof id);
+	assert_int_equal(items->damage.code, ERR_DAMAGED);
+	assert_string_equal(items->damage.class, "tampered");
+	assert_int_equal(items->is_unreadable, is_unreadable);
+}
+
+static void load(struct vault *v, struct items *items, struct vault_position *at)
+{
 	struct error err;
-	struct vault_position at, before;
+	items->count = items->damaged = 0;
+	if (!vault_load(v, take_item, items, at, &err))
+		fail_msg("%s", err.message);
+}
+
+/* B's records of this kind, as the store names them. */
+static void write_to_b(const struct vault *v, char kind, const char *what)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	char hex[PIXEL_ID_LEN * 2 + 1], sql[512];
+	vault_pixel_id(v, B, id);
+	sodium_bin2hex(hex, sizeof hex, id, sizeof id);
+	snprintf(sql, sizeof sql, "%s WHERE k LIKE 'e1/%c/%s%%'", what, kind, hex);
+	write_sql(sql);
+}
+
+static void damage_of_one_pixel_stays_its_own(char kind, bool is_unreadable)
+{
+	struct vault_position at;
 	struct vault *v = open_it();
 	struct items *items = new_items(v);
 	put_token(v, A, TOKEN_A);
-	assert_true(vault_load(v, take_item, items, &at, &err));
-	before = at;
+	put_token(v, C, TOKEN_C);
+	load(v, items, &at);
+	put_token(v, B, TOKEN_B);
+	write_sql("CREATE TABLE IF NOT EXISTS good AS SELECT * FROM kv");
+	write_to_b(v, kind, "UPDATE kv SET v = zeroblob(length(v))");
 	put_token(v, A, TOKEN_B);
-	write_sql("UPDATE kv SET v = zeroblob(length(v)) WHERE k LIKE 'e1/t/%/2'");
-	assert_false(vault_catch_up(v, take_item, items, &at, &err));
-	assert_int_equal(err.code, ERR_DAMAGED);
-	assert_string_equal(err.class, "tampered");
-	assert_int_equal(at.rev, before.rev); /* not moved */
+	assert_int_equal(catch_up(v, items, &at), 1); /* A */
+	assert_string_equal(items->at[0].token[0], TOKEN_B);
+	assert_damaged(v, items, B, is_unreadable);
+	items->damaged = 0;
+	assert_int_equal(catch_up(v, items, &at), 0); /* told once */
+	assert_int_equal(items->damaged, 0);
+	load(v, items, &at);
+	assert_int_equal(items->count, 2);
+	assert_damaged(v, items, B, is_unreadable);
+	write_to_b(v, kind, "DELETE FROM kv");
+	load(v, items, &at);
+	assert_int_equal(items->count, 2);
+	assert_damaged(v, items, B, is_unreadable);
+	write_sql("INSERT OR IGNORE INTO kv SELECT k, v, (SELECT max(mod) + 1 FROM kv) FROM good WHERE k LIKE 'e1/m/%' OR "
+		  "k LIKE 'e1/t/%'; DROP TABLE good");
+	load(v, items, &at);
+	assert_int_equal(items->count, 3);
+	assert_int_equal(items->damaged, 0);
+	free_items(items);
+	vault_close(v);
+}
+
+static void load__damaged_metadata_are_that_pixels_own(void **state)
+{
+	(void)state;
+	damage_of_one_pixel_stays_its_own('m', true);
+}
+
+static void load__a_damaged_token_is_that_pixels_own(void **state)
+{
+	(void)state;
+	damage_of_one_pixel_stays_its_own('t', false);
+}
+
+static void load__a_damaged_inventory_fails_whole(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault_position at;
+	struct vault *v = open_it();
+	struct items *items = new_items(v);
+	put_token(v, A, TOKEN_A);
+	put_token(v, B, TOKEN_B);
+	write_sql("UPDATE kv SET v = zeroblob(length(v)) WHERE k LIKE 'e1/n/%'");
 	assert_false(vault_load(v, take_item, items, &at, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
 	assert_string_equal(err.class, "tampered");
 	free_items(items);
 	vault_close(v);
@@ -631,7 +713,9 @@ int main(void)
 		T(catch_up__after_a_deletion_gives_that_pixel_only),
 		T(catch_up__without_news_is_cheap),
 		T(catch_up__notices_a_store_that_went_back),
-		T(catch_up__proves_what_it_gives),
+		T(load__damaged_metadata_are_that_pixels_own),
+		T(load__a_damaged_token_is_that_pixels_own),
+		T(load__a_damaged_inventory_fails_whole),
 		T(marks__many_are_one_commit_and_the_last_of_a_name_counts),
 	};
 	return cmocka_run_group_tests(tests, open_arena, close_arena);
