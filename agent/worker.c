@@ -21,6 +21,8 @@
 #define ANCHOR_MS 60000       /* the head of the audit log goes into the anchor */
 #define RETRY_MS 5000         /* a sweep that could not begin */
 #define DUE_AT_ONCE 512       /* Pixels of one scheduled sweep */
+#define MARKS_AT_ONCE 512     /* who read what is stored in one commit, of as many ... */
+#define MARKS_MS 1000         /* ... or as long after the first */
 #define MARKS_BYTES_MAX ((size_t)4 << 20)
 #define STOP_MS 20000         /* what is on its way to TikTok when we are told to stop */
 
@@ -60,6 +62,9 @@ struct worker {
 	bool has_given_up;  /* told to stop: nothing new is begun */
 	struct errand *locker; /* waits for the closing to be done */
 	int64_t look_ms, anchor_ms, retry_ms, relock_ms;
+	struct mark_update marks[MARKS_AT_ONCE]; /* not stored yet */
+	size_t mark_count;
+	int64_t marks_ms; /* when they are stored at the latest */
 	struct errand *finished, *finished_last; /* told after what they changed */
 };
 
@@ -275,6 +280,28 @@ static bool hand_over(void *context, const struct vault_item *item, struct error
 	return true;
 }
 
+/* ---- who reads what ---- */
+
+/* A commit waits for the disk, and after a restart each consumer's first read of each Pixel is one to be noted: together
+ * they cost no more than one. A crash loses a second of them, and the next reads bring them again. */
+static bool store_marks(struct worker *w, struct error *err)
+{
+	size_t count = w->mark_count;
+	w->mark_count = 0;
+	return count == 0 || vault_mark_reads(w->vault, w->marks, count, err);
+}
+
+static bool do_mark(struct worker *w, struct errand *e, struct error *err)
+{
+	struct mark_update *m = &w->marks[w->mark_count++];
+	*m = (struct mark_update){ .mark = { .version = e->number, .at = clock_wall() } };
+	snprintf(m->pixel, sizeof m->pixel, "%s", e->pixel);
+	snprintf(m->mark.name, sizeof m->mark.name, "%s", e->who.as);
+	if (w->mark_count == 1)
+		w->marks_ms = clock_boot_ms() + MARKS_MS;
+	return w->mark_count < MARKS_AT_ONCE || store_marks(w, err);
+}
+
 /* ---- closing ---- */
 
 static void begin_closing(struct worker *w, const struct error *why)
@@ -293,8 +320,10 @@ static void begin_closing(struct worker *w, const struct error *why)
 static void close_vault(struct worker *w)
 {
 	struct error ignored;
-	if (w->vault)
+	if (w->vault) {
+		(void)!store_marks(w, &ignored);
 		(void)!vault_anchor_audit(w->vault, &ignored);
+	}
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
 	w->is_closing = false;
@@ -550,19 +579,12 @@ static bool do_history(struct worker *w, struct errand *e, struct error *err)
 
 static bool do_ack(struct worker *w, struct errand *e, struct error *err)
 {
-	return service_ack(w->service, e->pixel, e->number, e->who.as, err);
-}
-
-static bool do_mark(struct worker *w, struct errand *e, struct error *err)
-{
-	struct read_mark mark = { .version = e->number, .at = clock_wall() };
-	snprintf(mark.name, sizeof mark.name, "%s", e->who.as);
-	return vault_mark_read(w->vault, e->pixel, &mark, err);
+	return store_marks(w, err) && service_ack(w->service, e->pixel, e->number, e->who.as, err);
 }
 
 static bool do_retire(struct worker *w, struct errand *e, struct error *err)
 {
-	return service_retire(w->service, e->pixel, e->is_forced, &e->number, err);
+	return store_marks(w, err) && service_retire(w->service, e->pixel, e->is_forced, &e->number, err);
 }
 
 static bool keep_mark(void *context, const struct read_mark *mark, struct error *err)
@@ -575,7 +597,7 @@ static bool keep_mark(void *context, const struct read_mark *mark, struct error 
 static bool do_rollout(struct worker *w, struct errand *e, struct error *err)
 {
 	e->marks.max = MARKS_BYTES_MAX;
-	return vault_find(w->vault, e->pixel, false, &e->credential, err) &&
+	return store_marks(w, err) && vault_find(w->vault, e->pixel, false, &e->credential, err) &&
 	       vault_each_mark(w->vault, e->pixel, keep_mark, &e->marks, err);
 }
 
@@ -766,6 +788,8 @@ static void keep_time(struct worker *w)
 		if (!vault_anchor_audit(w->vault, &err))
 			tell_trouble(w, &err);
 	}
+	if (w->mark_count && now_ms >= w->marks_ms && !store_marks(w, &err))
+		tell_trouble(w, &err);
 	if (now_ms >= w->relock_ms)
 		begin_closing(w, NULL);
 }
