@@ -24,6 +24,7 @@
 #define MARKS_AT_ONCE 512     /* who read what is stored in one commit, of as many ... */
 #define MARKS_MS 1000         /* ... or as long after the first */
 #define MARKS_BYTES_MAX ((size_t)4 << 20)
+#define ALONE_MS 2000         /* an agent that is ending is waited for as long */
 #define STOP_MS 20000         /* what is on its way to TikTok when we are told to stop */
 
 /* ---- two queues ---- */
@@ -51,6 +52,7 @@ struct worker {
 	struct settings settings; /* without the configuration, which is the loop's */
 	struct settings *next_settings;
 	struct vault *vault; /* NULL while locked */
+	struct vault_lock *alone; /* no other agent on this vault; NULL where locks cannot be written */
 	struct service *service;
 	struct courier *courier;
 	struct plan *plan;
@@ -324,6 +326,7 @@ static void close_vault(struct worker *w)
 		(void)!store_marks(w, &ignored);
 		(void)!vault_anchor_audit(w->vault, &ignored);
 	}
+	vault_unlockp(&w->alone);
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
 	w->is_closing = false;
@@ -372,6 +375,15 @@ static bool open_with(struct worker *w, const struct secret *root_key, struct er
 	return vault_open(&place, &w->vault, err) && vault_unlock_root(w->vault, root_key, err);
 }
 
+/* Two would each keep a budget, a breaker and a schedule of their own, and TikTok would be asked twice as often. */
+static bool be_alone(struct worker *w, struct error *err)
+{
+	struct error why;
+	if (vault_lock(w->vault, "agent", ALONE_MS, &w->alone, &why) || why.code != ERR_CONFLICT)
+		return true;
+	return fail(err, ERR_CONFLICT, TXT_AGENT_TWICE, w->settings.vault_path);
+}
+
 static void warn_of_clock(const struct worker *w)
 {
 	char text[CLOCK_TEXT_MAX];
@@ -384,13 +396,14 @@ static bool open_vault(struct worker *w, const struct secret *root_key, const st
 {
 	if (w->vault)
 		return true;
-	if (open_with(w, root_key, err) && take_stock(w, err)) {
+	if (open_with(w, root_key, err) && be_alone(w, err) && take_stock(w, err)) {
 		note_in_audit(w, who, "unlock");
 		warn_of_clock(w);
 		return true;
 	}
 	service_freep(&w->service);
 	vault_opener_free(take(w->opener));
+	vault_unlockp(&w->alone);
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
 	/* What was handed over before it went wrong is stale. */
