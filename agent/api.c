@@ -140,10 +140,26 @@ bool api_audit(struct api *api, const struct audit_who *who, const struct audit_
 	if (!api->is_in_turn)
 		audit_begin_turn(api->audit);
 	api->is_in_turn = true;
-	if (audit_append(api->audit, who, event, 1, weight, false, err))
+	bool is_written = audit_append(api->audit, who, event, 1, weight, false, err);
+	if (weight == AUDIT_ORDINARY || !is_written)
+		api->is_silent = !is_written;
+	if (is_written)
 		return true;
+	api->silence = *err;
+	api->silence_ms = api->now_ms;
 	api->audit_failures++;
 	return false;
+}
+
+/* Whoever asks about our health may keep readers away because of what it hears: we try ourselves whether lines are taken
+ * again. */
+static void try_audit_again(struct api *api)
+{
+	static const struct audit_who us = { .is_known = false };
+	struct audit_event event = { .verb = "resume", .result = "ok" };
+	struct error unused;
+	if (api->is_silent && api->audit && api->now_ms - api->silence_ms >= SILENCE_MS)
+		(void)!api_audit(api, &us, &event, AUDIT_ORDINARY, &unused);
 }
 
 static void note_denial(struct api *api, const struct audit_who *who, const char *verb, const char *pixel)
@@ -469,6 +485,7 @@ void api_end_turn(struct api *api, int64_t now_ms)
 	api_read_tick(api);
 	api_events_tick(api);
 	api_admin_tick(api);
+	try_audit_again(api);
 	end_audit_turn(api);
 }
 

@@ -271,7 +271,7 @@ void api_serve_metrics(struct api *api, struct call *call)
 	if (api->setup.connections)
 		gauge(&out, "connections", "Open connections.", api->setup.connections(api->setup.listener));
 	gauge(&out, "locked", "1 while the vault is locked.", !api->opener);
-	gauge(&out, "degraded", "1 when the store cannot be written.", api->is_degraded);
+	gauge(&out, "degraded", "1 when the store cannot be written.", api->is_degraded || api->is_silent);
 	buf_append_text(&out, "# HELP pixelvault_build_info Which version runs.\n# TYPE pixelvault_build_info gauge\n"
 			      "pixelvault_build_info{version=\"" PIXELVAULT_VERSION "\"} 1\n");
 	if (api->swept_at)
@@ -284,21 +284,22 @@ void api_serve_health(struct api *api, struct call *call)
 	struct buf out = BUF_INIT(API_BODY_MAX);
 	struct json j = JSON_INIT(&out);
 	const char *wanted = call_param(call, "ready");
-	bool is_ready = api->opener != NULL;
+	bool is_ready = api->opener && !api->is_silent;
 	struct error err;
 	if (wanted && strcmp(wanted, "1") != 0) {
 		(void)!fail(&err, ERR_USAGE, TXT_API_FLAG, "ready");
 		call_answer_problem(call, 0, &err);
 		return;
 	}
-	const char *reason = !is_ready && api->why_closed.code ? api->why_closed.message
-			     : api->is_degraded			? api->trouble.message
-								: NULL;
+	const char *reason = !api->opener && api->why_closed.code ? api->why_closed.message
+			     : api->opener && api->is_silent      ? api->silence.message
+			     : api->is_degraded			   ? api->trouble.message
+								   : NULL;
 	api_json_begin(&j);
 	json_bool(&j, "live", true);
 	json_bool(&j, "ready", is_ready);
 	json_bool(&j, "locked", !api->opener);
-	json_bool(&j, "degraded", api->is_degraded);
+	json_bool(&j, "degraded", api->is_degraded || api->is_silent);
 	json_text(&j, "version", PIXELVAULT_VERSION);
 	json_int(&j, "pixels", (int64_t)holdings_count(api->setup.holdings));
 	json_text(&j, "layers", api->setup.layers);

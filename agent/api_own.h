@@ -103,6 +103,8 @@ struct guesser {
 	int64_t next_ms;
 };
 
+#define SILENCE_MS 1000 /* between two tries whether the audit log takes lines again */
+
 #define STATUSES_COUNTED 16
 
 struct api {
@@ -110,6 +112,9 @@ struct api {
 	struct vault_opener *opener; /* both NULL while locked */
 	struct audit *audit;
 	bool is_in_turn; /* of the audit log */
+	bool is_silent;  /* the log takes no lines: no token is handed out */
+	struct error silence;
+	int64_t silence_ms; /* when it last took none */
 	bool is_degraded;
 	struct error why_closed, trouble;
 	int64_t now_ms;

@@ -43,6 +43,8 @@ static unsigned wanted_wait(const char *prefer)
 	while (prefer && *prefer) {
 		prefer += strspn(prefer, " \t,");
 		if (strncmp(prefer, "wait=", 5) == 0) {
+			if (prefer[5] < '0' || prefer[5] > '9')
+				return 0; /* a preference that is not understood is ignored: RFC 7240 */
 			unsigned long seconds = strtoul(prefer + 5, NULL, 10);
 			return seconds > WAIT_MAX_S ? WAIT_MAX_S : (unsigned)seconds;
 		}

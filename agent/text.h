@@ -186,6 +186,8 @@
 		"look at 'status'; the newer token counts"
 #define TXT_NOT_STORED "'%s' is not stored", "see what is: vault list"
 #define TXT_DESTROYED "the tokens of '%s' were destroyed", "put a new one: vault put PIXEL"
+#define TXT_AGENT_TWICE                                                                                                \
+	"another agent serves the vault '%s'", "stop one of them: one vault has one agent"
 #define TXT_AGENT_LOCKED "the agent is locked", "open it: vault unlock"
 #define TXT_AGENT_CLOSING "the agent is locking itself at this moment", "try again"
 #define TXT_KEEPER_NOT_BY_HAND                                                                                         \

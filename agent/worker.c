@@ -21,7 +21,10 @@
 #define ANCHOR_MS 60000       /* the head of the audit log goes into the anchor */
 #define RETRY_MS 5000         /* a sweep that could not begin */
 #define DUE_AT_ONCE 512       /* Pixels of one scheduled sweep */
+#define MARKS_AT_ONCE 512     /* who read what is stored in one commit, of as many ... */
+#define MARKS_MS 1000         /* ... or as long after the first */
 #define MARKS_BYTES_MAX ((size_t)4 << 20)
+#define ALONE_MS 2000         /* an agent that is ending is waited for as long */
 #define STOP_MS 20000         /* what is on its way to TikTok when we are told to stop */
 
 /* ---- two queues ---- */
@@ -49,6 +52,7 @@ struct worker {
 	struct settings settings; /* without the configuration, which is the loop's */
 	struct settings *next_settings;
 	struct vault *vault; /* NULL while locked */
+	struct vault_lock *alone; /* no other agent on this vault; NULL where locks cannot be written */
 	struct service *service;
 	struct courier *courier;
 	struct plan *plan;
@@ -61,6 +65,9 @@ struct worker {
 	bool has_given_up;  /* told to stop: nothing new is begun */
 	struct errand *locker; /* waits for the closing to be done */
 	int64_t look_ms, anchor_ms, retry_ms, relock_ms;
+	struct mark_update marks[MARKS_AT_ONCE]; /* not stored yet */
+	size_t mark_count;
+	int64_t marks_ms; /* when they are stored at the latest */
 	struct errand *finished, *finished_last; /* told after what they changed */
 };
 
@@ -314,6 +321,28 @@ static bool hand_over(void *context, const struct vault_item *item, struct error
 	return true;
 }
 
+/* ---- who reads what ---- */
+
+/* A commit waits for the disk, and after a restart each consumer's first read of each Pixel is one to be noted: together
+ * they cost no more than one. A crash loses a second of them, and the next reads bring them again. */
+static bool store_marks(struct worker *w, struct error *err)
+{
+	size_t count = w->mark_count;
+	w->mark_count = 0;
+	return count == 0 || vault_mark_reads(w->vault, w->marks, count, err);
+}
+
+static bool do_mark(struct worker *w, struct errand *e, struct error *err)
+{
+	struct mark_update *m = &w->marks[w->mark_count++];
+	*m = (struct mark_update){ .mark = { .version = e->number, .at = clock_wall() } };
+	snprintf(m->pixel, sizeof m->pixel, "%s", e->pixel);
+	snprintf(m->mark.name, sizeof m->mark.name, "%s", e->who.as);
+	if (w->mark_count == 1)
+		w->marks_ms = clock_boot_ms() + MARKS_MS;
+	return w->mark_count < MARKS_AT_ONCE || store_marks(w, err);
+}
+
 /* ---- closing ---- */
 
 static void begin_closing(struct worker *w, const struct error *why)
@@ -332,8 +361,11 @@ static void begin_closing(struct worker *w, const struct error *why)
 static void close_vault(struct worker *w)
 {
 	struct error ignored;
-	if (w->vault)
+	if (w->vault) {
+		(void)!store_marks(w, &ignored);
 		(void)!vault_anchor_audit(w->vault, &ignored);
+	}
+	vault_unlockp(&w->alone);
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
 	w->is_closing = false;
@@ -384,6 +416,15 @@ static bool open_with(struct worker *w, const struct secret *root_key, struct er
 	return vault_open(&place, &w->vault, err) && vault_unlock_root(w->vault, root_key, err);
 }
 
+/* Two would each keep a budget, a breaker and a schedule of their own, and TikTok would be asked twice as often. */
+static bool be_alone(struct worker *w, struct error *err)
+{
+	struct error why;
+	if (vault_lock(w->vault, "agent", ALONE_MS, &w->alone, &why) || why.code != ERR_CONFLICT)
+		return true;
+	return fail(err, ERR_CONFLICT, TXT_AGENT_TWICE, w->settings.vault_path);
+}
+
 static void warn_of_clock(const struct worker *w)
 {
 	char text[CLOCK_TEXT_MAX];
@@ -396,13 +437,14 @@ static bool open_vault(struct worker *w, const struct secret *root_key, const st
 {
 	if (w->vault)
 		return true;
-	if (open_with(w, root_key, err) && take_stock(w, err)) {
+	if (open_with(w, root_key, err) && be_alone(w, err) && take_stock(w, err)) {
 		note_in_audit(w, who, "unlock");
 		warn_of_clock(w);
 		return true;
 	}
 	service_freep(&w->service);
 	vault_opener_free(take(w->opener));
+	vault_unlockp(&w->alone);
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
 	/* What was handed over before it went wrong is stale. */
@@ -599,19 +641,12 @@ static bool do_look(struct worker *w, struct errand *e, struct error *err)
 
 static bool do_ack(struct worker *w, struct errand *e, struct error *err)
 {
-	return service_ack(w->service, e->pixel, e->number, e->who.as, err);
-}
-
-static bool do_mark(struct worker *w, struct errand *e, struct error *err)
-{
-	struct read_mark mark = { .version = e->number, .at = clock_wall() };
-	snprintf(mark.name, sizeof mark.name, "%s", e->who.as);
-	return vault_mark_read(w->vault, e->pixel, &mark, err);
+	return store_marks(w, err) && service_ack(w->service, e->pixel, e->number, e->who.as, err);
 }
 
 static bool do_retire(struct worker *w, struct errand *e, struct error *err)
 {
-	return service_retire(w->service, e->pixel, e->is_forced, &e->number, err);
+	return store_marks(w, err) && service_retire(w->service, e->pixel, e->is_forced, &e->number, err);
 }
 
 static bool keep_mark(void *context, const struct read_mark *mark, struct error *err)
@@ -624,7 +659,7 @@ static bool keep_mark(void *context, const struct read_mark *mark, struct error 
 static bool do_rollout(struct worker *w, struct errand *e, struct error *err)
 {
 	e->marks.max = MARKS_BYTES_MAX;
-	return vault_find(w->vault, e->pixel, false, &e->credential, err) &&
+	return store_marks(w, err) && vault_find(w->vault, e->pixel, false, &e->credential, err) &&
 	       vault_each_mark(w->vault, e->pixel, keep_mark, &e->marks, err);
 }
 
@@ -816,6 +851,8 @@ static void keep_time(struct worker *w)
 		if (!vault_anchor_audit(w->vault, &err))
 			tell_trouble(w, &err);
 	}
+	if (w->mark_count && now_ms >= w->marks_ms && !store_marks(w, &err))
+		tell_trouble(w, &err);
 	if (now_ms >= w->relock_ms)
 		begin_closing(w, NULL);
 }

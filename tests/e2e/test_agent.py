@@ -463,6 +463,35 @@ class Crashing(AgentCase):
         self.assertEqual(200, self.ask("GET", "/healthz")[0])
 
 
+    def test_a_second_agent_behind_another_socket_serves_nothing(self):
+        second = self.path("second.ini")
+        os.mkdir(self.path("second"), 0o700)
+        self.write(second, self.read(self.config).decode().replace(self.socket, self.path("second/agent.sock")))
+        os.chmod(second, 0o600)
+        log = open(self.path("second.log"), "w+")
+        self.addCleanup(log.close)
+        p = subprocess.Popen([harness.AGENT, "--config", second], env=self.env, cwd=self.dir, stdout=log, stderr=log)
+        self.addCleanup(lambda: (p.kill(), p.wait()))
+        self.until("the second says why it is locked", lambda: "another agent serves" in self.read(self.path("second.log")).decode())
+        self.assertTrue(self.health()["ready"], "the first goes on")
+        p.terminate()
+        self.assertEqual(0, p.wait(10 * PATIENCE))
+
+
+class Audited(AgentCase):
+    def test_an_agent_whose_log_is_gone_is_not_ready_until_it_is_back(self):
+        pixel = new_pixel()
+        self.put(pixel, new_token(), "--no-check")
+        log = [os.path.join(self.state, n) for n in os.listdir(self.state) if n.endswith(".audit.log")][0]
+        os.rename(log, log + ".away")
+        self.assertIsNone(self.token_of(pixel))
+        self.assertEqual(503, self.ask("GET", "/healthz?ready=1")[0])
+        self.assertTrue(self.health()["degraded"])
+        os.rename(log + ".away", log)
+        self.until("it is ready again by itself", lambda: self.ask("GET", "/healthz?ready=1")[0] == 200)
+        self.assertIsNotNone(self.token_of(pixel))
+
+
 class Signals(AgentCase):
     def hup(self):
         before = self.log().count("reloaded")
@@ -479,6 +508,13 @@ class Signals(AgentCase):
         self.write(self.config, good)
         self.hup()
         self.assertIn("configuration reloaded", self.log())
+
+    def test_told_twice_at_once_it_ends_in_order(self):
+        for _ in range(3):
+            self.keeper.terminate()
+            self.keeper.terminate()
+            self.assertEqual(0, self.keeper.wait(10 * PATIENCE), self.log())
+            self.start_agent()
 
     def test_many_at_once_are_harmless(self):
         for _ in range(20):
