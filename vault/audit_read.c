@@ -313,7 +313,7 @@ bool audit_accept_loss(struct audit *a, const struct audit_position *anchored, c
 		       struct error *err)
 {
 	static const struct audit_reader nobody;
-	struct audit_report report;
+	struct audit_report report = { 0 };
 	struct pass p = { .a = a, .anchored = anchored, .reader = &nobody, .report = &report };
 	pthread_mutex_lock(&a->mutex);
 	bool ok = audit_lock(a, err) && open_for_scar(a, err) && walk(&p, err);
