@@ -26,6 +26,7 @@ agent/status.c         clang-analyzer-core.NullDereference  a verdict other than
 agent/supervisor.c     -Wanalyzer-malloc-leak               the copy hangs in the list; environment_freep frees it
 agent/sweep_store.c    clang-analyzer-core.NonNullParamChecker  sweep_store_init made the array, or the sweep never began
 agent/sweep_targets.c  -Wanalyzer-malloc-leak               the grown array is handed back, and the caller stores it
+agent/worker.c         clang-analyzer-core.NullDereference  an item without a credential always says its damage
 cli/options.c          clang-analyzer-core.NullDereference  every entry below given_count was filled by add_given
 cli/options.c          clang-analyzer-core.NonNullParamChecker  every entry below arg_count is one of argv
 cli/table.c            -Wanalyzer-use-of-uninitialized-value  print_line reads no further than row->filled, which was just filled
