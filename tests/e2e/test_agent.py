@@ -348,7 +348,8 @@ class Schedule(AgentCase):
             self.emu.revoke(t)
         self.configure(check={"interval": "2s", "confirm-delay": "2s"})
         self.start_agent()
-        time.sleep(5)
+        # The second look at each agrees; the third agreeing sweep in a row would rightly be believed.
+        self.until("a second look", lambda: self.log().count("looks like an outage") >= 2, 10)
         rows = [self.row(p)["verdict"] for p in pixels]
         for t in tokens:
             self.emu.works_again(t)
