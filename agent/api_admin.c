@@ -271,7 +271,7 @@ void api_serve_metrics(struct api *api, struct call *call)
 	if (api->setup.connections)
 		gauge(&out, "connections", "Open connections.", api->setup.connections(api->setup.listener));
 	gauge(&out, "locked", "1 while the vault is locked.", !api->opener);
-	gauge(&out, "degraded", "1 when the store cannot be written.", api->is_degraded || api->is_silent);
+	gauge(&out, "degraded", "1 when the store or the audit log cannot be written.", api->is_degraded || api->is_silent);
 	buf_append_text(&out, "# HELP pixelvault_build_info Which version runs.\n# TYPE pixelvault_build_info gauge\n"
 			      "pixelvault_build_info{version=\"" PIXELVAULT_VERSION "\"} 1\n");
 	if (api->swept_at)

@@ -2,7 +2,7 @@
  * seccomp for system calls, no new privileges, no memory that is writable and executable.
  *
  * What the kernel lacks is left out and said so: struct sandbox_report tells which layers hold. The lists were taken
- * from traced runs of the whole test suite (tests/sandbox-trace.sh makes them anew); a call that is on none of them
+ * from traced runs of the end-to-end tests (tests/sandbox-trace.sh makes them anew); a call that is on none of them
  * fails with EPERM, so that a new libc fails softly, and the few that only an intruder makes kill. */
 #ifndef AGENT_SANDBOX_H
 #define AGENT_SANDBOX_H

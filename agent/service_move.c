@@ -147,27 +147,11 @@ bool service_start_rollback(struct service *s, const char *pixel, const struct a
 	return start_rollback(s, pixel, who, done, context, &unused, err);
 }
 
-struct outcome {
-	struct put_result *result;
-	struct error *err;
-	bool is_done;
-};
-
-static void keep_outcome(void *context, const struct put_result *result, const struct error *err)
-{
-	struct outcome *o = context;
-	o->is_done = !err;
-	if (err)
-		*o->err = *err;
-	else
-		*o->result = *result;
-}
-
 bool service_rollback(struct service *s, const char *pixel, struct put_result *ret, struct error *err)
 {
-	struct outcome outcome = { .result = ret, .err = err };
+	struct put_outcome outcome = { .result = ret, .err = err };
 	struct rollback *r;
-	if (!start_rollback(s, pixel, NULL, keep_outcome, &outcome, &r, err))
+	if (!start_rollback(s, pixel, NULL, service_keep_outcome, &outcome, &r, err))
 		return false;
 	service_drive(s, &r->job);
 	return outcome.is_done;

@@ -106,4 +106,12 @@ struct settlement {
 };
 bool service_settle(void *settlement, struct change *change, struct error *err); /* a change_fn */
 
+/* What the command line waits for: a put_done_fn that keeps what came of it, and its context. */
+struct put_outcome {
+	struct put_result *result;
+	struct error *err;
+	bool is_done;
+};
+void service_keep_outcome(void *context, const struct put_result *result, const struct error *err);
+
 #endif

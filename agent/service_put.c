@@ -436,16 +436,9 @@ bool service_start_put(struct service *s, const struct put_request *request, con
 	return true;
 }
 
-/* What the command line waits for. */
-struct outcome {
-	struct put_result *result;
-	struct error *err;
-	bool is_done;
-};
-
-static void keep_outcome(void *context, const struct put_result *result, const struct error *err)
+void service_keep_outcome(void *context, const struct put_result *result, const struct error *err)
 {
-	struct outcome *o = context;
+	struct put_outcome *o = context;
 	o->is_done = !err;
 	if (err)
 		*o->err = *err;
@@ -456,13 +449,13 @@ static void keep_outcome(void *context, const struct put_result *result, const s
 bool service_put(struct service *s, const struct put_request *request, put_notice_fn *notice, void *context,
 		 struct put_result *ret, struct error *err)
 {
-	struct outcome outcome = { .result = ret, .err = err };
+	struct put_outcome outcome = { .result = ret, .err = err };
 	struct put *p;
 	if (!make_put(s, request, &p, err))
 		return false;
 	p->notice = notice;
 	p->notice_context = context;
-	p->done = keep_outcome;
+	p->done = service_keep_outcome;
 	p->context = &outcome;
 	job_start(s, &p->job, &put_ops, NULL);
 	service_drive(s, &p->job);

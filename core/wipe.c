@@ -1,5 +1,6 @@
 #include "core/wipe.h"
 
+#include <sodium.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,7 @@ union head {
 void wipe(void *at, size_t len)
 {
 	if (len)
-		memset(at, 0, len);
-	/* As explicit_bzero does, which lies a page fault away: the compiler must take the zeros for read. */
-	__asm__ volatile("" : : "r"(at) : "memory");
+		sodium_memzero(at, len);
 }
 
 static union head *head_of(const void *at)

@@ -5,7 +5,6 @@
 
 import contextlib
 import ctypes
-import http.client
 import json
 import os
 import pickle
@@ -15,17 +14,7 @@ import time
 import traceback
 
 import harness
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout=10):
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+from harness import UnixConnection
 
 
 def ask(connection, method, path, headers=None, body=None):

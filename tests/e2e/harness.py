@@ -10,6 +10,7 @@ import collections
 import contextlib
 import fcntl
 import functools
+import http.client
 import json
 import os
 import pty
@@ -272,6 +273,17 @@ class Terminal:
 
     def text(self):
         return self.seen.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout=10):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
 
 
 class Case(unittest.TestCase):

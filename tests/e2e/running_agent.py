@@ -3,22 +3,10 @@
 import http.client
 import json
 import os
-import socket
 import threading
 import time
 
-from harness import AGENT, Case, PATIENCE, descendants
-
-
-class Connection(http.client.HTTPConnection):
-    def __init__(self, path, timeout):
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+from harness import AGENT, Case, PATIENCE, UnixConnection, descendants
 
 
 class AgentCase(Case):
@@ -72,7 +60,7 @@ class AgentCase(Case):
 
     def http(self, method, path, body=None, timeout=30, **headers):
         """(status, headers, body)"""
-        connection = Connection(self.socket, timeout * PATIENCE)
+        connection = UnixConnection(self.socket, timeout * PATIENCE)
         try:
             connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
             response = connection.getresponse()

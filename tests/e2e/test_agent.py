@@ -7,24 +7,12 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
 
 import harness
 from harness import Case, PATIENCE, cases, descendants, new_pixel, new_token, spread
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout):
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
 
 
 class AgentCase(Case):
