@@ -12,7 +12,7 @@ import threading
 import time
 
 import harness
-from harness import Case, PATIENCE, cases, descendants, new_pixel, new_token, spread
+from harness import PATIENCE, Case, UnixConnection, cases, descendants, new_pixel, new_token, spread
 
 
 class AgentCase(Case):
@@ -260,6 +260,24 @@ class Waiting(AgentCase):
                                 headers={"If-None-Match": '"1"', "Prefer": "wait=1"})
         self.assertEqual((304, b""), (status, body))
         self.assertGreater(time.monotonic() - started, 0.9)
+
+    def test_who_read_is_known_at_once_and_after_a_restart(self):
+        pixel = new_pixel()
+        self.put(pixel, new_token(), "--no-check")
+        readers = ["till-%d" % i for i in range(5)]
+        for name in readers:
+            self.ask("GET", "/v1/pixels/%s/token" % pixel, headers={"X-Consumer": name})
+        self.assertLessEqual(set(readers), set(self.vault("rollout", pixel).out.decode().split()))
+        # What was read just before the end is stored on the way out.
+        self.ask("GET", "/v1/pixels/%s/token" % pixel, headers={"X-Consumer": "late"})
+        self.stop_agent()
+        self.assertIn("late", self.direct("rollout", pixel).out.decode().split())
+
+    def test_nobody_asks_and_who_read_is_stored_within_two_seconds(self):
+        pixel = new_pixel()
+        self.put(pixel, new_token(), "--no-check")
+        self.ask("GET", "/v1/pixels/%s/token" % pixel, headers={"X-Consumer": "quiet"})
+        self.until("it is in the file", lambda: "quiet" in self.direct("rollout", pixel).out.decode().split(), 2)
 
     def test_eight_writers_and_a_reader_lose_nothing(self):
         pixels = [new_pixel() for _ in range(8)]

@@ -329,6 +329,17 @@ class Supervisor(Case):
         self.ends(p, 1, "did not end and is killed")
         self.gone(*pids)
 
+    def test_told_twice_at_once_the_keeper_still_gets_a_second(self):
+        p = self.supervise(env={"PIXELVAULT_TEST_STUBBORN": "1"})
+        pids = self.both(p)
+        begun = time.monotonic()
+        p.terminate()
+        self.until(lambda: "stop" in self.said())
+        p.terminate()
+        self.ends(p, 1, "did not end and is killed")
+        self.assertGreater(time.monotonic() - begun, 1, "time for the commit in hand")
+        self.gone(*pids)
+
     def test_a_keeper_that_talks_nonsense_is_heard_no_more(self):
         p = self.supervise(ready=False, env={"PIXELVAULT_TEST_NONSENSE": "1"})
         self.ends(p, 7)
