@@ -5,6 +5,7 @@
 
 import contextlib
 import ctypes
+import http.client
 import json
 import os
 import pickle
