@@ -138,6 +138,7 @@ static enum store_class answer(enum store_class class, bool unused)
 	return class;
 }
 
+#define INDEX_WAIT_S 10 /* SQLite's own patience, which no setting changes */
 #define refuse(class, ...) answer((class), fail(__VA_ARGS__))
 
 static enum store_class corrupt(struct sqlite_store *s, const char *what, struct error *err)
@@ -157,6 +158,8 @@ static enum store_class classify(struct sqlite_store *s, int rc, struct error *e
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return refuse(STORE_UNAVAILABLE, err, ERR_CONFLICT, TXT_STORE_BUSY, STORE_WAIT_MS / 1000);
+	case SQLITE_PROTOCOL: /* somebody is making the index, or was stopped while he made it */
+		return refuse(STORE_UNAVAILABLE, err, ERR_CONFLICT, TXT_STORE_BUSY, INDEX_WAIT_S);
 	case SQLITE_FULL:
 		return refuse(STORE_FULL, err, ERR_STORAGE, TXT_STORE_FULL, s->path);
 	case SQLITE_READONLY:
