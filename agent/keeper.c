@@ -10,6 +10,7 @@
 #include "agent/listener.h"
 #include "agent/sandbox.h"
 #include "agent/settings.h"
+#include "agent/socket_path.h"
 #include "agent/text.h"
 #include "agent/worker.h"
 #include "core/clock.h"
@@ -49,7 +50,7 @@ struct keeper {
 	struct worker *worker;
 	struct api *api;
 	struct listener *listener;
-	int agent_fd; /* the listening socket that we made, or -1; listener_is_at looks at it */
+	int agent_fd; /* the listening socket that we made, or -1; socket_path_leads_to looks at it */
 	bool is_passed; /* systemd's: its path is systemd's business */
 	char credentials_path[PATH_MAX]; /* of the one that we made; "" = none */
 	int passed_agent, passed_credentials; /* systemd's, or -1 */
@@ -270,7 +271,7 @@ static void keep_time(struct keeper *k, int64_t now_ms)
 	if (now_ms < k->path_ms)
 		return;
 	k->path_ms = now_ms + PATH_LOOK_MS;
-	if (!k->is_passed && !listener_is_at(k->settings.socket, k->agent_fd)) {
+	if (!k->is_passed && !socket_path_leads_to(k->settings.socket, k->agent_fd)) {
 		log_line(LOG_ERROR, "%s no longer leads to this agent: somebody put another socket in its place; ending",
 			 k->settings.socket);
 		k->is_stopping = k->has_lost = true;
@@ -385,13 +386,13 @@ static bool bind_sockets(struct keeper *k, struct error *err)
 	if (len < 0 || (size_t)len >= sizeof k->credentials_path)
 		return fail(err, ERR_CONFIG, TXT_SET_PATH_TOO_LONG, folder);
 	if (k->agent_fd < 0 && (!make_socket_folder(folder, group, err) ||
-				!listener_bind(k->settings.socket, 0660, group, &k->agent_fd, err)))
+				!socket_path_bind(k->settings.socket, 0660, group, &k->agent_fd, err)))
 		return false;
 	/* A path that is too long for a second socket beside the first only costs systemd's units their tokens. */
 	struct error ignored;
 	if (k->passed_credentials >= 0)
 		k->credentials_path[0] = '\0';
-	else if (!listener_bind(k->credentials_path, 0600, (gid_t)-1, &k->passed_credentials, &ignored)) {
+	else if (!socket_path_bind(k->credentials_path, 0600, (gid_t)-1, &k->passed_credentials, &ignored)) {
 		log_line(LOG_WARNING, "no socket for systemd's credentials: %s", ignored.message);
 		k->credentials_path[0] = '\0';
 	}

@@ -70,11 +70,4 @@ void listener_reload(struct listener *l, const struct access *access);
 void listener_stop(struct listener *l);
 size_t listener_count(const struct listener *l); /* connections */
 
-/* A socket of ours at path: private until its mode is set, group (-1 = leave), a stale one removed after nobody answered
- * there. The folder must belong to us or root and must not be writable by others. ERR_CONFLICT when somebody listens
- * there. */
-must_check bool listener_bind(const char *path, mode_t mode, gid_t group, int *ret_fd, struct error *err);
-/* Does the path still lead to this listening socket? For a look once a minute. */
-bool listener_is_at(const char *path, int fd);
-
 #endif

@@ -76,6 +76,8 @@
 
 /* listener */
 #define TXT_LISTEN_FAILED "the socket could not be served: %s", "check the limits of descriptors and memory (ulimit -a)"
+
+/* socket_path */
 #define TXT_LISTEN_FOLDER "the folder '%s' of the socket cannot be used: %s", "make it, or set socket in [agent]"
 #define TXT_LISTEN_FOLDER_OPEN                                                                                         \
 	"the folder '%s' of the socket belongs to another user or may be written by others",                           \
