@@ -134,21 +134,46 @@ bool api_may(const struct api *api, const struct peer *peer, enum access_verb ve
 	return access_may(peer->view, verb, &subject);
 }
 
-bool api_audit(struct api *api, const struct audit_who *who, const struct audit_event *event, enum audit_weight weight,
-	       struct error *err)
+static void begin_audit_turn(struct api *api)
 {
-	if (!api->is_in_turn)
-		audit_begin_turn(api->audit);
+	if (api->is_in_turn)
+		return;
+	audit_begin_turn(api->audit);
 	api->is_in_turn = true;
-	bool is_written = audit_append(api->audit, who, event, 1, weight, false, err);
-	if (weight == AUDIT_ORDINARY || !is_written)
-		api->is_silent = !is_written;
-	if (is_written)
-		return true;
-	api->silence = *err;
+	api->turn_ms = api->now_ms;
+}
+
+static bool fall_silent(struct api *api, const struct error *why)
+{
+	api->is_silent = true;
+	api->silence = *why;
 	api->silence_ms = api->now_ms;
 	api->audit_failures++;
 	return false;
+}
+
+bool api_audit(struct api *api, const struct audit_who *who, const struct audit_event *event, enum audit_weight weight,
+	       struct error *err)
+{
+	begin_audit_turn(api);
+	bool is_written = audit_append(api->audit, who, event, 1, weight, false, err);
+	if (is_written && weight == AUDIT_ORDINARY)
+		api->is_silent = false;
+	return is_written || fall_silent(api, err);
+}
+
+bool api_audit_collect(struct api *api, const struct audit_who *who, const struct audit_event *event, struct error *err)
+{
+	begin_audit_turn(api);
+	return audit_collect(api->audit, who, event, err) || fall_silent(api, err);
+}
+
+bool api_audit_settle(struct api *api, struct error *err)
+{
+	bool is_written = audit_settle(api->audit, err);
+	if (is_written)
+		api->is_silent = false;
+	return is_written || fall_silent(api, err);
 }
 
 /* Whoever asks about our health may keep readers away because of what it hears: we try ourselves whether lines are taken
@@ -302,6 +327,11 @@ void api_serve(void *context, struct call *call)
 	route->serve(api, call);
 }
 
+void api_settle(void *context)
+{
+	api_read_settle(context);
+}
+
 /* ---- tickets ---- */
 
 static void unlink_ticket(struct ticket *t)
@@ -443,23 +473,22 @@ static void end_audit_turn(struct api *api)
 	if (api->is_in_turn)
 		audit_end_turn(api->audit);
 	api->is_in_turn = false;
+	api->reads_in_turn = 0;
 }
 
 void api_closed(struct api *api, const struct error *why)
 {
+	api_read_settle(api);
 	end_audit_turn(api);
 	vault_opener_free(api->opener);
 	api->opener = NULL;
 	api->audit = NULL;
 	api->why_closed = *why;
-	api_read_forget(api, NULL);
 	api_read_closed(api);
 }
 
 void api_on_change(struct api *api, const struct holding *before, const struct holding *after)
 {
-	if (before)
-		api_read_forget(api, before);
 	/* What is read in while the vault opens is no news. */
 	if (!api->opener)
 		return;
@@ -479,14 +508,23 @@ void api_swept(struct api *api, const struct check_result *result, int64_t now)
 	api->swept_at = now;
 }
 
-void api_end_turn(struct api *api, int64_t now_ms)
+bool api_is_busy(const struct api *api)
+{
+	return api->is_in_turn;
+}
+
+void api_end_turn(struct api *api, int64_t now_ms, bool is_idle)
 {
 	api->now_ms = now_ms;
 	api_read_tick(api);
 	api_events_tick(api);
 	api_admin_tick(api);
 	try_audit_again(api);
-	end_audit_turn(api);
+	api_read_settle(api);
+	/* Taking the log's lock and proving its place costs as much as a read: where many come, one turn serves all that come
+	 * within a millisecond or two. Longer would keep others from the log. */
+	if (is_idle || api->reads_in_turn < BUSY_READS || now_ms - api->turn_ms >= TURN_MS)
+		end_audit_turn(api);
 }
 
 void api_reload(struct api *api, const struct settings *settings, const struct access *access)
@@ -529,7 +567,6 @@ void api_free(struct api *api)
 	if (!api)
 		return;
 	end_audit_turn(api);
-	api_read_forget(api, NULL);
 	free_all(&api->erranders);
 	free_all(&api->waiters);
 	free_all(&api->readers);

@@ -87,13 +87,16 @@ struct noted {
 #define NOTED_PER_PIXEL 4
 #define NOTES_UNDER_WAY 64
 
-/* Answers with current tokens that were asked for lately: their headers are made once. Direct-mapped. */
-struct ready_answer {
-	const struct holding *holding; /* NULL = none */
-	struct call_reuse reuse;
+/* A read whose line in the audit log goes out together with those of others: it is answered when api_settle has seen the
+ * line written. */
+struct collected_read {
+	struct call *call; /* NULL: the peer is gone */
+	struct audit_who who;
+	struct read_request read;
 };
-#define READY_KEPT 256
-#define READY_TOKEN_MAX 256 /* each keeps as much locked memory */
+#define COLLECTED_MAX 64
+#define BUSY_READS 2 /* from so many on, a turn of the audit log lasts */
+#define TURN_MS 2    /* but not longer than this */
 
 #define GUESSERS_KEPT 64
 struct guesser {
@@ -112,6 +115,8 @@ struct api {
 	struct vault_opener *opener; /* both NULL while locked */
 	struct audit *audit;
 	bool is_in_turn; /* of the audit log */
+	int64_t turn_ms; /* when it began */
+	size_t reads_in_turn;
 	bool is_silent;  /* the log takes no lines: no token is handed out */
 	struct error silence;
 	int64_t silence_ms; /* when it last took none */
@@ -128,7 +133,8 @@ struct api {
 	size_t noted_groups;
 	uint8_t noted_key[16];
 	size_t notes_under_way;
-	struct ready_answer ready[READY_KEPT];
+	struct collected_read collected[COLLECTED_MAX];
+	size_t collected_count;
 	struct guesser guessers[GUESSERS_KEPT];
 	/* denials that the audit log has room for */
 	double denial_lines;
@@ -147,6 +153,10 @@ bool api_may(const struct api *api, const struct peer *peer, enum access_verb ve
 /* One line; counts its failure. */
 must_check bool api_audit(struct api *api, const struct audit_who *who, const struct audit_event *event,
 			  enum audit_weight weight, struct error *err);
+/* The same for a line that counts as written when api_audit_settle said so: many of them go out in one write. */
+must_check bool api_audit_collect(struct api *api, const struct audit_who *who, const struct audit_event *event,
+				  struct error *err);
+must_check bool api_audit_settle(struct api *api, struct error *err);
 void api_deny(struct api *api, struct call *call, const char *pixel);
 
 /* A new errand on behalf of the call, NULL when there is no memory (then answered). */
@@ -175,7 +185,7 @@ void api_read_finish(struct api *api, struct ticket *t, struct errand *e);
 void api_read_synced(struct api *api, const struct errand *e);
 void api_read_tick(struct api *api);
 void api_read_closed(struct api *api);
-void api_read_forget(struct api *api, const struct holding *h); /* it is about to go; NULL = all */
+void api_read_settle(struct api *api);
 void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version);
 
 void api_serve_pixels(struct api *api, struct call *call);

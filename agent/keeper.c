@@ -291,12 +291,13 @@ static void handle(struct keeper *k, const struct epoll_event *event)
 static void turn(struct keeper *k, int wait_ms)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	int count = epoll_wait(k->epoll, events, EVENTS_AT_ONCE, listener_has_more(k->listener) ? 0 : wait_ms);
+	bool is_busy = listener_has_more(k->listener) || api_is_busy(k->api);
+	int count = epoll_wait(k->epoll, events, EVENTS_AT_ONCE, is_busy ? 0 : wait_ms);
 	int64_t now_ms = clock_boot_ms();
 	for (int i = 0; i < count; i++)
 		handle(k, &events[i]);
 	listener_turn(k->listener, now_ms);
-	api_end_turn(k->api, now_ms);
+	api_end_turn(k->api, now_ms, count <= 0);
 	if (listener_has_more(k->listener))
 		listener_turn(k->listener, now_ms);
 	keep_time(k, now_ms);
@@ -499,6 +500,7 @@ static bool open_for_business(struct keeper *k, struct error *err)
 					   .access = k->access,
 					   .begin = api_begin,
 					   .serve = api_serve,
+					   .settle = api_settle,
 					   .raw = serve_credential,
 					   .context = k->api };
 	if (!listener_new(&listener, &k->listener, err) || !listener_add(k->listener, k->agent_fd, err))

@@ -1,5 +1,6 @@
 #include "agent/listener.h"
 
+#include "agent/fast_path.h"
 #include "agent/text.h"
 #include "core/clock.h"
 #include "core/wipe.h"
@@ -33,6 +34,8 @@
 #define UPLOADS_PER_USER_MAX ((size_t)128 * 1024)
 #define DROP_MAX ((size_t)256 * 1024)
 #define GROUPS_FEW 64
+#define TAGS 64
+#define FAST_ROOM ((size_t)24 * 1024) /* of an answer: a token in JSON is the longest */
 
 enum phase {
 	PHASE_IDLE,
@@ -42,14 +45,6 @@ enum phase {
 	PHASE_SENDING, /* somebody must read */
 	PHASE_WAITING, /* a stream without news; suspended */
 	PHASE_CLOSING,
-};
-
-/* An answer that is given again and again. The token lies in it only while it is being sent. */
-struct made {
-	struct MHD_Response *response;
-	struct secret *token; /* freed with the response */
-	unsigned in_flight;
-	bool is_dropped;
 };
 
 struct connection {
@@ -71,7 +66,12 @@ struct connection {
 	int body_status;
 	struct buf piece; /* of a stream */
 	size_t piece_at;
-	struct made *made; /* being sent */
+	/* Until a request comes that is not of the usual kind, the library knows nothing of a connection. */
+	bool is_fast;
+	uint32_t watched; /* its events in the loop's epoll set */
+	bool is_ready, is_answered;
+	struct connection *next_ready, *next_answered;
+	struct fast_head head;
 	struct call call;
 };
 
@@ -91,6 +91,9 @@ struct listener {
 	unsigned most, most_per_user;
 	int64_t now_ms, ticked_ms, paused_until_ms;
 	bool is_mhd_ready, is_watch_ready, has_resumed, is_stopping;
+	struct connection *ready, *answered; /* on the fast path: bytes came; answered, and not sent yet */
+	bool has_ended;                      /* such a connection is over and still lies there */
+	struct secret *room;                 /* in which an answer is put together and sent */
 	struct connection *arriving; /* inside MHD_add_connection */
 };
 
@@ -148,7 +151,8 @@ static void lose(struct connection *c)
 	resume(c);
 	enter(c, PHASE_CLOSING);
 	(void)shutdown(c->fd, SHUT_RDWR); /* the library notices, and closes */
-	c->l->is_mhd_ready = true;
+	c->l->is_mhd_ready = c->l->is_mhd_ready || !c->is_fast;
+	c->l->has_ended = c->l->has_ended || c->is_fast;
 }
 
 static void unlink_connection(struct connection *c)
@@ -162,11 +166,8 @@ static void unlink_connection(struct connection *c)
 	c->l->count--;
 }
 
-static void land(struct connection *c);
-
 static void connection_free(struct connection *c)
 {
-	land(c);
 	call_reset(&c->call);
 	buf_done(&c->piece);
 	access_view_free(c->view);
@@ -276,65 +277,10 @@ static bool add_headers(struct MHD_Response *r, const struct call *call)
 	return is_fine;
 }
 
-static void made_free(struct made *m)
-{
-	MHD_destroy_response(m->response); /* and the token with it, when nobody sends it any more */
-	free(m);
-}
-
-static void drop_made(void *made)
-{
-	struct made *m = made;
-	m->is_dropped = true;
-	if (!m->in_flight)
-		made_free(m);
-}
-
-static void land(struct connection *c)
-{
-	struct made *m = take(c->made);
-	if (!m || --m->in_flight)
-		return;
-	wipe(secret_room(m->token), secret_len(m->token));
-	if (m->is_dropped)
-		made_free(m);
-}
-
-/* The first time the call's secret becomes the place where the token lies while it is sent; later it is copied there. */
-static struct MHD_Response *reuse_response(struct connection *c)
-{
-	struct call_reuse *reuse = c->call.reuse;
-	struct made *m = reuse->made;
-	if (!m) {
-		m = calloc(1, sizeof *m);
-		struct secret *token = c->call.secret;
-		struct MHD_Response *r = m ? make_response(c) : NULL;
-		if (!r || !add_headers(r, &c->call)) {
-			if (r)
-				MHD_destroy_response(r);
-			free(m);
-			return NULL;
-		}
-		*m = (struct made){ .response = r, .token = token };
-		*reuse = (struct call_reuse){ .made = m, .free = drop_made };
-	} else {
-		struct bytes token = secret_reveal(c->call.secret);
-		memcpy(secret_room(m->token), token.at, token.len);
-		secret_freep(&c->call.secret);
-	}
-	m->in_flight++;
-	c->made = m;
-	return m->response;
-}
-
 static enum MHD_Result send_answer(struct connection *c)
 {
 	const struct call *call = &c->call;
 	enter(c, PHASE_SENDING);
-	if (call->reuse) {
-		struct MHD_Response *r = reuse_response(c);
-		return r ? MHD_queue_response(c->mhd, (unsigned)call->status, r) : MHD_NO;
-	}
 	struct MHD_Response *r = make_response(c);
 	if (!r)
 		return MHD_NO;
@@ -348,8 +294,13 @@ static enum MHD_Result send_answer(struct connection *c)
 static void deliver(struct call *call)
 {
 	struct connection *c = call->owner;
-	if (!c->is_in_handler)
+	if (c->is_fast) {
+		c->next_answered = c->l->answered;
+		c->l->answered = c;
+		c->is_answered = true;
+	} else if (!c->is_in_handler) {
 		resume(c);
+	}
 }
 
 static void wake(struct call *call)
@@ -364,6 +315,8 @@ static void wake(struct call *call)
 static const char *find_header(const struct call *call, const char *name)
 {
 	const struct connection *c = call->owner;
+	if (c->is_fast)
+		return fast_head_find(&c->head, name);
 	return MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name);
 }
 
@@ -493,8 +446,10 @@ static enum MHD_Result serve(struct connection *c)
 		secret_cut(call->body, c->body_len);
 	if (!call->is_answered && c->body_err.code)
 		call_answer_problem(call, c->body_status, &c->body_err);
-	if (!call->is_answered)
+	if (!call->is_answered) {
 		c->l->setup.serve(c->l->setup.context, call);
+		c->l->setup.settle(c->l->setup.context);
+	}
 	if (call->is_answered)
 		return send_answer(c);
 	suspend(c, PHASE_HELD);
@@ -527,7 +482,6 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 	if (!c)
 		return;
 	tell_gone(c);
-	land(c);
 	call_reset(&c->call);
 	buf_clear(&c->piece);
 	c->piece_at = c->body_len = c->body_max = c->dropped = 0;
@@ -631,16 +585,28 @@ static void make_room(struct listener *l, uid_t uid)
 		lose(c);
 }
 
-static void add_to_library(struct listener *l, struct connection *c)
+static void link_connection(struct connection *c)
 {
-	struct sockaddr_un nobody = { .sun_family = AF_UNIX };
-	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.ptr = c };
+	struct listener *l = c->l;
 	c->next = l->first;
 	if (c->next)
 		c->next->prev = c;
 	l->first = c;
 	l->count++;
-	c->is_armed = epoll_ctl(l->watch, EPOLL_CTL_ADD, c->fd, &event) == 0;
+}
+
+/* What lies in the kernel's buffer, and all that follows, is the library's to read. */
+static void give_to_library(struct connection *c)
+{
+	struct listener *l = c->l;
+	struct sockaddr_un nobody = { .sun_family = AF_UNIX };
+	if (c->watched)
+		(void)epoll_ctl(l->setup.epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+	c->is_fast = false;
+	c->began_ms = l->now_ms;
+	enter(c, PHASE_HEAD);
+	watch(c, 0);
+	l->is_mhd_ready = true;
 	l->arriving = c;
 	/* Closes the descriptor when it fails, and has then perhaps told us of the connection's end. */
 	if (MHD_add_connection(l->daemon, c->fd, (struct sockaddr *)&nobody, sizeof nobody.sun_family) != MHD_YES &&
@@ -649,6 +615,140 @@ static void add_to_library(struct listener *l, struct connection *c)
 		connection_free(c);
 	}
 	l->arriving = NULL;
+}
+
+/* ---- the fast path ---- */
+
+static void expect(struct connection *c, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.u64 = (uintptr_t)c };
+	if (c->watched == events)
+		return;
+	if (epoll_ctl(c->l->setup.epoll_fd, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event) == 0)
+		c->watched = events;
+	else
+		lose(c);
+}
+
+static void make_ready(struct connection *c)
+{
+	if (c->is_ready)
+		return;
+	c->is_ready = true;
+	c->next_ready = c->l->ready;
+	c->l->ready = c;
+}
+
+/* Takes the request out of the kernel's buffer when it is one for here; what is not stays there for the library. It is
+ * looked at in locked memory: it may be a put with its token. */
+static bool receive_fast(struct connection *c, bool *ret_is_one)
+{
+	uint8_t *room = secret_room(c->l->room);
+	ssize_t len = recv(c->fd, room, FAST_HEAD_MAX, MSG_PEEK | MSG_DONTWAIT);
+	if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
+		expect(c, EPOLLIN);
+		return true;
+	}
+	if (len <= 0)
+		return false;
+	*ret_is_one = fast_head_parse(&c->head, bytes_of(room, (size_t)len));
+	bool is_whole = !*ret_is_one || recv(c->fd, room, (size_t)len, MSG_DONTWAIT) == len;
+	wipe(room, (size_t)len);
+	if (!*ret_is_one)
+		give_to_library(c);
+	return is_whole;
+}
+
+static void serve_fast(struct connection *c)
+{
+	struct call *call = &c->call;
+	struct error err;
+	size_t no_body;
+	c->began_ms = c->l->now_ms;
+	enter(c, PHASE_HELD);
+	call->method = METHOD_GET;
+	if (!call_parse_target(call, c->head.target, &err))
+		call_answer_problem(call, 0, &err);
+	if (!call->is_answered)
+		c->l->setup.begin(c->l->setup.context, call, &no_body);
+	if (!call->is_answered)
+		c->l->setup.serve(c->l->setup.context, call);
+}
+
+/* All that came at once is served before any of it is answered: one write of the audit log is enough for all of it. */
+static void serve_ready(struct listener *l)
+{
+	struct connection *next, *served = NULL;
+	for (struct connection *c = take(l->ready); c; c = next) {
+		bool is_one = false;
+		next = c->next_ready;
+		c->is_ready = false;
+		if (c->phase == PHASE_CLOSING)
+			continue;
+		if (c->phase == PHASE_HELD || !receive_fast(c, &is_one)) {
+			lose(c); /* the peer is gone */
+		} else if (is_one) {
+			serve_fast(c);
+			c->next_ready = served;
+			served = c;
+		}
+	}
+	l->setup.settle(l->setup.context);
+	for (; served; served = served->next_ready)
+		if (!served->is_answered)
+			expect(served, EPOLLERR); /* kept: only that the peer went away is of interest */
+}
+
+/* A reply is shorter than what the kernel keeps for a reader. Whoever has let so many of them lie that this one does not
+ * fit gets no more. */
+static void send_fast(struct connection *c)
+{
+	struct call *call = &c->call;
+	uint8_t *room = secret_room(c->l->room);
+	size_t len = fast_answer(call, MHD_get_reason_phrase_for((unsigned)call->status), room, FAST_ROOM);
+	bool is_sent = len && send(c->fd, room, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+	wipe(room, len);
+	call_reset(call);
+	enter(c, PHASE_IDLE);
+	if (is_sent)
+		expect(c, EPOLLIN);
+	else
+		lose(c);
+}
+
+static void send_answered(struct listener *l)
+{
+	struct connection *c;
+	while ((c = l->answered)) {
+		l->answered = c->next_answered;
+		c->is_answered = false;
+		if (c->phase != PHASE_CLOSING)
+			send_fast(c);
+	}
+}
+
+static void bury_ended(struct listener *l)
+{
+	struct connection *next;
+	l->has_ended = false;
+	for (struct connection *c = l->first; c; c = next) {
+		next = c->next;
+		if (!c->is_fast || c->phase != PHASE_CLOSING)
+			continue;
+		close(c->fd); /* takes it out of the epoll set as well */
+		unlink_connection(c);
+		connection_free(c);
+	}
+}
+
+static void turn_fast(struct listener *l)
+{
+	if (l->ready)
+		serve_ready(l);
+	if (l->answered)
+		send_answered(l);
+	if (l->has_ended)
+		bury_ended(l);
 }
 
 static void take_in(struct listener *l, int fd, bool is_raw)
@@ -667,6 +767,7 @@ static void take_in(struct listener *l, int fd, bool is_raw)
 	}
 	c->l = l;
 	c->fd = fd;
+	c->is_fast = true;
 	c->piece = (struct buf)BUF_INIT(PIECE_MAX);
 	c->call.peer = &c->peer;
 	c->call.owner = c;
@@ -675,7 +776,8 @@ static void take_in(struct listener *l, int fd, bool is_raw)
 	c->call.wake = wake;
 	enter(c, PHASE_IDLE);
 	make_room(l, c->peer.uid);
-	add_to_library(l, c);
+	link_connection(c);
+	make_ready(c); /* most have already asked when they are taken in */
 }
 
 static void poll_socket(struct listener *l, struct socket *s, bool is_polled)
@@ -735,11 +837,11 @@ static void tick(struct listener *l)
 	l->ticked_ms = l->now_ms;
 	for (struct connection *c = l->first; c; c = next) {
 		next = c->next;
-		if (c->phase == PHASE_CLOSING)
+		if (c->phase == PHASE_CLOSING && !c->is_fast)
 			l->is_mhd_ready = true;
 		if (is_overdue(c, l->now_ms) || (l->is_stopping && c->phase == PHASE_IDLE))
 			lose(c);
-		else if (c->phase == PHASE_IDLE && !c->is_armed && l->now_ms - c->since_ms >= TICK_MS)
+		else if (c->phase == PHASE_IDLE && !c->is_fast && !c->is_armed && l->now_ms - c->since_ms >= TICK_MS)
 			watch(c, EPOLLIN);
 	}
 	if (l->paused_until_ms && l->now_ms >= l->paused_until_ms) {
@@ -771,7 +873,9 @@ static void look_at_watch(struct listener *l)
 void listener_event(struct listener *l, uint64_t tag)
 {
 	uint64_t which = tag - l->setup.tag;
-	if (which == 0)
+	if (which >= TAGS)
+		make_ready((struct connection *)(uintptr_t)tag);
+	else if (which == 0)
 		l->is_mhd_ready = true;
 	else if (which == 1)
 		l->is_watch_ready = true;
@@ -782,7 +886,7 @@ void listener_event(struct listener *l, uint64_t tag)
 bool listener_has_more(const struct listener *l)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
-	return l->has_resumed || (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
+	return l->answered || l->has_ended || l->has_resumed || (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
 }
 
 void listener_turn(struct listener *l, int64_t now_ms)
@@ -791,6 +895,7 @@ void listener_turn(struct listener *l, int64_t now_ms)
 	for (size_t i = 0; i < l->socket_count; i++)
 		if (l->sockets[i].is_ready)
 			accept_from(l, &l->sockets[i]);
+	turn_fast(l);
 	if (l->is_watch_ready)
 		look_at_watch(l);
 	if (l->is_mhd_ready || listener_has_more(l)) {
@@ -841,7 +946,7 @@ bool listener_new(const struct listener_setup *setup, struct listener **ret, str
 	l->most_per_user = lower_of(setup->limits.per_user, PER_USER_MAX);
 	l->now_ms = l->ticked_ms = clock_boot_ms();
 	l->watch = epoll_create1(EPOLL_CLOEXEC);
-	if (l->watch < 0 || !start_library(l, err) || !poll_own(l, l->mhd_fd, 0, err) ||
+	if (l->watch < 0 || !secret_new(FAST_ROOM, &l->room, err) || !start_library(l, err) || !poll_own(l, l->mhd_fd, 0, err) ||
 	    !poll_own(l, l->watch, 1, err)) {
 		if (l->watch < 0)
 			(void)!fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, strerror(errno));
@@ -859,6 +964,8 @@ void listener_free(struct listener *l)
 	/* The library must not end with suspended connections. */
 	for (struct connection *c = l->first; c; c = c->next)
 		lose(c);
+	bury_ended(l);
+	secret_free(l->room);
 	if (l->daemon) {
 		(void)MHD_run(l->daemon);
 		MHD_stop_daemon(l->daemon);

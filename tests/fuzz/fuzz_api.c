@@ -220,6 +220,7 @@ static void serve(struct call *call, const struct request *r)
 	if (r->body.len && r->body.len <= body_max)
 		must(secret_copy(r->body, &call->body, &err));
 	api_serve(world.api, call);
+	api_settle(world.api);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -243,14 +244,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			     .wake = wake };
 	serve(&call, &r);
 	world.now_ms += 400000;
-	api_end_turn(world.api, world.now_ms);
+	api_end_turn(world.api, world.now_ms, true);
 	finish_errands(len % 2);
 	must(r.delivered == 1);
 	/* Who brings the token along may get it back in the error about it. */
 	judge(&call, len && memmem(data, len, TOKEN, strlen(TOKEN)));
 	call_reset(&call);
 	finish_errands(false);
-	api_end_turn(world.api, ++world.now_ms);
+	api_end_turn(world.api, ++world.now_ms, true);
 	access_view_free(view);
 	return 0;
 }

@@ -79,7 +79,7 @@ UNUSED static void kit_open(void)
 UNUSED static void kit_turn(int64_t ms)
 {
 	kit.now_ms += ms;
-	api_end_turn(kit.api, kit.now_ms);
+	api_end_turn(kit.api, kit.now_ms, true);
 }
 
 /* rules: [access ...] sections, NULL = none. */
@@ -209,6 +209,7 @@ UNUSED static void ask(struct fake *f, const char *method, const char *target, c
 	if (body && strlen(body) <= body_max)
 		assert_true(secret_copy(bytes_of_text(body), &f->call.body, &err));
 	api_serve(kit.api, &f->call);
+	api_settle(kit.api);
 }
 
 UNUSED static void drain(struct fake *f)
