@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,7 +19,7 @@
 #define CONNECTIONS_MAX 1024u
 #define PER_USER_MAX 256u
 #define SOCKETS_MAX 4
-#define ACCEPTS_A_TURN 32
+#define ACCEPTS_A_TURN 8 /* newcomers hold up who is here already */
 #define HEAD_MS 2000
 #define REQUEST_MS 5000
 #define WRITE_MS 5000
@@ -36,6 +37,8 @@
 #define GROUPS_FEW 64
 #define TAGS 64
 #define FAST_ROOM ((size_t)24 * 1024) /* of an answer: a token in JSON is the longest */
+#define BATCH 4
+#define UNREAD_MAX ((size_t)1024)     /* and FAST_HEAD_MAX more are left lying in a connection's buffer */
 
 enum phase {
 	PHASE_IDLE,
@@ -48,17 +51,19 @@ enum phase {
 };
 
 struct connection {
+	/* what is looked at for each newcomer and at each tick lies together */
 	struct connection *prev, *next;
+	enum phase phase;
+	int fd;
+	int64_t since_ms; /* of the phase */
+	int64_t began_ms; /* the request's first byte */
+	struct peer peer;
+
 	struct listener *l;
 	struct MHD_Connection *mhd;
-	int fd;
-	struct peer peer;
 	struct access_view *view;
 	gid_t *groups;
 	size_t group_count;
-	enum phase phase;
-	int64_t since_ms; /* of the phase */
-	int64_t began_ms; /* the request's first byte */
 	bool is_armed;    /* the next byte is told to us by `watch` */
 	bool is_suspended, is_in_handler, is_lost, has_begun, has_ended;
 	size_t body_max, body_len, dropped;
@@ -67,9 +72,10 @@ struct connection {
 	struct buf piece; /* of a stream */
 	size_t piece_at;
 	/* Until a request comes that is not of the usual kind, the library knows nothing of a connection. */
-	bool is_fast;
-	uint32_t watched; /* its events in the loop's epoll set */
-	bool is_ready, is_answered;
+	bool is_fast, is_watched, is_ready, is_answered;
+	bool has_more;    /* something came while the api had the call */
+	bool is_peeking;  /* SO_PEEK_OFF is set: the next look begins behind what was seen */
+	size_t unread;    /* bytes that were served and still lie in the kernel's buffer */
 	struct connection *next_ready, *next_answered;
 	struct fast_head head;
 	struct call call;
@@ -553,34 +559,33 @@ static bool ask_peer(struct listener *l, int fd, struct connection *c)
 }
 
 /* Who has been idle longest: of those between two requests, else of those who wait for news. */
-static struct connection *idlest(const struct listener *l, const uid_t *uid)
+static struct connection *idler(struct connection *a, struct connection *b)
 {
-	struct connection *found = NULL;
-	for (struct connection *c = l->first; c; c = c->next) {
-		if (c->phase == PHASE_CLOSING || (uid && c->peer.uid != *uid))
-			continue;
-		bool is_idle = c->phase == PHASE_IDLE, was_idle = found && found->phase == PHASE_IDLE;
-		if (!found || (is_idle && !was_idle) || (is_idle == was_idle && c->since_ms <= found->since_ms))
-			found = c;
-	}
-	return found;
-}
-
-static size_t count_open(const struct listener *l, const uid_t *uid)
-{
-	size_t count = 0;
-	for (const struct connection *c = l->first; c; c = c->next)
-		count += c->phase != PHASE_CLOSING && (!uid || c->peer.uid == *uid);
-	return count;
+	if (!a || !b)
+		return a ? a : b;
+	bool is_idle = a->phase == PHASE_IDLE, other_is_idle = b->phase == PHASE_IDLE;
+	if (is_idle != other_is_idle)
+		return is_idle ? a : b;
+	return a->since_ms < b->since_ms ? a : b;
 }
 
 static void make_room(struct listener *l, uid_t uid)
 {
+	size_t open = 0, open_of_user = 0;
+	struct connection *idlest = NULL, *idlest_of_user = NULL;
 	if (l->count < l->most_per_user) /* neither limit can be reached */
 		return;
-	struct connection *c = count_open(l, &uid) >= l->most_per_user ? idlest(l, &uid)
-			       : count_open(l, NULL) >= l->most	       ? idlest(l, NULL)
-								       : NULL;
+	for (struct connection *c = l->first; c; c = c->next) {
+		if (c->phase == PHASE_CLOSING)
+			continue;
+		open++;
+		idlest = idler(idlest, c);
+		if (c->peer.uid == uid) {
+			open_of_user++;
+			idlest_of_user = idler(idlest_of_user, c);
+		}
+	}
+	struct connection *c = open_of_user >= l->most_per_user ? idlest_of_user : open >= l->most ? idlest : NULL;
 	if (c)
 		lose(c);
 }
@@ -600,7 +605,7 @@ static void give_to_library(struct connection *c)
 {
 	struct listener *l = c->l;
 	struct sockaddr_un nobody = { .sun_family = AF_UNIX };
-	if (c->watched)
+	if (c->is_watched)
 		(void)epoll_ctl(l->setup.epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
 	c->is_fast = false;
 	c->began_ms = l->now_ms;
@@ -619,15 +624,13 @@ static void give_to_library(struct connection *c)
 
 /* ---- the fast path ---- */
 
-static void expect(struct connection *c, uint32_t events)
+/* Each arrival is told once: what lies unread is no news. */
+static bool expect(struct connection *c)
 {
-	struct epoll_event event = { .events = events, .data.u64 = (uintptr_t)c };
-	if (c->watched == events)
-		return;
-	if (epoll_ctl(c->l->setup.epoll_fd, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event) == 0)
-		c->watched = events;
-	else
-		lose(c);
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u64 = (uintptr_t)c };
+	if (!c->is_watched)
+		c->is_watched = epoll_ctl(c->l->setup.epoll_fd, EPOLL_CTL_ADD, c->fd, &event) == 0;
+	return c->is_watched;
 }
 
 static void make_ready(struct connection *c)
@@ -639,24 +642,50 @@ static void make_ready(struct connection *c)
 	c->l->ready = c;
 }
 
-/* Takes the request out of the kernel's buffer when it is one for here; what is not stays there for the library. It is
- * looked at in locked memory: it may be a put with its token. */
+/* Takes out of the kernel's buffer what was served. Whoever closes without that looks to the peer as if it had broken
+ * off. A descriptor that came along ends a piece, and is closed by the kernel. */
+static bool drop_unread(struct connection *c)
+{
+	while (c->unread) {
+		ssize_t len = recv(c->fd, secret_room(c->l->room), c->unread, MSG_DONTWAIT);
+		if (len <= 0)
+			return false;
+		c->unread -= (size_t)len;
+	}
+	return true;
+}
+
+/* Reading a request costs a quarter of serving it; looking at it, half of that. So from the second on, requests are only
+ * looked at, one behind the other, and taken away many at a time. */
+static bool leave_lying(struct connection *c, size_t len)
+{
+	const int from_here = 0;
+	bool is_first = !c->is_watched;
+	c->unread += len;
+	if (!c->is_peeking && !is_first)
+		c->is_peeking = drop_unread(c) && setsockopt(c->fd, SOL_SOCKET, SO_PEEK_OFF, &from_here,
+							      sizeof from_here) == 0;
+	return (c->is_peeking && c->unread < UNREAD_MAX) || drop_unread(c);
+}
+
+/* Looks whether what came is a request for here; what is not stays there for the library. It is looked at in locked
+ * memory: it may be a put with its token. */
 static bool receive_fast(struct connection *c, bool *ret_is_one)
 {
 	uint8_t *room = secret_room(c->l->room);
 	ssize_t len = recv(c->fd, room, FAST_HEAD_MAX, MSG_PEEK | MSG_DONTWAIT);
-	if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
-		expect(c, EPOLLIN);
-		return true;
-	}
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return expect(c);
 	if (len <= 0)
 		return false;
 	*ret_is_one = fast_head_parse(&c->head, bytes_of(room, (size_t)len));
-	bool is_whole = !*ret_is_one || recv(c->fd, room, (size_t)len, MSG_DONTWAIT) == len;
 	wipe(room, (size_t)len);
-	if (!*ret_is_one)
-		give_to_library(c);
-	return is_whole;
+	if (*ret_is_one)
+		return leave_lying(c, (size_t)len) && expect(c);
+	if (!drop_unread(c))
+		return false;
+	give_to_library(c);
+	return true;
 }
 
 static void serve_fast(struct connection *c)
@@ -675,28 +704,34 @@ static void serve_fast(struct connection *c)
 		c->l->setup.serve(c->l->setup.context, call);
 }
 
-/* All that came at once is served before any of it is answered: one write of the audit log is enough for all of it. */
+/* The api has the call: has the peer gone, or only sent more? */
+static void look_behind(struct connection *c)
+{
+	struct pollfd peer = { .fd = c->fd };
+	c->has_more = true;
+	if (poll(&peer, 1, 0) != 0)
+		lose(c);
+}
+
+/* Some of what came at once is served before any of it is answered: one write of the audit log is enough for it. Not all
+ * of it: those who are answered go on meanwhile, on another processor. */
 static void serve_ready(struct listener *l)
 {
-	struct connection *next, *served = NULL;
-	for (struct connection *c = take(l->ready); c; c = next) {
+	struct connection *c;
+	for (size_t i = 0; i < BATCH && (c = l->ready); i++) {
 		bool is_one = false;
-		next = c->next_ready;
+		l->ready = c->next_ready;
 		c->is_ready = false;
 		if (c->phase == PHASE_CLOSING)
 			continue;
-		if (c->phase == PHASE_HELD || !receive_fast(c, &is_one)) {
+		if (c->phase == PHASE_HELD)
+			look_behind(c);
+		else if (!receive_fast(c, &is_one))
 			lose(c); /* the peer is gone */
-		} else if (is_one) {
+		else if (is_one)
 			serve_fast(c);
-			c->next_ready = served;
-			served = c;
-		}
 	}
 	l->setup.settle(l->setup.context);
-	for (; served; served = served->next_ready)
-		if (!served->is_answered)
-			expect(served, EPOLLERR); /* kept: only that the peer went away is of interest */
 }
 
 /* A reply is shorter than what the kernel keeps for a reader. Whoever has let so many of them lie that this one does not
@@ -710,10 +745,11 @@ static void send_fast(struct connection *c)
 	wipe(room, len);
 	call_reset(call);
 	enter(c, PHASE_IDLE);
-	if (is_sent)
-		expect(c, EPOLLIN);
-	else
+	if (!is_sent)
 		lose(c);
+	else if (c->has_more)
+		make_ready(c);
+	c->has_more = false;
 }
 
 static void send_answered(struct listener *l)
@@ -735,6 +771,7 @@ static void bury_ended(struct listener *l)
 		next = c->next;
 		if (!c->is_fast || c->phase != PHASE_CLOSING)
 			continue;
+		(void)drop_unread(c);
 		close(c->fd); /* takes it out of the epoll set as well */
 		unlink_connection(c);
 		connection_free(c);
@@ -743,12 +780,10 @@ static void bury_ended(struct listener *l)
 
 static void turn_fast(struct listener *l)
 {
-	if (l->ready)
+	while (l->ready || l->answered) {
 		serve_ready(l);
-	if (l->answered)
 		send_answered(l);
-	if (l->has_ended)
-		bury_ended(l);
+	}
 }
 
 static void take_in(struct listener *l, int fd, bool is_raw)
@@ -892,10 +927,13 @@ bool listener_has_more(const struct listener *l)
 void listener_turn(struct listener *l, int64_t now_ms)
 {
 	l->now_ms = now_ms;
+	turn_fast(l);
 	for (size_t i = 0; i < l->socket_count; i++)
 		if (l->sockets[i].is_ready)
 			accept_from(l, &l->sockets[i]);
 	turn_fast(l);
+	if (l->has_ended)
+		bury_ended(l);
 	if (l->is_watch_ready)
 		look_at_watch(l);
 	if (l->is_mhd_ready || listener_has_more(l)) {
@@ -965,7 +1003,7 @@ void listener_free(struct listener *l)
 	for (struct connection *c = l->first; c; c = c->next)
 		lose(c);
 	bury_ended(l);
-	secret_free(l->room);
+	secret_freep(&l->room);
 	if (l->daemon) {
 		(void)MHD_run(l->daemon);
 		MHD_stop_daemon(l->daemon);
