@@ -1,6 +1,7 @@
 #include "agent/fast_path.h"
 
 #include "core/secret.h"
+#include "core/wipe.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -80,13 +81,9 @@ static bool take_header(struct fast_head *h, char *line, size_t len)
 	return true;
 }
 
-bool fast_head_parse(struct fast_head *h, struct bytes request)
+static bool take_lines(struct fast_head *h, size_t len)
 {
-	const size_t begins = sizeof REQUEST_BEGINS - 1;
-	char *line = h->text, *end = h->text + request.len;
-	if (request.len <= begins || request.len > sizeof h->text || memcmp(request.at, REQUEST_BEGINS, begins) != 0)
-		return false;
-	memcpy(h->text, request.at, request.len);
+	char *line = h->text, *end = h->text + len;
 	h->header_count = 0;
 	h->target = NULL;
 	while (line < end) {
@@ -100,6 +97,18 @@ bool fast_head_parse(struct fast_head *h, struct bytes request)
 			return false;
 		line = newline + 1;
 	}
+	return false;
+}
+
+bool fast_head_parse(struct fast_head *h, struct bytes request)
+{
+	const size_t begins = sizeof REQUEST_BEGINS - 1;
+	if (request.len <= begins || request.len > sizeof h->text || memcmp(request.at, REQUEST_BEGINS, begins) != 0)
+		return false;
+	memcpy(h->text, request.at, request.len);
+	if (take_lines(h, request.len))
+		return true;
+	wipe(h->text, request.len); /* behind a GET a put may lie, with its token */
 	return false;
 }
 

@@ -29,7 +29,7 @@ struct fast_head {
 	size_t header_count;
 };
 
-/* Is this such a request? When it is not, h is worth nothing. Of what is no such GET not a byte is copied. */
+/* Is this such a request? When it is not, h is worth nothing, and nothing of the request stays in it. */
 must_check bool fast_head_parse(struct fast_head *h, struct bytes request);
 const char *fast_head_find(const struct fast_head *h, const char *name); /* NULL = not sent */
 
