@@ -32,8 +32,8 @@ static bool take_request_line(struct fast_head *h, char *line, size_t len)
 	return true;
 }
 
-/* Those that say nothing about how this request, or its connection, is to be understood. */
-static bool is_harmless(const char *name, size_t len, const char *value)
+/* Those that say nothing about how this request is to be understood. */
+static bool is_harmless(const char *name, size_t len)
 {
 	static const struct {
 		const char *name;
@@ -47,8 +47,15 @@ static bool is_harmless(const char *name, size_t len, const char *value)
 	for (size_t i = 0; i < COUNT_OF(known); i++)
 		if (known[i].len == len && strncasecmp(name, known[i].name, len) == 0)
 			return true;
-	return len == sizeof "Connection" - 1 && strncasecmp(name, "Connection", len) == 0 &&
-	       strcasecmp(value, "keep-alive") == 0;
+	return false;
+}
+
+static bool is_about_the_connection(struct fast_head *h, const char *name, size_t len, const char *value)
+{
+	if (len != sizeof "Connection" - 1 || strncasecmp(name, "Connection", len) != 0)
+		return false;
+	h->is_last = strcasecmp(value, "close") == 0;
+	return h->is_last || strcasecmp(value, "keep-alive") == 0;
 }
 
 /* Ends the value with a NUL. */
@@ -71,7 +78,8 @@ static bool take_header(struct fast_head *h, char *line, size_t len)
 		return false;
 	char *value = colon + 1;
 	value += value < line + len && *value == ' ';
-	if (!take_value(value, (size_t)(line + len - value)) || !is_harmless(line, name_len, value))
+	if (!take_value(value, (size_t)(line + len - value)) ||
+	    (!is_harmless(line, name_len) && !is_about_the_connection(h, line, name_len, value)))
 		return false;
 	*colon = '\0';
 	if (fast_head_find(h, line))
@@ -85,6 +93,7 @@ static bool take_lines(struct fast_head *h, size_t len)
 {
 	char *line = h->text, *end = h->text + len;
 	h->header_count = 0;
+	h->is_last = false;
 	h->target = NULL;
 	while (line < end) {
 		char *newline = memchr(line, '\n', (size_t)(end - line));
@@ -169,7 +178,7 @@ static struct bytes body_of(const struct call *call)
 	return bytes_of(NULL, 0);
 }
 
-size_t fast_answer(const struct call *call, const char *reason, uint8_t *room, size_t size)
+size_t fast_answer(const struct call *call, bool is_last, const char *reason, uint8_t *room, size_t size)
 {
 	struct writer w = { .at = room, .end = room + size, .is_full = call->kind == ANSWER_STREAM };
 	struct bytes body = body_of(call);
@@ -177,6 +186,7 @@ size_t fast_answer(const struct call *call, const char *reason, uint8_t *room, s
 	put_number(&w, (size_t)call->status);
 	put(&w, " ", 1);
 	put_text(&w, reason);
+	put_text(&w, is_last ? "\r\nConnection: close" : "");
 	put_text(&w, "\r\nCache-Control: no-store\r\n");
 	if (call->type)
 		put_header(&w, "Content-Type", call->type);

@@ -76,7 +76,7 @@ struct connection {
 	bool has_more;    /* something came while the api had the call */
 	bool is_peeking;  /* SO_PEEK_OFF is set: the next look begins behind what was seen */
 	size_t unread;    /* bytes that were served and still lie in the kernel's buffer */
-	struct connection *next_ready, *next_answered;
+	struct connection *next_ready, *next_answered, *next_ended;
 	struct fast_head head;
 	struct call call;
 };
@@ -84,6 +84,7 @@ struct connection {
 struct socket {
 	int fd;
 	bool is_raw, is_ready, is_polled;
+	bool is_busy; /* newcomers came in the last turn too */
 };
 
 struct listener {
@@ -98,7 +99,7 @@ struct listener {
 	int64_t now_ms, ticked_ms, paused_until_ms;
 	bool is_mhd_ready, is_watch_ready, has_resumed, is_stopping;
 	struct connection *ready, *answered; /* on the fast path: bytes came; answered, and not sent yet */
-	bool has_ended;                      /* such a connection is over and still lies there */
+	struct connection *ended;            /* and over */
 	struct secret *room;                 /* in which an answer is put together and sent */
 	struct connection *arriving; /* inside MHD_add_connection */
 };
@@ -148,17 +149,28 @@ static void tell_gone(struct connection *c)
 		gone(keeper);
 }
 
+/* It lies there until the turn is over. */
+static void end_fast(struct connection *c)
+{
+	enter(c, PHASE_CLOSING);
+	c->next_ended = c->l->ended;
+	c->l->ended = c;
+}
+
 static void lose(struct connection *c)
 {
 	if (c->phase == PHASE_CLOSING)
 		return;
 	c->is_lost = true;
 	tell_gone(c);
+	if (c->is_fast) {
+		end_fast(c);
+		return;
+	}
 	resume(c);
 	enter(c, PHASE_CLOSING);
 	(void)shutdown(c->fd, SHUT_RDWR); /* the library notices, and closes */
-	c->l->is_mhd_ready = c->l->is_mhd_ready || !c->is_fast;
-	c->l->has_ended = c->l->has_ended || c->is_fast;
+	c->l->is_mhd_ready = true;
 }
 
 static void unlink_connection(struct connection *c)
@@ -681,7 +693,7 @@ static bool receive_fast(struct connection *c, bool *ret_is_one)
 	*ret_is_one = fast_head_parse(&c->head, bytes_of(room, (size_t)len));
 	wipe(room, (size_t)len);
 	if (*ret_is_one)
-		return leave_lying(c, (size_t)len) && expect(c);
+		return leave_lying(c, (size_t)len) && (c->head.is_last || expect(c));
 	if (!drop_unread(c))
 		return false;
 	give_to_library(c);
@@ -717,8 +729,9 @@ static void look_behind(struct connection *c)
  * of it: those who are answered go on meanwhile, on another processor. */
 static void serve_ready(struct listener *l)
 {
-	struct connection *c;
-	for (size_t i = 0; i < BATCH && (c = l->ready); i++) {
+	struct connection *c, *served[BATCH];
+	size_t count = 0;
+	while (count < BATCH && (c = l->ready)) {
 		bool is_one = false;
 		l->ready = c->next_ready;
 		c->is_ready = false;
@@ -729,9 +742,12 @@ static void serve_ready(struct listener *l)
 		else if (!receive_fast(c, &is_one))
 			lose(c); /* the peer is gone */
 		else if (is_one)
-			serve_fast(c);
+			serve_fast(served[count++] = c);
 	}
 	l->setup.settle(l->setup.context);
+	for (size_t i = 0; i < count; i++)
+		if (!served[i]->is_answered && !expect(served[i]))
+			lose(served[i]);
 }
 
 /* A reply is shorter than what the kernel keeps for a reader. Whoever has let so many of them lie that this one does not
@@ -740,13 +756,13 @@ static void send_fast(struct connection *c)
 {
 	struct call *call = &c->call;
 	uint8_t *room = secret_room(c->l->room);
-	size_t len = fast_answer(call, MHD_get_reason_phrase_for((unsigned)call->status), room, FAST_ROOM);
+	size_t len = fast_answer(call, c->head.is_last, MHD_get_reason_phrase_for((unsigned)call->status), room, FAST_ROOM);
 	bool is_sent = len && send(c->fd, room, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 	wipe(room, len);
 	call_reset(call);
 	enter(c, PHASE_IDLE);
-	if (!is_sent)
-		lose(c);
+	if (!is_sent || c->head.is_last)
+		end_fast(c);
 	else if (c->has_more)
 		make_ready(c);
 	c->has_more = false;
@@ -765,12 +781,9 @@ static void send_answered(struct listener *l)
 
 static void bury_ended(struct listener *l)
 {
-	struct connection *next;
-	l->has_ended = false;
-	for (struct connection *c = l->first; c; c = next) {
-		next = c->next;
-		if (!c->is_fast || c->phase != PHASE_CLOSING)
-			continue;
+	struct connection *c;
+	while ((c = l->ended)) {
+		l->ended = c->next_ended;
 		(void)drop_unread(c);
 		close(c->fd); /* takes it out of the epoll set as well */
 		unlink_connection(c);
@@ -825,10 +838,11 @@ static void poll_socket(struct listener *l, struct socket *s, bool is_polled)
 			       : s->is_polled;
 }
 
+/* Mostly a newcomer comes alone; that another one waits is told to the next turn, which then takes more. */
 static void accept_from(struct listener *l, struct socket *s)
 {
-	s->is_ready = false;
-	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+	unsigned most = s->is_busy ? ACCEPTS_A_TURN : 1;
+	for (unsigned i = 0; i < most; i++) {
 		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			take_in(l, fd, s->is_raw);
@@ -921,19 +935,22 @@ void listener_event(struct listener *l, uint64_t tag)
 bool listener_has_more(const struct listener *l)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
-	return l->answered || l->has_ended || l->has_resumed || (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
+	return l->answered || l->ended || l->has_resumed || (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
 }
 
 void listener_turn(struct listener *l, int64_t now_ms)
 {
 	l->now_ms = now_ms;
 	turn_fast(l);
-	for (size_t i = 0; i < l->socket_count; i++)
-		if (l->sockets[i].is_ready)
-			accept_from(l, &l->sockets[i]);
+	for (size_t i = 0; i < l->socket_count; i++) {
+		struct socket *s = &l->sockets[i];
+		if (s->is_ready)
+			accept_from(l, s);
+		s->is_busy = s->is_ready;
+		s->is_ready = false;
+	}
 	turn_fast(l);
-	if (l->has_ended)
-		bury_ended(l);
+	bury_ended(l);
 	if (l->is_watch_ready)
 		look_at_watch(l);
 	if (l->is_mhd_ready || listener_has_more(l)) {

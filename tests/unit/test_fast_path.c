@@ -95,6 +95,20 @@ static void taken__every_header_of_the_list_once_and_in_any_case(void **state)
 		assert_string_equal(fast_head_find(&h, names[i][0]), names[i][2]);
 }
 
+static void taken__whether_the_connection_goes_on(void **state)
+{
+	struct fast_head h;
+	(void)state;
+	assert_true(takes_text(&h, LINE HOST "Connection: close\r\n" END));
+	assert_true(h.is_last);
+	assert_true(takes_text(&h, LINE HOST "connection:CLOSE\r\n" END));
+	assert_true(h.is_last);
+	assert_true(takes_text(&h, LINE HOST "Connection: Keep-Alive\r\n" END));
+	assert_false(h.is_last);
+	assert_true(takes_text(&h, LINE HOST END));
+	assert_false(h.is_last);
+}
+
 static void taken__values_stand_as_they_were_sent(void **state)
 {
 	static const char *const values[] = { "~", "!", "a:b", ":", "a  b", "a,b;c=\"d\"", "%41", "\\", "GET / HTTP/1.1" };
@@ -246,8 +260,7 @@ static const struct odd odds[] = {
 	{ "Upgrade alone", LINE HOST "Upgrade: h2c\r\n" END },
 	{ "TE", LINE HOST "TE: trailers\r\n" END },
 	{ "Trailer", LINE HOST "Trailer: X\r\n" END },
-	{ "Connection: close", LINE HOST "Connection: close\r\n" END },
-	{ "Connection: Close", LINE HOST "Connection: Close\r\n" END },
+	{ "Connection: closed", LINE HOST "Connection: closed\r\n" END },
 	{ "Connection with both", LINE HOST "Connection: keep-alive, close\r\n" END },
 	{ "Connection with a name", LINE HOST "Connection: keep-alive, Host\r\n" END },
 	{ "Connection: keep", LINE HOST "Connection: keep\r\n" END },
@@ -390,7 +403,7 @@ static size_t answer_in(const struct call *call, const char *reason, char *ret, 
 	uint8_t room[32768];
 	assert_true(size + 64 <= sizeof room);
 	memset(room, 0xa5, sizeof room);
-	size_t len = fast_answer(call, reason, room + 32, size);
+	size_t len = fast_answer(call, false, reason, room + 32, size);
 	assert_true(len <= size);
 	for (size_t i = 0; i < sizeof room; i++)
 		if ((i < 32 || i >= 32 + size) && room[i] != 0xa5)
@@ -536,6 +549,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(taken__the_usual_request_comes_apart),
 		cmocka_unit_test(taken__every_header_of_the_list_once_and_in_any_case),
+		cmocka_unit_test(taken__whether_the_connection_goes_on),
 		cmocka_unit_test(taken__values_stand_as_they_were_sent),
 		cmocka_unit_test(taken__codes_of_any_length_are_for_others_to_judge),
 		cmocka_unit_test(taken__up_to_the_last_byte_of_the_room),
