@@ -16,6 +16,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -452,6 +453,7 @@ static bool settle_in(struct keeper *k, struct error *err)
 {
 	if (!secret_arena_open(SECRET_ARENA_LARGE, err))
 		return false;
+	process_is_quick();
 	if (k->settings.require_locked_memory && !secret_arena_is_locked())
 		return fail(err, ERR_UNEXPECTED, TXT_AGENT_NOT_LOCKED);
 	return bind_sockets(k, err) && sandbox_drop_to(k->settings.user, k->settings.group, err) &&
