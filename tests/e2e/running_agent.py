@@ -12,6 +12,7 @@ from harness import AGENT, Case, PATIENCE, UnixConnection, descendants
 class AgentCase(Case):
     """self.start_agent(), then self.http(...); the agent ends with the test. self.log() is what it said."""
     agent = None
+    program = AGENT
     more = ""  # more of the configuration
 
     def configure(self, more="", **sections):
@@ -20,11 +21,11 @@ class AgentCase(Case):
 
     def start_agent(self, ready=True, prefix=(), **more):
         env = {"PIXELVAULT_VAULT": "", **more.pop("env", {})}
-        self.agent = self.start("--config", self.config, program=AGENT, stdin=None, prefix=prefix, env=env, **more)
+        self.agent = self.start("--config", self.config, program=self.program, stdin=None, prefix=prefix, env=env, **more)
         self.said = []
-        reader = threading.Thread(target=lambda p=self.agent, said=self.said: [said.append(line.decode()) for line in p.stderr])
-        reader.start()
-        self.addCleanup(reader.join)
+        self.reader = threading.Thread(target=lambda p=self.agent, said=self.said: [said.append(line.decode()) for line in p.stderr])
+        self.reader.start()
+        self.addCleanup(self.reader.join)
         self.addCleanup(self.end_agent)
         self.until(lambda: self.health().get("ready" if ready else "live"), 20, "the agent is ready")
         return self.agent
