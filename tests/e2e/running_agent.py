@@ -13,11 +13,13 @@ class AgentCase(Case):
     """self.start_agent(), then self.http(...); the agent ends with the test. self.log() is what it said."""
     agent = None
     program = AGENT
+    require_locked_memory = "no"
     more = ""  # more of the configuration
 
     def configure(self, more="", **sections):
         self.socket = self.path("agent.sock")
-        super().configure(more="[agent]\nsocket = %s\nrequire-locked-memory = no\n%s%s" % (self.socket, self.more, more), **sections)
+        super().configure(more="[agent]\nsocket = %s\nrequire-locked-memory = %s\n%s%s" % (
+            self.socket, self.require_locked_memory, self.more, more), **sections)
 
     def start_agent(self, ready=True, prefix=(), **more):
         env = {"PIXELVAULT_VAULT": "", **more.pop("env", {})}
