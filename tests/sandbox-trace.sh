@@ -25,8 +25,13 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 strict=
-[ $# -gt 0 ] || { strict=strict && set -- test_sandbox_trace.Walk; }
-if BUILD=$build strace -ff -qq -s 64 -o "$tmp/trace" "${PYTHON:-python3}" tests/e2e/run.py "$@" >"$tmp/out" 2>&1; then
+if [ $# -gt 0 ]; then
+	set -- run.py "$@"
+else
+	strict=strict
+	set -- -m unittest test_sandbox_trace.Walk # run.py would start a traced Python for each module
+fi
+if (cd tests/e2e && BUILD=$build exec strace -ff -qq -s 64 -o "$tmp/trace" "${PYTHON:-python3}" "$@") >"$tmp/out" 2>&1; then
 	tail -1 "$tmp/out"
 else
 	echo "sandbox-trace: some of the tests failed while they were traced:"
