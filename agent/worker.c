@@ -19,6 +19,7 @@
 
 #define LOOK_MS 200           /* what another process committed is seen after as long */
 #define ANCHOR_MS 60000       /* the head of the audit log goes into the anchor */
+#define HEAD_MS 3600000       /* and into the log, from where it can go to other machines */
 #define RETRY_MS 5000         /* a sweep that could not begin */
 #define DUE_AT_ONCE 512       /* Pixels of one scheduled sweep */
 #define MARKS_AT_ONCE 512     /* who read what is stored in one commit, of as many ... */
@@ -64,7 +65,8 @@ struct worker {
 	bool is_closing;    /* the loop was told, and has not let go yet */
 	bool has_given_up;  /* told to stop: nothing new is begun */
 	struct errand *locker; /* waits for the closing to be done */
-	int64_t look_ms, anchor_ms, retry_ms, relock_ms;
+	int64_t look_ms, anchor_ms, head_ms, retry_ms, relock_ms;
+	uint64_t head_told; /* the sequence of the last head in the log */
 	struct mark_update marks[MARKS_AT_ONCE]; /* not stored yet */
 	size_t mark_count;
 	int64_t marks_ms; /* when they are stored at the latest */
@@ -358,12 +360,27 @@ static void begin_closing(struct worker *w, const struct error *why)
 	tell(w, n);
 }
 
+/* Whoever can edit the audit log can put an older anchor beside it, too; the journal, and where it is sent to, is out of
+ * their reach. Of what is durable only: a head must never be ahead of what a crash leaves. */
+static void tell_head(struct worker *w)
+{
+	struct audit_position head;
+	char text[AUDIT_HEAD_TEXT_MAX];
+	audit_durable(vault_audit(w->vault), &head);
+	w->head_ms = clock_boot_ms() + HEAD_MS;
+	if (head.sequence == w->head_told)
+		return;
+	w->head_told = head.sequence;
+	log_line(LOG_INFO, LOG_AUDIT_HEAD, audit_head_text(&head, text));
+}
+
 static void close_vault(struct worker *w)
 {
 	struct error ignored;
 	if (w->vault) {
 		(void)!store_marks(w, &ignored);
-		(void)!vault_anchor_audit(w->vault, &ignored);
+		if (vault_anchor_audit(w->vault, &ignored))
+			tell_head(w);
 	}
 	vault_unlockp(&w->alone);
 	vault_closep(&w->vault);
@@ -850,6 +867,8 @@ static void keep_time(struct worker *w)
 		w->anchor_ms = now_ms + ANCHOR_MS;
 		if (!vault_anchor_audit(w->vault, &err))
 			tell_trouble(w, &err);
+		else if (now_ms >= w->head_ms)
+			tell_head(w);
 	}
 	if (w->mark_count && now_ms >= w->marks_ms && !store_marks(w, &err))
 		tell_trouble(w, &err);

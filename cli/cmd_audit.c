@@ -210,6 +210,7 @@ static void say_faults(struct invocation *inv, const struct buf *faults, uint64_
 static void print_report(struct invocation *inv, const struct audit_report *r)
 {
 	struct json j = JSON_INIT(&inv->out);
+	char head[AUDIT_HEAD_TEXT_MAX];
 	if (!inv->globals.json) {
 		if (!inv->globals.quiet)
 			buf_printf(&inv->out,
@@ -221,6 +222,7 @@ static void print_report(struct invocation *inv, const struct audit_report *r)
 	json_int(&j, "entries", (int64_t)r->entries);
 	json_int(&j, "segments", (int64_t)r->segments);
 	json_int(&j, "last", (int64_t)r->last);
+	json_text(&j, "head", r->last ? audit_head_text(&r->head, head) : NULL);
 	json_int(&j, "accepted_faults", (int64_t)r->accepted);
 	json_int(&j, "clock_reversals", (int64_t)r->clock_reversals);
 	json_int(&j, "unexplained", (int64_t)r->unexplained);
@@ -233,7 +235,11 @@ static bool verify(struct invocation *inv, struct error *err)
 {
 	struct audit_report report;
 	struct buf faults = BUF_INIT(1u << 20);
-	struct audit_reader reader = { .fault = keep_fault, .context = &faults };
+	struct audit_position noted;
+	const char *head = option_text(inv, "head");
+	if (head && !audit_head_parse(head, &noted))
+		return fail(err, ERR_USAGE, TXT_AUDIT_HEAD);
+	struct audit_reader reader = { .fault = keep_fault, .context = &faults, .noted = head ? &noted : NULL };
 	bool ok = vault_audit_walk(inv->vault, &reader, &report, err);
 	if (ok)
 		say_faults(inv, &faults, report.accepted);
@@ -246,6 +252,8 @@ static bool verify(struct invocation *inv, struct error *err)
 		say(inv, SAY_AUDIT_CLOCK, report.clock_reversals);
 	if (report.unexplained)
 		say(inv, SAY_AUDIT_UNEXPLAINED, report.unexplained);
+	if (report.faults == 1 && report.lacks_noted)
+		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_NOT_NOTED, report.first);
 	if (report.faults)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_FAULTS, report.first);
 	print_report(inv, &report);
@@ -269,11 +277,13 @@ static bool accept_loss(struct invocation *inv, struct error *err)
 bool cmd_audit(struct invocation *inv, struct error *err)
 {
 	const char *action = inv->args[0];
-	if (strcmp(action, "show") == 0)
-		return show(inv, err);
-	bool is_verify = strcmp(action, "verify") == 0;
-	if (!is_verify && strcmp(action, "accept-loss") != 0)
+	bool is_show = strcmp(action, "show") == 0, is_verify = strcmp(action, "verify") == 0;
+	if (!is_show && !is_verify && strcmp(action, "accept-loss") != 0)
 		return fail(err, ERR_USAGE, TXT_AUDIT_ACTION, action);
+	if (!is_verify && option_is_given(inv, "head"))
+		return fail(err, ERR_USAGE, TXT_AUDIT_HEAD_SURPLUS, action);
+	if (is_show)
+		return show(inv, err);
 	if (inv->arg_count > 1 || option_is_given(inv, "last"))
 		return fail(err, ERR_USAGE, TXT_AUDIT_SURPLUS, action);
 	return is_verify ? verify(inv, err) : accept_loss(inv, err);

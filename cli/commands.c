@@ -64,6 +64,8 @@ static const struct option access_options[] = {
 
 static const struct option audit_options[] = {
 	{ "last", 'n', OPTION_NUMBER, "N", "show: the last N entries instead of 50; 0 = all of them", 0, false },
+	{ "head", 0, OPTION_TEXT, "SEQ:MAC", "verify: a head that the agent told its log, which must be in this log", 0,
+	  false },
 };
 
 static const struct option adopt_options[] = {
@@ -160,11 +162,13 @@ const struct command commands[] = {
 	  "Each fault is a line on stderr; exits 7 when there is one.\n",
 	  "vault verify", NO_OPTIONS, cmd_verify },
 
-	{ "audit", GROUP_UPKEEP, NEEDS_DOUBT, 1, 2, 0, "show [-n N] [PIXEL] | verify | accept-loss",
+	{ "audit", GROUP_UPKEEP, NEEDS_DOUBT, 1, 2, 0, "show [-n N] [PIXEL] | verify [--head SEQ:MAC] | accept-loss",
 	  "who got, changed or was denied what",
 	  "show prints the last entries of this host's audit log, of one Pixel or all; with --json one object a\n"
 	  "line. verify reads all of it and proves that no entry was changed, dropped, repeated or moved, and\n"
 	  "that its end was not cut off; each fault is a line on stderr, and it exits 7 when there is one.\n"
+	  "The agent writes the head of the log (\"audit head SEQ:MAC\") into its own log each hour: with one that\n"
+	  "was kept on another machine, verify --head also finds what was cut together with this host's memory.\n"
 	  "While the log is damaged or lost no token is handed out and nothing is changed. accept-loss goes on\n"
 	  "all the same: what is left of it stays, and an entry says that its loss was accepted. Afterwards\n"
 	  "lock and unlock the agent, if one runs.\n",

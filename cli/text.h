@@ -217,8 +217,15 @@
 #define TXT_AUDIT_ACTION                                                                                               \
 	"'%.40s' is nothing 'audit' can do", "say one of: vault audit show, vault audit verify, vault audit accept-loss"
 #define TXT_AUDIT_SURPLUS "'audit %s' takes no Pixel and no -n", "only 'audit show' does"
+#define TXT_AUDIT_HEAD_SURPLUS "'audit %s' takes no --head", "only 'audit verify' does"
+#define TXT_AUDIT_HEAD                                                                                                 \
+	"--head is no head of an audit log",                                                                           \
+		"take what stands behind 'audit head' in the agent's log: a number, a colon, 64 hexadecimal digits"
 #define TXT_AUDIT_FAULTS "the audit log is damaged: %s",                                                               \
 	"find out who did that; to go on all the same: vault audit accept-loss"
+#define TXT_AUDIT_NOT_NOTED                                                                                            \
+	"the audit log is not the one of that head: %s",                                                               \
+		"is it a head of this vault, with all its digits? then whoever did that could change what this host remembers too"
 #define TXT_AUDIT_SHOWN_BAD "the audit log is damaged: %s; see: vault audit verify"
 #define SAY_AUDIT_TORN "%" PRIu64 " bytes behind the last entry: a write that was cut off; the next entry moves them aside"
 #define SAY_AUDIT_CLOCK "the clock went back %" PRIu64 " times between entries"

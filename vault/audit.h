@@ -115,6 +115,11 @@ struct audit_position {
 	uint8_t mac[DIGEST_LEN];
 };
 
+/* A position as people keep it outside of this host: SEQUENCE:MAC, the MAC in hexadecimal. It gives nothing away. */
+#define AUDIT_HEAD_TEXT_MAX 88
+const char *audit_head_text(const struct audit_position *at, char ret[AUDIT_HEAD_TEXT_MAX]);
+must_check bool audit_head_parse(const char *text, struct audit_position *ret);
+
 struct audit_commit {
 	uint8_t id[16];
 	uint64_t base;
@@ -160,14 +165,19 @@ struct audit_report {
 	uint64_t torn;        /* bytes behind the last whole line */
 	uint64_t best, best_segment; /* the highest sequence that is proven */
 	char first[240];      /* the first fault, for people */
+	bool lacks_noted;           /* one of the faults is that */
+	struct audit_position head; /* the last entry, when nothing is at fault */
 };
-/* is_proven: the entry follows from the one before it. on_fault gets a sentence per fault. Either may be NULL. */
+/* is_proven: the entry follows from the one before it. on_fault gets a sentence per fault. Either may be NULL.
+ * noted: a head that was kept outside of this host, or NULL; a log without that entry is at fault, accepted losses or
+ * not. */
 typedef bool audit_entry_fn(void *context, const struct audit_entry *e, bool is_proven, struct error *err);
 typedef void audit_fault_fn(void *context, const char *sentence);
 struct audit_reader {
 	audit_entry_fn *entry;
 	audit_fault_fn *fault;
 	void *context;
+	const struct audit_position *noted;
 };
 /* One pass over the file as it is now. False only when it cannot be read, or entry said so. */
 must_check bool audit_walk(struct audit *a, const struct audit_position *anchored, const struct audit_reader *reader,

@@ -232,6 +232,24 @@ bool audit_entry_decode(struct bytes line, struct audit_entry *ret, size_t *ret_
 	return true;
 }
 
+const char *audit_head_text(const struct audit_position *at, char ret[AUDIT_HEAD_TEXT_MAX])
+{
+	char *p = put(put_number(ret, at->sequence), ":");
+	*put_hex(p, at->mac, DIGEST_LEN) = '\0';
+	return ret;
+}
+
+bool audit_head_parse(const char *text, struct audit_position *ret)
+{
+	struct audit_position at;
+	struct bytes from = bytes_of(text, strlen(text));
+	if (!take_number(&from, UINT64_MAX, &at.sequence) || at.sequence == 0 || !skip(&from, ":") ||
+	    !take_hex(&from, at.mac, DIGEST_LEN) || from.len)
+		return false;
+	*ret = at;
+	return true;
+}
+
 bool audit_mac_start(const struct keys *keys, struct secret **ret, struct error *err)
 {
 	return keys_mac_start(keys, KEY_AUDIT, "pxaudit1", ret, err);

@@ -28,7 +28,7 @@ struct pass {
 	uint64_t segment;
 	char at[CLOCK_TEXT_MAX];
 	bool is_lost; /* the entry before could not be read: the next one cannot be proven */
-	bool has_met_anchor;
+	bool has_met_anchor, has_met_noted, has_met_other; /* other: of the noted sequence, and not the noted entry */
 	crypto_generichash_state digest; /* of all bytes so far */
 	size_t open_count;
 	uint8_t open[LEFT_OPEN_MAX][16];
@@ -114,6 +114,11 @@ static bool meet_entry(struct pass *p, const struct audit_entry *e, struct bytes
 		if (sodium_memcmp(e->mac, p->anchored->mac, DIGEST_LEN) != 0)
 			fault(p, e->sequence, "entry %llu is not the one this host remembers",
 			      (unsigned long long)e->sequence);
+	}
+	if (p->reader->noted && e->sequence == p->reader->noted->sequence) {
+		bool is_noted = sodium_memcmp(e->mac, p->reader->noted->mac, DIGEST_LEN) == 0;
+		p->has_met_noted |= is_noted;
+		p->has_met_other |= !is_noted;
 	}
 	if (p->at[0] && strcmp(e->at, p->at) < 0)
 		p->report->clock_reversals++;
@@ -216,6 +221,24 @@ static void compare_end(struct pass *p)
 	p->report->unexplained = p->open_count;
 }
 
+/* What this host remembers can be rolled back together with the log, and a loss be accepted by whoever holds the key; a
+ * head that lies elsewhere knows of neither. */
+static void compare_noted(struct pass *p)
+{
+	const struct audit_position *noted = p->reader->noted;
+	unsigned long long sequence = noted ? noted->sequence : 0, last = p->report->last;
+	if (!noted || p->has_met_noted)
+		return;
+	p->report->lacks_noted = true;
+	if (p->has_met_other)
+		fault(p, sequence, "entry %llu is not the one whose head was noted", sequence);
+	else if (last < sequence)
+		fault(p, last + 1, "the log ends at entry %llu, and the head of entry %llu was noted: it was cut off", last,
+		      sequence);
+	else
+		fault(p, sequence, "entry %llu, whose head was noted, is missing", sequence);
+}
+
 /* Opened for this pass alone, so that what lies at the path is read, whatever it is. */
 static bool pass_open(struct audit *a, struct pass *p, uint64_t *ret_size, struct error *err)
 {
@@ -249,6 +272,9 @@ static bool walk(struct pass *p, struct error *err)
 	file_closep(&p->fd);
 	if (ok && !p->report->faults)
 		compare_end(p);
+	if (ok)
+		compare_noted(p);
+	p->report->head = p->before;
 	return ok;
 }
 

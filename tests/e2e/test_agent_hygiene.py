@@ -1,6 +1,5 @@
 """Secrets of a running agent stay in its locked memory, and are gone from there after `lock` (T27)."""
 
-import json
 import os
 import socket
 import subprocess
@@ -63,41 +62,6 @@ class Searched(AgentCase):
 
 @spread
 class Memory(Searched):
-    def verbs(self, pixel, second):
-        """Every verb of the socket, in an order that makes sense: (what, function)."""
-        path = "/v1/pixels/" + pixel
-
-        def ask(status, method, where, body=None, **headers):
-            return lambda: self.asks(status, method, where, body, **headers)
-        yield "get", ask(200, "GET", path + "/token", X_Consumer="hygiene")
-        yield "get, head only", lambda: self.http("HEAD", path + "/token")
-        yield "get as JSON", ask(200, "GET", path + "/token", Accept="application/json")
-        yield "get, known", ask(304, "GET", path + "/token", If_None_Match='"1"')
-        yield "get, known, waiting", ask(304, "GET", path + "/token", If_None_Match='"1"', Prefer="wait=1")
-        yield "get, unknown version", ask(404, "GET", path + "/token?version=77")
-        yield "list", ask(200, "GET", "/v1/pixels")
-        yield "list as records", ask(200, "GET", "/v1/pixels", Accept="application/x-pixelvault-records")
-        yield "show", ask(200, "GET", path)
-        yield "history", ask(200, "GET", path + "/history")
-        yield "check", ask(200, "POST", path + "/check")
-        yield "check all", ask(200, "POST", "/v1/check")
-        yield "report", ask(202, "POST", path + "/report", json.dumps({"code": 40105, "request_id": "R"}))
-        yield "put a second", ask(200, "PUT", path + "/token?test-code=T1", second)
-        yield "put it again", ask(200, "PUT", path + "/token", second)
-        yield "ack", ask(200, "POST", path + "/ack", json.dumps({"version": 2, "as": "hygiene"}))
-        yield "get the previous", ask(200, "GET", path + "/token?previous=1")
-        yield "rollback", ask(200, "POST", path + "/rollback")
-        yield "rollback again", ask(200, "POST", path + "/rollback")
-        yield "labels", ask(200, "POST", path + "/labels?label=a=b")
-        yield "metrics", ask(200, "GET", "/metrics")
-        yield "verify", ask(200, "POST", "/v1/verify")
-        yield "access", ask(200, "GET", "/v1/access?user=0&pixel=" + pixel)
-        yield "a token as a malformed one", lambda: self.http("PUT", path + "/token", b"Bearer " + second + b" " + second)
-        yield "remove", ask(200, "DELETE", path)
-        yield "get the removed", lambda: self.http("GET", path + "/token")
-        yield "restore", ask(200, "POST", path + "/restore")
-        yield "get the restored", ask(200, "GET", path + "/token")
-
     def secrets_at_work(self):
         """A Pixel with a proven token, its second token, and all the secrets there are."""
         pixel, first = self.pair()

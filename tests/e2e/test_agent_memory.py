@@ -1,11 +1,15 @@
-"""What is left of a token in the keeper's memory once it was answered, or once it was stored: nothing."""
+"""What is left of a token in the keeper's memory once it was answered, or once it was stored: nothing. And that memory
+is locked, or the agent does not start (T28)."""
 
 import os
+import re
 import time
 import unittest
 
 import harness
+import running_agent
 from agent_harness import AgentCase, ask
+from harness import AGENT, cases, needs, say, spread
 
 WINDOW = 12  # bytes of a token in a row that count as a trace of it
 
@@ -84,6 +88,67 @@ class Memory(AgentCase):
         while answers.count(b"HTTP/1.1 200") < 2:
             answers += s.recv(4096)
         self.assertEqual([], traces(self.pid, token))
+
+
+KIB, MIB = 1 << 10, 1 << 20
+ARENA = MIB  # SECRET_ARENA_LARGE in core/secret.h
+SOMEBODY = 23456  # without CAP_IPC_LOCK, which no limit holds back
+
+
+@spread
+@unittest.skipIf(harness.IS_SANITIZED, "a sanitizer takes no memory locks")
+@unittest.skipUnless(os.geteuid() == 0, "NEEDS ROOT: sets limits of locked memory, also higher ones, for another user")
+@needs("setpriv")
+@needs("prlimit")
+class Locking(running_agent.AgentCase):
+    """The agent of an ordinary user at different limits of locked memory."""
+    uses_emulator = False
+
+    def prepare(self, required):
+        self.require_locked_memory = required
+        self.configure()
+        self.pixel, self.secret = harness.new_pixel(), self.token()
+        self.put(self.pixel, self.secret, "--no-check")
+        for where, folders, files in os.walk(self.dir):
+            for name in [where, *folders, *files]:
+                os.chown(os.path.join(where, name), SOMEBODY, SOMEBODY)
+
+    def limited(self, limit):
+        return ["prlimit", "--memlock=%d:%d" % (limit, limit), "setpriv", "--reuid=%d" % SOMEBODY, "--regid=%d" % SOMEBODY,
+                "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+
+    def locked_bytes(self):
+        status = self.read("/proc/%d/status" % self.processes()["keeper"]).decode()
+        self.assertRegex(status, r"(?m)^Uid:\t%d\t" % SOMEBODY)
+        self.assertRegex(status, r"(?m)^CapEff:\t0+$")
+        return int(re.search(r"(?m)^VmLck:\s*(\d+) kB", status).group(1)) * KIB
+
+    def hands_out(self):
+        self.assertEqual(self.secret.encode(), self.asks(200, "GET", "/v1/pixels/%s/token" % self.pixel))
+
+    @cases(none=(0,), of_64_kib=(64 * KIB,))
+    def test_where_too_little_can_be_locked_it_refuses_and_says_what_to_do(self, limit):
+        self.prepare("yes")
+        for program in ([AGENT], [AGENT, "--once"]):
+            r = self.run_program([*self.limited(limit), *program, "--config", self.config], rc=1, timeout=20)
+            self.assertRegex(r.err, r"(?m)^vault-agent: memory for secrets could not be locked$", say(r))
+            self.assertRegex(r.err, r"(?m)^  hint: .*ulimit -l.*require-locked-memory", say(r))
+        self.assertFalse(os.path.exists(self.socket), "it served nobody")
+
+    @cases(none=(0,), of_64_kib=(64 * KIB,))
+    def test_it_runs_there_when_that_is_allowed_and_says_so(self, limit):
+        self.prepare("no")
+        self.start_agent(prefix=self.limited(limit))
+        self.hands_out()
+        self.until(lambda: "memory not locked" in self.log(), 5, "it is said")
+        self.assertEqual(0, self.locked_bytes())
+
+    def test_it_runs_with_8_mib_and_all_of_the_arena_is_locked(self):
+        self.prepare("yes")
+        self.start_agent(prefix=self.limited(8 * MIB))
+        self.hands_out()
+        self.until(lambda: ", memory locked," in self.log(), 5, "it is said")
+        self.assertGreaterEqual(self.locked_bytes(), ARENA)
 
 
 if __name__ == "__main__":

@@ -117,18 +117,28 @@ static struct audit_position fill_log(void)
 	return end;
 }
 
-static struct audit_report walk_with(const struct audit_position *anchored, audit_entry_fn *entry, void *context)
+static struct audit_report walk_as(const struct audit_position *anchored, const struct audit_reader *reader)
 {
 	struct audit_position none = { 0 };
-	struct audit_reader reader = { .entry = entry, .context = context };
 	struct audit_report report;
 	struct error err;
 	struct audit *a = NULL;
 	assert_true(audit_new(anchor_path, keys, &a, &err));
-	if (!audit_walk(a, anchored ? anchored : &none, &reader, &report, &err))
+	if (!audit_walk(a, anchored ? anchored : &none, reader, &report, &err))
 		fail_msg("%s", err.message);
 	audit_free(a);
 	return report;
+}
+
+static struct audit_report walk_with(const struct audit_position *anchored, audit_entry_fn *entry, void *context)
+{
+	return walk_as(anchored, &(struct audit_reader){ .entry = entry, .context = context });
+}
+
+/* With a head that was kept outside of this host. */
+static struct audit_report walk_noted(const struct audit_position *anchored, const struct audit_position *noted)
+{
+	return walk_as(anchored, &(struct audit_reader){ .noted = noted });
 }
 
 static struct audit_report walk(const struct audit_position *anchored)
@@ -1022,6 +1032,69 @@ static void collected__on_a_full_disk_none_stays_and_none_counts(void **state)
 	assert_int_equal(r.faults, 0);
 	assert_int_equal(r.torn, 0);
 	assert_int_equal(r.entries, entries + 2 /* refusals */ + 3);
+
+/* ---- heads that were kept elsewhere ---- */
+
+static void head__is_read_as_it_was_written_and_in_no_other_way(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = { "", ":", "1", "1:", "x:", "-1:", "0:", " 1:", "18446744073709551616:" };
+	struct audit_position at = { .sequence = UINT64_MAX }, again;
+	char text[AUDIT_HEAD_TEXT_MAX], bad[2 * AUDIT_HEAD_TEXT_MAX];
+	for (size_t i = 0; i < DIGEST_LEN; i++)
+		at.mac[i] = (uint8_t)(i * 37);
+	const char *mac = strchr(audit_head_text(&at, text), ':') + 1;
+	assert_true(strlen(text) < sizeof text && strlen(mac) == DIGEST_LEN * 2);
+	assert_true(audit_head_parse(text, &again));
+	assert_int_equal(again.sequence, at.sequence);
+	assert_memory_equal(again.mac, at.mac, DIGEST_LEN);
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		assert_false(audit_head_parse(wrong[i], &again));
+		snprintf(bad, sizeof bad, "%s%s", wrong[i], mac);
+		if (i != 3) /* that one is right with a MAC behind it */
+			assert_false(audit_head_parse(bad, &again));
+	}
+	snprintf(bad, sizeof bad, "%s ", text);
+	assert_false(audit_head_parse(bad, &again));
+	text[strlen(text) - 1] = '\0';
+	assert_false(audit_head_parse(text, &again));
+}
+
+static void head__kept_elsewhere_tells_of_every_cut_that_this_host_forgot(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log(), nothing = { 0 };
+	struct lines *l = read_lines();
+	struct audit_report r = walk_noted(&end, &end);
+	assert_int_equal(r.faults, 0);
+	assert_int_equal(r.head.sequence, end.sequence);
+	assert_memory_equal(r.head.mac, end.mac, DIGEST_LEN);
+	for (size_t left = 0; left < ENTRIES; left++) {
+		write_bytes(log_path, l->bytes, l->at[left]);
+		assert_int_equal(walk(&nothing).faults, 0);
+		r = walk_noted(&nothing, &end);
+		assert_int_equal(r.faults, 1);
+		assert_true(r.lacks_noted);
+		assert_int_equal(r.first_bad, left + 1);
+	}
+	assert_int_equal(unlink(log_path), 0);
+	assert_true(walk_noted(&nothing, &end).lacks_noted);
+	free(l);
+}
+
+static void head__kept_elsewhere_is_of_that_entry_and_no_other(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log(), noted = end;
+	noted.mac[DIGEST_LEN - 1] ^= 1;
+	assert_true(walk_noted(&end, &noted).lacks_noted);
+	noted = end;
+	noted.sequence--;
+	assert_true(walk_noted(&end, &noted).lacks_noted);
+	struct audit *a = open_log(&end);
+	must_append(a, 1);
+	audit_free(a);
+	assert_int_equal(walk_noted(&end, &end).faults, 0); /* more since then */
 }
 
 /* ---- going on after a loss ---- */
@@ -1055,6 +1128,7 @@ static void loss__accepted_leaves_a_scar_and_a_chain_that_goes_on(void **state)
 	assert_true(r.accepted > 0);
 	assert_int_equal(r.last, ENTRIES + 2);
 	assert_int_equal(r.segments, 2);
+	assert_true(walk_noted(&scar, &end).lacks_noted); /* whoever has the head did not accept it */
 	/* What was accepted is sealed as it is. */
 	size_t len = file_bytes(log_path, bytes, sizeof bytes);
 	bytes[l->at[60] + 20] ^= 1;
@@ -1171,6 +1245,10 @@ int main(void)
 		T(collected__none_is_taken_for_a_log_that_is_not_ours),
 		T(collected__of_a_write_that_ends_early_nothing_stays),
 		T(collected__on_a_full_disk_none_stays_and_none_counts),
+
+		T(head__is_read_as_it_was_written_and_in_no_other_way),
+		T(head__kept_elsewhere_tells_of_every_cut_that_this_host_forgot),
+		T(head__kept_elsewhere_is_of_that_entry_and_no_other),
 		T(loss__accepted_leaves_a_scar_and_a_chain_that_goes_on),
 		T(loss__of_the_whole_file_is_accepted_too),
 		T(loss__none_is_accepted_where_there_is_none),

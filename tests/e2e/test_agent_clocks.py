@@ -1,0 +1,143 @@
+"""The clocks of an agent that runs: they jump, and hours pass in no time (tests/support/agent_by_clock.c)."""
+
+import mmap
+import os
+import re
+import struct
+import unittest
+
+from harness import BUILD, cases, say, spread
+from running_agent import AgentCase
+
+HOUR, DAY = 3600, 86400
+YEAR = 365 * DAY
+HEAD = re.compile(r"(?m)^(?:<6>)?vault-agent: audit head (\d+:[0-9a-f]{64})$")
+
+
+class Moved(AgentCase):
+    """self.jump(wall=seconds, boot=seconds) moves the clocks of the running agent, by so much from where they are."""
+    program = os.path.join(BUILD, "tests", "agent_by_clock")
+
+    def setUp(self):
+        super().setUp()
+        with open(self.write(self.path("clock"), bytes(16)), "r+b") as f:
+            self.clock = mmap.mmap(f.fileno(), 16)
+        self.addCleanup(self.clock.close)
+        self.ahead = [0, 0]
+
+    def start_agent(self, **more):
+        return super().start_agent(env={"PIXELVAULT_TEST_CLOCK": self.path("clock")}, **more)
+
+    def jump(self, wall=0, boot=0):
+        self.ahead = [self.ahead[0] + wall, self.ahead[1] + boot]
+        self.clock[:] = struct.pack("=qq", *self.ahead)
+
+    def pass_by(self, seconds):
+        """As time does."""
+        self.jump(wall=seconds, boot=seconds)
+
+
+class Heads(Moved):
+    """Each hour the head of the audit log goes into the agent's log, which the journal keeps."""
+    uses_emulator = False
+    check = {"interval": "90d"}  # nobody is asked
+
+    def setUp(self):
+        super().setUp()
+        self.pixel = "D0123456789ABCDEFG0G"
+        self.put(self.pixel, self.token(), "--no-check")
+        self.start_agent()
+
+    def heads(self):
+        return HEAD.findall(self.log())
+
+    def reads(self, count=1):
+        for _ in range(count):
+            self.asks(200, "GET", "/v1/pixels/%s/token" % self.pixel)
+
+    def an_hour(self, reads=True, told=1):
+        """So many heads must be told in it by now. The agent looks in between, too."""
+        before = len(self.heads())
+        for _ in range(3):
+            if reads:
+                self.reads()
+            self.pass_by(HOUR // 3 + 1)
+            self.turn()
+        self.until(lambda: len(self.heads()) >= before + told, 5, "a head is told")
+        return self.heads()[-1]
+
+    def turn(self):
+        """Until the agent's worker has seen what time it is: an errand that comes back twice."""
+        for _ in range(2):
+            self.asks(200, "POST", "/v1/verify", b"{}")
+
+    def log_file(self):
+        return next(self.path("state", n) for n in os.listdir(self.state) if n.endswith(".audit.log"))
+
+    def cut(self, path, lines):
+        whole = self.read(path).splitlines(True)
+        with open(path, "r+b") as f:
+            f.truncate(len(b"".join(whole[:lines])))
+
+    def verify(self, head, **more):
+        return self.vault("audit", "verify", "--head", head, **more)
+
+    def test_one_an_hour_while_something_is_written_and_one_at_the_end(self):
+        self.an_hour()
+        self.an_hour()
+        self.an_hour(reads=False)  # of what was written behind the last head
+        self.an_hour(reads=False, told=0)
+        self.an_hour(reads=False, told=0)
+        self.reads()
+        self.end_agent()
+        self.reader.join()
+        self.assertEqual(4, len(self.heads()), self.log())
+        last = self.heads()[-1]
+        self.assertEqual(last, self.json("audit", "verify")["head"], "the head that is told is the end of the log")
+        self.assertEqual(len(set(self.heads())), 4)
+        for head in self.heads():
+            self.verify(head)
+
+    def test_a_log_that_was_cut_together_with_what_the_host_remembers_is_found(self):
+        self.reads()
+        self.end_agent()
+        self.save("early")
+        self.start_agent()
+        self.reads(5)
+        head = self.an_hour()
+        self.end_agent()
+        self.verify(head)
+        self.restore("early", "state")
+        self.vault("audit", "verify")  # this host knows of nothing
+        r = self.verify(head, rc=7)
+        self.assertRegex(r.err, r"(?m)^vault: .*the log ends at entry \d+, and the head of entry %s was noted: it was cut off"
+                         % head.split(":")[0], say(r))
+        self.vault("get", self.pixel)
+        # Other entries where the noted one was.
+        for _ in range(20):
+            self.vault("get", self.pixel)
+        r = self.verify(head, rc=7)
+        self.assertIn("entry %s is not the one whose head was noted" % head.split(":")[0], r.err, say(r))
+
+    def test_a_loss_that_was_accepted_is_still_one_for_whoever_has_the_head(self):
+        self.reads(5)
+        head = self.an_hour()
+        self.end_agent()
+        self.cut(self.log_file(), 4)
+        self.assertEqual(7, self.vault("audit", "verify", rc=7).rc)
+        self.vault("audit", "accept-loss")
+        self.vault("audit", "verify")
+        r = self.verify(head, rc=7)
+        self.assertIn("entry %s, whose head was noted, is missing" % head.split(":")[0], r.err, say(r))
+
+    def test_what_is_no_head_is_usage(self):
+        head = self.json("audit", "verify")["head"]
+        sequence, mac = head.split(":")
+        for wrong in ("", "7", sequence + ":", ":" + mac, head + "0", head[:-1], "0:" + mac, head.upper(), "99999999999999999999:" + mac):
+            self.vault("audit", "verify", "--head", wrong, rc=2)
+        for action in ("show", "accept-loss"):
+            self.vault("audit", action, "--head", head, rc=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
