@@ -109,6 +109,7 @@
 #define TXT_API_IF_MATCH "If-Match takes one version in quotes", "such as If-Match: \"3\"; \"0\" is none yet"
 #define TXT_API_PROBE "probe takes dry, test or live", "leave it out to get what the settings say"
 #define TXT_API_JSON "the body is not the JSON object that is wanted: %s", "see the table of requests: docs/protocol.md"
+#define TXT_API_MEMBER "the body takes no member '%s'", "see the table of requests: docs/protocol.md"
 #define TXT_API_REPORT                                                                                                 \
 	"a report is a JSON object with TikTok's code as a number",                                                    \
 		"such as {\"code\":40105,\"request_id\":\"...\"}"

@@ -695,6 +695,12 @@ static void api__reports_and_acknowledgements_are_strict_json(void **state)
 		refuses("POST", "/v1/pixels/" A "/report", wrong[i], 400, "usage");
 	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":0,\"as\":\"x\"}", 400, "usage");
 	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":1}", 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":1,\"as\":\"x\",\"pixel\":\"" A "\"}", 400, "usage");
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/pixels/" A "/report", "{\"code\":40105,\"requestid\":\"abc\"}");
+	expect_problem(&f, 400, "usage");
+	expect_in(&f, "'requestid'");
+	fake_done(&f);
 	fake_init(&f, PUTTER);
 	ask(&f, "POST", "/v1/pixels/" A "/report", "{\"code\":40105,\"request_id\":\"abc\"}");
 	struct errand *e = kit_errand(ERRAND_REPORT);
