@@ -1,5 +1,6 @@
 #include "agent/api_own.h"
 
+#include "agent/accept.h"
 #include "agent/text.h"
 #include "core/clock.h"
 
@@ -577,11 +578,9 @@ bool api_etag(const char *text, uint32_t *ret)
 	return api_number(digits, ret);
 }
 
-bool api_accepts(const struct call *call, const char *type)
+bool api_prefers(const struct call *call, const char *type, const char *usual)
 {
-	const char *accept = call->header(call, "Accept");
-	const char *found = accept ? strstr(accept, type) : NULL;
-	return found && strchr(",; ", found[strlen(type)]);
+	return accept_prefers(call->header(call, "Accept"), type, usual);
 }
 
 bool api_labels(const struct call *call, struct label *ret, size_t max, size_t *ret_count, struct error *err)

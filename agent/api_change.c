@@ -155,7 +155,7 @@ void api_serve_check(struct api *api, struct call *call)
 		refuse(call, e, &err);
 		return;
 	}
-	if (!api_accepts(call, "text/event-stream")) {
+	if (!api_prefers(call, "text/event-stream", API_JSON)) {
 		api_send(api, call, e);
 		return;
 	}

@@ -213,7 +213,7 @@ void api_serve_pixels(struct api *api, struct call *call)
 		listing_free(l);
 		return;
 	}
-	l->is_records = api_accepts(call, RECORDS);
+	l->is_records = api_prefers(call, RECORDS, API_JSON);
 	answer_listing(call, l);
 }
 
@@ -224,7 +224,7 @@ void api_serve_pixel(struct api *api, struct call *call)
 	struct credential c;
 	struct health health;
 	struct error err;
-	bool is_records = api_accepts(call, RECORDS);
+	bool is_records = api_prefers(call, RECORDS, API_JSON);
 	if (api_look(api, call, call->segments[2]))
 		return;
 	if (!h || !holding_decode(h, &c, &health)) {
@@ -307,7 +307,7 @@ void api_list_finish_history(struct api *api, struct call *call, const struct er
 	struct json j = JSON_INIT(&out);
 	struct error err;
 	(void)api;
-	if (api_accepts(call, RECORDS)) {
+	if (api_prefers(call, RECORDS, API_JSON)) {
 		if (encode_history(e, &out, &err)) {
 			call_answer_buf(call, 200, RECORDS, &out);
 		} else {

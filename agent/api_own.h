@@ -166,7 +166,8 @@ must_check bool api_labels(const struct call *call, struct label *ret, size_t ma
 must_check bool api_number(const char *text, uint32_t *ret);
 /* "3" in quotes, as If-Match has it. */
 must_check bool api_etag(const char *text, uint32_t *ret);
-bool api_accepts(const struct call *call, const char *type);
+/* Is this type of answer asked for rather than the usual one? */
+bool api_prefers(const struct call *call, const char *type, const char *usual);
 
 /* handlers, by file */
 void api_serve_token(struct api *api, struct call *call);

@@ -56,7 +56,7 @@ static unsigned wanted_wait(const char *prefer)
 static bool read_head(const struct call *call, struct read_request *r, struct error *err)
 {
 	const char *reader = call->header(call, "X-Consumer");
-	r->wants_json = api_accepts(call, API_JSON);
+	r->wants_json = api_prefers(call, API_JSON, "text/plain");
 	r->wait_s = wanted_wait(call->header(call, "Prefer"));
 	if (!reader)
 		return true;

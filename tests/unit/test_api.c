@@ -115,6 +115,25 @@ static void api__a_get_as_json_is_the_object_of_get(void **state)
 	fake_done(&f);
 }
 
+static void api__weights_in_accept_count(void **state)
+{
+	static const char *const bytes_wanted[] = { "application/json;q=0", "application/json;q=0.5, text/plain", "*/*" };
+	struct fake f;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bytes_wanted); i++) {
+		fake_init(&f, READER);
+		with_header(&f, "Accept", bytes_wanted[i]);
+		ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+		assert_string_equal(body_of(&f), TOKEN_A);
+		fake_done(&f);
+	}
+	fake_init(&f, READER);
+	with_header(&f, "Accept", "text/plain;q=0, */*;q=0.1");
+	ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+	expect_json(&f, 200);
+	fake_done(&f);
+}
+
 static void api__a_known_version_is_304_and_written_down_too(void **state)
 {
 	static const char *const same[] = { "\"1\"", "W/\"1\"", "\"7\", \"1\"", "*" };
@@ -1049,6 +1068,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(api__a_get_gives_exactly_the_token_and_what_is_known_of_it),
 		TEST(api__a_get_as_json_is_the_object_of_get),
+		TEST(api__weights_in_accept_count),
 		TEST(api__a_known_version_is_304_and_written_down_too),
 		TEST(api__each_read_and_each_denial_is_one_line),
 		TEST(api__without_a_line_there_is_no_token),
