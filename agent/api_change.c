@@ -74,7 +74,7 @@ void api_serve_put(struct api *api, struct call *call)
 static void put_members(struct json *j, const struct put_result *r)
 {
 	put_json(j, r);
-	json_text(j, "outcome", verdict_name(r->outcome));
+	json_text(j, "outcome", r->was_asked ? verdict_name(r->outcome) : NULL);
 	json_text(j, "message", r->evidence.text[0] ? r->evidence.text : NULL);
 	json_text(j, "advice", r->advice);
 	json_text(j, "also_stored", r->also_stored[0] ? r->also_stored : NULL);

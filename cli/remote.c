@@ -273,9 +273,12 @@ static void read_put(struct bytes object, struct remote_put *ret)
 {
 	struct put_result *r = &ret->result;
 	char stage[32];
+	struct bytes outcome;
 	*r = (struct put_result){ .version = (uint32_t)member_int(object, "version"),
 				  .is_unchanged = member_bool(object, "unchanged"),
 				  .verdict = verdict_member(object, "verdict"),
+				  .was_asked = json_find_raw(object, "outcome", &outcome) &&
+					       !bytes_equal(outcome, bytes_of_text("null")),
 				  .outcome = verdict_member(object, "outcome"),
 				  .removed = removed_of(object) };
 	int64_t status = member_int(object, "exit");

@@ -101,6 +101,17 @@ class Watching(AgentCase):
             self.assertEqual(200, status, body)
             self.assertEqual(token, self.token_of(pixel))
 
+    def test_a_put_that_asks_nothing_has_no_outcome(self):
+        pixel, token = self.stored()
+        for target, outcome, verdict in (("", None, "healthy"), ("?check=no", None, "healthy")):
+            status, body = self.ask("PUT", "/v1/pixels/%s/token%s" % (pixel, target), token)
+            doc = json.loads(body)
+            self.assertEqual((200, True, outcome, verdict), (status, doc["unchanged"], doc["outcome"], doc["verdict"]), doc)
+        status, body = self.ask("PUT", "/v1/pixels/%s/token?check=no" % pixel, self.more_token(pixel))
+        self.assertEqual((None, "unchecked"), (json.loads(body)["outcome"], json.loads(body)["verdict"]), body)
+        status, body = self.ask("PUT", "/v1/pixels/%s/token" % pixel, self.more_token(pixel))
+        self.assertEqual(("healthy", "healthy"), (json.loads(body)["outcome"], json.loads(body)["verdict"]), body)
+
     def test_a_direct_rm_and_restore_are_seen(self):
         pixel, token = new_pixel(), new_token()
         self.direct("put", pixel, "--no-check", stdin=token)

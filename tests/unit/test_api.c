@@ -647,6 +647,7 @@ static void finish_put(enum error_code exit, enum stage stage, enum verdict outc
 	e->put.stage = stage;
 	e->put.verdict = outcome;
 	e->put.outcome = outcome;
+	e->put.was_asked = true;
 	e->put.exit = exit;
 	strcpy(e->put.evidence.text, "said so");
 	api_finish(kit.api, e);
@@ -671,6 +672,23 @@ static void api__a_put_is_answered_by_what_tiktok_said(void **state)
 	finish_put(ERR_EXPIRED, STAGE_PENDING, VERDICT_REVOKED, 422);
 	finish_put(ERR_MISMATCHED, STAGE_PENDING, VERDICT_MISMATCHED, 422);
 	finish_put(ERR_MALFORMED, STAGE_PENDING, VERDICT_MALFORMED, 400);
+}
+
+static void api__a_put_that_asked_nothing_has_no_outcome(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	struct errand *e = put(&f, "", "token-that-is-long-enough");
+	e->put = (struct put_result){
+		.pixel = A, .version = 1, .stage = STAGE_CURRENT, .is_unchanged = true, .verdict = VERDICT_HEALTHY
+	};
+	api_finish(kit.api, e);
+	expect_json(&f, 200);
+	expect_in(&f, "\"verdict\":\"healthy\"");
+	expect_in(&f, "\"outcome\":null");
+	expect_in(&f, "\"unchanged\":true");
+	fake_done(&f);
 }
 
 static void api__a_put_that_failed_is_a_problem(void **state)
@@ -1095,6 +1113,7 @@ int main(void)
 		TEST(api__a_list_that_locking_cuts_short_is_broken_off),
 		TEST(api__a_put_carries_everything_that_was_said),
 		TEST(api__a_put_is_answered_by_what_tiktok_said),
+		TEST(api__a_put_that_asked_nothing_has_no_outcome),
 		TEST(api__a_put_that_failed_is_a_problem),
 		TEST(api__a_put_said_wrong_gives_no_errand),
 		TEST(api__reports_and_acknowledgements_are_strict_json),
