@@ -111,6 +111,37 @@ static bool check_params(const struct route *route, const struct call *call, str
 	return true;
 }
 
+/* ---- is there a vault? ---- */
+
+bool api_is_open(const struct api *api, struct error *err)
+{
+	if (api->is_stopping)
+		return fail(err, ERR_CONFLICT, TXT_API_STOPPING);
+	if (api->opener)
+		return true;
+	if (api->why_closed.code != ERR_NOT_FOUND)
+		return fail(err, ERR_LOCKED, TXT_API_LOCKED);
+	*err = api->why_closed; /* there is none, and nothing to unlock: as whoever opens it directly is told */
+	return false;
+}
+
+void api_answer_closed(const struct api *api, struct call *call)
+{
+	struct error err;
+	(void)!api_is_open(api, &err);
+	if (api->is_stopping)
+		call_header(call, "Retry-After", "1");
+	call_answer_problem(call, 503, &err);
+}
+
+/* An agent that is ending takes no orders either; how it is, it tells. */
+static bool can_serve(const struct api *api, const struct route *route)
+{
+	struct error unused;
+	bool needs_agent = !(route->flags & ROUTE_ANYONE), needs_vault = route->flags & ROUTE_UNLOCKED;
+	return needs_vault ? api_is_open(api, &unused) : !needs_agent || !api->is_stopping;
+}
+
 /* ---- may they? ---- */
 
 struct audit_who api_who(const struct call *call, const char *as)
@@ -264,9 +295,8 @@ static bool admit(struct api *api, struct call *call)
 	if (!route)
 		return false;
 	call->route = route;
-	if (route->flags & ROUTE_UNLOCKED && !api->opener) {
-		(void)!fail(&err, ERR_LOCKED, TXT_API_LOCKED);
-		call_answer_problem(call, 0, &err);
+	if (!can_serve(api, route)) {
+		api_answer_closed(api, call);
 		return false;
 	}
 	if (!check_params(route, call, &err) || !check_codes(route, call, &err)) {
@@ -293,14 +323,11 @@ void api_serve(void *context, struct call *call)
 	if (!call->route && !admit(api, call))
 		return;
 	const struct route *route = call->route;
-	struct error err;
 	/* Locked while the body came? */
-	if (route->flags & ROUTE_UNLOCKED && !api->opener) {
-		(void)!fail(&err, ERR_LOCKED, TXT_API_LOCKED);
-		call_answer_problem(call, 0, &err);
-		return;
-	}
-	route->serve(api, call);
+	if (can_serve(api, route))
+		route->serve(api, call);
+	else
+		api_answer_closed(api, call);
 }
 
 /* ---- tickets ---- */
@@ -435,7 +462,7 @@ void api_opened(struct api *api, struct vault_opener *opener, struct audit *audi
 {
 	vault_opener_free(api->opener);
 	api->opener = opener;
-	api->audit = audit;
+	api->audit = api->is_stopping ? NULL : audit;
 	api->why_closed.code = ERR_NONE;
 }
 
@@ -455,6 +482,15 @@ void api_closed(struct api *api, const struct error *why)
 	api->why_closed = *why;
 	api_read_forget(api, NULL);
 	api_read_closed(api);
+}
+
+void api_stop(struct api *api)
+{
+	end_audit_turn(api);
+	api->audit = NULL;
+	api->is_stopping = true;
+	api_read_stop(api);
+	api_admin_stop(api);
 }
 
 void api_on_change(struct api *api, const struct holding *before, const struct holding *after)

@@ -52,6 +52,9 @@ void api_trouble(struct api *api, const struct error *err, bool is_degraded);
 /* The last sweep of all Pixels, for /metrics. */
 void api_swept(struct api *api, const struct check_result *result, int64_t now);
 void api_end_turn(struct api *api, int64_t now_ms);
+/* The agent is ending: whoever only waits is told to come back, and nothing is taken up any more. What the worker still
+ * brings is answered. The audit log is not used from here on. */
+void api_stop(struct api *api);
 void api_reload(struct api *api, const struct settings *settings, const struct access *access);
 
 /* One token for systemd (agent/credentials.h): audited like every read. NULL with err filled. Names the reader. */

@@ -112,6 +112,12 @@ void api_admin_tick(struct api *api)
 	}
 }
 
+void api_admin_stop(struct api *api)
+{
+	while (api->unlockers)
+		api_answer_closed(api, ticket_redeem(api->unlockers));
+}
+
 static void judge_guess(struct api *api, const struct errand *e)
 {
 	struct guesser *g = guesser_of(api, e->who.uid);
@@ -284,14 +290,15 @@ void api_serve_health(struct api *api, struct call *call)
 	struct buf out = BUF_INIT(API_BODY_MAX);
 	struct json j = JSON_INIT(&out);
 	const char *wanted = call_param(call, "ready");
-	bool is_ready = api->opener && !api->is_silent;
-	struct error err;
+	struct error err, why_not;
+	bool is_ready = api_is_open(api, &why_not) && !api->is_silent;
 	if (wanted && strcmp(wanted, "1") != 0) {
 		(void)!fail(&err, ERR_USAGE, TXT_API_FLAG, "ready");
 		call_answer_problem(call, 0, &err);
 		return;
 	}
-	const char *reason = !api->opener && api->why_closed.code ? api->why_closed.message
+	const char *reason = api->is_stopping                    ? why_not.message
+			     : !api->opener && api->why_closed.code ? api->why_closed.message
 			     : api->opener && api->is_silent      ? api->silence.message
 			     : api->is_degraded			   ? api->trouble.message
 								   : NULL;

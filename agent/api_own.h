@@ -111,6 +111,7 @@ struct api {
 	struct api_setup setup;
 	struct vault_opener *opener; /* both NULL while locked */
 	struct audit *audit;
+	bool is_stopping;
 	bool is_in_turn; /* of the audit log */
 	bool is_silent;  /* the log takes no lines: no token is handed out */
 	struct error silence;
@@ -139,6 +140,11 @@ struct api {
 	struct check_result swept;
 	int64_t swept_at;
 };
+
+/* Can the vault be used? false: why not. */
+must_check bool api_is_open(const struct api *api, struct error *err);
+/* The answer to who came, or waits, in vain: 503. */
+void api_answer_closed(const struct api *api, struct call *call);
 
 /* The peer as the audit log has it. */
 struct audit_who api_who(const struct call *call, const char *as);
@@ -176,6 +182,7 @@ void api_read_finish(struct api *api, struct ticket *t, struct errand *e);
 void api_read_synced(struct api *api, const struct errand *e);
 void api_read_tick(struct api *api);
 void api_read_closed(struct api *api);
+void api_read_stop(struct api *api);
 void api_read_forget(struct api *api, const struct holding *h); /* it is about to go; NULL = all */
 void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version);
 
@@ -218,6 +225,7 @@ void api_serve_metrics(struct api *api, struct call *call);
 void api_serve_health(struct api *api, struct call *call);
 void api_admin_unlocked(struct api *api, struct ticket *t, const struct errand *e);
 void api_admin_tick(struct api *api);
+void api_admin_stop(struct api *api);
 
 /* for metrics */
 size_t api_status_slot(int status);

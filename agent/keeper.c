@@ -305,6 +305,8 @@ static void turn(struct keeper *k, int wait_ms)
 static void wind_up(struct keeper *k)
 {
 	listener_stop(k->listener);
+	api_stop(k->api);
+	turn(k, 0); /* who only waited need not wait for the worker's end too, which may take long */
 	worker_stop(k->worker);
 	/* That may have taken long: the listener's limits are not to count it against who was waiting for us. */
 	listener_turn(k->listener, clock_boot_ms());

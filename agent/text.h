@@ -92,6 +92,7 @@
 #define TXT_API_PARAM "this request takes no parameter '%.60s'", "see the table of requests: docs/protocol.md"
 #define TXT_API_PARAM_TWICE "'%s' is given twice", "give it once"
 #define TXT_API_FLAG "'%s' takes 1 and nothing else", "leave it out, or write it with =1"
+#define TXT_API_STOPPING "the agent is ending", "it may be restarting: ask again in a moment"
 #define TXT_API_LOCKED "the vault is locked", "unlock it: vault unlock"
 #define TXT_API_DENIED_PIXEL                                                                                           \
 	"no rule gives you '%s' for Pixel '%s'",                                                                       \

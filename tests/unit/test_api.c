@@ -415,6 +415,41 @@ static void api__locking_answers_who_waits(void **state)
 	fake_done(&f);
 }
 
+static void api__an_agent_that_ends_tells_who_waits_to_come_back(void **state)
+{
+	struct fake f, late;
+	(void)state;
+	wait_for(&f, READER, "wait=300");
+	api_stop(kit.api);
+	expect_problem(&f, 503, "conflict");
+	assert_string_equal(answer_header(&f, "Retry-After"), "1");
+	fake_done(&f);
+	refuses("GET", "/v1/pixels/" A "/token", NULL, 503, "conflict");
+	refuses("PUT", "/v1/pixels/" A "/token", "token", 503, "conflict");
+	refuses("POST", "/v1/lock", NULL, 503, "conflict");
+	fake_init(&late, READER);
+	ask(&late, "GET", "/healthz?ready=1", NULL);
+	expect_json(&late, 503);
+	expect_in(&late, "\"ready\":false");
+	expect_in(&late, "\"reason\":\"the agent is ending\"");
+	fake_done(&late);
+	assert_null(kit.errands);
+}
+
+static void api__what_was_begun_is_answered_while_the_agent_ends(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/pixels/" A "/ack", "{\"version\":1,\"as\":\"shop\"}");
+	api_stop(kit.api);
+	kit_turn(1);
+	assert_false(f.call.is_answered);
+	api_finish(kit.api, kit_errand(ERRAND_ACK));
+	expect_json(&f, 200);
+	fake_done(&f);
+}
+
 /* ---- what is not in memory ---- */
 
 static void api__an_old_version_comes_from_the_worker(void **state)
@@ -1102,6 +1137,8 @@ int main(void)
 		TEST(api__who_waits_in_vain_gets_304),
 		TEST(api__who_waited_and_went_is_forgotten),
 		TEST(api__locking_answers_who_waits),
+		TEST(api__an_agent_that_ends_tells_who_waits_to_come_back),
+		TEST(api__what_was_begun_is_answered_while_the_agent_ends),
 		TEST(api__an_old_version_comes_from_the_worker),
 		TEST(api__an_answer_for_nobody_is_dropped),
 		TEST(api__durable_reads_of_a_turn_share_one_sync),
