@@ -30,6 +30,7 @@ struct api_setup {
 	const struct access *access;     /* until api_reload */
 	const char *layers;              /* sandbox_text; shown by /healthz */
 	void (*give)(void *context, struct errand *e); /* worker_give */
+	int64_t (*clock)(void *worker); /* worker_clock */
 	void *worker;
 	size_t (*connections)(void *context); /* listener_count; may be NULL */
 	void *listener;

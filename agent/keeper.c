@@ -464,6 +464,11 @@ static void give_to_worker(void *context, struct errand *e)
 	worker_give(context, e);
 }
 
+static int64_t ask_clock(void *context)
+{
+	return worker_clock(context);
+}
+
 static size_t count_connections(void *context)
 {
 	const struct keeper *k = context;
@@ -490,6 +495,7 @@ static bool open_for_business(struct keeper *k, struct error *err)
 				 .access = k->access,
 				 .layers = k->layers,
 				 .give = give_to_worker,
+				 .clock = ask_clock,
 				 .worker = k->worker,
 				 .connections = count_connections,
 				 .listener = k };

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,7 @@ struct worker {
 	pthread_t thread;
 	struct inbox in;
 	struct outbox out;
+	_Atomic int64_t later_clock; /* for the loop */
 	/* the rest is the thread's own */
 	struct settings settings; /* without the configuration, which is the loop's */
 	struct settings *next_settings;
@@ -159,6 +161,18 @@ struct news *worker_take(struct worker *w)
 int worker_fd(const struct worker *w)
 {
 	return w->out.fd;
+}
+
+int64_t worker_clock(const struct worker *w)
+{
+	int64_t now = clock_wall(), later = atomic_load_explicit(&w->later_clock, memory_order_relaxed);
+	return later > now ? later : now;
+}
+
+static void note_clock(struct worker *w)
+{
+	if (w->vault)
+		atomic_store_explicit(&w->later_clock, vault_later_clock(w->vault), memory_order_relaxed);
 }
 
 void worker_give(struct worker *w, struct errand *e)
@@ -413,6 +427,7 @@ static bool take_stock(struct worker *w, struct error *err)
 	w->look_ms = clock_boot_ms() + LOOK_MS;
 	w->anchor_ms = clock_boot_ms() + ANCHOR_MS;
 	w->retry_ms = 0;
+	note_clock(w);
 	tell(w, n);
 	return true;
 }
@@ -901,6 +916,7 @@ static int turn(struct worker *w)
 	tell_finished(w);
 	look_for_vault(w);
 	keep_time(w);
+	note_clock(w);
 	if (w->courier && courier_was_stuck(w->courier))
 		tell(w, make_news(NEWS_COURIER_STUCK));
 	return (int)earliest(wait_ms, w->vault ? LOOK_MS : w->is_missing ? MISSING_MS : 60000);

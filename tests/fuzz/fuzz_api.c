@@ -101,6 +101,12 @@ static void clean_up(void)
 	(void)nftw(world.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+static int64_t ask_clock(void *context)
+{
+	(void)context;
+	return clock_wall();
+}
+
 static void make_world(void)
 {
 	static char file[96], state[96];
@@ -122,7 +128,8 @@ static void make_world(void)
 				   .settings = &world.settings,
 				   .access = world.access,
 				   .layers = "none",
-				   .give = give };
+				   .give = give,
+				   .clock = ask_clock };
 	must(vault_load(world.vault, load, NULL, &at, &err) && api_new(&setup, &world.api, &err));
 	api_opened(world.api, world.opener, vault_audit(world.vault));
 	world.now_ms = clock_boot_ms();

@@ -600,6 +600,20 @@ static void api__a_list_holds_what_the_caller_may_see(void **state)
 	fake_done(&f);
 }
 
+static void api__lists_say_by_what_clock_they_were_judged(void **state)
+{
+	static const char *const targets[] = { "/v1/pixels", "/v1/pixels/" A };
+	struct fake f;
+	(void)state;
+	kit.clock = 1798859045;
+	for (size_t i = 0; i < COUNT_OF(targets); i++) {
+		fake_init(&f, READER);
+		ask(&f, "GET", targets[i], NULL);
+		assert_string_equal(answer_header(&f, "X-Judged-At"), "2027-01-02T03:04:05Z");
+		fake_done(&f);
+	}
+}
+
 static void api__records_are_the_bytes_that_are_stored(void **state)
 {
 	struct fake f;
@@ -1146,6 +1160,7 @@ int main(void)
 		TEST(api__a_reader_is_noted_once_a_version),
 		TEST(api__made_up_names_do_not_flood_the_worker),
 		TEST(api__a_list_holds_what_the_caller_may_see),
+		TEST(api__lists_say_by_what_clock_they_were_judged),
 		TEST(api__records_are_the_bytes_that_are_stored),
 		TEST(api__a_list_that_locking_cuts_short_is_broken_off),
 		TEST(api__a_put_carries_everything_that_was_said),
