@@ -37,7 +37,7 @@ const struct route api_routes[] = {
 	{ "verify",   METHOD_POST,   { "v1", "verify" },                  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_verify },
 	{ "unlock",   METHOD_POST,   { "v1", "unlock" },                  ACCESS_ADMIN,  0, "for", 64, api_serve_unlock },
 	{ "lock",     METHOD_POST,   { "v1", "lock" },                    ACCESS_ADMIN,  0, "", 64, api_serve_lock },
-	{ "access",   METHOD_GET,    { "v1", "access" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "user pixel", 0, api_serve_access },
+	{ "access",   METHOD_GET,    { "v1", "access" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "group+ uid gid pixel", 0, api_serve_access },
 	{ "events",   METHOD_GET,    { "v1", "events" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "", 0, api_serve_events },
 	{ "metrics",  METHOD_GET,    { "metrics" },                       ACCESS_META,   ROUTE_MANY, "", 0, api_serve_metrics },
 	{ "health",   METHOD_GET,    { "healthz" },                       ACCESS_META,   ROUTE_ANYONE, "ready", 0, api_serve_health },

@@ -120,13 +120,15 @@
 #define TXT_API_UNLOCK_BODY "the key must be exactly 32 bytes", "send the root key as it is, or nothing at all"
 #define TXT_API_UNLOCK_BUSY "two tries of yours are waiting already", "wait for their answers"
 #define TXT_API_UNLOCK_OUT "%d wrong keys were tried by you: no more are taken", "restart the agent, or let another user"
-#define TXT_API_NO_USER "there is no user '%.60s' on this system", "see 'getent passwd', or give the number"
+#define TXT_API_WHO                                                                                                    \
+	"who is meant is said by numbers: uid, and with it gid and each group",                                        \
+		"such as ?uid=1001&gid=1001&group=27; see 'id NAME', or 'vault access explain'"
 #define TXT_API_UPLOADS "too much is being sent at once", "try again in a moment"
 
 /* access: what is wrong with a line (FILE:LINE: comes in front), and what to do */
 #define TXT_WHAT_ACCESS_USER "there is no user '%s' on this system"
 #define TXT_WHAT_ACCESS_GROUP "there is no group '%s' on this system"
-#define TXT_HINT_ACCESS_ACCOUNT "see 'getent passwd' and 'getent group'; if it is new, restart the agent, or write the number"
+#define TXT_HINT_ACCESS_ACCOUNT "see 'getent passwd' and 'getent group'; if it is new, reload the agent, or write the number"
 #define TXT_WHAT_ACCESS_NOBODY "'%s' is the number 65534, which stands for everyone the system cannot tell apart"
 #define TXT_HINT_ACCESS_NOBODY "name the user of the one service this rule is for"
 

@@ -122,7 +122,7 @@ static void make_world(void)
 	must(vault_create(&place, &slot, 1, &err) && vault_open(&place, &world.vault, &err) &&
 	     vault_unlock(world.vault, &slot, &err) && vault_change(world.vault, put, NULL, &err));
 	secret_free(key);
-	must(holdings_new(&world.holdings, &err) && access_new(NULL, 990, &world.access, &err) &&
+	must(holdings_new(&world.holdings, &err) && access_new(NULL, 990, NULL, &world.access, &err) &&
 	     vault_opener_new(world.vault, &world.opener, &err));
 	struct api_setup setup = { .holdings = world.holdings,
 				   .settings = &world.settings,

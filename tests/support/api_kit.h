@@ -101,7 +101,7 @@ UNUSED static void kit_start(const char *rules)
 	kit.vault = open_it();
 	put_token(kit.vault, A, TOKEN_A);
 	put_token(kit.vault, B, TOKEN_B);
-	assert_true(holdings_new(&kit.holdings, &err) && access_new(kit.config, 990, &kit.access, &err));
+	assert_true(holdings_new(&kit.holdings, &err) && access_new(kit.config, 990, NULL, &kit.access, &err));
 	struct api_setup setup = { .holdings = kit.holdings,
 				   .settings = &kit.settings,
 				   .access = kit.access,

@@ -1070,11 +1070,18 @@ static void api__access_of_others_is_for_admins(void **state)
 	expect_in(&f, "\"uid\":1001,\"pixel\":\"" A "\",\"allowed\":[\"meta\",\"read\"]");
 	fake_done(&f);
 	fake_init(&f, READER);
-	ask(&f, "GET", "/v1/access?user=0", NULL);
+	ask(&f, "GET", "/v1/access?uid=0", NULL);
 	expect_problem(&f, 403, "denied");
 	fake_done(&f);
 	fake_init(&f, 0);
-	ask(&f, "GET", "/v1/access?user=1001&pixel=" B, NULL);
+	ask(&f, "GET", "/v1/access?uid=1002&pixel=" A, NULL);
+	expect_in(&f, "\"allowed\":[\"report\",\"put\"]");
+	fake_done(&f);
+	refuses("GET", "/v1/access?gid=5", NULL, 400, "usage");
+	refuses("GET", "/v1/access?uid=web", NULL, 400, "usage");
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/access?uid=1001&gid=1001&group=5&group=6&pixel=" B, NULL);
+	expect_in(&f, "\"uid\":1001");
 	expect_in(&f, "\"allowed\":[]");
 	fake_done(&f);
 }
