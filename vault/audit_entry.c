@@ -234,7 +234,7 @@ bool audit_entry_decode(struct bytes line, struct audit_entry *ret, size_t *ret_
 
 const char *audit_head_text(const struct audit_position *at, char ret[AUDIT_HEAD_TEXT_MAX])
 {
-	char *p = put(put_number(ret, at->sequence), ":");
+	char *p = put(text_number(ret, at->sequence), ":");
 	*put_hex(p, at->mac, DIGEST_LEN) = '\0';
 	return ret;
 }
