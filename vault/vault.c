@@ -326,7 +326,7 @@ bool vault_judge_held(struct vault *v, struct anchor *ret, unsigned *ret_block, 
 	static const char *const keys[] = { "root" };
 	struct store_record found;
 	struct root now;
-	if (!anchor_read(&v->anchor_file, err) || store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+	if (!anchor_hold(&v->anchor_file, err) || store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
 		return false;
 	if (!found.is_found)
 		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
@@ -347,6 +347,7 @@ static bool judge_again(struct vault *v, struct error *err)
 	if (store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return false;
 	bool ok = vault_judge_held(v, &ignored, &block, err);
+	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	return ok;
 }
@@ -564,6 +565,7 @@ void vault_close(struct vault *v)
 	keys_free(v->keys);
 	secret_free(v->root_key);
 	store_close(v->store);
+	anchor_let_go(&v->anchor_file);
 	buf_done(&v->root_bytes);
 	buf_done(&v->slots);
 	buf_done(&v->room);
@@ -691,6 +693,7 @@ bool vault_anchor_audit(struct vault *v, struct error *err)
 	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return false;
 	bool ok = anchor_audit_held(v, err);
+	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	return ok;
 }
@@ -723,6 +726,7 @@ bool vault_accept_loss(struct vault *v, struct error *err)
 	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return false;
 	bool ok = accept_loss_held(v, err);
+	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	return ok;
 }
