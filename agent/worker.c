@@ -26,6 +26,7 @@
 #define MARKS_BYTES_MAX ((size_t)4 << 20)
 #define ALONE_MS 2000         /* an agent that is ending is waited for as long */
 #define STOP_MS 20000         /* what is on its way to TikTok when we are told to stop */
+#define NEWS_AT_ONCE 64       /* the loop is woken once for so many */
 
 /* ---- two queues ---- */
 
@@ -69,6 +70,8 @@ struct worker {
 	size_t mark_count;
 	int64_t marks_ms; /* when they are stored at the latest */
 	struct errand *finished, *finished_last; /* told after what they changed */
+	struct news *news, *news_last; /* of this turn, not handed over yet */
+	size_t news_count;
 };
 
 static void ring(int fd)
@@ -122,18 +125,35 @@ static struct news *make_news(enum news_kind kind)
 	return n;
 }
 
-static void tell(struct worker *w, struct news *n)
+static void hand_over_news(struct worker *w)
 {
+	if (!w->news)
+		return;
 	pthread_mutex_lock(&w->out.lock);
+	bool is_first = !w->out.first;
 	if (w->out.last)
-		w->out.last->next = n;
+		w->out.last->next = w->news;
 	else
-		w->out.first = n;
-	w->out.last = n;
-	bool is_first = w->out.first == n;
+		w->out.first = w->news;
+	w->out.last = w->news_last;
 	pthread_mutex_unlock(&w->out.lock);
+	w->news = w->news_last = NULL;
+	w->news_count = 0;
 	if (is_first)
 		ring(w->out.fd);
+}
+
+/* Kept until the end of the turn: a loop that is woken for the first piece takes the lock from us for the second, and
+ * sleeps again before the third. */
+static void tell(struct worker *w, struct news *n)
+{
+	if (w->news_last)
+		w->news_last->next = n;
+	else
+		w->news = n;
+	w->news_last = n;
+	if (++w->news_count == NEWS_AT_ONCE)
+		hand_over_news(w);
 }
 
 struct news *worker_take(struct worker *w)
@@ -875,6 +895,7 @@ static int turn(struct worker *w)
 	keep_time(w);
 	if (w->courier && courier_was_stuck(w->courier))
 		tell(w, make_news(NEWS_COURIER_STUCK));
+	hand_over_news(w);
 	return (int)earliest(wait_ms, w->vault ? LOOK_MS : 60000);
 }
 
@@ -898,6 +919,7 @@ static void wind_up(struct worker *w)
 	tell_finished(w);
 	close_vault(w);
 	tell_finished(w);
+	hand_over_news(w);
 }
 
 static void *run(void *context)
