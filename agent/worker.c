@@ -372,6 +372,7 @@ static void begin_closing(struct worker *w, const struct error *why)
 		n->err = *why;
 	w->is_closing = true;
 	w->opener = NULL;
+	vault_follow(w->vault, NULL, NULL, NULL);
 	w->relock_ms = INT64_MAX;
 	service_freep(&w->service); /* what runs ends here */
 	w->is_sweeping = false;
@@ -417,6 +418,7 @@ static bool take_stock(struct worker *w, struct error *err)
 	if (!begin_service(w, err) || !vault_opener_new(w->vault, &w->opener, err) ||
 	    !vault_load(w->vault, hand_over, w, &w->at, err))
 		return false;
+	vault_follow(w->vault, hand_over, w, &w->at);
 	struct news *n = make_news(NEWS_OPENED);
 	n->opener = w->opener;
 	n->damaged = w->damaged;
@@ -896,6 +898,8 @@ static int turn(struct worker *w)
 	if (w->courier && courier_was_stuck(w->courier))
 		tell(w, make_news(NEWS_COURIER_STUCK));
 	hand_over_news(w);
+	if (w->vault)
+		vault_settle(w->vault);
 	return (int)earliest(wait_ms, w->vault ? LOOK_MS : 60000);
 }
 

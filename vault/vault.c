@@ -13,6 +13,7 @@
 #define READS_MAX 5 /* of one instant that other writers outran, before it is an error */
 #define STACK_OF_A_KDF 4096 /* what key derivation may have left on the stack */
 #define ROOM_MAX (32u << 20)
+#define PROMISES_MAX (64u << 20)
 /* A time service may step a clock back this far after a boot or a long sleep; nothing that expires is told closer. */
 #define CLOCK_TOLERANCE_S 300
 
@@ -178,6 +179,7 @@ static struct vault *vault_new(void)
 		v->root_bytes.max = v->slots.max = STORE_VALUE_MAX;
 		v->room.max = ROOM_MAX;
 		v->plain.max = STORE_VALUE_MAX;
+		v->promises.max = PROMISES_MAX;
 	}
 	return v;
 }
@@ -561,6 +563,7 @@ void vault_close(struct vault *v)
 {
 	if (!v)
 		return;
+	vault_settle(v);
 	audit_free(v->audit);
 	keys_free(v->keys);
 	secret_free(v->root_key);
@@ -570,6 +573,7 @@ void vault_close(struct vault *v)
 	buf_done(&v->slots);
 	buf_done(&v->room);
 	buf_done(&v->plain);
+	buf_done(&v->promises);
 	free(v);
 }
 
@@ -678,6 +682,7 @@ static bool anchor_audit_held(struct vault *v, struct error *err)
 	struct anchor remembered;
 	struct audit_position at;
 	unsigned block;
+	vault_settle(v);
 	if (!vault_judge_held(v, &remembered, &block, err))
 		return false;
 	at = anchored_position(&remembered);
@@ -705,6 +710,7 @@ bool vault_audit_walk(struct vault *v, const struct audit_reader *reader, struct
 	struct audit_position at = { 0 };
 	if (!vault_is_open(v, err) || !anchor_read(&v->anchor_file, err))
 		return false;
+	vault_settle(v);
 	if (anchor_prove(&v->anchor_file, v->keys, &remembered, &block))
 		at = anchored_position(&remembered);
 	return audit_walk(v->audit, &at, reader, ret, err);
