@@ -133,6 +133,7 @@ static bool stage(void *context, struct change *change, struct error *err)
 {
 	struct put *p = context;
 	bool exists, is_touched = false, has_version_moved = false;
+	vault_find_duplicate(p->job.service->vault, p->fingerprint, p->pixel, p->result.also_stored);
 	if (!change_find(change, p->request.pixel, &p->credential, &exists, err) || !may_put(p, err) ||
 	    !apply_extras(p, &is_touched, err) || !choose_version(p, change, &has_version_moved, err))
 		return false;
@@ -401,7 +402,6 @@ static bool prepare(struct put *p, struct service *s, struct error *err)
 	p->request.test_code = r->test_code ? p->test_code : NULL;
 	p->request.pasted = NULL; /* only borrowed for the cleaning */
 	vault_fingerprint(s->vault, p->token, p->fingerprint);
-	vault_find_duplicate(s->vault, p->fingerprint, p->pixel, result->also_stored);
 	memcpy(result->pixel, p->pixel, sizeof result->pixel);
 	memcpy(result->fingerprint, p->fingerprint, FINGERPRINT_LEN);
 	return true;

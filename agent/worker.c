@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOOK_MS 200           /* what another process committed is seen after as long */
@@ -29,6 +30,8 @@
 #define MARKS_BYTES_MAX ((size_t)4 << 20)
 #define ALONE_MS 2000         /* an agent that is ending is waited for as long */
 #define STOP_MS 20000         /* what is on its way to TikTok when we are told to stop */
+#define GATHER_MAX_US 20000   /* other writers are waited for, see gather_puts */
+#define NEWS_AT_ONCE 64       /* the loop is woken once for so many */
 
 /* ---- two queues ---- */
 
@@ -76,6 +79,10 @@ struct worker {
 	size_t mark_count;
 	int64_t marks_ms; /* when they are stored at the latest */
 	struct errand *finished, *finished_last; /* told after what they changed */
+	size_t puts, puts_before; /* begun in this turn; in the last turn that had any */
+	int64_t puts_took_us;     /* that turn, from then on */
+	struct news *news, *news_last; /* of this turn, not handed over yet */
+	size_t news_count;
 };
 
 static void ring(int fd)
@@ -129,18 +136,35 @@ static struct news *make_news(enum news_kind kind)
 	return n;
 }
 
-static void tell(struct worker *w, struct news *n)
+static void hand_over_news(struct worker *w)
 {
+	if (!w->news)
+		return;
 	pthread_mutex_lock(&w->out.lock);
+	bool is_first = !w->out.first;
 	if (w->out.last)
-		w->out.last->next = n;
+		w->out.last->next = w->news;
 	else
-		w->out.first = n;
-	w->out.last = n;
-	bool is_first = w->out.first == n;
+		w->out.first = w->news;
+	w->out.last = w->news_last;
 	pthread_mutex_unlock(&w->out.lock);
+	w->news = w->news_last = NULL;
+	w->news_count = 0;
 	if (is_first)
 		ring(w->out.fd);
+}
+
+/* Kept until the end of the turn: a loop that is woken for the first piece takes the lock from us for the second, and
+ * sleeps again before the third. */
+static void tell(struct worker *w, struct news *n)
+{
+	if (w->news_last)
+		w->news_last->next = n;
+	else
+		w->news = n;
+	w->news_last = n;
+	if (++w->news_count == NEWS_AT_ONCE)
+		hand_over_news(w);
 }
 
 struct news *worker_take(struct worker *w)
@@ -377,6 +401,7 @@ static void begin_closing(struct worker *w, const struct error *why)
 {
 	w->is_closing = true;
 	w->opener = NULL;
+	vault_follow(w->vault, NULL, NULL, NULL);
 	w->relock_ms = INT64_MAX;
 	service_freep(&w->service); /* what runs ends here */
 	w->is_sweeping = false;
@@ -437,6 +462,7 @@ static bool take_stock(struct worker *w, struct error *err)
 	if (!begin_service(w, err) || !vault_opener_new(w->vault, &w->opener, err) ||
 	    !vault_load(w->vault, hand_over, w, &w->at, err))
 		return false;
+	vault_follow(w->vault, hand_over, w, &w->at);
 	struct news *n = make_news(NEWS_OPENED);
 	n->opener = w->opener;
 	n->damaged = w->damaged;
@@ -798,6 +824,7 @@ static void begin(struct worker *w, struct errand *e)
 		finish_with(w, e, &err);
 		return;
 	}
+	w->puts += e->kind == ERRAND_PUT;
 	vault_set_who(w->vault, &e->who);
 	if (errands[e->kind].at_once) {
 		bool is_done = errands[e->kind].at_once(w, e, &err);
@@ -841,6 +868,28 @@ static void take_in(struct worker *w)
 		struct errand *e = first;
 		first = e->next;
 		begin(w, e);
+	}
+}
+
+static int64_t now_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Those who wait for one commit are answered together, and put again together: but the first of them would be committed
+ * alone, while the others wait out that commit. So as many as were together the last time are waited for; no longer than
+ * half of what that commit took, as the wait must cost less than the commit it saves. One writer never waits. */
+static void gather_puts(struct worker *w)
+{
+	int64_t limit_us = w->puts_took_us / 2, left_us;
+	int64_t until_us = now_us() + (limit_us < GATHER_MAX_US ? limit_us : GATHER_MAX_US);
+	struct pollfd event = { .fd = w->in.fd, .events = POLLIN };
+	while (w->puts && w->puts < w->puts_before && (left_us = until_us - now_us()) > 0) {
+		struct timespec left = { .tv_nsec = (long)(left_us * 1000) };
+		(void)ppoll(&event, 1, &left, NULL);
+		take_in(w);
 	}
 }
 
@@ -926,11 +975,18 @@ static int64_t earliest(int64_t a, int64_t b)
 static int turn(struct worker *w)
 {
 	int64_t wait_ms = INT64_MAX;
+	w->puts = 0;
 	take_in(w);
+	gather_puts(w);
 	adopt_settings(w);
 	sweep_what_is_due(w);
+	int64_t begun_us = now_us();
 	if (w->service)
 		wait_ms = service_step(w->service);
+	if (w->puts) {
+		w->puts_before = w->puts;
+		w->puts_took_us = now_us() - begun_us;
+	}
 	look_for_changes(w);
 	tell_finished(w);
 	look_for_vault(w);
@@ -938,6 +994,9 @@ static int turn(struct worker *w)
 	note_clock(w);
 	if (w->courier && courier_was_stuck(w->courier))
 		tell(w, make_news(NEWS_COURIER_STUCK));
+	hand_over_news(w);
+	if (w->vault)
+		vault_settle(w->vault);
 	return (int)earliest(wait_ms, w->vault ? LOOK_MS : w->is_missing ? MISSING_MS : 60000);
 }
 
@@ -961,6 +1020,7 @@ static void wind_up(struct worker *w)
 	tell_finished(w);
 	close_vault(w);
 	tell_finished(w);
+	hand_over_news(w);
 }
 
 static void *run(void *context)

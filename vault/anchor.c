@@ -30,9 +30,8 @@ bool anchor_place(const char *state_dir, const char *vault_path, struct anchor_f
 	return true;
 }
 
-bool anchor_read(struct anchor_file *file, struct error *err)
+static bool read_blocks(struct anchor_file *file, int fd, struct error *err)
 {
-	scoped(file_closep) int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	file->is_there = false;
 	if (fd < 0 && errno == ENOENT)
 		return true;
@@ -46,6 +45,32 @@ bool anchor_read(struct anchor_file *file, struct error *err)
 	memset((uint8_t *)file->blocks + got, 0, sizeof file->blocks - (size_t)got);
 	file->is_there = got > 0;
 	return true;
+}
+
+static int open_file(const struct anchor_file *file, int flags)
+{
+	return open(file->path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+bool anchor_read(struct anchor_file *file, struct error *err)
+{
+	scoped(file_closep) int fd = open_file(file, O_RDONLY);
+	return read_blocks(file, fd, err);
+}
+
+bool anchor_hold(struct anchor_file *file, struct error *err)
+{
+	anchor_let_go(file);
+	file->fd = open_file(file, O_RDWR);
+	file->is_open = file->fd >= 0;
+	return file->is_open || errno == ENOENT ? read_blocks(file, file->fd, err) : anchor_read(file, err);
+}
+
+void anchor_let_go(struct anchor_file *file)
+{
+	if (file->is_open)
+		close(file->fd);
+	file->is_open = false;
 }
 
 static bool take_fields(struct bytes from, struct anchor *ret)
@@ -138,7 +163,8 @@ bool anchor_advance(struct anchor_file *file, const struct keys *keys, const str
 	unsigned other = 1 - valid_block;
 	if (!encode(a, keys, file->blocks[other], err))
 		return false;
-	scoped(file_closep) int fd = open(file->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	scoped(file_closep) int fd = file->is_open ? file->fd : open_file(file, O_WRONLY);
+	file->is_open = false;
 	ssize_t put = fd < 0 ? -1 : pwrite(fd, file->blocks[other], ANCHOR_BLOCK, (off_t)other * ANCHOR_BLOCK);
 	if (put != ANCHOR_BLOCK || fdatasync(fd) != 0)
 		return fail(err, ERR_STORAGE, TXT_ANCHOR_UNWRITABLE, file->path,

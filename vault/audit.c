@@ -111,14 +111,25 @@ bool audit_follows(const struct audit *a, const struct audit_entry *e, struct by
 
 /* ---- intents that wait for their outcome ---- */
 
+static size_t place_of_open(const struct audit *a, const uint8_t id[16])
+{
+	size_t i = 0;
+	while (i < a->open_count && memcmp(a->open[i].id, id, sizeof a->open[i].id) != 0)
+		i++;
+	return i;
+}
+
+static bool is_open(const struct audit *a, const uint8_t id[16])
+{
+	return place_of_open(a, id) < a->open_count;
+}
+
 static void remember_intent(struct audit *a, const struct audit_entry *e)
 {
 	bool is_intent = strcmp(e->result, "intent") == 0;
 	if (e->extra != AUDIT_OF_COMMIT || strcmp(e->result, "unknown") == 0)
 		return;
-	size_t i = 0;
-	while (i < a->open_count && memcmp(a->open[i].id, e->commit, sizeof e->commit) != 0)
-		i++;
+	size_t i = place_of_open(a, e->commit);
 	if (is_intent && i == a->open_count && a->open_count < AUDIT_OPEN_MAX) {
 		memcpy(a->open[i].id, e->commit, sizeof e->commit);
 		a->open[i].base = e->base;
@@ -917,6 +928,28 @@ bool audit_explain(struct audit *a, const uint8_t root_commit[16], uint64_t gene
 	if (!audit_enter(a, err))
 		return false;
 	bool ok = explain_entered(a, root_commit, generation, err);
+	audit_leave(a);
+	return ok;
+}
+
+bool audit_intend(struct audit *a, const uint8_t root_commit[16], uint64_t generation, const struct audit_line *lines,
+		  size_t count, const struct audit_commit *commit, struct error *err)
+{
+	if (!audit_enter(a, err))
+		return false;
+	bool ok = explain_entered(a, root_commit, generation, err) &&
+		  append_entered(a, lines, count, commit, AUDIT_ORDINARY, err);
+	struct audit_position upto = a->last;
+	audit_leave(a);
+	return ok && audit_flush(a, &upto, err);
+}
+
+bool audit_conclude(struct audit *a, const struct audit_line *lines, size_t count, const struct audit_commit *commit,
+		    struct error *err)
+{
+	if (!audit_enter(a, err))
+		return false;
+	bool ok = !is_open(a, commit->id) || append_entered(a, lines, count, commit, AUDIT_RESERVE, err);
 	audit_leave(a);
 	return ok;
 }

@@ -156,6 +156,13 @@ void audit_durable(struct audit *a, struct audit_position *ret);
 /* With other writers of the vault held out: an intent without an outcome is of a process that died. One entry each says
  * what became of it. root_commit and generation are the vault's. */
 must_check bool audit_explain(struct audit *a, const uint8_t root_commit[16], uint64_t generation, struct error *err);
+/* That, and then the intents of a commit that is based on that root; all of it durable. */
+must_check bool audit_intend(struct audit *a, const uint8_t root_commit[16], uint64_t generation,
+			     const struct audit_line *lines, size_t count, const struct audit_commit *commit,
+			     struct error *err);
+/* The outcomes of those intents, unless somebody else found out first and wrote it. */
+must_check bool audit_conclude(struct audit *a, const struct audit_line *lines, size_t count,
+			       const struct audit_commit *commit, struct error *err);
 
 /* ---- reading all of it ---- */
 

@@ -6,6 +6,7 @@
 #include "vault/internal.h"
 #include "vault/text.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct staged {
 
 #define VERB_MAX 16
 #define NOTES_MAX (16u << 20)
+#define READ_MAX 8
 
 struct note {
 	size_t item; /* whose change this is */
@@ -34,6 +36,9 @@ struct change {
 	size_t item;      /* whose function runs */
 	bool is_touched;  /* by it: something was staged */
 	struct buf notes; /* of struct note */
+	bool has_found; /* what was found last, until it is changed: `found` and `found_exists` */
+	bool found_exists;
+	struct credential found;
 	struct root base;
 	struct buf base_bytes;
 	struct staged **at; /* open addressing by key; NULL = free */
@@ -127,6 +132,7 @@ static void forget_staged(struct change *ch)
 	free(ch->at);
 	ch->at = NULL;
 	ch->used = ch->room = 0;
+	ch->has_found = false;
 }
 
 /* ---- reading through a change ---- */
@@ -183,18 +189,35 @@ static struct staged *leaf_of(struct change *ch, const uint8_t id[PIXEL_ID_LEN])
 	return find_staged(ch, key);
 }
 
-/* From the staged set, else from the store, copied into the vault's room. */
-static bool read_key(struct change *ch, const char *key, struct store_record *ret, struct error *err)
+bool change_read(const struct change *ch, const char *const *keys, size_t count, struct store_record *ret,
+		 struct error *err)
 {
-	struct staged *staged = find_staged(ch, key);
-	if (staged) {
-		*ret = staged_record(staged);
-		return true;
+	const char *unstaged[READ_MAX];
+	struct store_record found[READ_MAX];
+	size_t place[READ_MAX], missing = 0;
+	assert(count <= READ_MAX);
+	for (size_t i = 0; i < count; i++) {
+		const struct staged *staged = find_staged(ch, keys[i]);
+		if (staged) {
+			ret[i] = staged_record(staged);
+		} else {
+			place[missing] = i;
+			unstaged[missing++] = keys[i];
+		}
 	}
-	return store_get_many(ch->v->store, &key, 1, &ch->v->room, ret, err) == STORE_OK;
+	if (missing && store_get_many(ch->v->store, unstaged, missing, &ch->v->room, found, err) != STORE_OK)
+		return false;
+	for (size_t i = 0; i < missing; i++)
+		ret[place[i]] = found[i];
+	return true;
 }
 
-bool change_find(struct change *ch, const char *pixel, struct credential *ret, bool *ret_exists, struct error *err)
+static bool read_key(const struct change *ch, const char *key, struct store_record *ret, struct error *err)
+{
+	return change_read(ch, &key, 1, ret, err);
+}
+
+static bool find_pixel(struct change *ch, const char *pixel, struct credential *ret, bool *ret_exists, struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	char key[KEY_TEXT_MAX];
@@ -214,6 +237,17 @@ bool change_find(struct change *ch, const char *pixel, struct credential *ret, b
 	if (!read_key(ch, key, &record, err) || !metadata_open(ch->v, id, &record, digest, pixel, ret, err))
 		return false;
 	*ret_exists = true;
+	return true;
+}
+
+bool change_find(struct change *ch, const char *pixel, struct credential *ret, bool *ret_exists, struct error *err)
+{
+	if (!ch->has_found || strcmp(ch->found.pixel, pixel) != 0)
+		ch->has_found = find_pixel(ch, pixel, &ch->found, &ch->found_exists, err);
+	if (!ch->has_found)
+		return false;
+	*ret = ch->found;
+	*ret_exists = ch->found_exists;
 	return true;
 }
 
@@ -363,6 +397,7 @@ bool change_store(struct change *ch, const struct credential *c, struct error *e
 {
 	uint8_t id[PIXEL_ID_LEN], digest[DIGEST_LEN];
 	char key[KEY_TEXT_MAX];
+	ch->has_found = false;
 	keys_pixel_id(ch->v->keys, c->pixel, id);
 	key_for_pixel(ch->v->root.epoch, 'm', id, key);
 	struct seal_context context = vault_context(ch->v, 'm', bytes_of(id, PIXEL_ID_LEN), 0);
@@ -500,7 +535,8 @@ static enum attempt attempt_of(enum store_class class, const struct store_why *w
 	return class == STORE_FULL || class == STORE_TOO_BIG ? ATTEMPT_ALONE : ATTEMPT_FAILED;
 }
 
-static enum attempt commit_root(struct change *ch, const struct root *next, struct bytes root_bytes, struct error *err)
+static enum attempt commit_root(struct change *ch, const struct root *next, struct bytes root_bytes,
+				struct store_pos *ret_at, struct error *err)
 {
 	struct store_why why = { 0 };
 	scoped(wipe_freep) struct store_op *ops = wipe_calloc(ch->used + 1, sizeof *ops);
@@ -511,34 +547,71 @@ static enum attempt commit_root(struct change *ch, const struct root *next, stru
 	size_t count = collect_ops(ch, ops);
 	ops[count++] = (struct store_op){ .key = "root", .value = root_bytes };
 	struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&ch->base_bytes) };
-	enum attempt outcome = attempt_of(store_commit(ch->v->store, &unmoved, 1, ops, count, NULL, &why, err), &why);
+	enum attempt outcome = attempt_of(store_commit(ch->v->store, &unmoved, 1, ops, count, ret_at, &why, err), &why);
 	if (outcome == ATTEMPT_DONE && !vault_take_root(ch->v, next, root_bytes, err))
 		return ATTEMPT_FAILED;
 	return outcome;
 }
 
-/* One entry per note, on behalf of whoever asked for that change. */
-static bool write_notes(struct change *ch, const struct change_item *items, const struct root *next, const char *result,
-			struct error *err)
+/* One entry per note, on behalf of whoever asked for that change: first an intent, then an outcome. */
+struct promise {
+	struct audit_who who;
+	struct note note;
+};
+
+static bool list_promises(struct change *ch, const struct change_item *items, const struct root *next, struct error *err)
 {
 	static const struct note unnamed = { .verb = "change" };
+	struct vault *v = ch->v;
 	size_t count = ch->notes.len / sizeof(struct note);
 	const struct note *notes = count ? (const struct note *)ch->notes.at : &unnamed;
-	bool is_intent = strcmp(result, "intent") == 0;
-	struct audit_commit commit = { .base = ch->base.generation };
-	memcpy(commit.id, next->commit_id, sizeof commit.id);
-	count = count ? count : 1;
-	scoped(wipe_freep) struct audit_line *lines = wipe_calloc(count, sizeof *lines);
+	v->promised = (struct audit_commit){ .base = ch->base.generation };
+	memcpy(v->promised.id, next->commit_id, sizeof v->promised.id);
+	buf_clear(&v->promises);
+	for (size_t i = 0; i == 0 || i < count; i++) {
+		struct promise p = { items[notes[i].item].who, notes[i] };
+		buf_append(&v->promises, &p, sizeof p);
+	}
+	return buf_ok(&v->promises, err);
+}
+
+/* As entries with this result, to be freed; NULL without memory. */
+static struct audit_line *lines_of(const struct vault *v, const char *result, size_t *ret_count)
+{
+	const struct promise *p = (const struct promise *)v->promises.at;
+	size_t count = v->promises.len / sizeof *p;
+	struct audit_line *lines = wipe_calloc(count, sizeof *lines);
+	for (size_t i = 0; lines && i < count; i++)
+		lines[i] = (struct audit_line){ &p[i].who,
+						{ .verb = p[i].note.verb,
+						  .pixel = p[i].note.pixel[0] ? p[i].note.pixel : NULL,
+						  .version = p[i].note.version,
+						  .result = result } };
+	*ret_count = count;
+	return lines;
+}
+
+/* They come behind an answer to what an earlier change, of a process that died, left open. */
+static bool write_intents(struct change *ch, struct error *err)
+{
+	size_t count;
+	scoped(wipe_freep) struct audit_line *lines = lines_of(ch->v, "intent", &count);
 	if (!lines)
 		return fail_no_memory(err);
-	for (size_t i = 0; i < count; i++)
-		lines[i] = (struct audit_line){ &items[notes[i].item].who,
-						{ .verb = notes[i].verb,
-						  .pixel = notes[i].pixel[0] ? notes[i].pixel : NULL,
-						  .version = notes[i].version,
-						  .result = result } };
-	return audit_append_lines(ch->v->audit, lines, count, &commit, is_intent ? AUDIT_ORDINARY : AUDIT_RESERVE,
-				  is_intent, err);
+	return audit_intend(ch->v->audit, ch->base.commit_id, ch->base.generation, lines, count, &ch->v->promised, err);
+}
+
+/* One that cannot be written is found out by whoever changes something next. */
+void vault_settle(struct vault *v)
+{
+	size_t count;
+	struct error ignored;
+	if (!v->outcome)
+		return;
+	scoped(wipe_freep) struct audit_line *lines = lines_of(v, v->outcome, &count);
+	if (lines)
+		(void)!audit_conclude(v->audit, lines, count, &v->promised, &ignored);
+	v->outcome = NULL;
 }
 
 static const char *result_of(enum attempt outcome)
@@ -553,19 +626,39 @@ static const char *result_of(enum attempt outcome)
 	}
 }
 
-/* An intent that is durable, the commit, the anchor, the outcome. An outcome that cannot be written is found out by
- * whoever changes something next. */
+/* What was changed goes to the follower at once: nobody need look for it. Not when somebody else committed since the
+ * follower last looked, nor when it cannot be read; then it looks. */
+static void give_on(struct change *ch, const struct store_pos *at)
+{
+	const struct follower *f = &ch->v->follower;
+	struct buf ids = BUF_INIT(SIZE_MAX / 4);
+	struct error ignored;
+	if (!f->fn || at->rev != f->at->rev + 1 || memcmp(at->incarnation, f->at->incarnation, sizeof at->incarnation) != 0)
+		return;
+	for (size_t i = 0; i < ch->room; i++)
+		if (ch->at[i] && ch->at[i]->is_dirty)
+			note_pixel_of(ch->at[i]->key, ch->v->root.epoch, &ids);
+	if (give_pixels(ch->v, ch, &ids, f->fn, f->context, &ignored))
+		f->at->rev = at->rev;
+	buf_done(&ids);
+}
+
+/* An intent that is durable, the commit, the anchor, the outcome. */
 static enum attempt commit_staged(struct change *ch, const struct change_item *items, const struct anchor *remembered,
 				  unsigned block, struct error *err)
 {
 	struct root next;
-	struct error ignored;
 	struct buf root_bytes = BUF_INIT(STORE_VALUE_MAX);
+	struct store_pos at = { 0 };
 	enum attempt outcome = ATTEMPT_FAILED;
-	if (build_root(ch, &next, &root_bytes, err) && write_notes(ch, items, &next, "intent", err)) {
-		outcome = commit_root(ch, &next, buf_bytes(&root_bytes), err);
+	if (build_root(ch, &next, &root_bytes, err) && list_promises(ch, items, &next, err) && write_intents(ch, err)) {
+		outcome = commit_root(ch, &next, buf_bytes(&root_bytes), &at, err);
 		bool is_anchored = outcome != ATTEMPT_DONE || vault_advance_anchor(ch->v, remembered, block, err);
-		(void)!write_notes(ch, items, &next, result_of(outcome), &ignored);
+		ch->v->outcome = result_of(outcome);
+		if (!ch->v->follower.fn)
+			vault_settle(ch->v);
+		if (outcome == ATTEMPT_DONE && is_anchored)
+			give_on(ch, &at);
 		outcome = is_anchored ? outcome : ATTEMPT_FAILED;
 	}
 	buf_done(&root_bytes);
@@ -621,17 +714,17 @@ static enum attempt attempt(struct change *ch, struct change_item *items, size_t
 	run_items(ch, items, count);
 	if (!has_work(ch))
 		return ATTEMPT_DONE;
-	if (!audit_explain(v->audit, v->root.commit_id, v->root.generation, err))
-		return ATTEMPT_FAILED;
 	return commit_staged(ch, items, &remembered, block, err);
 }
 
 static enum attempt attempt_held(struct vault *v, struct change_item *items, size_t count, struct error *err)
 {
 	struct change ch = { .v = v, .notes = BUF_INIT(NOTES_MAX), .base_bytes = BUF_INIT(STORE_VALUE_MAX) };
+	vault_settle(v);
 	if (store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return ATTEMPT_FAILED;
 	enum attempt outcome = attempt(&ch, items, count, err);
+	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	forget_staged(&ch);
 	buf_done(&ch.notes);

@@ -24,6 +24,15 @@ struct vault {
 	struct audit_who who; /* on whose behalf, until said otherwise */
 	struct buf room;  /* what the store's answers are copied into */
 	struct buf plain; /* what metadata is opened into */
+	struct follower {
+		vault_item_fn *fn; /* NULL = none */
+		void *context;
+		struct vault_position *at;
+	} follower;
+	/* The last change in the audit log: intents written, outcome not yet. */
+	struct buf promises;
+	struct audit_commit promised;
+	const char *outcome; /* NULL = nothing is to be written */
 };
 
 /* A Pixel's proven place in the inventory. */
@@ -83,6 +92,15 @@ void ops_sort(struct store_op *ops, size_t count);
 /* Put v's root and the log's durable end in place of the anchor last read. */
 must_check bool vault_advance_anchor(struct vault *v, const struct anchor *last, unsigned block, struct error *err);
 struct audit_position anchored_position(const struct anchor *a);
+
+/* Where key is a Pixel's metadata or health, its id is appended to ids. */
+void note_pixel_of(const char *key, uint32_t epoch, struct buf *ids);
+/* Each Pixel once, proven by v's root: as it lies in the store, or as ch, which was committed, has left it there. */
+must_check bool give_pixels(struct vault *v, const struct change *ch, struct buf *ids, vault_item_fn *fn, void *context,
+			    struct error *err);
+/* At most 8 keys: each from what ch staged, else from the store. */
+must_check bool change_read(const struct change *ch, const char *const *keys, size_t count, struct store_record *ret,
+			    struct error *err);
 
 /* Encode r with its MAC, which is left in r too. */
 must_check bool root_seal(const struct keys *keys, struct root *r, struct buf *out, struct error *err);

@@ -34,9 +34,10 @@
 /* A vault in use keeps its log below this; a command that ends empties it. */
 #define WAL_PAGES_MAX 1024
 
-enum statement { BEGIN, COMMIT, GET, PUT, DELETE, META_GET, META_SET, FENCE_GET, FENCE_SET, SINCE, STATEMENT_COUNT };
+enum statement { BEGIN, BEGIN_WRITE, COMMIT, GET, PUT, DELETE, META_GET, META_SET, FENCE_GET, FENCE_SET, SINCE, STATEMENT_COUNT };
 static const char *const sql[STATEMENT_COUNT] = {
 	[BEGIN] = "BEGIN",
+	[BEGIN_WRITE] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[GET] = "SELECT v, mod FROM kv WHERE k = ?1",
 	[PUT] = "INSERT INTO kv(k, v, mod) VALUES(?1, ?2, ?3) ON CONFLICT(k) DO UPDATE SET v = ?2, mod = ?3",
@@ -48,14 +49,25 @@ static const char *const sql[STATEMENT_COUNT] = {
 	[SINCE] = "SELECT k, v, mod FROM kv WHERE mod > ?1 AND k >= ?2 AND k < ?3 ORDER BY mod, k",
 };
 
+/* Statements of cursors; several of a kind may be open at once. */
+enum rows { ROWS_ALL, ROWS_PREFIX, ROWS_SINCE, ROWS_COUNT };
+static const char *const rows_sql[ROWS_COUNT] = {
+	[ROWS_ALL] = "SELECT k, v, mod FROM kv ORDER BY k",
+	[ROWS_PREFIX] = "SELECT k, v, mod FROM kv WHERE k >= ?1 AND k < ?2 ORDER BY k",
+	/* The index is named: by itself SQLite would rather walk the whole prefix. */
+	[ROWS_SINCE] = "SELECT k, v, mod FROM kv INDEXED BY kv_mod WHERE mod > ?3 AND k >= ?1 AND k < ?2 ORDER BY mod, k",
+};
+
 struct sqlite_store {
 	struct store head;
 	sqlite3 *db;
 	char path[PATH_MAX];
 	sqlite3_stmt *prepared[STATEMENT_COUNT];
+	sqlite3_stmt *spare[ROWS_COUNT]; /* of the last cursor that was closed: making one takes longer than its rows */
 	uint8_t incarnation[16];
 	int lock_fd;
 	unsigned held;
+	bool is_reading; /* a transaction is open for all that is read while we hold: nobody can commit meanwhile */
 	int wal_pages;
 	bool is_writer; /* has written: the log is emptied when it closes */
 	bool is_failed; /* a sync failed: final, nothing is written any more */
@@ -67,6 +79,7 @@ struct store_view {
 
 struct store_cursor {
 	struct sqlite_store *s;
+	enum rows kind;
 	sqlite3_stmt *rows;
 	bool is_at_end; /* stepping on would begin again */
 };
@@ -539,11 +552,20 @@ static void checkpoint(struct sqlite_store *s, int mode)
 	sqlite3_busy_timeout(s->db, 2000);
 }
 
+/* Before any other transaction, and before the lock is given back. */
+static void end_reading(struct sqlite_store *s)
+{
+	if (s->is_reading)
+		(void)run_prepared(s, COMMIT);
+	s->is_reading = false;
+}
+
 static void sqlite_release(struct store *store)
 {
 	struct sqlite_store *s = of(store);
 	if (s->held == 0 || --s->held)
 		return;
+	end_reading(s);
 	(void)lock_range(s->lock_fd, F_UNLCK, 0);
 }
 
@@ -558,6 +580,8 @@ static void sqlite_close(struct store *store)
 	}
 	for (size_t i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(s->prepared[i]);
+	for (size_t i = 0; i < ROWS_COUNT; i++)
+		sqlite3_finalize(s->spare[i]);
 	sqlite3_close_v2(s->db);
 	file_closep(&s->lock_fd);
 	free(s);
@@ -618,12 +642,14 @@ static enum store_class sqlite_get_many(struct store *store, const char *const *
 	if (!offsets)
 		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
 	buf_clear(room);
-	/* A single statement is an instant of its own. */
-	bool is_one = count == 1 || sqlite3_get_autocommit(s->db) == 0;
-	int rc = is_one ? SQLITE_OK : run_prepared(s, BEGIN);
+	/* A single statement is an instant of its own; but each begins and ends with the locks of a transaction, so while we
+	 * hold, the first one stays open for the rest. */
+	bool is_begun = sqlite3_get_autocommit(s->db) && (count > 1 || s->held);
+	int rc = is_begun ? run_prepared(s, BEGIN) : SQLITE_OK;
+	s->is_reading = s->is_reading || (is_begun && s->held && rc == SQLITE_OK);
 	if (rc == SQLITE_OK)
 		rc = get_all(s, keys, count, room, ret, offsets);
-	if (!is_one)
+	if (is_begun && !s->is_reading)
 		(void)run_prepared(s, COMMIT);
 	if (rc != SQLITE_OK)
 		return classify(s, rc, err);
@@ -758,7 +784,7 @@ static enum store_class transact(struct sqlite_store *s, const struct store_cond
 				 struct store_pos *ret, struct store_why *why, struct error *err)
 {
 	uint64_t seq = 0;
-	int rc = run(s, "BEGIN IMMEDIATE");
+	int rc = run_prepared(s, BEGIN_WRITE);
 	if (rc != SQLITE_OK)
 		return classify(s, rc, err);
 	enum store_class class = check_conditions(s, conditions, condition_count, ops, op_count, why, err);
@@ -785,6 +811,7 @@ static enum store_class sqlite_commit(struct store *store, const struct store_co
 		return class;
 	if (s->is_failed)
 		return refuse(STORE_UNAVAILABLE, err, ERR_STORAGE, TXT_STORE_IO, s->path, "an earlier write was lost");
+	end_reading(s);
 	if (sqlite3_get_autocommit(s->db) == 0)
 		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_NESTED);
 	class = sqlite_hold(store, STORE_WAIT_MS, err);
@@ -805,6 +832,7 @@ static enum store_class sqlite_commit(struct store *store, const struct store_co
 static enum store_class sqlite_view_open(struct store *store, struct store_view **ret, struct error *err)
 {
 	struct sqlite_store *s = of(store);
+	end_reading(s);
 	if (sqlite3_get_autocommit(s->db) == 0)
 		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_NESTED);
 	struct store_view *view = calloc(1, sizeof *view);
@@ -839,69 +867,62 @@ static void upper_bound(const char *prefix, char ret[STORE_KEY_MAX + 2])
 
 static void cursor_closep(struct store_cursor **cursor)
 {
-	if (*cursor)
+	if (!*cursor)
+		return;
+	sqlite3_stmt **spare = &(*cursor)->s->spare[(*cursor)->kind];
+	if (*spare) {
 		sqlite3_finalize((*cursor)->rows);
+	} else {
+		*spare = (*cursor)->rows;
+		done(spare);
+	}
 	free(*cursor);
+}
+
+/* *ret is NULL unless all went well. */
+static enum store_class open_cursor(struct sqlite_store *s, enum rows kind, const char *prefix, uint64_t after,
+				    struct store_cursor **ret, struct error *err)
+{
+	char end[STORE_KEY_MAX + 2];
+	if (strlen(prefix) > STORE_KEY_MAX)
+		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, prefix);
+	scoped(cursor_closep) struct store_cursor *cursor = calloc(1, sizeof *cursor);
+	if (!cursor)
+		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
+	*cursor = (struct store_cursor){ .s = s, .kind = kind, .rows = take(s->spare[kind]) };
+	upper_bound(prefix, end);
+	int rc = cursor->rows ? SQLITE_OK
+			      : sqlite3_prepare_v3(s->db, rows_sql[kind], -1, SQLITE_PREPARE_PERSISTENT, &cursor->rows, NULL);
+	if (rc == SQLITE_OK && kind != ROWS_ALL)
+		rc = sqlite3_bind_text(cursor->rows, 1, prefix, -1, SQLITE_TRANSIENT);
+	if (rc == SQLITE_OK && kind != ROWS_ALL)
+		rc = sqlite3_bind_text(cursor->rows, 2, end, -1, SQLITE_TRANSIENT);
+	if (rc == SQLITE_OK && kind == ROWS_SINCE)
+		rc = sqlite3_bind_int64(cursor->rows, 3, (sqlite3_int64)after);
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
+	*ret = take(cursor);
+	return STORE_OK;
 }
 
 static enum store_class sqlite_cursor_open(struct store_view *view, const char *prefix, struct store_cursor **ret,
 					   struct error *err)
 {
-	char end[STORE_KEY_MAX + 2];
-	if (strlen(prefix) > STORE_KEY_MAX)
-		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, prefix);
-	scoped(cursor_closep) struct store_cursor *cursor = calloc(1, sizeof *cursor);
-	if (!cursor)
-		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
-	cursor->s = view->s;
-	upper_bound(prefix, end);
 	/* Without a prefix everything is meant, also what sorts behind every allowed key. */
-	int rc = sqlite3_prepare_v2(view->s->db,
-				    *prefix ? "SELECT k, v, mod FROM kv WHERE k >= ?1 AND k < ?2 ORDER BY k"
-					    : "SELECT k, v, mod FROM kv ORDER BY k",
-				    -1, &cursor->rows, NULL);
-	if (rc == SQLITE_OK && *prefix)
-		rc = sqlite3_bind_text(cursor->rows, 1, prefix, -1, SQLITE_TRANSIENT);
-	if (rc == SQLITE_OK && *prefix)
-		rc = sqlite3_bind_text(cursor->rows, 2, end, -1, SQLITE_TRANSIENT);
-	if (rc != SQLITE_OK)
-		return classify(view->s, rc, err);
-	*ret = take(cursor);
-	return STORE_OK;
+	return open_cursor(view->s, *prefix ? ROWS_PREFIX : ROWS_ALL, prefix, 0, ret, err);
 }
-
-/* The index is named: by itself SQLite would rather walk the whole prefix. */
-#define SINCE_IN_VIEW "SELECT k, v, mod FROM kv INDEXED BY kv_mod WHERE mod > ?1 AND k >= ?2 AND k < ?3 ORDER BY mod, k"
 
 static enum store_class sqlite_cursor_since(struct store_view *view, const char *prefix, const struct store_pos *after,
 					    struct store_cursor **ret, struct error *err)
 {
 	struct sqlite_store *s = view->s;
-	char end[STORE_KEY_MAX + 2];
 	uint64_t seq = 0;
-	if (strlen(prefix) > STORE_KEY_MAX)
-		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_KEY, prefix);
 	int rc = meta_number(s, "seq", &seq);
 	if (rc != SQLITE_OK)
 		return classify(s, rc, err);
 	if (seq < after->rev || memcmp(after->incarnation, s->incarnation, 16) != 0)
 		return answer(STORE_ROLLBACK, fail_class(err, ERR_DAMAGED, "forked", TXT_FORKED, s->path));
-	scoped(cursor_closep) struct store_cursor *cursor = calloc(1, sizeof *cursor);
-	if (!cursor)
-		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
-	cursor->s = s;
-	upper_bound(prefix, end);
-	rc = sqlite3_prepare_v2(s->db, SINCE_IN_VIEW, -1, &cursor->rows, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_int64(cursor->rows, 1, (sqlite3_int64)after->rev);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_text(cursor->rows, 2, prefix, -1, SQLITE_TRANSIENT);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_text(cursor->rows, 3, end, -1, SQLITE_TRANSIENT);
-	if (rc != SQLITE_OK)
-		return classify(s, rc, err);
-	*ret = take(cursor);
-	return STORE_OK;
+	return open_cursor(s, ROWS_SINCE, prefix, after->rev, ret, err);
 }
 
 static void record_of_row(sqlite3_stmt *rows, struct store_record *ret)
@@ -967,6 +988,7 @@ static int deliver_rows(struct sqlite_store *s, struct watcher *w)
 static enum store_class deliver(struct sqlite_store *s, struct watcher *w, bool *ret_any, struct error *err)
 {
 	uint64_t seq = 0, horizon = 0;
+	end_reading(s);
 	int rc = run_prepared(s, BEGIN);
 	if (rc == SQLITE_OK)
 		rc = meta_number(s, "seq", &seq);
@@ -1078,9 +1100,10 @@ static enum store_class next_fence(struct sqlite_store *s, const char *name, str
 	enum store_class class = sqlite_hold(&s->head, STORE_WAIT_MS, err);
 	if (class != STORE_OK)
 		return class;
+	end_reading(s);
 	int rc = become_writer(s);
 	if (rc == SQLITE_OK)
-		rc = run(s, "BEGIN IMMEDIATE");
+		rc = run_prepared(s, BEGIN_WRITE);
 	if (rc == SQLITE_OK) {
 		rc = read_fence(s, name, NULL, &fence);
 		if (rc == SQLITE_ROW || rc == SQLITE_DONE)

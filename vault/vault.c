@@ -13,6 +13,7 @@
 #define READS_MAX 5 /* of one instant that other writers outran, before it is an error */
 #define STACK_OF_A_KDF 4096 /* what key derivation may have left on the stack */
 #define ROOM_MAX (32u << 20)
+#define PROMISES_MAX (64u << 20)
 /* A time service may step a clock back this far after a boot or a long sleep; nothing that expires is told closer. */
 #define CLOCK_TOLERANCE_S 300
 
@@ -178,6 +179,7 @@ static struct vault *vault_new(void)
 		v->root_bytes.max = v->slots.max = STORE_VALUE_MAX;
 		v->room.max = ROOM_MAX;
 		v->plain.max = STORE_VALUE_MAX;
+		v->promises.max = PROMISES_MAX;
 	}
 	return v;
 }
@@ -326,7 +328,7 @@ bool vault_judge_held(struct vault *v, struct anchor *ret, unsigned *ret_block, 
 	static const char *const keys[] = { "root" };
 	struct store_record found;
 	struct root now;
-	if (!anchor_read(&v->anchor_file, err) || store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+	if (!anchor_hold(&v->anchor_file, err) || store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
 		return false;
 	if (!found.is_found)
 		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
@@ -347,6 +349,7 @@ static bool judge_again(struct vault *v, struct error *err)
 	if (store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return false;
 	bool ok = vault_judge_held(v, &ignored, &block, err);
+	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	return ok;
 }
@@ -560,14 +563,17 @@ void vault_close(struct vault *v)
 {
 	if (!v)
 		return;
+	vault_settle(v);
 	audit_free(v->audit);
 	keys_free(v->keys);
 	secret_free(v->root_key);
 	store_close(v->store);
+	anchor_let_go(&v->anchor_file);
 	buf_done(&v->root_bytes);
 	buf_done(&v->slots);
 	buf_done(&v->room);
 	buf_done(&v->plain);
+	buf_done(&v->promises);
 	free(v);
 }
 
@@ -676,6 +682,7 @@ static bool anchor_audit_held(struct vault *v, struct error *err)
 	struct anchor remembered;
 	struct audit_position at;
 	unsigned block;
+	vault_settle(v);
 	if (!vault_judge_held(v, &remembered, &block, err))
 		return false;
 	at = anchored_position(&remembered);
@@ -691,6 +698,7 @@ bool vault_anchor_audit(struct vault *v, struct error *err)
 	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return false;
 	bool ok = anchor_audit_held(v, err);
+	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	return ok;
 }
@@ -702,6 +710,7 @@ bool vault_audit_walk(struct vault *v, const struct audit_reader *reader, struct
 	struct audit_position at = { 0 };
 	if (!vault_is_open(v, err) || !anchor_read(&v->anchor_file, err))
 		return false;
+	vault_settle(v);
 	if (anchor_prove(&v->anchor_file, v->keys, &remembered, &block))
 		at = anchored_position(&remembered);
 	return audit_walk(v->audit, &at, reader, ret, err);
@@ -723,6 +732,7 @@ bool vault_accept_loss(struct vault *v, struct error *err)
 	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return false;
 	bool ok = accept_loss_held(v, err);
+	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	return ok;
 }

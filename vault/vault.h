@@ -108,6 +108,13 @@ must_check bool vault_load(struct vault *v, vault_item_fn *fn, void *context, st
 /* Every Pixel that was changed by anybody since *at, which moves on; cheap when there was nothing. */
 must_check bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *at,
 			       struct error *err);
+/* What this handle changes is given to fn as soon as it is committed, and *at moves on, so that the next catching up finds
+ * nothing; where that cannot be, catching up finds it. fn must not call back into the vault.
+ *
+ * Who follows also settles: that a change was done is written into the audit log only then, or with the next change, so that
+ * whoever asked for it need not wait. Without it the log would say the same, once somebody changes something else. */
+void vault_follow(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *at);
+void vault_settle(struct vault *v);
 
 /* Tokens in the memory of a process that hands them out: sealed once more, each as short as it is, under a key that only
  * this opener has and that ends with it. So one is opened in a microsecond, by another thread, without the vault. One

@@ -390,30 +390,37 @@ bool vault_load(struct vault *v, vault_item_fn *fn, void *context, struct vault_
 
 /* ---- catching up ---- */
 
-/* The ids of the Pixels whose metadata or health were written after `at`. Tokens need no look of their own: a token
- * that is written or dropped is named by metadata that are written with it. */
-static bool collect_ids(struct vault *v, struct store_view *view, char kind, const struct vault_position *at,
-			struct buf *ids, struct error *err)
+/* Tokens need no look of their own: a token that is written or dropped is named by metadata that are written with it. */
+void note_pixel_of(const char *key, uint32_t epoch, struct buf *ids)
 {
-	char prefix[KEY_TEXT_MAX];
-	uint8_t none[PIXEL_ID_LEN] = { 0 };
+	static const char kinds[] = { 'm', 'h' };
+	const char *hex = strrchr(key, '/');
+	uint8_t id[PIXEL_ID_LEN];
+	size_t len = 0;
+	if (!hex || strlen(hex + 1) != (size_t)PIXEL_ID_LEN * 2 ||
+	    sodium_hex2bin(id, sizeof id, hex + 1, (size_t)PIXEL_ID_LEN * 2, NULL, &len, NULL) != 0)
+		return;
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		char expected[KEY_TEXT_MAX];
+		key_for_pixel(epoch, kinds[i], id, expected);
+		if (strcmp(key, expected) == 0)
+			buf_append(ids, id, sizeof id);
+	}
+}
+
+/* The ids of the Pixels whose metadata or health were written after `at`. */
+static bool collect_ids(struct vault *v, struct store_view *view, const struct vault_position *at, struct buf *ids,
+			struct error *err)
+{
 	struct store_pos after = { .rev = at->rev };
 	struct store_cursor *cursor;
 	struct store_record found;
 	enum store_class class;
 	memcpy(after.incarnation, at->incarnation, sizeof after.incarnation);
-	key_for_pixel(v->root.epoch, kind, none, prefix);
-	prefix[strlen(prefix) - (size_t)PIXEL_ID_LEN * 2] = '\0';
-	if (store_cursor_since(v->store, view, prefix, &after, &cursor, err) != STORE_OK)
+	if (store_cursor_since(v->store, view, "", &after, &cursor, err) != STORE_OK)
 		return false;
-	while ((class = store_cursor_next(v->store, cursor, &found, err)) == STORE_OK) {
-		const char *hex = found.key + strlen(prefix);
-		uint8_t id[PIXEL_ID_LEN];
-		size_t len = 0;
-		if (strlen(hex) == (size_t)PIXEL_ID_LEN * 2 &&
-		    sodium_hex2bin(id, sizeof id, hex, (size_t)PIXEL_ID_LEN * 2, NULL, &len, NULL) == 0)
-			buf_append(ids, id, sizeof id);
-	}
+	while ((class = store_cursor_next(v->store, cursor, &found, err)) == STORE_OK)
+		note_pixel_of(found.key, v->root.epoch, ids);
 	store_cursor_close(v->store, cursor);
 	return class == STORE_NOT_FOUND && buf_ok(ids, err);
 }
@@ -423,10 +430,19 @@ static int by_id(const void *a, const void *b)
 	return memcmp(a, b, PIXEL_ID_LEN);
 }
 
+/* What ch staged was committed; without ch all is read. */
+static bool read_records(struct vault *v, const struct change *ch, const char *const *keys, size_t count,
+			 struct store_record *ret, struct error *err)
+{
+	if (ch)
+		return change_read(ch, keys, count, ret, err);
+	return store_get_many(v->store, keys, count, &v->room, ret, err) == STORE_OK;
+}
+
 /* False in *ret_is_named: a row that the inventory does not name is nobody's. *ret_is_unreadable: it failed for the
  * metadata alone. */
-static bool read_named(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct credential *c, struct health *h,
-		       bool *ret_is_named, bool *ret_is_unreadable, struct error *err)
+static bool read_named(struct vault *v, const struct change *ch, const uint8_t id[PIXEL_ID_LEN], struct credential *c,
+		       struct health *h, bool *ret_is_named, bool *ret_is_unreadable, struct error *err)
 {
 	char node[NODE_DEPTH][KEY_TEXT_MAX], meta[KEY_TEXT_MAX], health[KEY_TEXT_MAX];
 	struct store_record found[2 + NODE_DEPTH];
@@ -436,7 +452,7 @@ static bool read_named(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct c
 	key_for_pixel(v->root.epoch, 'm', id, meta);
 	key_for_pixel(v->root.epoch, 'h', id, health);
 	const char *const keys[] = { meta, health, node[0], node[1], node[2] };
-	if (store_get_many(v->store, keys, COUNT_OF(keys), &v->room, found, err) != STORE_OK ||
+	if (!read_records(v, ch, keys, COUNT_OF(keys), found, err) ||
 	    !path_prove(v, &v->root, id, &found[2], &proof, err))
 		return false;
 	*ret_is_named = proof.digest != NULL;
@@ -449,14 +465,14 @@ static bool read_named(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct c
 	return true;
 }
 
-static bool give_changed(struct vault *v, const uint8_t id[PIXEL_ID_LEN], vault_item_fn *fn, void *context,
-			 struct error *err)
+static bool give_changed(struct vault *v, const struct change *ch, const uint8_t id[PIXEL_ID_LEN], vault_item_fn *fn,
+			 void *context, struct error *err)
 {
 	struct credential c;
 	struct health h;
 	bool is_named = false, is_unreadable = false;
 	struct error damage = { .code = ERR_NONE };
-	if (!read_named(v, id, &c, &h, &is_named, &is_unreadable, err))
+	if (!read_named(v, ch, id, &c, &h, &is_named, &is_unreadable, err))
 		return is_unreadable && is_local(err) && give_unreadable(id, fn, context, err);
 	if (!is_named)
 		return true;
@@ -467,7 +483,7 @@ static bool give_changed(struct vault *v, const uint8_t id[PIXEL_ID_LEN], vault_
 	for (size_t i = 0; i < 2; i++)
 		key_for_token(v->root.epoch, id, wanted[i], key[i]);
 	const char *const keys[] = { key[0], key[1] };
-	if (store_get_many(v->store, keys, 2, &v->room, found, err) != STORE_OK)
+	if (!read_records(v, ch, keys, 2, found, err))
 		return false;
 	for (size_t i = 0; i < 2; i++)
 		if (wanted[i] && token_is_sound(&c, wanted[i], &found[i], &damage))
@@ -481,21 +497,28 @@ static bool give_changed(struct vault *v, const uint8_t id[PIXEL_ID_LEN], vault_
 	return fn(context, &item, err);
 }
 
+bool give_pixels(struct vault *v, const struct change *ch, struct buf *ids, vault_item_fn *fn, void *context,
+		 struct error *err)
+{
+	size_t count = ids->len / PIXEL_ID_LEN;
+	bool ok = buf_ok(ids, err);
+	if (ok && count)
+		qsort(ids->at, count, PIXEL_ID_LEN, by_id);
+	for (size_t i = 0; ok && i < count; i++) {
+		const uint8_t *id = ids->at + i * PIXEL_ID_LEN;
+		if (i == 0 || memcmp(id - PIXEL_ID_LEN, id, PIXEL_ID_LEN) != 0)
+			ok = give_changed(v, ch, id, fn, context, err);
+	}
+	return ok;
+}
+
 static bool give_all_changed(struct vault *v, struct store_view *view, vault_item_fn *fn, void *context,
 			     struct vault_position *at, struct error *err)
 {
 	struct buf ids = BUF_INIT(SIZE_MAX / 4);
 	struct vault_position now;
-	bool ok = position_now(v, &now, err) && collect_ids(v, view, 'm', at, &ids, err) &&
-		  collect_ids(v, view, 'h', at, &ids, err);
-	size_t count = ids.len / PIXEL_ID_LEN;
-	if (ok && count)
-		qsort(ids.at, count, PIXEL_ID_LEN, by_id);
-	for (size_t i = 0; ok && i < count; i++) {
-		const uint8_t *id = ids.at + i * PIXEL_ID_LEN;
-		if (i == 0 || memcmp(id - PIXEL_ID_LEN, id, PIXEL_ID_LEN) != 0)
-			ok = give_changed(v, id, fn, context, err);
-	}
+	bool ok = position_now(v, &now, err) && collect_ids(v, view, at, &ids, err) &&
+		  give_pixels(v, NULL, &ids, fn, context, err);
 	buf_done(&ids);
 	if (ok)
 		*at = now;
@@ -507,13 +530,16 @@ static bool give_all_changed(struct vault *v, struct store_view *view, vault_ite
 static bool is_unmoved(struct vault *v, const struct vault_position *at, bool *ret, struct error *err)
 {
 	static const char *const keys[] = { "root" };
+	struct store_view *view;
 	struct vault_position now;
 	struct store_record found;
-	if (!position_now(v, &now, err) || store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+	if (store_view_open(v->store, &view, err) != STORE_OK)
 		return false;
-	*ret = now.rev == at->rev && memcmp(now.incarnation, at->incarnation, sizeof now.incarnation) == 0 &&
+	bool ok = position_now(v, &now, err) && store_get_many(v->store, keys, 1, &v->room, &found, err) == STORE_OK;
+	*ret = ok && now.rev == at->rev && memcmp(now.incarnation, at->incarnation, sizeof now.incarnation) == 0 &&
 	       found.is_found && bytes_equal(found.value, buf_bytes(&v->root_bytes));
-	return true;
+	store_view_close(v->store, view);
+	return ok;
 }
 
 bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *at, struct error *err)
@@ -529,4 +555,9 @@ bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context, struct va
 	bool ok = give_all_changed(v, view, fn, context, at, err);
 	store_view_close(v->store, view);
 	return ok;
+}
+
+void vault_follow(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *at)
+{
+	v->follower = (struct follower){ fn, context, at };
 }

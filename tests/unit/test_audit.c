@@ -1032,6 +1032,7 @@ static void collected__on_a_full_disk_none_stays_and_none_counts(void **state)
 	assert_int_equal(r.faults, 0);
 	assert_int_equal(r.torn, 0);
 	assert_int_equal(r.entries, entries + 2 /* refusals */ + 3);
+}
 
 /* ---- heads that were kept elsewhere ---- */
 

@@ -1633,6 +1633,38 @@ static void hold__is_counted(void **state)
 	store_close(other);
 }
 
+static void hold__reading_inside_stands_in_the_way_of_nothing(void **state)
+{
+	(void)state;
+	char path[PATH_MAX];
+	uint64_t fence;
+	struct error err;
+	struct store_view *view;
+	struct store_lock *lock;
+	struct store *s = fresh_store(path), *other = opened(path);
+	assert_int_equal(store_hold(s, 100, &err), STORE_OK);
+	assert_string_equal(text_of(s, "root"), "r0");
+	assert_string_equal(text_of(other, "root"), "r0");
+	assert_int_equal(commit_one(s, put("root", "r1")), STORE_OK);
+	assert_string_equal(text_of(s, "root"), "r1");
+	assert_string_equal(text_of(other, "root"), "r1");
+	assert_int_equal(store_view_open(s, &view, &err), STORE_OK);
+	assert_string_equal(text_of(s, "root"), "r1");
+	store_view_close(s, view);
+	assert_string_equal(text_of(s, "root"), "r1");
+	assert_int_equal(store_lock_try(s, "sweep", bytes_of_text("me"), &lock, &fence, &err), STORE_OK);
+	store_lock_release(s, lock);
+	assert_string_equal(text_of(s, "root"), "r1");
+	store_release(s);
+	assert_int_equal(commit_one(other, put("root", "r2")), STORE_OK);
+	assert_string_equal(text_of(s, "root"), "r2"); /* the instant ended with the hold */
+	assert_int_equal(store_hold(s, 100, &err), STORE_OK);
+	assert_string_equal(text_of(s, "root"), "r2");
+	store_release(s);
+	store_close(s);
+	store_close(other);
+}
+
 static void hold__waits_no_longer_than_told_and_readers_go_on(void **state)
 {
 	(void)state;
@@ -1975,6 +2007,7 @@ int main(int argc, char **argv)
 		T(lock__peek_tells_who_and_which_fence),
 		T(lock__refuses_names_that_are_not_keys),
 		T(hold__is_counted),
+		T(hold__reading_inside_stands_in_the_way_of_nothing),
 		T(hold__waits_no_longer_than_told_and_readers_go_on),
 		T(errors__never_hold_a_value),
 		T(place__a_full_disk_is_full_and_what_was_there_stays),

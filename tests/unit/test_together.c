@@ -517,6 +517,110 @@ static void catch_up__after_a_deletion_gives_that_pixel_only(void **state)
 	vault_close(v);
 }
 
+static void follow__gives_what_the_vault_itself_changes_at_once(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault_position at;
+	struct vault *v = open_it(), *other = open_it();
+	struct items *items = new_items(v);
+	put_token(v, A, TOKEN_A);
+	assert_true(vault_load(v, take_item, items, &at, &err));
+	vault_follow(v, take_item, items, &at);
+	items->count = 0;
+	put_token(v, A, TOKEN_B);
+	assert_int_equal(items->count, 1);
+	assert_string_equal(items->at[0].token[0], TOKEN_B);
+	assert_string_equal(items->at[0].token[1], TOKEN_A); /* not part of the change: from the store */
+	for (unsigned i = 0; i < VERSIONS_MAX; i++) {
+		items->count = 0;
+		put_token(v, A, TOKEN_C); /* the last ones drop a version */
+		assert_int_equal(items->count, 1);
+	}
+	put_token(v, B, TOKEN_B);
+	items->count = 0;
+	assert_true(vault_change(v, soft_delete, NULL, &err));
+	assert_int_equal(items->count, 1);
+	assert_true(items->at[0].is_deleted);
+	assert_int_equal(catch_up(v, items, &at), 0); /* nothing is left to be found */
+	vault_close(other);
+	free_items(items);
+	vault_close(v);
+}
+
+static void follow__leaves_it_to_the_next_look_when_others_changed_something_too(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault_position at;
+	struct vault *v = open_it(), *other = open_it();
+	struct items *items = new_items(v);
+	put_token(v, A, TOKEN_A);
+	assert_true(vault_load(v, take_item, items, &at, &err));
+	vault_follow(v, take_item, items, &at);
+	put_token(other, B, TOKEN_B);
+	items->count = 0;
+	put_token(v, A, TOKEN_C);
+	assert_int_equal(items->count, 0);
+	assert_int_equal(catch_up(v, items, &at), 2);
+	assert_string_equal(items->at[index_of(items, A)].token[0], TOKEN_C);
+	assert_string_equal(items->at[index_of(items, B)].token[0], TOKEN_B);
+	items->count = 0;
+	put_token(v, A, TOKEN_A);
+	assert_int_equal(items->count, 1); /* in step again */
+	vault_follow(v, NULL, NULL, NULL);
+	put_token(v, A, TOKEN_B);
+	assert_int_equal(items->count, 1);
+	assert_int_equal(catch_up(v, items, &at), 1);
+	vault_close(other);
+	free_items(items);
+	vault_close(v);
+}
+
+static size_t count_results(const struct seen_entries *s, const char *result)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < s->count; i++)
+		count += strcmp(s->at[i].result, result) == 0;
+	return count;
+}
+
+static void follow__the_outcome_is_written_when_settled_and_only_once(void **state)
+{
+	(void)state;
+	struct error err;
+	struct vault_position at;
+	struct seen_entries s;
+	struct vault *v = open_it(), *other = open_it();
+	struct items *items = new_items(v);
+	put_token(v, A, TOKEN_A);
+	assert_true(vault_load(v, take_item, items, &at, &err));
+	vault_follow(v, take_item, items, &at);
+	put_token(v, A, TOKEN_B);
+	assert_int_equal(read_log(other, &s).unexplained, 1);
+	vault_settle(v);
+	vault_settle(v);
+	assert_int_equal(read_log(other, &s).unexplained, 0);
+	assert_int_equal(count_results(&s, "intent"), 2);
+	assert_int_equal(count_results(&s, "done"), 2);
+	put_token(v, A, TOKEN_C);
+	put_token(v, B, TOKEN_B); /* settles the one before */
+	assert_int_equal(read_log(other, &s).unexplained, 1);
+	assert_int_equal(count_results(&s, "done"), 3);
+	put_token(other, C, TOKEN_C); /* somebody else finds it out first */
+	vault_settle(v);
+	struct audit_report report = read_log(other, &s);
+	assert_int_equal(report.unexplained, 0);
+	assert_int_equal(report.faults, 0);
+	assert_int_equal(count_results(&s, "intent"), 5);
+	assert_int_equal(count_results(&s, "done"), 5);
+	put_token(v, A, TOKEN_A);
+	free_items(items);
+	vault_close(v); /* so does the end */
+	assert_int_equal(read_log(other, &s).unexplained, 0);
+	vault_close(other);
+}
+
 static void catch_up__without_news_is_cheap(void **state)
 {
 	(void)state;
@@ -711,6 +815,9 @@ int main(void)
 		T(load__gives_every_pixel_with_its_sealed_tokens),
 		T(catch_up__gives_just_what_others_changed),
 		T(catch_up__after_a_deletion_gives_that_pixel_only),
+		T(follow__gives_what_the_vault_itself_changes_at_once),
+		T(follow__leaves_it_to_the_next_look_when_others_changed_something_too),
+		T(follow__the_outcome_is_written_when_settled_and_only_once),
 		T(catch_up__without_news_is_cheap),
 		T(catch_up__notices_a_store_that_went_back),
 		T(load__damaged_metadata_are_that_pixels_own),
