@@ -34,11 +34,15 @@ struct client {
 
 static bool uid_of(const char *user, uid_t *ret)
 {
-	char *end;
-	unsigned long number = strtoul(user, &end, 10);
-	const struct passwd *account = *user && *end ? getpwnam(user) : NULL;
-	*ret = account ? account->pw_uid : (uid_t)number;
-	return *user && (account || !*end);
+	uint64_t number;
+	if (text_take_number(user, UINT32_MAX - 1, &number)) {
+		*ret = (uid_t)number;
+		return true;
+	}
+	const struct passwd *account = *user ? getpwnam(user) : NULL;
+	if (account)
+		*ret = account->pw_uid;
+	return account != NULL;
 }
 
 /* Names are looked up last: mostly there is no need. */

@@ -177,7 +177,7 @@ static char **make_environment(const struct bindings *b)
 		count++;
 	char **ret = calloc(count + b->count + 1, sizeof *ret);
 	for (size_t i = 0; ret && i < count; i++)
-		if (!is_withheld(environ[i]) && !is_bound(b, environ[i], strcspn(environ[i], "=")))
+		if (!is_withheld(environ[i]) && !is_bound(b, environ[i], text_until(environ[i], '=')))
 			ret[kept++] = environ[i];
 	for (size_t i = 0; ret && i < b->count; i++)
 		ret[kept++] = (char *)secret_room(b->at[i].line);
