@@ -243,6 +243,7 @@ static bool send_request(struct client *c, const struct client_request *r, struc
 	buf_append_text(&head, r->target);
 	buf_append_text(&head, " HTTP/1.1\r\nHost: localhost\r\n");
 	buf_append_text(&head, r->headers ? r->headers : "");
+	buf_append_text(&head, r->is_last ? "Connection: close\r\n" : "");
 	if (r->has_body)
 		buf_printf(&head, "Content-Length: %zu\r\n", r->body.len);
 	buf_append_text(&head, "\r\n");
