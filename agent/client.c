@@ -34,11 +34,15 @@ struct client {
 
 static bool uid_of(const char *user, uid_t *ret)
 {
-	char *end;
-	unsigned long number = strtoul(user, &end, 10);
-	const struct passwd *account = *user && *end ? getpwnam(user) : NULL;
-	*ret = account ? account->pw_uid : (uid_t)number;
-	return *user && (account || !*end);
+	uint64_t number;
+	if (text_take_number(user, UINT32_MAX - 1, &number)) {
+		*ret = (uid_t)number;
+		return true;
+	}
+	const struct passwd *account = *user ? getpwnam(user) : NULL;
+	if (account)
+		*ret = account->pw_uid;
+	return account != NULL;
 }
 
 /* Names are looked up last: mostly there is no need. */
@@ -239,6 +243,7 @@ static bool send_request(struct client *c, const struct client_request *r, struc
 	buf_append_text(&head, r->target);
 	buf_append_text(&head, " HTTP/1.1\r\nHost: localhost\r\n");
 	buf_append_text(&head, r->headers ? r->headers : "");
+	buf_append_text(&head, r->is_last ? "Connection: close\r\n" : "");
 	if (r->has_body)
 		buf_printf(&head, "Content-Length: %zu\r\n", r->body.len);
 	buf_append_text(&head, "\r\n");

@@ -25,6 +25,7 @@ struct client_request {
 	const char *headers;         /* whole lines with their ends; NULL = none */
 	struct bytes body;           /* borrowed, sent from where it lies */
 	bool has_body;
+	bool is_last;    /* no other follows: the agent may hang up with its answer, and is not woken for our end */
 	int64_t wait_ms; /* until the answer begins, and once more until it is whole; 0 = as long as it takes */
 };
 

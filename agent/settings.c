@@ -29,7 +29,7 @@ struct word {
 
 static bool next_word(const char **from, struct word *ret)
 {
-	*from += strspn(*from, " \t");
+	*from += text_span(*from, " \t");
 	size_t len = strcspn(*from, " \t");
 	if (len == 0 || len >= sizeof ret->text)
 		return false;
@@ -110,10 +110,11 @@ static bool parse_credential(row_t *row, const char *value, void *field)
 
 static bool parse_account(row_t *row, const char *value, void *field)
 {
+	uint64_t number;
 	(void)row;
 	if (!only_of(value, LETTERS DIGITS "_.-@$") || strchr("-.@$", value[0]) || strlen(value) > 63)
 		return false;
-	if (only_of(value, DIGITS) && (strlen(value) > 10 || strtoull(value, NULL, 10) >= UINT32_MAX))
+	if (only_of(value, DIGITS) && (strlen(value) > 10 || !text_take_number(value, UINT32_MAX - 1, &number)))
 		return false;
 	if (field)
 		text_copy(field, sizeof((struct settings *)NULL)->user, value);
@@ -191,10 +192,9 @@ static bool parse_span_ms(row_t *row, const char *value, void *field)
 
 static bool parse_number(row_t *row, const char *value, void *field)
 {
-	if (!only_of(value, DIGITS) || strlen(value) > 9)
-		return false;
-	int64_t number = strtoll(value, NULL, 10);
-	if (number < row->least || number > row->most)
+	uint64_t number;
+	if (strlen(value) > 9 || !text_take_number(value, (uint64_t)row->most, &number) ||
+	    number < (uint64_t)row->least)
 		return false;
 	if (field)
 		*(unsigned *)field = (unsigned)number;
@@ -250,7 +250,7 @@ static bool take_text(const char **from, const char *text)
 
 static bool take_span(const char **from, const char *letters)
 {
-	size_t len = strspn(*from, letters);
+	size_t len = text_span(*from, letters);
 	*from += len;
 	return len > 0;
 }
@@ -264,11 +264,15 @@ static bool take_host(const char **from)
 
 static bool take_port(const char **from)
 {
-	const char *start = *from;
-	if (!take_span(from, DIGITS) || *from - start > 5)
+	char digits[6];
+	uint64_t port;
+	size_t len = text_span(*from, DIGITS);
+	if (len >= sizeof digits)
 		return false;
-	unsigned long port = strtoul(start, NULL, 10);
-	return port >= 1 && port <= 65535;
+	memcpy(digits, *from, len);
+	digits[len] = '\0';
+	*from += len;
+	return text_take_number(digits, 65535, &port) && port >= 1;
 }
 
 static bool take_host_and_port(const char **from)
@@ -295,7 +299,7 @@ static bool parse_base_url(row_t *row, const char *value, void *field)
 		return false;
 	while (take_text(&at, "/")) {
 		segment = at;
-		if (!take_span(&at, LETTERS DIGITS "._~-") || segment[strspn(segment, ".")] == '/')
+		if (!take_span(&at, LETTERS DIGITS "._~-") || segment[text_span(segment, ".")] == '/')
 			return false;
 	}
 	if (*at || !is_version(segment))
@@ -553,8 +557,9 @@ static bool check_alert(const struct config *c, const struct config_entry *first
 /* 65534 is what the kernel shows for every identity it cannot map. */
 static bool is_nobody(const char *account)
 {
+	uint64_t number;
 	return strcmp(account, "nobody") == 0 || strcmp(account, "nogroup") == 0 ||
-	       (only_of(account, DIGITS) && strtoull(account, NULL, 10) == 65534);
+	       (text_take_number(account, UINT32_MAX, &number) && number == 65534);
 }
 
 static bool check_access(const struct config *c, const struct config_entry *first, struct error *err)

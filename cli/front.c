@@ -47,7 +47,8 @@ struct handout_request get_request(const struct invocation *inv)
 					 .is_previous = option_is_given(inv, "previous"),
 					 .must_be_healthy = option_is_given(inv, "healthy"),
 					 .reader = option_text(inv, "as"),
-					 .verb = "get" };
+					 .verb = "get",
+					 .is_last = true };
 }
 
 bool get_print(struct invocation *inv, const struct secret *token, struct error *err)
@@ -114,11 +115,11 @@ static bool make_memory_file(const char *name, const struct secret *token, int *
 	return true;
 }
 
-static bool bind_one(struct invocation *inv, const struct given *g, token_fn *take_token, struct binding *b,
-		     struct error *err)
+static bool bind_one(struct invocation *inv, const struct given *g, bool is_last, token_fn *take_token,
+		     struct binding *b, struct error *err)
 {
 	scoped(secret_freep) struct secret *token = NULL;
-	struct handout_request request = { .verb = "run" };
+	struct handout_request request = { .verb = "run", .is_last = is_last };
 	char path[32];
 	if (!option_split_binding(g->text, b->name, sizeof b->name, &request.pixel, err) ||
 	    !take_token(inv, &request, &token, err))
@@ -139,21 +140,30 @@ static bool is_bound(const struct bindings *b, const char *name, size_t len)
 	return false;
 }
 
+static size_t count_bindings(const struct invocation *inv)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < inv->given_count; i++)
+		count += inv->given[i].option->kind == OPTION_BINDING;
+	return count;
+}
+
 bool run_bind(struct invocation *inv, token_fn *take_token, struct bindings *ret, struct error *err)
 {
-	ret->at = calloc(inv->given_count + 1, sizeof *ret->at);
+	size_t wanted = count_bindings(inv);
+	ret->at = calloc(wanted + 1, sizeof *ret->at);
 	if (!ret->at)
 		return fail_no_memory(err);
 	for (size_t i = 0; i < inv->given_count; i++) {
 		if (inv->given[i].option->kind != OPTION_BINDING)
 			continue;
 		const char *text = inv->given[i].text;
-		size_t len = strcspn(text, "=");
+		size_t len = text_until(text, '=');
 		if (is_bound(ret, text, len))
 			return fail(err, ERR_USAGE, TXT_BINDING_TWICE, (int)len, text);
 		struct binding *b = &ret->at[ret->count++];
 		b->fd = -1;
-		if (!bind_one(inv, &inv->given[i], take_token, b, err))
+		if (!bind_one(inv, &inv->given[i], ret->count == wanted, take_token, b, err))
 			return false;
 	}
 	return true;
@@ -177,7 +187,7 @@ static char **make_environment(const struct bindings *b)
 		count++;
 	char **ret = calloc(count + b->count + 1, sizeof *ret);
 	for (size_t i = 0; ret && i < count; i++)
-		if (!is_withheld(environ[i]) && !is_bound(b, environ[i], strcspn(environ[i], "=")))
+		if (!is_withheld(environ[i]) && !is_bound(b, environ[i], text_until(environ[i], '=')))
 			ret[kept++] = environ[i];
 	for (size_t i = 0; ret && i < b->count; i++)
 		ret[kept++] = (char *)secret_room(b->at[i].line);

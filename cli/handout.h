@@ -11,6 +11,7 @@ struct handout_request {
 	bool must_be_healthy;
 	const char *reader; /* --as; NULL = nobody in particular */
 	const char *verb;   /* what the audit log calls this: a literal */
+	bool is_last;       /* nothing else is asked of an agent after it */
 };
 
 struct handout {

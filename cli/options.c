@@ -142,7 +142,7 @@ static bool read_choice(struct given *g, struct error *err)
 	size_t len = strlen(g->text);
 	int64_t which = 0;
 	for (const char *p = g->option->argument;; p++, which++) {
-		size_t word = strcspn(p, "|");
+		size_t word = text_until(p, '|');
 		if (len && word == len && strncmp(p, g->text, len) == 0) {
 			g->number = which;
 			return true;
@@ -380,7 +380,7 @@ static bool take_option(struct parser *p, const struct option *option, const cha
 static bool parse_long(struct parser *p, const char *text, struct error *err)
 {
 	char name[64];
-	size_t len = strcspn(text, "=");
+	size_t len = text_until(text, '=');
 	const struct option *option = find_option(p->inv, text, len, '\0');
 	if (option)
 		return take_option(p, option, text[len] ? text + len + 1 : NULL, err);

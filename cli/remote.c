@@ -104,7 +104,7 @@ bool remote_get(struct client *c, const struct handout_request *r, bool as_json,
 		struct error *err)
 {
 	struct buf target = BUF_INIT(TARGET_BYTES_MAX), headers = BUF_INIT(TARGET_BYTES_MAX);
-	struct client_request request = { .method = "GET", .wait_ms = WAIT_READ_MS };
+	struct client_request request = { .method = "GET", .is_last = r->is_last, .wait_ms = WAIT_READ_MS };
 	struct reply reply;
 	token_target(&target, r);
 	if (r->reader) {

@@ -88,8 +88,8 @@ must_check static inline bool bytes_take_counted(struct bytes *from, size_t widt
 	return true;
 }
 
-/* What snprintf("%s") and strspn would do. They lie far off in libc and cost a short-lived process several page faults,
- * which is more than all else that `vault get` through an agent does with texts. */
+/* What snprintf("%s"), strspn, strcspn and strtoull would do. They lie far off in libc and cost a short-lived process
+ * several page faults, which is more than all else that `vault get` through an agent does with texts. */
 static inline void text_copy(char *ret, size_t size, const char *text)
 {
 	size_t len = strlen(text);
@@ -112,11 +112,40 @@ static inline char *text_number(char *ret, uint64_t number)
 	return ret;
 }
 
+static inline size_t text_span(const char *text, const char *letters)
+{
+	size_t len = 0;
+	while (text[len] && strchr(letters, text[len]))
+		len++;
+	return len;
+}
+
+static inline size_t text_until(const char *text, char end)
+{
+	const char *at = strchr(text, end);
+	return at ? (size_t)(at - text) : strlen(text);
+}
+
 static inline bool text_is_only_of(const char *text, const char *letters)
 {
-	while (*text && strchr(letters, *text))
-		text++;
-	return !*text;
+	return !text[text_span(text, letters)];
+}
+
+/* Decimal digits and nothing else, at most `most`. */
+must_check static inline bool text_take_number(const char *text, uint64_t most, uint64_t *ret)
+{
+	uint64_t value = 0;
+	const char *at = text;
+	for (; *at >= '0' && *at <= '9'; at++) {
+		uint64_t digit = (uint64_t)(*at - '0');
+		if (digit > most || value > (most - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	if (at == text || *at)
+		return false;
+	*ret = value;
+	return true;
 }
 
 static inline bool bytes_equal(struct bytes a, struct bytes b)

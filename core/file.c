@@ -60,8 +60,9 @@ bool file_read(int fd, const char *path, size_t max, enum error_code code, struc
 {
 	size_t total = 0;
 	for (;;) {
-		/* In growing steps: most files are small, and room that is not needed would have to be wiped. */
-		size_t step = total < 1024 ? 1024 : total < 16384 ? total : 16384;
+		/* In growing steps: most files are small, and room that is not needed would have to be wiped. Where a
+		 * file ends within the first, its end is looked for in what is left of that. */
+		size_t step = total < 1024 ? 1024 - total : total < 16384 ? total : 16384;
 		size_t ask = max + 1 - total < step ? max + 1 - total : step;
 		uint8_t *room = buf_room(ret, ask);
 		if (!room)

@@ -1,6 +1,5 @@
 #include "core/wipe.h"
 
-#include <sodium.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,9 @@ union head {
 
 void wipe(void *at, size_t len)
 {
+	/* libc's: libsodium's would bring much of that library into the small program that `get` is. */
 	if (len)
-		sodium_memzero(at, len);
+		explicit_bzero(at, len);
 }
 
 static union head *head_of(const void *at)

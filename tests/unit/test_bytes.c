@@ -76,6 +76,35 @@ static void bytes__views_are_equal_by_length_and_content(void **state)
 	assert_false(bytes_equal(bytes_of_text("ab"), bytes_of_text("abc")));
 }
 
+static void text__a_span_ends_where_another_letter_stands(void **state)
+{
+	(void)state;
+	assert_int_equal(text_span("aab", "a"), 2);
+	assert_int_equal(text_span("aa", "ab"), 2);
+	assert_int_equal(text_span("", "a"), 0);
+	assert_int_equal(text_span("b", ""), 0);
+	assert_int_equal(text_until("ab=c=", '='), 2);
+	assert_int_equal(text_until("ab", '='), 2);
+	assert_true(text_is_only_of("", "a"));
+	assert_false(text_is_only_of("ab", "a"));
+}
+
+static void text__a_number_is_digits_alone_and_keeps_its_bound(void **state)
+{
+	static const char *const none[] = { "", "-1", "+1", " 1", "1 ", "0x1", "256", "2560", "99999999999999999999" };
+	uint64_t number = 7;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(none); i++)
+		assert_false(text_take_number(none[i], 255, &number));
+	assert_int_equal(number, 7);
+	assert_true(text_take_number("0255", 255, &number));
+	assert_int_equal(number, 255);
+	assert_false(text_take_number("9", 5, &number));
+	assert_true(text_take_number("18446744073709551615", UINT64_MAX, &number));
+	assert_true(number == UINT64_MAX);
+	assert_false(text_take_number("18446744073709551616", UINT64_MAX, &number));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,6 +112,8 @@ int main(void)
 		cmocka_unit_test(bytes__a_short_input_is_false_and_leaves_all_as_it_was),
 		cmocka_unit_test(bytes__integers_are_little_endian),
 		cmocka_unit_test(bytes__views_are_equal_by_length_and_content),
+		cmocka_unit_test(text__a_span_ends_where_another_letter_stands),
+		cmocka_unit_test(text__a_number_is_digits_alone_and_keeps_its_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

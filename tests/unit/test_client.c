@@ -124,6 +124,24 @@ static void client__a_token_comes_in_pieces_and_the_connection_is_kept(void **st
 	}
 }
 
+static void client__a_last_request_asks_the_agent_to_hang_up(void **state)
+{
+	(void)state;
+	static const char *const answers[] = { OK_HEAD "Connection: close\r\nContent-Length: 40\r\n\r\n" TOKEN, "", NULL };
+	struct client_request last = { .method = "GET", .target = "/t", .is_last = true, .wait_ms = 5000 };
+	scoped(secret_freep) struct secret *token = NULL;
+	struct talk t;
+	struct reply reply;
+	struct error err;
+	begin(&t, answers, 7);
+	assert_true(client_ask(t.client, &last, &reply, &err));
+	assert_true(reply.is_last);
+	assert_true(client_secret(t.client, 40, &token, &err));
+	assert_memory_equal(secret_reveal(token).at, TOKEN, 40);
+	end(&t);
+	assert_string_equal(t.script.seen, "GET /t HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+}
+
 static void client__a_body_is_sent_from_where_it_lies(void **state)
 {
 	(void)state;
@@ -458,6 +476,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(client__a_token_comes_in_pieces_and_the_connection_is_kept),
+		cmocka_unit_test(client__a_last_request_asks_the_agent_to_hang_up),
 		cmocka_unit_test(client__a_body_is_sent_from_where_it_lies),
 		cmocka_unit_test(client__a_chunked_body_is_put_together),
 		cmocka_unit_test(client__an_error_is_told_as_the_agent_told_it),
