@@ -150,7 +150,7 @@ struct audit_who api_who(const struct call *call, const char *as)
 		.is_known = true, .uid = call->peer->uid, .gid = call->peer->gid, .pid = call->peer->pid
 	};
 	if (as)
-		snprintf(who.as, sizeof who.as, "%s", as);
+		text_copy(who.as, sizeof who.as, as);
 	return who;
 }
 

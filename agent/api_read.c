@@ -62,7 +62,7 @@ static bool read_head(const struct call *call, struct read_request *r, struct er
 		return true;
 	if (!consumer_name_check(reader, err))
 		return false;
-	snprintf(r->reader, sizeof r->reader, "%s", reader);
+	text_copy(r->reader, sizeof r->reader, reader);
 	return true;
 }
 
