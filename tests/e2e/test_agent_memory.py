@@ -89,6 +89,35 @@ class Memory(AgentCase):
             answers += s.recv(4096)
         self.assertEqual([], traces(self.pid, token))
 
+    def test_no_trace_of_a_put_that_came_with_a_read(self):
+        """They are looked at as one, for the read may be of the usual kind."""
+        read = ("GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % self.token_path).encode()
+        for first, second in ((read, b""), (read + read, b""), (b"", read), (read, read)):
+            token = harness.new_token()
+            s = self.dial()
+            s.sendall(read)
+            self.assertIn(b" 200 OK", s.recv(4096))
+            requests = first + self.head(40) + token.encode() + second
+            s.sendall(requests)
+            answers = b""
+            while answers.count(b"HTTP/1.1 200") < requests.count(b" HTTP/1.1"):
+                answers += s.recv(4096)
+            self.assertEqual([], traces(self.pid, token), "the connection is still open")
+            s.close()
+
+    def test_no_trace_of_a_put_behind_a_read_that_is_broken_off(self):
+        """Neither while the put is not whole, nor when it never will be, nor when the read has a body that it may not have."""
+        for request in ("GET %s HTTP/1.1\r\nHost: x\r\n\r\nPUT %s?check=no HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\n%s",
+                        "GET %s HTTP/1.1\r\nHost: x\r\nX-Not: %s\r\nContent-Length: 40\r\n\r\n%s\r\n\r\n",
+                        "GET %s HTTP/1.1\r\nHost: x\r\nX-Not: %s\r\nContent-Length: 60\r\n\r\n%s"):
+            token = harness.new_token()
+            s = self.dial()
+            s.sendall((request % (self.token_path, self.token_path, token)).encode())
+            time.sleep(0.2)
+            s.close()
+            time.sleep(0.3)
+            self.assertEqual([], traces(self.pid, token), request)
+
 
 KIB, MIB = 1 << 10, 1 << 20
 ARENA = MIB  # SECRET_ARENA_LARGE in core/secret.h
