@@ -30,6 +30,7 @@ struct api_setup {
 	const struct access *access;     /* until api_reload */
 	const char *layers;              /* sandbox_text; shown by /healthz */
 	void (*give)(void *context, struct errand *e); /* worker_give */
+	int64_t (*clock)(void *worker); /* worker_clock */
 	void *worker;
 	size_t (*connections)(void *context); /* listener_count; may be NULL */
 	void *listener;
@@ -56,6 +57,9 @@ void api_swept(struct api *api, const struct check_result *result, int64_t now);
 /* is_idle: nothing was there to be done. */
 void api_end_turn(struct api *api, int64_t now_ms, bool is_idle);
 bool api_is_busy(const struct api *api); /* call api_end_turn again without waiting */
+/* The agent is ending: whoever only waits is told to come back, and nothing is taken up any more. What the worker still
+ * brings is answered. The audit log is not used from here on. */
+void api_stop(struct api *api);
 void api_reload(struct api *api, const struct settings *settings, const struct access *access);
 
 /* One token for systemd (agent/credentials.h): audited like every read. NULL with err filled. Names the reader. */

@@ -114,6 +114,7 @@ struct api {
 	struct api_setup setup;
 	struct vault_opener *opener; /* both NULL while locked */
 	struct audit *audit;
+	bool is_stopping;
 	bool is_in_turn; /* of the audit log */
 	int64_t turn_ms; /* when it began */
 	size_t reads_in_turn;
@@ -146,6 +147,11 @@ struct api {
 	int64_t swept_at;
 };
 
+/* Can the vault be used? false: why not. */
+must_check bool api_is_open(const struct api *api, struct error *err);
+/* The answer to who came, or waits, in vain: 503. */
+void api_answer_closed(const struct api *api, struct call *call);
+
 /* The peer as the audit log has it. */
 struct audit_who api_who(const struct call *call, const char *as);
 struct access_subject api_subject(const struct api *api, const char *pixel);
@@ -176,7 +182,8 @@ must_check bool api_labels(const struct call *call, struct label *ret, size_t ma
 must_check bool api_number(const char *text, uint32_t *ret);
 /* "3" in quotes, as If-Match has it. */
 must_check bool api_etag(const char *text, uint32_t *ret);
-bool api_accepts(const struct call *call, const char *type);
+/* Is this type of answer asked for rather than the usual one? */
+bool api_prefers(const struct call *call, const char *type, const char *usual);
 
 /* handlers, by file */
 void api_serve_token(struct api *api, struct call *call);
@@ -186,6 +193,7 @@ void api_read_synced(struct api *api, const struct errand *e);
 void api_read_tick(struct api *api);
 void api_read_closed(struct api *api);
 void api_read_settle(struct api *api);
+void api_read_stop(struct api *api);
 void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version);
 
 void api_serve_pixels(struct api *api, struct call *call);
@@ -227,6 +235,7 @@ void api_serve_metrics(struct api *api, struct call *call);
 void api_serve_health(struct api *api, struct call *call);
 void api_admin_unlocked(struct api *api, struct ticket *t, const struct errand *e);
 void api_admin_tick(struct api *api);
+void api_admin_stop(struct api *api);
 
 /* for metrics */
 size_t api_status_slot(int status);

@@ -56,7 +56,7 @@ static unsigned wanted_wait(const char *prefer)
 static bool read_head(const struct call *call, struct read_request *r, struct error *err)
 {
 	const char *reader = call->header(call, "X-Consumer");
-	r->wants_json = api_accepts(call, API_JSON);
+	r->wants_json = api_prefers(call, API_JSON, "text/plain");
 	r->wait_s = wanted_wait(call->header(call, "Prefer"));
 	if (!reader)
 		return true;
@@ -137,6 +137,8 @@ void api_note_reader(struct api *api, const struct audit_who *who, const char *p
 {
 	struct error unused;
 	struct errand *e;
+	if (api->is_stopping)
+		return; /* nobody would store it */
 	int64_t now = clock_wall();
 	uint64_t hash = hash_of(api, who, pixel);
 	struct noted *noted = place_of(api->noted, api->noted_groups, hash);
@@ -533,7 +535,7 @@ static void sync_reads(struct api *api)
 		next = t->next;
 		if (t->errand)
 			continue;
-		if (!e && !errand_new(ERRAND_SYNC, &e, &err)) {
+		if (!api_is_open(api, &err) || (!e && !errand_new(ERRAND_SYNC, &e, &err))) {
 			answer_synced(api, t, &err);
 			continue;
 		}
@@ -551,24 +553,22 @@ void api_read_tick(struct api *api)
 		if (api->now_ms >= t->until_ms)
 			end_wait(api, t);
 	}
+	api_read_settle(api);
 	if (api->syncing)
 		sync_reads(api);
 }
 
-static void answer_locked(struct ticket *t)
+void api_read_stop(struct api *api)
 {
-	struct error err;
-	struct call *call = ticket_redeem(t);
-	(void)!fail(&err, ERR_LOCKED, TXT_API_LOCKED);
-	call_answer_problem(call, 0, &err);
+	while (api->waiters)
+		api_answer_closed(api, ticket_redeem(api->waiters));
 }
 
 void api_read_closed(struct api *api)
 {
-	while (api->waiters)
-		answer_locked(api->waiters);
+	api_read_stop(api);
 	while (api->syncing)
-		answer_locked(api->syncing);
+		api_answer_closed(api, ticket_redeem(api->syncing));
 }
 
 bool api_credential(struct api *api, const struct peer *peer, const char *pixel, const char *reader, struct secret **ret,
@@ -577,8 +577,8 @@ bool api_credential(struct api *api, const struct peer *peer, const char *pixel,
 	struct choice c;
 	struct read_request r = { .has_number = false };
 	struct audit_who who = { .is_known = true, .uid = peer->uid, .gid = peer->gid, .pid = peer->pid };
-	if (!api->opener)
-		return fail(err, ERR_LOCKED, TXT_API_LOCKED);
+	if (!api_is_open(api, err))
+		return false;
 	if (!choose(api, pixel, &r, &c, err))
 		return false;
 	snprintf(who.as, sizeof who.as, "%s", reader);
