@@ -1,9 +1,8 @@
 #include "agent/access.h"
 
+#include "agent/accounts.h"
 #include "agent/text.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,37 +63,14 @@ static bool take_word(const char **from, char *ret, size_t size)
 	return true;
 }
 
-static bool is_number(const char *text)
-{
-	return *text && text[strspn(text, "0123456789")] == '\0';
-}
-
-static bool find_user(const char *account, uint32_t *ret)
-{
-	const struct passwd *found = is_number(account) ? NULL : getpwnam(account);
-	if (!found && !is_number(account))
-		return false;
-	*ret = found ? found->pw_uid : (uint32_t)strtoul(account, NULL, 10);
-	return true;
-}
-
-static bool find_group(const char *account, uint32_t *ret)
-{
-	const struct group *found = is_number(account) ? NULL : getgrnam(account);
-	if (!found && !is_number(account))
-		return false;
-	*ret = found ? found->gr_gid : (uint32_t)strtoul(account, NULL, 10);
-	return true;
-}
-
-static bool read_who(struct rule *rule, const struct config *config, struct error *err)
+static bool read_who(struct rule *rule, const struct config *config, const struct bytes *accounts, struct error *err)
 {
 	const struct config_entry *user = config_find(config, "access", rule->name, "user");
 	const struct config_entry *e = user ? user : config_find(config, "access", rule->name, "group");
 	char what[160];
 	rule->is_group = !user;
 	snprintf(rule->account, sizeof rule->account, "%.63s", e->value);
-	if (!(user ? find_user(e->value, &rule->id) : find_group(e->value, &rule->id))) {
+	if (!accounts_find(accounts, rule->is_group, e->value, &rule->id)) {
 		snprintf(what, sizeof what, user ? TXT_WHAT_ACCESS_USER : TXT_WHAT_ACCESS_GROUP, rule->account);
 		return config_refuse(e, what, TXT_HINT_ACCESS_ACCOUNT, err);
 	}
@@ -143,12 +119,13 @@ static void read_verbs(struct rule *rule, const char *value)
 				rule->verbs |= 1u << i;
 }
 
-static bool read_rule(struct rule *rule, const struct config *config, const char *name, struct error *err)
+static bool read_rule(struct rule *rule, const struct config *config, const struct bytes *accounts, const char *name,
+		      struct error *err)
 {
 	snprintf(rule->name, sizeof rule->name, "%s", name);
 	const struct config_entry *pixels = config_find(config, "access", name, "pixels");
 	const struct config_entry *labels = config_find(config, "access", name, "labels");
-	if (!read_who(rule, config, err) || (pixels && !read_pixels(rule, pixels->value, err)) ||
+	if (!read_who(rule, config, accounts, err) || (pixels && !read_pixels(rule, pixels->value, err)) ||
 	    (labels && !read_labels(rule, labels->value, err)))
 		return false;
 	read_verbs(rule, config_find(config, "access", name, "verbs")->value);
@@ -164,7 +141,7 @@ static bool has_rule(const struct access *a, const char *name)
 	return false;
 }
 
-static bool read_rules(struct access *a, const struct config *config, struct error *err)
+static bool read_rules(struct access *a, const struct config *config, const struct bytes *accounts, struct error *err)
 {
 	size_t entries = config_count(config);
 	a->rules = calloc(entries ? entries : 1, sizeof *a->rules);
@@ -174,19 +151,20 @@ static bool read_rules(struct access *a, const struct config *config, struct err
 		const struct config_entry *e = config_at(config, i);
 		if (strcmp(e->section, "access") != 0 || has_rule(a, e->name))
 			continue;
-		if (!read_rule(&a->rules[a->count++], config, e->name, err))
+		if (!read_rule(&a->rules[a->count++], config, accounts, e->name, err))
 			return false;
 	}
 	return true;
 }
 
-bool access_new(const struct config *config, uid_t agent_uid, struct access **ret, struct error *err)
+bool access_new(const struct config *config, uid_t agent_uid, const struct bytes *accounts, struct access **ret,
+		struct error *err)
 {
 	scoped(access_freep) struct access *a = calloc(1, sizeof *a);
 	if (!a)
 		return fail_no_memory(err);
 	a->agent_uid = agent_uid;
-	if (config && !read_rules(a, config, err))
+	if (config && !read_rules(a, config, accounts, err))
 		return false;
 	*ret = take(a);
 	return true;

@@ -1,4 +1,4 @@
-/* agent/access.h - who may do what to which Pixel. Pure but for looking up names when the rules are made.
+/* agent/access.h - who may do what to which Pixel. Pure but for looking up names, unless it is given what they mean.
  *
  * The kernel says who calls: uid, gid and supplementary groups, once, at accept. Rules map a user or group x verbs x
  * Pixels or labels. Default deny. Of the rules that match caller and Pixel the most specific decide (a user before a
@@ -20,8 +20,9 @@ const char *access_verb_name(enum access_verb verb);
 
 struct access; /* the rules; immutable */
 /* ERR_CONFIG, with file and line, for a user or group that does not exist. config has passed settings_check; NULL = no
- * rules. */
-must_check bool access_new(const struct config *config, uid_t agent_uid, struct access **ret, struct error *err);
+ * rules. accounts: what names mean (agent/accounts.h), only looked at here; NULL = the system is asked. */
+must_check bool access_new(const struct config *config, uid_t agent_uid, const struct bytes *accounts,
+			   struct access **ret, struct error *err);
 void access_free(struct access *a);
 void access_freep(struct access **a);
 

@@ -1,5 +1,6 @@
 #include "agent/api_own.h"
 
+#include "agent/accept.h"
 #include "agent/text.h"
 #include "core/clock.h"
 
@@ -36,7 +37,7 @@ const struct route api_routes[] = {
 	{ "verify",   METHOD_POST,   { "v1", "verify" },                  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_verify },
 	{ "unlock",   METHOD_POST,   { "v1", "unlock" },                  ACCESS_ADMIN,  0, "for", 64, api_serve_unlock },
 	{ "lock",     METHOD_POST,   { "v1", "lock" },                    ACCESS_ADMIN,  0, "", 64, api_serve_lock },
-	{ "access",   METHOD_GET,    { "v1", "access" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "user pixel", 0, api_serve_access },
+	{ "access",   METHOD_GET,    { "v1", "access" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "group+ uid gid pixel", 0, api_serve_access },
 	{ "events",   METHOD_GET,    { "v1", "events" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "", 0, api_serve_events },
 	{ "metrics",  METHOD_GET,    { "metrics" },                       ACCESS_META,   ROUTE_MANY, "", 0, api_serve_metrics },
 	{ "health",   METHOD_GET,    { "healthz" },                       ACCESS_META,   ROUTE_ANYONE, "ready", 0, api_serve_health },
@@ -110,6 +111,37 @@ static bool check_params(const struct route *route, const struct call *call, str
 	return true;
 }
 
+/* ---- is there a vault? ---- */
+
+bool api_is_open(const struct api *api, struct error *err)
+{
+	if (api->is_stopping)
+		return fail(err, ERR_CONFLICT, TXT_API_STOPPING);
+	if (api->opener)
+		return true;
+	if (api->why_closed.code != ERR_NOT_FOUND)
+		return fail(err, ERR_LOCKED, TXT_API_LOCKED);
+	*err = api->why_closed; /* there is none, and nothing to unlock: as whoever opens it directly is told */
+	return false;
+}
+
+void api_answer_closed(const struct api *api, struct call *call)
+{
+	struct error err;
+	(void)!api_is_open(api, &err);
+	if (api->is_stopping)
+		call_header(call, "Retry-After", "1");
+	call_answer_problem(call, 503, &err);
+}
+
+/* An agent that is ending takes no orders either; how it is, it tells. */
+static bool can_serve(const struct api *api, const struct route *route)
+{
+	struct error unused;
+	bool needs_agent = !(route->flags & ROUTE_ANYONE), needs_vault = route->flags & ROUTE_UNLOCKED;
+	return needs_vault ? api_is_open(api, &unused) : !needs_agent || !api->is_stopping;
+}
+
 /* ---- may they? ---- */
 
 struct audit_who api_who(const struct call *call, const char *as)
@@ -134,21 +166,46 @@ bool api_may(const struct api *api, const struct peer *peer, enum access_verb ve
 	return access_may(peer->view, verb, &subject);
 }
 
-bool api_audit(struct api *api, const struct audit_who *who, const struct audit_event *event, enum audit_weight weight,
-	       struct error *err)
+static void begin_audit_turn(struct api *api)
 {
-	if (!api->is_in_turn)
-		audit_begin_turn(api->audit);
+	if (api->is_in_turn)
+		return;
+	audit_begin_turn(api->audit);
 	api->is_in_turn = true;
-	bool is_written = audit_append(api->audit, who, event, 1, weight, false, err);
-	if (weight == AUDIT_ORDINARY || !is_written)
-		api->is_silent = !is_written;
-	if (is_written)
-		return true;
-	api->silence = *err;
+	api->turn_ms = api->now_ms;
+}
+
+static bool fall_silent(struct api *api, const struct error *why)
+{
+	api->is_silent = true;
+	api->silence = *why;
 	api->silence_ms = api->now_ms;
 	api->audit_failures++;
 	return false;
+}
+
+bool api_audit(struct api *api, const struct audit_who *who, const struct audit_event *event, enum audit_weight weight,
+	       struct error *err)
+{
+	begin_audit_turn(api);
+	bool is_written = audit_append(api->audit, who, event, 1, weight, false, err);
+	if (is_written && weight == AUDIT_ORDINARY)
+		api->is_silent = false;
+	return is_written || fall_silent(api, err);
+}
+
+bool api_audit_collect(struct api *api, const struct audit_who *who, const struct audit_event *event, struct error *err)
+{
+	begin_audit_turn(api);
+	return audit_collect(api->audit, who, event, err) || fall_silent(api, err);
+}
+
+bool api_audit_settle(struct api *api, struct error *err)
+{
+	bool is_written = audit_settle(api->audit, err);
+	if (is_written)
+		api->is_silent = false;
+	return is_written || fall_silent(api, err);
 }
 
 /* Whoever asks about our health may keep readers away because of what it hears: we try ourselves whether lines are taken
@@ -263,9 +320,8 @@ static bool admit(struct api *api, struct call *call)
 	if (!route)
 		return false;
 	call->route = route;
-	if (route->flags & ROUTE_UNLOCKED && !api->opener) {
-		(void)!fail(&err, ERR_LOCKED, TXT_API_LOCKED);
-		call_answer_problem(call, 0, &err);
+	if (!can_serve(api, route)) {
+		api_answer_closed(api, call);
 		return false;
 	}
 	if (!check_params(route, call, &err) || !check_codes(route, call, &err)) {
@@ -292,14 +348,16 @@ void api_serve(void *context, struct call *call)
 	if (!call->route && !admit(api, call))
 		return;
 	const struct route *route = call->route;
-	struct error err;
 	/* Locked while the body came? */
-	if (route->flags & ROUTE_UNLOCKED && !api->opener) {
-		(void)!fail(&err, ERR_LOCKED, TXT_API_LOCKED);
-		call_answer_problem(call, 0, &err);
-		return;
-	}
-	route->serve(api, call);
+	if (can_serve(api, route))
+		route->serve(api, call);
+	else
+		api_answer_closed(api, call);
+}
+
+void api_settle(void *context)
+{
+	api_read_settle(context);
 }
 
 /* ---- tickets ---- */
@@ -434,7 +492,7 @@ void api_opened(struct api *api, struct vault_opener *opener, struct audit *audi
 {
 	vault_opener_free(api->opener);
 	api->opener = opener;
-	api->audit = audit;
+	api->audit = api->is_stopping ? NULL : audit;
 	api->why_closed.code = ERR_NONE;
 }
 
@@ -443,23 +501,32 @@ static void end_audit_turn(struct api *api)
 	if (api->is_in_turn)
 		audit_end_turn(api->audit);
 	api->is_in_turn = false;
+	api->reads_in_turn = 0;
 }
 
 void api_closed(struct api *api, const struct error *why)
 {
+	api_read_settle(api);
 	end_audit_turn(api);
 	vault_opener_free(api->opener);
 	api->opener = NULL;
 	api->audit = NULL;
 	api->why_closed = *why;
-	api_read_forget(api, NULL);
 	api_read_closed(api);
+}
+
+void api_stop(struct api *api)
+{
+	api_read_settle(api);
+	end_audit_turn(api);
+	api->audit = NULL;
+	api->is_stopping = true;
+	api_read_stop(api);
+	api_admin_stop(api);
 }
 
 void api_on_change(struct api *api, const struct holding *before, const struct holding *after)
 {
-	if (before)
-		api_read_forget(api, before);
 	/* What is read in while the vault opens is no news. */
 	if (!api->opener)
 		return;
@@ -479,14 +546,22 @@ void api_swept(struct api *api, const struct check_result *result, int64_t now)
 	api->swept_at = now;
 }
 
-void api_end_turn(struct api *api, int64_t now_ms)
+bool api_is_busy(const struct api *api)
+{
+	return api->is_in_turn;
+}
+
+void api_end_turn(struct api *api, int64_t now_ms, bool is_idle)
 {
 	api->now_ms = now_ms;
 	api_read_tick(api);
 	api_events_tick(api);
 	api_admin_tick(api);
 	try_audit_again(api);
-	end_audit_turn(api);
+	/* Taking the log's lock and proving its place costs as much as a read: where many come, one turn serves all that come
+	 * within a millisecond or two. Longer would keep others from the log. */
+	if (is_idle || api->reads_in_turn < BUSY_READS || now_ms - api->turn_ms >= TURN_MS)
+		end_audit_turn(api);
 }
 
 void api_reload(struct api *api, const struct settings *settings, const struct access *access)
@@ -529,7 +604,6 @@ void api_free(struct api *api)
 	if (!api)
 		return;
 	end_audit_turn(api);
-	api_read_forget(api, NULL);
 	free_all(&api->erranders);
 	free_all(&api->waiters);
 	free_all(&api->readers);
@@ -577,11 +651,9 @@ bool api_etag(const char *text, uint32_t *ret)
 	return api_number(digits, ret);
 }
 
-bool api_accepts(const struct call *call, const char *type)
+bool api_prefers(const struct call *call, const char *type, const char *usual)
 {
-	const char *accept = call->header(call, "Accept");
-	const char *found = accept ? strstr(accept, type) : NULL;
-	return found && strchr(",; ", found[strlen(type)]);
+	return accept_prefers(call->header(call, "Accept"), type, usual);
 }
 
 bool api_labels(const struct call *call, struct label *ret, size_t max, size_t *ret_count, struct error *err)

@@ -12,7 +12,7 @@
  *     NEWS_DONE      api_finish(api, n->errand)             takes it over
  *     NEWS_PROGRESS  api_progress(api, n)
  *     NEWS_TROUBLE   api_trouble(api, &n->err, n->is_degraded)
- *     each turn      api_end_turn(api, now_ms)              at least every 250 ms
+ *     each turn      api_end_turn(api, now_ms, is_idle)     at least every 250 ms
  */
 #ifndef AGENT_API_H
 #define AGENT_API_H
@@ -30,6 +30,7 @@ struct api_setup {
 	const struct access *access;     /* until api_reload */
 	const char *layers;              /* sandbox_text; shown by /healthz */
 	void (*give)(void *context, struct errand *e); /* worker_give */
+	int64_t (*clock)(void *worker); /* worker_clock */
 	void *worker;
 	size_t (*connections)(void *context); /* listener_count; may be NULL */
 	void *listener;
@@ -41,6 +42,8 @@ void api_free(struct api *api); /* after the listener; errands that come back la
 /* For listener_setup; context is the api. */
 void api_begin(void *api, struct call *call, size_t *ret_body_max);
 void api_serve(void *api, struct call *call);
+/* Behind one or more api_serve: the audit lines of all reads among them are written at once, and the reads answered. */
+void api_settle(void *api);
 
 void api_opened(struct api *api, struct vault_opener *opener, struct audit *audit);
 void api_closed(struct api *api, const struct error *why);
@@ -51,7 +54,12 @@ void api_on_change(struct api *api, const struct holding *before, const struct h
 void api_trouble(struct api *api, const struct error *err, bool is_degraded);
 /* The last sweep of all Pixels, for /metrics. */
 void api_swept(struct api *api, const struct check_result *result, int64_t now);
-void api_end_turn(struct api *api, int64_t now_ms);
+/* is_idle: nothing was there to be done. */
+void api_end_turn(struct api *api, int64_t now_ms, bool is_idle);
+bool api_is_busy(const struct api *api); /* call api_end_turn again without waiting */
+/* The agent is ending: whoever only waits is told to come back, and nothing is taken up any more. What the worker still
+ * brings is answered. The audit log is not used from here on. */
+void api_stop(struct api *api);
 void api_reload(struct api *api, const struct settings *settings, const struct access *access);
 
 /* One token for systemd (agent/credentials.h): audited like every read. NULL with err filled. Names the reader. */

@@ -6,9 +6,7 @@
 #include "core/clock.h"
 #include "core/version.h"
 
-#include <grp.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -112,6 +110,12 @@ void api_admin_tick(struct api *api)
 	}
 }
 
+void api_admin_stop(struct api *api)
+{
+	while (api->unlockers)
+		api_answer_closed(api, ticket_redeem(api->unlockers));
+}
+
 static void judge_guess(struct api *api, const struct errand *e)
 {
 	struct guesser *g = guesser_of(api, e->who.uid);
@@ -151,29 +155,41 @@ void api_serve_lock(struct api *api, struct call *call)
 
 /* ---- access explain ---- */
 
+/* Whose rights are asked about. Who somebody is, is found out by who asks: the sources of names may take their time, and
+ * cannot be reached from here. */
 struct person {
 	uid_t uid;
-	char name[64];
-	struct access_view *view; /* to be freed */
+	struct access_view *view; /* to be freed; NULL = the caller */
 };
 
-static bool find_person(struct api *api, const char *user, struct person *ret, struct error *err)
+static bool take_groups(const struct call *call, gid_t groups[GROUPS_MOST], size_t *ret_count, struct error *err)
 {
 	uint32_t number;
+	*ret_count = 0;
+	for (size_t i = 0; i < call->param_count; i++) {
+		if (strcmp(call->params[i].name, "group") != 0)
+			continue;
+		if (*ret_count == GROUPS_MOST || !api_number(call->params[i].value, &number))
+			return fail(err, ERR_USAGE, TXT_API_WHO);
+		groups[(*ret_count)++] = number;
+	}
+	return true;
+}
+
+static bool take_person(struct api *api, const struct call *call, struct person *ret, struct error *err)
+{
+	const char *uid = call_param(call, "uid"), *gid = call_param(call, "gid");
 	gid_t groups[GROUPS_MOST];
-	int count = GROUPS_MOST;
-	struct passwd *found = api_number(user, &number) ? getpwuid((uid_t)number) : getpwnam(user);
-	if (!found && !api_number(user, &number))
-		return fail(err, ERR_NOT_FOUND, TXT_API_NO_USER, error_repeatable(user));
-	ret->uid = found ? found->pw_uid : (uid_t)number;
-	snprintf(ret->name, sizeof ret->name, "%s", found ? found->pw_name : "");
-	if (!found || getgrouplist(found->pw_name, found->pw_gid, groups, &count) < 0)
-		count = 0;
-	struct access_caller caller = { .uid = ret->uid,
-					.gid = found ? found->pw_gid : (gid_t)-1,
-					.groups = groups,
-					.group_count = (size_t)count };
-	return access_view_new(api->setup.access, &caller, &ret->view, err);
+	struct access_caller caller = { .gid = (gid_t)-1, .groups = groups };
+	uint32_t number;
+	if (!take_groups(call, groups, &caller.group_count, err))
+		return false;
+	if ((uid && !api_number(uid, &number)) || (gid && !api_number(gid, &caller.gid)) ||
+	    (!uid && (gid || caller.group_count)))
+		return fail(err, ERR_USAGE, TXT_API_WHO);
+	ret->uid = caller.uid = uid ? number : call->peer->uid;
+	/* Of oneself the kernel's word counts. */
+	return ret->uid == call->peer->uid || access_view_new(api->setup.access, &caller, &ret->view, err);
 }
 
 static void answer_access(struct api *api, struct call *call, const struct person *person, const char *pixel)
@@ -184,7 +200,6 @@ static void answer_access(struct api *api, struct call *call, const struct perso
 	struct access_subject subject = api_subject(api, pixel);
 	access_explain(view, &subject, &text);
 	api_json_begin(&j);
-	json_text(&j, "user", person->name[0] ? person->name : NULL);
 	json_int(&j, "uid", person->uid);
 	json_text(&j, "pixel", pixel);
 	json_array(&j, "allowed");
@@ -201,20 +216,13 @@ static void answer_access(struct api *api, struct call *call, const struct perso
 void api_serve_access(struct api *api, struct call *call)
 {
 	struct error err;
-	struct person person = { .uid = call->peer->uid };
-	const char *user = call_param(call, "user"), *pixel = call_param(call, "pixel");
-	uint32_t number;
-	bool is_oneself = !user || (api_number(user, &number) && number == call->peer->uid);
-	/* Of oneself the kernel's word counts, not a data base's. */
-	if (!is_oneself && !api_may(api, call->peer, ACCESS_ADMIN, NULL)) {
-		api_deny(api, call, NULL);
-		return;
-	}
-	if (!is_oneself && !find_person(api, user, &person, &err)) {
+	struct person person = { .view = NULL };
+	if (!take_person(api, call, &person, &err))
 		call_answer_problem(call, 0, &err);
-		return;
-	}
-	answer_access(api, call, &person, pixel);
+	else if (person.view && !api_may(api, call->peer, ACCESS_ADMIN, NULL))
+		api_deny(api, call, NULL);
+	else
+		answer_access(api, call, &person, call_param(call, "pixel"));
 	access_view_free(person.view);
 }
 
@@ -284,14 +292,15 @@ void api_serve_health(struct api *api, struct call *call)
 	struct buf out = BUF_INIT(API_BODY_MAX);
 	struct json j = JSON_INIT(&out);
 	const char *wanted = call_param(call, "ready");
-	bool is_ready = api->opener && !api->is_silent;
-	struct error err;
+	struct error err, why_not;
+	bool is_ready = api_is_open(api, &why_not) && !api->is_silent;
 	if (wanted && strcmp(wanted, "1") != 0) {
 		(void)!fail(&err, ERR_USAGE, TXT_API_FLAG, "ready");
 		call_answer_problem(call, 0, &err);
 		return;
 	}
-	const char *reason = !api->opener && api->why_closed.code ? api->why_closed.message
+	const char *reason = api->is_stopping                    ? why_not.message
+			     : !api->opener && api->why_closed.code ? api->why_closed.message
 			     : api->opener && api->is_silent      ? api->silence.message
 			     : api->is_degraded			   ? api->trouble.message
 								   : NULL;

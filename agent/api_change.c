@@ -74,7 +74,7 @@ void api_serve_put(struct api *api, struct call *call)
 static void put_members(struct json *j, const struct put_result *r)
 {
 	put_json(j, r);
-	json_text(j, "outcome", verdict_name(r->outcome));
+	json_text(j, "outcome", r->was_asked ? verdict_name(r->outcome) : NULL);
 	json_text(j, "message", r->evidence.text[0] ? r->evidence.text : NULL);
 	json_text(j, "advice", r->advice);
 	json_text(j, "also_stored", r->also_stored[0] ? r->also_stored : NULL);
@@ -155,7 +155,7 @@ void api_serve_check(struct api *api, struct call *call)
 		refuse(call, e, &err);
 		return;
 	}
-	if (!api_accepts(call, "text/event-stream")) {
+	if (!api_prefers(call, "text/event-stream", API_JSON)) {
 		api_send(api, call, e);
 		return;
 	}
@@ -230,13 +230,20 @@ static void finish_stream(struct ticket *t, const struct errand *e)
 
 /* ---- report, ack ---- */
 
-static bool check_body(const struct call *call, struct bytes *ret, struct error *err)
+/* One JSON object with these members (blank-separated) and no others: what is not understood is not passed over, as with
+ * parameters. */
+static bool check_body(const struct call *call, const char *members, struct bytes *ret, struct error *err)
 {
 	const char *why;
+	struct bytes other;
+	char name[64];
 	*ret = call->body ? secret_reveal(call->body) : bytes_of("", 0);
 	if (!ret->len || !json_check(*ret, (struct json_limits){ .depth = 4, .nodes = 32 }, &why))
 		return fail(err, ERR_USAGE, TXT_API_JSON, ret->len ? why : "it is empty");
-	return true;
+	if (!json_find_other(*ret, members, &other))
+		return true;
+	snprintf(name, sizeof name, "%.*s", (int)(other.len < sizeof name ? other.len : sizeof name), (const char *)other.at);
+	return fail(err, ERR_USAGE, TXT_API_MEMBER, error_repeatable(name));
 }
 
 static bool raw_number(struct bytes body, const char *key, int64_t least, int64_t most, int64_t *ret)
@@ -279,7 +286,7 @@ static bool take_report(const struct call *call, struct errand *e, struct error 
 {
 	struct bytes body, raw;
 	int64_t code;
-	if (!check_body(call, &body, err))
+	if (!check_body(call, "code request_id", &body, err))
 		return false;
 	if (!raw_number(body, "code", INT32_MIN + 1, INT32_MAX, &code))
 		return fail(err, ERR_USAGE, TXT_API_REPORT);
@@ -311,7 +318,7 @@ static bool take_ack(const struct call *call, struct errand *e, struct error *er
 	struct bytes body;
 	int64_t version;
 	char as[AUDIT_NAME_MAX + 1];
-	if (!check_body(call, &body, err))
+	if (!check_body(call, "version as", &body, err))
 		return false;
 	if (!raw_number(body, "version", 1, UINT32_MAX, &version) || !raw_text(body, "as", as, sizeof as))
 		return fail(err, ERR_USAGE, TXT_API_ACK);

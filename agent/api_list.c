@@ -20,6 +20,7 @@
 struct listing {
 	struct api *api;
 	const struct peer *peer;
+	int64_t now; /* what is due is judged by, in all of it */
 	enum access_verb verb;
 	bool is_records, has_begun, is_first_done;
 	char after[PIXEL_CODE_MAX + 1];
@@ -73,11 +74,11 @@ static void add_record(struct buf *out, const struct holding *h)
 }
 
 static void add_object(const struct settings *settings, struct buf *out, const struct credential *c,
-		       const struct health *health, bool is_first)
+		       const struct health *health, int64_t now, bool is_first)
 {
 	struct json j = JSON_INIT(out);
 	struct status_row row;
-	status_of(c, health, settings, clock_wall(), &row);
+	status_of(c, health, settings, now, &row);
 	if (!is_first)
 		buf_append_text(out, ",");
 	status_json(&j, &row);
@@ -104,7 +105,7 @@ static void add_one(struct listing *l, struct buf *out, const struct holding *h)
 	if (l->is_records)
 		add_record(out, h);
 	else
-		add_object(l->api->setup.settings, out, &c, &health, !l->is_first_done);
+		add_object(l->api->setup.settings, out, &c, &health, l->now, !l->is_first_done);
 	l->is_first_done = true;
 }
 
@@ -152,12 +153,25 @@ static enum stream_step fill(void *context, struct buf *out)
 	return STREAM_MORE;
 }
 
+static int64_t clock_of(const struct api *api)
+{
+	return api->setup.clock(api->setup.worker);
+}
+
+/* Whoever shows records judges by it too; and sees whether this machine's clock is suspect. */
+static void say_clock(struct call *call, int64_t now)
+{
+	char text[CLOCK_TEXT_MAX];
+	call_header(call, "X-Judged-At", "%s", clock_format(now, text));
+}
+
 static struct listing *listing_new(struct api *api, const struct call *call)
 {
 	struct listing *l = calloc(1, sizeof *l);
 	if (l) {
 		l->api = api;
 		l->peer = call->peer;
+		l->now = clock_of(api);
 		l->verb = ACCESS_META;
 	}
 	return l;
@@ -166,6 +180,7 @@ static struct listing *listing_new(struct api *api, const struct call *call)
 static void answer_listing(struct call *call, struct listing *l)
 {
 	struct call_stream stream = { .fill = fill, .free = listing_free, .context = l };
+	say_clock(call, l->now);
 	call_answer_stream(call, 200, l->is_records ? RECORDS : API_JSON, &stream);
 }
 
@@ -213,7 +228,7 @@ void api_serve_pixels(struct api *api, struct call *call)
 		listing_free(l);
 		return;
 	}
-	l->is_records = api_accepts(call, RECORDS);
+	l->is_records = api_prefers(call, RECORDS, API_JSON);
 	answer_listing(call, l);
 }
 
@@ -224,7 +239,8 @@ void api_serve_pixel(struct api *api, struct call *call)
 	struct credential c;
 	struct health health;
 	struct error err;
-	bool is_records = api_accepts(call, RECORDS);
+	bool is_records = api_prefers(call, RECORDS, API_JSON);
+	int64_t now = clock_of(api);
 	if (api_look(api, call, call->segments[2]))
 		return;
 	if (!h || !holding_decode(h, &c, &health)) {
@@ -238,9 +254,10 @@ void api_serve_pixel(struct api *api, struct call *call)
 		buf_append_uint(&out, 4, RECORDS_END);
 	} else {
 		buf_append_text(&out, "{\"schema\":1,\"pixels\":[");
-		add_object(api->setup.settings, &out, &c, &health, true);
+		add_object(api->setup.settings, &out, &c, &health, now, true);
 		buf_append_text(&out, "]}\n");
 	}
+	say_clock(call, now);
 	call_answer_buf(call, 200, is_records ? RECORDS : API_JSON, &out);
 }
 
@@ -307,7 +324,7 @@ void api_list_finish_history(struct api *api, struct call *call, const struct er
 	struct json j = JSON_INIT(&out);
 	struct error err;
 	(void)api;
-	if (api_accepts(call, RECORDS)) {
+	if (api_prefers(call, RECORDS, API_JSON)) {
 		if (encode_history(e, &out, &err)) {
 			call_answer_buf(call, 200, RECORDS, &out);
 		} else {

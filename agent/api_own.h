@@ -87,13 +87,16 @@ struct noted {
 #define NOTED_PER_PIXEL 4
 #define NOTES_UNDER_WAY 64
 
-/* Answers with current tokens that were asked for lately: their headers are made once. Direct-mapped. */
-struct ready_answer {
-	const struct holding *holding; /* NULL = none */
-	struct call_reuse reuse;
+/* A read whose line in the audit log goes out together with those of others: it is answered when api_settle has seen the
+ * line written. */
+struct collected_read {
+	struct call *call; /* NULL: the peer is gone */
+	struct audit_who who;
+	struct read_request read;
 };
-#define READY_KEPT 256
-#define READY_TOKEN_MAX 256 /* each keeps as much locked memory */
+#define COLLECTED_MAX 64
+#define BUSY_READS 2 /* from so many on, a turn of the audit log lasts */
+#define TURN_MS 2    /* but not longer than this */
 
 #define GUESSERS_KEPT 64
 struct guesser {
@@ -111,7 +114,10 @@ struct api {
 	struct api_setup setup;
 	struct vault_opener *opener; /* both NULL while locked */
 	struct audit *audit;
+	bool is_stopping;
 	bool is_in_turn; /* of the audit log */
+	int64_t turn_ms; /* when it began */
+	size_t reads_in_turn;
 	bool is_silent;  /* the log takes no lines: no token is handed out */
 	struct error silence;
 	int64_t silence_ms; /* when it last took none */
@@ -128,7 +134,8 @@ struct api {
 	size_t noted_groups;
 	uint8_t noted_key[16];
 	size_t notes_under_way;
-	struct ready_answer ready[READY_KEPT];
+	struct collected_read collected[COLLECTED_MAX];
+	size_t collected_count;
 	struct guesser guessers[GUESSERS_KEPT];
 	/* denials that the audit log has room for */
 	double denial_lines;
@@ -140,6 +147,11 @@ struct api {
 	int64_t swept_at;
 };
 
+/* Can the vault be used? false: why not. */
+must_check bool api_is_open(const struct api *api, struct error *err);
+/* The answer to who came, or waits, in vain: 503. */
+void api_answer_closed(const struct api *api, struct call *call);
+
 /* The peer as the audit log has it. */
 struct audit_who api_who(const struct call *call, const char *as);
 struct access_subject api_subject(const struct api *api, const char *pixel);
@@ -147,6 +159,10 @@ bool api_may(const struct api *api, const struct peer *peer, enum access_verb ve
 /* One line; counts its failure. */
 must_check bool api_audit(struct api *api, const struct audit_who *who, const struct audit_event *event,
 			  enum audit_weight weight, struct error *err);
+/* The same for a line that counts as written when api_audit_settle said so: many of them go out in one write. */
+must_check bool api_audit_collect(struct api *api, const struct audit_who *who, const struct audit_event *event,
+				  struct error *err);
+must_check bool api_audit_settle(struct api *api, struct error *err);
 void api_deny(struct api *api, struct call *call, const char *pixel);
 
 /* A new errand on behalf of the call, NULL when there is no memory (then answered). */
@@ -166,7 +182,8 @@ must_check bool api_labels(const struct call *call, struct label *ret, size_t ma
 must_check bool api_number(const char *text, uint32_t *ret);
 /* "3" in quotes, as If-Match has it. */
 must_check bool api_etag(const char *text, uint32_t *ret);
-bool api_accepts(const struct call *call, const char *type);
+/* Is this type of answer asked for rather than the usual one? */
+bool api_prefers(const struct call *call, const char *type, const char *usual);
 
 /* handlers, by file */
 void api_serve_token(struct api *api, struct call *call);
@@ -175,7 +192,8 @@ void api_read_finish(struct api *api, struct ticket *t, struct errand *e);
 void api_read_synced(struct api *api, const struct errand *e);
 void api_read_tick(struct api *api);
 void api_read_closed(struct api *api);
-void api_read_forget(struct api *api, const struct holding *h); /* it is about to go; NULL = all */
+void api_read_settle(struct api *api);
+void api_read_stop(struct api *api);
 void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version);
 
 void api_serve_pixels(struct api *api, struct call *call);
@@ -217,6 +235,7 @@ void api_serve_metrics(struct api *api, struct call *call);
 void api_serve_health(struct api *api, struct call *call);
 void api_admin_unlocked(struct api *api, struct ticket *t, const struct errand *e);
 void api_admin_tick(struct api *api);
+void api_admin_stop(struct api *api);
 
 /* for metrics */
 size_t api_status_slot(int status);

@@ -56,7 +56,7 @@ static unsigned wanted_wait(const char *prefer)
 static bool read_head(const struct call *call, struct read_request *r, struct error *err)
 {
 	const char *reader = call->header(call, "X-Consumer");
-	r->wants_json = api_accepts(call, API_JSON);
+	r->wants_json = api_prefers(call, API_JSON, "text/plain");
 	r->wait_s = wanted_wait(call->header(call, "Prefer"));
 	if (!reader)
 		return true;
@@ -137,6 +137,8 @@ void api_note_reader(struct api *api, const struct audit_who *who, const char *p
 {
 	struct error unused;
 	struct errand *e;
+	if (api->is_stopping)
+		return; /* nobody would store it */
 	int64_t now = clock_wall();
 	uint64_t hash = hash_of(api, who, pixel);
 	struct noted *noted = place_of(api->noted, api->noted_groups, hash);
@@ -241,16 +243,20 @@ static void add_time(struct call *call, const char *name, int64_t at)
 {
 	char text[CLOCK_TEXT_MAX];
 	if (at)
-		call_header(call, name, "%s", clock_format(at, text));
+		call_header_copy(call, name, clock_format(at, text));
 }
 
+/* On the way of every read: nothing is formatted that can be copied. */
 static void add_headers(struct call *call, const struct choice *c)
 {
-	char text[FINGERPRINT_TEXT_MAX];
-	call_header(call, "ETag", "\"%u\"", c->number);
-	call_header(call, "X-Version", "%u", c->number);
+	char text[FINGERPRINT_TEXT_MAX], tag[24] = "\"";
+	char *end = text_number(tag + 1, c->number);
+	memcpy(end, "\"", 2);
+	call_header_copy(call, "ETag", tag);
+	*end = '\0';
+	call_header_copy(call, "X-Version", tag + 1);
 	call_header_text(call, "X-Verdict", verdict_name(c->verdict));
-	call_header(call, "X-Fingerprint", "%s", fingerprint_text(c->fingerprint, text));
+	call_header_copy(call, "X-Fingerprint", fingerprint_text(c->fingerprint, text));
 	add_time(call, "X-Proven-At", c->proven_at);
 	add_time(call, "X-Expires-At", c->expires_at);
 }
@@ -277,48 +283,9 @@ static void answer_json(struct call *call, const struct choice *c, const struct 
 	buf_done(&out); /* wipes */
 }
 
-static size_t ready_slot(const struct holding *h)
-{
-	return ((uintptr_t)h >> 6) % READY_KEPT;
-}
-
-void api_read_forget(struct api *api, const struct holding *h)
-{
-	for (size_t i = h ? ready_slot(h) : 0; i < READY_KEPT; i++) {
-		struct ready_answer *ready = &api->ready[i];
-		if (!h || ready->holding == h) {
-			call_reuse_done(&ready->reuse);
-			ready->holding = NULL;
-		}
-		if (h)
-			return;
-	}
-}
-
-/* The usual read: a current token, as it is. Its headers are made once and hold until the holding changes. */
-static void answer_current(struct api *api, struct call *call, const struct choice *c, struct secret *token)
-{
-	struct ready_answer *ready = &api->ready[ready_slot(c->holding)];
-	if (ready->holding != c->holding) {
-		call_reuse_done(&ready->reuse);
-		ready->holding = c->holding;
-	}
-	if (!ready->reuse.made)
-		add_headers(call, c);
-	call->reuse = &ready->reuse;
-	call_answer_secret(call, 200, TOKEN_TYPE, token);
-}
-
 /* Takes the token over. */
-static void answer_token(struct api *api, struct call *call, const struct read_request *r, const struct choice *c,
-			 struct secret *token)
+static void answer_token(struct call *call, const struct read_request *r, const struct choice *c, struct secret *token)
 {
-	bool is_usual = c->number == c->holding->current && !r->wants_json && !call->header_count &&
-			secret_len(token) <= READY_TOKEN_MAX;
-	if (is_usual) {
-		answer_current(api, call, c, token);
-		return;
-	}
 	add_headers(call, c);
 	if (!r->wants_json) {
 		call_answer_secret(call, 200, TOKEN_TYPE, token);
@@ -337,7 +304,7 @@ static void hand_out(struct api *api, struct call *call, const struct read_reque
 		if (call->is_answered)
 			secret_free(token);
 		else
-			answer_token(api, call, r, c, token);
+			answer_token(call, r, c, token);
 		return;
 	}
 	snprintf(t->pixel, sizeof t->pixel, "%s", c->holding->pixel);
@@ -378,42 +345,78 @@ static void wait_for_news(struct api *api, struct call *call, const struct read_
 	t->until_ms = api->now_ms + (int64_t)r->wait_s * 1000;
 }
 
-static void answer_unchanged(struct api *api, struct call *call, const struct audit_who *who, const struct choice *c)
+static void forget_collected(void *keeper)
 {
-	struct error err;
-	struct audit_event event = { .verb = "get",
-				     .pixel = c->holding->pixel,
-				     .version = c->number,
-				     .fingerprint = c->fingerprint,
-				     .result = "unchanged" };
-	if (!api_audit(api, who, &event, AUDIT_ORDINARY, &err)) {
-		call_answer_problem(call, 0, &err);
-		return;
-	}
-	api_note_reader(api, who, c->holding->pixel, c->number);
-	add_headers(call, c);
-	call_answer(call, 304);
+	struct collected_read *read = keeper;
+	read->call = NULL;
 }
 
-static void read_token(struct api *api, struct call *call, const struct read_request *r, const struct choice *c)
+/* First the line, then the token: who cannot be written down gets none. */
+static void collect(struct api *api, struct call *call, const struct read_request *r, const struct choice *c,
+		    const char *result)
 {
 	struct error err;
-	struct secret *token;
-	struct audit_who who = api_who(call, r->reader);
 	struct audit_event event = { .verb = "get",
 				     .pixel = c->holding->pixel,
 				     .version = c->number,
 				     .fingerprint = c->fingerprint,
-				     .result = "ok" };
-	/* First the line, then the token: who cannot be written down gets none. */
-	if (!api_audit(api, &who, &event, AUDIT_ORDINARY, &err) ||
-	    !vault_opener_open(api->opener, c->holding->pixel, c->number, c->sealed, &token, &err)) {
+				     .result = result };
+	if (api->collected_count == COLLECTED_MAX)
+		api_read_settle(api);
+	struct collected_read *read = &api->collected[api->collected_count];
+	read->who = api_who(call, r->reader);
+	if (!api_audit_collect(api, &read->who, &event, &err)) {
 		call_answer_problem(call, 0, &err);
 		return;
 	}
-	api->reads++;
-	api_note_reader(api, &who, c->holding->pixel, c->number);
-	hand_out(api, call, r, c, token);
+	read->call = call;
+	read->read = *r;
+	api->collected_count++;
+	call_keep(call, read, forget_collected);
+}
+
+static void answer_collected(struct api *api, const struct collected_read *read)
+{
+	struct error err;
+	struct choice c;
+	struct secret *token;
+	struct call *call = read->call;
+	const char *pixel = call->segments[2];
+	if (!choose(api, pixel, &read->read, &c, &err)) {
+		call_answer_problem(call, 0, &err);
+		return;
+	}
+	if (is_known(call, c.number)) {
+		add_headers(call, &c);
+		call_answer(call, 304);
+	} else if (vault_opener_open(api->opener, pixel, c.number, c.sealed, &token, &err)) {
+		api->reads++;
+		hand_out(api, call, &read->read, &c, token);
+	} else {
+		call_answer_problem(call, 0, &err);
+		return;
+	}
+	api_note_reader(api, &read->who, pixel, c.number);
+}
+
+void api_read_settle(struct api *api)
+{
+	struct error err;
+	if (!api->collected_count)
+		return;
+	bool is_written = api_audit_settle(api, &err);
+	for (size_t i = 0; i < api->collected_count; i++) {
+		const struct collected_read *read = &api->collected[i];
+		if (!read->call)
+			continue;
+		call_keep(read->call, NULL, NULL);
+		if (is_written)
+			answer_collected(api, read);
+		else
+			call_answer_problem(read->call, 0, &err);
+	}
+	api->reads_in_turn += api->collected_count;
+	api->collected_count = 0;
 }
 
 static void serve_read(struct api *api, struct call *call, const struct read_request *r, const char *pixel)
@@ -429,11 +432,8 @@ static void serve_read(struct api *api, struct call *call, const struct read_req
 	bool is_unchanged = is_known(call, c.number);
 	if (is_unchanged && r->wait_s && !r->has_number && !r->is_previous) {
 		wait_for_news(api, call, r, &c);
-	} else if (is_unchanged) {
-		struct audit_who who = api_who(call, r->reader);
-		answer_unchanged(api, call, &who, &c);
-	} else if (c.sealed.len) {
-		read_token(api, call, r, &c);
+	} else if (is_unchanged || c.sealed.len) {
+		collect(api, call, r, &c, is_unchanged ? "unchanged" : "ok");
 	} else {
 		fetch(api, call, r, &c);
 	}
@@ -475,6 +475,7 @@ void api_read_changed(struct api *api, const char *pixel)
 		if (strcmp(t->pixel, pixel) == 0 && (!h || !is_known(t->call, h->current)))
 			end_wait(api, t);
 	}
+	api_read_settle(api); /* before the Pixel changes again */
 }
 
 void api_read_finish(struct api *api, struct ticket *t, struct errand *e)
@@ -507,7 +508,7 @@ static void answer_synced(struct api *api, struct ticket *t, const struct error 
 	bool is_fine = !failure->code && choose(api, t->pixel, &r, &c, &err);
 	struct call *call = ticket_redeem(t);
 	if (is_fine) {
-		answer_token(api, call, &r, &c, token);
+		answer_token(call, &r, &c, token);
 		return;
 	}
 	secret_free(token);
@@ -534,7 +535,7 @@ static void sync_reads(struct api *api)
 		next = t->next;
 		if (t->errand)
 			continue;
-		if (!e && !errand_new(ERRAND_SYNC, &e, &err)) {
+		if (!api_is_open(api, &err) || (!e && !errand_new(ERRAND_SYNC, &e, &err))) {
 			answer_synced(api, t, &err);
 			continue;
 		}
@@ -552,24 +553,22 @@ void api_read_tick(struct api *api)
 		if (api->now_ms >= t->until_ms)
 			end_wait(api, t);
 	}
+	api_read_settle(api);
 	if (api->syncing)
 		sync_reads(api);
 }
 
-static void answer_locked(struct ticket *t)
+void api_read_stop(struct api *api)
 {
-	struct error err;
-	struct call *call = ticket_redeem(t);
-	(void)!fail(&err, ERR_LOCKED, TXT_API_LOCKED);
-	call_answer_problem(call, 0, &err);
+	while (api->waiters)
+		api_answer_closed(api, ticket_redeem(api->waiters));
 }
 
 void api_read_closed(struct api *api)
 {
-	while (api->waiters)
-		answer_locked(api->waiters);
+	api_read_stop(api);
 	while (api->syncing)
-		answer_locked(api->syncing);
+		api_answer_closed(api, ticket_redeem(api->syncing));
 }
 
 bool api_credential(struct api *api, const struct peer *peer, const char *pixel, const char *reader, struct secret **ret,
@@ -578,8 +577,8 @@ bool api_credential(struct api *api, const struct peer *peer, const char *pixel,
 	struct choice c;
 	struct read_request r = { .has_number = false };
 	struct audit_who who = { .is_known = true, .uid = peer->uid, .gid = peer->gid, .pid = peer->pid };
-	if (!api->opener)
-		return fail(err, ERR_LOCKED, TXT_API_LOCKED);
+	if (!api_is_open(api, err))
+		return false;
 	if (!choose(api, pixel, &r, &c, err))
 		return false;
 	snprintf(who.as, sizeof who.as, "%s", reader);

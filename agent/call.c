@@ -44,7 +44,6 @@ void call_reset(struct call *call)
 	call->type = NULL;
 	call->kind = ANSWER_EMPTY;
 	call->is_answered = false;
-	call->reuse = NULL;
 	call->route = NULL;
 	call->tally = NULL;
 	call->keeper = NULL;
@@ -173,6 +172,17 @@ void call_header(struct call *call, const char *name, const char *format, ...)
 	call->headers[call->header_count].name = name;
 	call->headers[call->header_count++].value = value;
 	call->value_used += (size_t)len + 1;
+}
+
+void call_header_copy(struct call *call, const char *name, const char *value)
+{
+	size_t len = strlen(value);
+	char *copy = call->value_room + call->value_used;
+	if (len >= sizeof call->value_room - call->value_used)
+		return;
+	memcpy(copy, value, len + 1);
+	call->value_used += len + 1;
+	call_header_text(call, name, copy);
 }
 
 void call_header_text(struct call *call, const char *name, const char *value)

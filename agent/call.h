@@ -48,19 +48,6 @@ struct call_stream {
 
 enum call_answer_kind { ANSWER_EMPTY, ANSWER_SECRET, ANSWER_BUF, ANSWER_STREAM };
 
-/* For an answer that is given again and again, with the same headers and the same secret: what the listener made of it the
- * first time. Whoever owns this frees it when the answer would be another one. All zero: not made yet. */
-struct call_reuse {
-	void *made;
-	void (*free)(void *made);
-};
-static inline void call_reuse_done(struct call_reuse *reuse)
-{
-	if (reuse->made)
-		reuse->free(reuse->made);
-	*reuse = (struct call_reuse){ .made = NULL };
-}
-
 struct call {
 	/* the request */
 	enum call_method method;
@@ -81,7 +68,6 @@ struct call {
 	size_t header_count;
 	enum call_answer_kind kind;
 	struct secret *secret;
-	struct call_reuse *reuse; /* with a secret; NULL = this answer only */
 	struct buf buf;
 	struct call_stream stream;
 	bool is_answered;
@@ -117,6 +103,8 @@ size_t call_param_count(const struct call *call, const char *name);
 /* In front of the answer. name is a literal; what does not fit is left out. */
 void call_header(struct call *call, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* The same for a value that is there already: a copy of it is kept. */
+void call_header_copy(struct call *call, const char *name, const char *value);
 /* The same for a value that lives as long as the call's answer, such as a literal. */
 void call_header_text(struct call *call, const char *name, const char *value);
 

@@ -3,6 +3,7 @@
 #include "agent/keeper.h"
 
 #include "agent/access.h"
+#include "agent/accounts.h"
 #include "agent/api.h"
 #include "agent/credentials.h"
 #include "agent/holdings.h"
@@ -16,6 +17,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +47,7 @@ struct keeper {
 	const char *config; /* --config */
 	struct settings settings;
 	int link, epoll;
+	struct buf accounts; /* what the names in the rules mean, from the supervisor */
 	struct access *access;
 	struct holdings *holdings;
 	struct worker *worker;
@@ -200,13 +203,27 @@ static void keep_bound_settings(const struct settings *was, struct settings *now
 	now->require_locked_memory = was->require_locked_memory;
 }
 
+static void take_accounts(struct keeper *k, int fd)
+{
+	struct error err;
+	buf_clear(&k->accounts);
+	if (!file_read(fd, "accounts", ACCOUNTS_BYTES_MAX, ERR_UNEXPECTED, &k->accounts, &err))
+		log_error(&err);
+}
+
+static bool make_access(const struct keeper *k, const struct settings *settings, struct access **ret, struct error *err)
+{
+	struct bytes accounts = buf_bytes(&k->accounts);
+	return access_new(settings->config, geteuid(), &accounts, ret, err);
+}
+
 static void reload(struct keeper *k)
 {
 	struct settings_flags flags = { .config = k->config };
 	struct settings fresh = { 0 };
 	struct access *access = NULL;
 	struct error err;
-	if (!settings_load(&flags, &fresh, &err) || !access_new(fresh.config, geteuid(), &access, &err)) {
+	if (!settings_load(&flags, &fresh, &err) || !make_access(k, &fresh, &access, &err)) {
 		log_error(&err);
 		log_line(LOG_ERROR, "the configuration was not reloaded: the old one stays in force");
 		settings_done(&fresh);
@@ -237,6 +254,9 @@ static void take_message(struct keeper *k, const struct link_message *m, int fd)
 	case LINK_COURIER:
 		worker_give_courier(k->worker, fd);
 		return;
+	case LINK_ACCOUNTS:
+		take_accounts(k, fd);
+		break;
 	case LINK_RELOAD:
 		reload(k);
 		break;
@@ -291,12 +311,13 @@ static void handle(struct keeper *k, const struct epoll_event *event)
 static void turn(struct keeper *k, int wait_ms)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	int count = epoll_wait(k->epoll, events, EVENTS_AT_ONCE, listener_has_more(k->listener) ? 0 : wait_ms);
+	bool is_busy = listener_has_more(k->listener) || api_is_busy(k->api);
+	int count = epoll_wait(k->epoll, events, EVENTS_AT_ONCE, is_busy ? 0 : wait_ms);
 	int64_t now_ms = clock_boot_ms();
 	for (int i = 0; i < count; i++)
 		handle(k, &events[i]);
 	listener_turn(k->listener, now_ms);
-	api_end_turn(k->api, now_ms);
+	api_end_turn(k->api, now_ms, count <= 0);
 	if (listener_has_more(k->listener))
 		listener_turn(k->listener, now_ms);
 	keep_time(k, now_ms);
@@ -306,6 +327,8 @@ static void turn(struct keeper *k, int wait_ms)
 static void wind_up(struct keeper *k)
 {
 	listener_stop(k->listener);
+	api_stop(k->api);
+	turn(k, 0); /* who only waited need not wait for the worker's end too, which may take long */
 	worker_stop(k->worker);
 	/* That may have taken long: the listener's limits are not to count it against who was waiting for us. */
 	listener_turn(k->listener, clock_boot_ms());
@@ -334,6 +357,8 @@ static bool receive_sockets(struct keeper *k, int *ret_courier, struct error *er
 			continue;
 		if (m.kind == LINK_GO)
 			return true;
+		if (m.kind == LINK_ACCOUNTS)
+			take_accounts(k, fd);
 		int *place = m.kind == LINK_COURIER		     ? ret_courier
 			     : m.kind != LINK_SOCKET		     ? NULL
 			     : strcmp(m.text, "credentials") == 0 ? &k->passed_credentials
@@ -425,10 +450,9 @@ static bool enter_sandbox(struct keeper *k, struct error *err)
 	count = add_path(readable, count, k->settings.key_file);
 	count = add_path(readable, count, k->settings.passphrase_file);
 	count = add_path(readable, count, getenv("CREDENTIALS_DIRECTORY"));
-	/* Accounts in rules are looked up again at each reload. The right is bound to these very files: an account made
-	 * later needs a restart. All of /etc would be more than an agent that runs as root should see. */
+	/* A reload looks for our own home where the environment does not name it. All of /etc would be more than an agent
+	 * that runs as root should see. */
 	count = add_path(readable, count, "/etc/passwd");
-	count = add_path(readable, count, "/etc/group");
 	count = add_path(readable, count, "/etc/nsswitch.conf");
 	count = add_path(readable, count, "/proc/sys/kernel/random/boot_id");
 	(void)add_path(readable, count, "/dev/urandom");
@@ -451,16 +475,22 @@ static bool settle_in(struct keeper *k, struct error *err)
 {
 	if (!secret_arena_open(SECRET_ARENA_LARGE, err))
 		return false;
+	process_is_quick();
 	if (k->settings.require_locked_memory && !secret_arena_is_locked())
 		return fail(err, ERR_UNEXPECTED, TXT_AGENT_NOT_LOCKED);
 	return bind_sockets(k, err) && sandbox_drop_to(k->settings.user, k->settings.group, err) &&
-	       make_folders(&k->settings, err) && access_new(k->settings.config, geteuid(), &k->access, err) &&
+	       make_folders(&k->settings, err) && make_access(k, &k->settings, &k->access, err) &&
 	       enter_sandbox(k, err);
 }
 
 static void give_to_worker(void *context, struct errand *e)
 {
 	worker_give(context, e);
+}
+
+static int64_t ask_clock(void *context)
+{
+	return worker_clock(context);
 }
 
 static size_t count_connections(void *context)
@@ -489,6 +519,7 @@ static bool open_for_business(struct keeper *k, struct error *err)
 				 .access = k->access,
 				 .layers = k->layers,
 				 .give = give_to_worker,
+				 .clock = ask_clock,
 				 .worker = k->worker,
 				 .connections = count_connections,
 				 .listener = k };
@@ -499,6 +530,7 @@ static bool open_for_business(struct keeper *k, struct error *err)
 					   .access = k->access,
 					   .begin = api_begin,
 					   .serve = api_serve,
+					   .settle = api_settle,
 					   .raw = serve_credential,
 					   .context = k->api };
 	if (!listener_new(&listener, &k->listener, err) || !listener_add(k->listener, k->agent_fd, err))
@@ -544,6 +576,7 @@ static void leave(struct keeper *k)
 	if (k->credentials_path[0] && !k->has_lost)
 		unlink(k->credentials_path);
 	settings_done(&k->settings);
+	buf_done(&k->accounts);
 	file_closep(&k->epoll);
 	secret_arena_close();
 }
@@ -566,6 +599,7 @@ int keeper_main(const char *config)
 	struct keeper k = { .config = config,
 			    .link = LINK_FD,
 			    .epoll = -1,
+			    .accounts = BUF_INIT(ACCOUNTS_BYTES_MAX),
 			    .agent_fd = -1,
 			    .passed_agent = -1,
 			    .passed_credentials = -1 };

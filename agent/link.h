@@ -14,8 +14,9 @@ enum link_kind {
 	/* supervisor to keeper */
 	LINK_COURIER = 1, /* with a descriptor: the keeper's end of a stream socketpair to a fresh courier */
 	LINK_SOCKET, /* with a descriptor: a listening socket from systemd; text is its name: agent or credentials */
-	LINK_GO,     /* all sockets were passed */
-	LINK_RELOAD, /* SIGHUP */
+	LINK_ACCOUNTS, /* with a descriptor: a file that says what the names in the rules mean; see agent/accounts.h */
+	LINK_GO,     /* everything was passed */
+	LINK_RELOAD, /* SIGHUP; LINK_ACCOUNTS came before it */
 	LINK_STOP,   /* SIGTERM, SIGINT */
 	/* keeper to supervisor */
 	LINK_READY,  /* text is the status line; also the answer to each LINK_RELOAD, carried out or refused */
@@ -30,7 +31,7 @@ struct link_message {
 	char text[LINK_TEXT_MAX];
 };
 
-/* fd -1 = none; LINK_COURIER and LINK_SOCKET carry one, no other kind does. Longer text is cut. False when the other
+/* fd -1 = none; LINK_COURIER, LINK_SOCKET and LINK_ACCOUNTS carry one, no other kind does. Longer text is cut. False when the other
  * side is gone or does not read. */
 must_check bool link_send(int link, enum link_kind kind, const char *text, int fd);
 

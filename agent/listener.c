@@ -1,5 +1,6 @@
 #include "agent/listener.h"
 
+#include "agent/fast_path.h"
 #include "agent/text.h"
 #include "core/clock.h"
 #include "core/wipe.h"
@@ -7,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,7 +19,7 @@
 #define CONNECTIONS_MAX 1024u
 #define PER_USER_MAX 256u
 #define SOCKETS_MAX 4
-#define ACCEPTS_A_TURN 32
+#define ACCEPTS_A_TURN 8 /* newcomers hold up who is here already */
 #define HEAD_MS 2000
 #define REQUEST_MS 5000
 #define WRITE_MS 5000
@@ -33,6 +35,10 @@
 #define UPLOADS_PER_USER_MAX ((size_t)128 * 1024)
 #define DROP_MAX ((size_t)256 * 1024)
 #define GROUPS_FEW 64
+#define TAGS 64
+#define FAST_ROOM ((size_t)24 * 1024) /* of an answer: a token in JSON is the longest */
+#define BATCH 4
+#define UNREAD_MAX ((size_t)1024)     /* and FAST_HEAD_MAX more are left lying in a connection's buffer */
 
 enum phase {
 	PHASE_IDLE,
@@ -44,26 +50,20 @@ enum phase {
 	PHASE_CLOSING,
 };
 
-/* An answer that is given again and again. The token lies in it only while it is being sent. */
-struct made {
-	struct MHD_Response *response;
-	struct secret *token; /* freed with the response */
-	unsigned in_flight;
-	bool is_dropped;
-};
-
 struct connection {
+	/* what is looked at for each newcomer and at each tick lies together */
 	struct connection *prev, *next;
+	enum phase phase;
+	int fd;
+	int64_t since_ms; /* of the phase */
+	int64_t began_ms; /* the request's first byte */
+	struct peer peer;
+
 	struct listener *l;
 	struct MHD_Connection *mhd;
-	int fd;
-	struct peer peer;
 	struct access_view *view;
 	gid_t *groups;
 	size_t group_count;
-	enum phase phase;
-	int64_t since_ms; /* of the phase */
-	int64_t began_ms; /* the request's first byte */
 	bool is_armed;    /* the next byte is told to us by `watch` */
 	bool is_suspended, is_in_handler, is_lost, has_begun, has_ended;
 	size_t body_max, body_len, dropped;
@@ -71,13 +71,20 @@ struct connection {
 	int body_status;
 	struct buf piece; /* of a stream */
 	size_t piece_at;
-	struct made *made; /* being sent */
+	/* Until a request comes that is not of the usual kind, the library knows nothing of a connection. */
+	bool is_fast, is_watched, is_ready, is_answered;
+	bool has_more;    /* something came while the api had the call */
+	bool is_peeking;  /* SO_PEEK_OFF is set: the next look begins behind what was seen */
+	size_t unread;    /* bytes that were served and still lie in the kernel's buffer */
+	struct connection *next_ready, *next_answered, *next_ended;
+	struct fast_head head;
 	struct call call;
 };
 
 struct socket {
 	int fd;
 	bool is_raw, is_ready, is_polled;
+	bool is_busy; /* newcomers came in the last turn too */
 };
 
 struct listener {
@@ -91,6 +98,9 @@ struct listener {
 	unsigned most, most_per_user;
 	int64_t now_ms, ticked_ms, paused_until_ms;
 	bool is_mhd_ready, is_watch_ready, has_resumed, is_stopping;
+	struct connection *ready, *answered; /* on the fast path: bytes came; answered, and not sent yet */
+	struct connection *ended;            /* and over */
+	struct secret *room;                 /* in which an answer is put together and sent */
 	struct connection *arriving; /* inside MHD_add_connection */
 };
 
@@ -139,12 +149,24 @@ static void tell_gone(struct connection *c)
 		gone(keeper);
 }
 
+/* It lies there until the turn is over. */
+static void end_fast(struct connection *c)
+{
+	enter(c, PHASE_CLOSING);
+	c->next_ended = c->l->ended;
+	c->l->ended = c;
+}
+
 static void lose(struct connection *c)
 {
 	if (c->phase == PHASE_CLOSING)
 		return;
 	c->is_lost = true;
 	tell_gone(c);
+	if (c->is_fast) {
+		end_fast(c);
+		return;
+	}
 	resume(c);
 	enter(c, PHASE_CLOSING);
 	(void)shutdown(c->fd, SHUT_RDWR); /* the library notices, and closes */
@@ -162,11 +184,8 @@ static void unlink_connection(struct connection *c)
 	c->l->count--;
 }
 
-static void land(struct connection *c);
-
 static void connection_free(struct connection *c)
 {
-	land(c);
 	call_reset(&c->call);
 	buf_done(&c->piece);
 	access_view_free(c->view);
@@ -276,65 +295,10 @@ static bool add_headers(struct MHD_Response *r, const struct call *call)
 	return is_fine;
 }
 
-static void made_free(struct made *m)
-{
-	MHD_destroy_response(m->response); /* and the token with it, when nobody sends it any more */
-	free(m);
-}
-
-static void drop_made(void *made)
-{
-	struct made *m = made;
-	m->is_dropped = true;
-	if (!m->in_flight)
-		made_free(m);
-}
-
-static void land(struct connection *c)
-{
-	struct made *m = take(c->made);
-	if (!m || --m->in_flight)
-		return;
-	wipe(secret_room(m->token), secret_len(m->token));
-	if (m->is_dropped)
-		made_free(m);
-}
-
-/* The first time the call's secret becomes the place where the token lies while it is sent; later it is copied there. */
-static struct MHD_Response *reuse_response(struct connection *c)
-{
-	struct call_reuse *reuse = c->call.reuse;
-	struct made *m = reuse->made;
-	if (!m) {
-		m = calloc(1, sizeof *m);
-		struct secret *token = c->call.secret;
-		struct MHD_Response *r = m ? make_response(c) : NULL;
-		if (!r || !add_headers(r, &c->call)) {
-			if (r)
-				MHD_destroy_response(r);
-			free(m);
-			return NULL;
-		}
-		*m = (struct made){ .response = r, .token = token };
-		*reuse = (struct call_reuse){ .made = m, .free = drop_made };
-	} else {
-		struct bytes token = secret_reveal(c->call.secret);
-		memcpy(secret_room(m->token), token.at, token.len);
-		secret_freep(&c->call.secret);
-	}
-	m->in_flight++;
-	c->made = m;
-	return m->response;
-}
-
 static enum MHD_Result send_answer(struct connection *c)
 {
 	const struct call *call = &c->call;
 	enter(c, PHASE_SENDING);
-	if (call->reuse) {
-		struct MHD_Response *r = reuse_response(c);
-		return r ? MHD_queue_response(c->mhd, (unsigned)call->status, r) : MHD_NO;
-	}
 	struct MHD_Response *r = make_response(c);
 	if (!r)
 		return MHD_NO;
@@ -348,8 +312,13 @@ static enum MHD_Result send_answer(struct connection *c)
 static void deliver(struct call *call)
 {
 	struct connection *c = call->owner;
-	if (!c->is_in_handler)
+	if (c->is_fast) {
+		c->next_answered = c->l->answered;
+		c->l->answered = c;
+		c->is_answered = true;
+	} else if (!c->is_in_handler) {
 		resume(c);
+	}
 }
 
 static void wake(struct call *call)
@@ -364,6 +333,8 @@ static void wake(struct call *call)
 static const char *find_header(const struct call *call, const char *name)
 {
 	const struct connection *c = call->owner;
+	if (c->is_fast)
+		return fast_head_find(&c->head, name);
 	return MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name);
 }
 
@@ -493,8 +464,10 @@ static enum MHD_Result serve(struct connection *c)
 		secret_cut(call->body, c->body_len);
 	if (!call->is_answered && c->body_err.code)
 		call_answer_problem(call, c->body_status, &c->body_err);
-	if (!call->is_answered)
+	if (!call->is_answered) {
 		c->l->setup.serve(c->l->setup.context, call);
+		c->l->setup.settle(c->l->setup.context);
+	}
 	if (call->is_answered)
 		return send_answer(c);
 	suspend(c, PHASE_HELD);
@@ -527,7 +500,6 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 	if (!c)
 		return;
 	tell_gone(c);
-	land(c);
 	call_reset(&c->call);
 	buf_clear(&c->piece);
 	c->piece_at = c->body_len = c->body_max = c->dropped = 0;
@@ -599,48 +571,59 @@ static bool ask_peer(struct listener *l, int fd, struct connection *c)
 }
 
 /* Who has been idle longest: of those between two requests, else of those who wait for news. */
-static struct connection *idlest(const struct listener *l, const uid_t *uid)
+static struct connection *idler(struct connection *a, struct connection *b)
 {
-	struct connection *found = NULL;
-	for (struct connection *c = l->first; c; c = c->next) {
-		if (c->phase == PHASE_CLOSING || (uid && c->peer.uid != *uid))
-			continue;
-		bool is_idle = c->phase == PHASE_IDLE, was_idle = found && found->phase == PHASE_IDLE;
-		if (!found || (is_idle && !was_idle) || (is_idle == was_idle && c->since_ms <= found->since_ms))
-			found = c;
-	}
-	return found;
-}
-
-static size_t count_open(const struct listener *l, const uid_t *uid)
-{
-	size_t count = 0;
-	for (const struct connection *c = l->first; c; c = c->next)
-		count += c->phase != PHASE_CLOSING && (!uid || c->peer.uid == *uid);
-	return count;
+	if (!a || !b)
+		return a ? a : b;
+	bool is_idle = a->phase == PHASE_IDLE, other_is_idle = b->phase == PHASE_IDLE;
+	if (is_idle != other_is_idle)
+		return is_idle ? a : b;
+	return a->since_ms < b->since_ms ? a : b;
 }
 
 static void make_room(struct listener *l, uid_t uid)
 {
+	size_t open = 0, open_of_user = 0;
+	struct connection *idlest = NULL, *idlest_of_user = NULL;
 	if (l->count < l->most_per_user) /* neither limit can be reached */
 		return;
-	struct connection *c = count_open(l, &uid) >= l->most_per_user ? idlest(l, &uid)
-			       : count_open(l, NULL) >= l->most	       ? idlest(l, NULL)
-								       : NULL;
+	for (struct connection *c = l->first; c; c = c->next) {
+		if (c->phase == PHASE_CLOSING)
+			continue;
+		open++;
+		idlest = idler(idlest, c);
+		if (c->peer.uid == uid) {
+			open_of_user++;
+			idlest_of_user = idler(idlest_of_user, c);
+		}
+	}
+	struct connection *c = open_of_user >= l->most_per_user ? idlest_of_user : open >= l->most ? idlest : NULL;
 	if (c)
 		lose(c);
 }
 
-static void add_to_library(struct listener *l, struct connection *c)
+static void link_connection(struct connection *c)
 {
-	struct sockaddr_un nobody = { .sun_family = AF_UNIX };
-	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.ptr = c };
+	struct listener *l = c->l;
 	c->next = l->first;
 	if (c->next)
 		c->next->prev = c;
 	l->first = c;
 	l->count++;
-	c->is_armed = epoll_ctl(l->watch, EPOLL_CTL_ADD, c->fd, &event) == 0;
+}
+
+/* What lies in the kernel's buffer, and all that follows, is the library's to read. */
+static void give_to_library(struct connection *c)
+{
+	struct listener *l = c->l;
+	struct sockaddr_un nobody = { .sun_family = AF_UNIX };
+	if (c->is_watched)
+		(void)epoll_ctl(l->setup.epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+	c->is_fast = false;
+	c->began_ms = l->now_ms;
+	enter(c, PHASE_HEAD);
+	watch(c, 0);
+	l->is_mhd_ready = true;
 	l->arriving = c;
 	/* Closes the descriptor when it fails, and has then perhaps told us of the connection's end. */
 	if (MHD_add_connection(l->daemon, c->fd, (struct sockaddr *)&nobody, sizeof nobody.sun_family) != MHD_YES &&
@@ -649,6 +632,171 @@ static void add_to_library(struct listener *l, struct connection *c)
 		connection_free(c);
 	}
 	l->arriving = NULL;
+}
+
+/* ---- the fast path ---- */
+
+/* Each arrival is told once: what lies unread is no news. */
+static bool expect(struct connection *c)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u64 = (uintptr_t)c };
+	if (!c->is_watched)
+		c->is_watched = epoll_ctl(c->l->setup.epoll_fd, EPOLL_CTL_ADD, c->fd, &event) == 0;
+	return c->is_watched;
+}
+
+static void make_ready(struct connection *c)
+{
+	if (c->is_ready)
+		return;
+	c->is_ready = true;
+	c->next_ready = c->l->ready;
+	c->l->ready = c;
+}
+
+/* Takes out of the kernel's buffer what was served. Whoever closes without that looks to the peer as if it had broken
+ * off. A descriptor that came along ends a piece, and is closed by the kernel. */
+static bool drop_unread(struct connection *c)
+{
+	while (c->unread) {
+		ssize_t len = recv(c->fd, secret_room(c->l->room), c->unread, MSG_DONTWAIT);
+		if (len <= 0)
+			return false;
+		c->unread -= (size_t)len;
+	}
+	return true;
+}
+
+/* Reading a request costs a quarter of serving it; looking at it, half of that. So from the second on, requests are only
+ * looked at, one behind the other, and taken away many at a time. */
+static bool leave_lying(struct connection *c, size_t len)
+{
+	const int from_here = 0;
+	bool is_first = !c->is_watched;
+	c->unread += len;
+	if (!c->is_peeking && !is_first)
+		c->is_peeking = drop_unread(c) && setsockopt(c->fd, SOL_SOCKET, SO_PEEK_OFF, &from_here,
+							      sizeof from_here) == 0;
+	return (c->is_peeking && c->unread < UNREAD_MAX) || drop_unread(c);
+}
+
+/* Looks whether what came is a request for here; what is not stays there for the library. It is looked at in locked
+ * memory: it may be a put with its token. */
+static bool receive_fast(struct connection *c, bool *ret_is_one)
+{
+	uint8_t *room = secret_room(c->l->room);
+	ssize_t len = recv(c->fd, room, FAST_HEAD_MAX, MSG_PEEK | MSG_DONTWAIT);
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return expect(c);
+	if (len <= 0)
+		return false;
+	*ret_is_one = fast_head_parse(&c->head, bytes_of(room, (size_t)len));
+	wipe(room, (size_t)len);
+	if (*ret_is_one)
+		return leave_lying(c, (size_t)len) && (c->head.is_last || expect(c));
+	if (!drop_unread(c))
+		return false;
+	give_to_library(c);
+	return true;
+}
+
+static void serve_fast(struct connection *c)
+{
+	struct call *call = &c->call;
+	struct error err;
+	size_t no_body;
+	c->began_ms = c->l->now_ms;
+	enter(c, PHASE_HELD);
+	call->method = METHOD_GET;
+	if (!call_parse_target(call, c->head.target, &err))
+		call_answer_problem(call, 0, &err);
+	if (!call->is_answered)
+		c->l->setup.begin(c->l->setup.context, call, &no_body);
+	if (!call->is_answered)
+		c->l->setup.serve(c->l->setup.context, call);
+}
+
+/* The api has the call: has the peer gone, or only sent more? */
+static void look_behind(struct connection *c)
+{
+	struct pollfd peer = { .fd = c->fd };
+	c->has_more = true;
+	if (poll(&peer, 1, 0) != 0)
+		lose(c);
+}
+
+/* Some of what came at once is served before any of it is answered: one write of the audit log is enough for it. Not all
+ * of it: those who are answered go on meanwhile, on another processor. */
+static void serve_ready(struct listener *l)
+{
+	struct connection *c, *served[BATCH];
+	size_t count = 0;
+	while (count < BATCH && (c = l->ready)) {
+		bool is_one = false;
+		l->ready = c->next_ready;
+		c->is_ready = false;
+		if (c->phase == PHASE_CLOSING)
+			continue;
+		if (c->phase == PHASE_HELD)
+			look_behind(c);
+		else if (!receive_fast(c, &is_one))
+			lose(c); /* the peer is gone */
+		else if (is_one)
+			serve_fast(served[count++] = c);
+	}
+	l->setup.settle(l->setup.context);
+	for (size_t i = 0; i < count; i++)
+		if (!served[i]->is_answered && !expect(served[i]))
+			lose(served[i]);
+}
+
+/* A reply is shorter than what the kernel keeps for a reader. Whoever has let so many of them lie that this one does not
+ * fit gets no more. */
+static void send_fast(struct connection *c)
+{
+	struct call *call = &c->call;
+	uint8_t *room = secret_room(c->l->room);
+	size_t len = fast_answer(call, c->head.is_last, MHD_get_reason_phrase_for((unsigned)call->status), room, FAST_ROOM);
+	bool is_sent = len && send(c->fd, room, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+	wipe(room, len);
+	call_reset(call);
+	enter(c, PHASE_IDLE);
+	if (!is_sent || c->head.is_last)
+		end_fast(c);
+	else if (c->has_more)
+		make_ready(c);
+	c->has_more = false;
+}
+
+static void send_answered(struct listener *l)
+{
+	struct connection *c;
+	while ((c = l->answered)) {
+		l->answered = c->next_answered;
+		c->is_answered = false;
+		if (c->phase != PHASE_CLOSING)
+			send_fast(c);
+	}
+}
+
+static void bury_ended(struct listener *l)
+{
+	struct connection *c;
+	while ((c = l->ended)) {
+		l->ended = c->next_ended;
+		(void)drop_unread(c);
+		close(c->fd); /* takes it out of the epoll set as well */
+		unlink_connection(c);
+		connection_free(c);
+	}
+}
+
+static void turn_fast(struct listener *l)
+{
+	while (l->ready || l->answered) {
+		serve_ready(l);
+		send_answered(l);
+	}
 }
 
 static void take_in(struct listener *l, int fd, bool is_raw)
@@ -667,6 +815,7 @@ static void take_in(struct listener *l, int fd, bool is_raw)
 	}
 	c->l = l;
 	c->fd = fd;
+	c->is_fast = true;
 	c->piece = (struct buf)BUF_INIT(PIECE_MAX);
 	c->call.peer = &c->peer;
 	c->call.owner = c;
@@ -675,7 +824,8 @@ static void take_in(struct listener *l, int fd, bool is_raw)
 	c->call.wake = wake;
 	enter(c, PHASE_IDLE);
 	make_room(l, c->peer.uid);
-	add_to_library(l, c);
+	link_connection(c);
+	make_ready(c); /* most have already asked when they are taken in */
 }
 
 static void poll_socket(struct listener *l, struct socket *s, bool is_polled)
@@ -688,10 +838,11 @@ static void poll_socket(struct listener *l, struct socket *s, bool is_polled)
 			       : s->is_polled;
 }
 
+/* Mostly a newcomer comes alone; that another one waits is told to the next turn, which then takes more. */
 static void accept_from(struct listener *l, struct socket *s)
 {
-	s->is_ready = false;
-	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+	unsigned most = s->is_busy ? ACCEPTS_A_TURN : 1;
+	for (unsigned i = 0; i < most; i++) {
 		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			take_in(l, fd, s->is_raw);
@@ -735,11 +886,11 @@ static void tick(struct listener *l)
 	l->ticked_ms = l->now_ms;
 	for (struct connection *c = l->first; c; c = next) {
 		next = c->next;
-		if (c->phase == PHASE_CLOSING)
+		if (c->phase == PHASE_CLOSING && !c->is_fast)
 			l->is_mhd_ready = true;
 		if (is_overdue(c, l->now_ms) || (l->is_stopping && c->phase == PHASE_IDLE))
 			lose(c);
-		else if (c->phase == PHASE_IDLE && !c->is_armed && l->now_ms - c->since_ms >= TICK_MS)
+		else if (c->phase == PHASE_IDLE && !c->is_fast && !c->is_armed && l->now_ms - c->since_ms >= TICK_MS)
 			watch(c, EPOLLIN);
 	}
 	if (l->paused_until_ms && l->now_ms >= l->paused_until_ms) {
@@ -771,7 +922,9 @@ static void look_at_watch(struct listener *l)
 void listener_event(struct listener *l, uint64_t tag)
 {
 	uint64_t which = tag - l->setup.tag;
-	if (which == 0)
+	if (which >= TAGS)
+		make_ready((struct connection *)(uintptr_t)tag);
+	else if (which == 0)
 		l->is_mhd_ready = true;
 	else if (which == 1)
 		l->is_watch_ready = true;
@@ -782,15 +935,22 @@ void listener_event(struct listener *l, uint64_t tag)
 bool listener_has_more(const struct listener *l)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
-	return l->has_resumed || (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
+	return l->answered || l->ended || l->has_resumed || (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
 }
 
 void listener_turn(struct listener *l, int64_t now_ms)
 {
 	l->now_ms = now_ms;
-	for (size_t i = 0; i < l->socket_count; i++)
-		if (l->sockets[i].is_ready)
-			accept_from(l, &l->sockets[i]);
+	turn_fast(l);
+	for (size_t i = 0; i < l->socket_count; i++) {
+		struct socket *s = &l->sockets[i];
+		if (s->is_ready)
+			accept_from(l, s);
+		s->is_busy = s->is_ready;
+		s->is_ready = false;
+	}
+	turn_fast(l);
+	bury_ended(l);
 	if (l->is_watch_ready)
 		look_at_watch(l);
 	if (l->is_mhd_ready || listener_has_more(l)) {
@@ -841,7 +1001,7 @@ bool listener_new(const struct listener_setup *setup, struct listener **ret, str
 	l->most_per_user = lower_of(setup->limits.per_user, PER_USER_MAX);
 	l->now_ms = l->ticked_ms = clock_boot_ms();
 	l->watch = epoll_create1(EPOLL_CLOEXEC);
-	if (l->watch < 0 || !start_library(l, err) || !poll_own(l, l->mhd_fd, 0, err) ||
+	if (l->watch < 0 || !secret_new(FAST_ROOM, &l->room, err) || !start_library(l, err) || !poll_own(l, l->mhd_fd, 0, err) ||
 	    !poll_own(l, l->watch, 1, err)) {
 		if (l->watch < 0)
 			(void)!fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, strerror(errno));
@@ -859,6 +1019,8 @@ void listener_free(struct listener *l)
 	/* The library must not end with suspended connections. */
 	for (struct connection *c = l->first; c; c = c->next)
 		lose(c);
+	bury_ended(l);
+	secret_freep(&l->room);
 	if (l->daemon) {
 		(void)MHD_run(l->daemon);
 		MHD_stop_daemon(l->daemon);

@@ -1,6 +1,7 @@
 /* agent/listener.h - HTTP/1.1 on Unix sockets, for the keeper's event loop: limits, time limits, and who is calling.
  *
- * The only place that knows libmicrohttpd. It accepts by itself, so that the kernel is asked once who connected; that
+ * The only place that knows libmicrohttpd; a connection is given to it with the first request that is not of the usual
+ * kind (agent/fast_path.h). It accepts by itself, so that the kernel is asked once who connected; that
  * struct peer never changes. Nothing waits here: all descriptors lie in the keeper's epoll set. A passed descriptor is
  * never received: there is no recvmsg.
  *
@@ -12,14 +13,15 @@
  *
  * The loop:
  *
- *     listener_new(&setup, &l, &err)          setup.epoll_fd: events of ours carry data.u64 in [tag, tag + 64)
+ *     listener_new(&setup, &l, &err)          setup.epoll_fd: events of ours carry data.u64 in [tag, tag + 64),
+ *                                             or the address of a connection
  *     listener_add(l, socket, &err)           for each listening socket (also one that systemd made)
  *     for (;;) {
- *         n = epoll_wait(epoll_fd, events, .., listener_has_more(l) ? 0 : 250)
+ *         n = epoll_wait(epoll_fd, events, .., listener_has_more(l) || api_is_busy(api) ? 0 : 250)
  *         now = clock_boot_ms()
  *         for each event: ours -> listener_event(l, data.u64); worker_fd -> take news: api_finish, api_progress, ...
  *         listener_turn(l, now)               requests are served here, by setup.begin and setup.serve
- *         api_end_turn(api, now)              audit turn ends, durable reads, timers
+ *         api_end_turn(api, now, n <= 0)      audit turn ends, durable reads, timers
  *         listener_turn(l, now)               only if listener_has_more(l): what end_turn answered
  *     }
  *     listener_reload(l, access)              after SIGHUP: every peer's view is made anew
@@ -46,8 +48,10 @@ struct listener_setup {
 	struct listener_limits limits;
 	/* The head is there. May answer (then the rest is not read); else *ret_body_max is how long a body may be. */
 	void (*begin)(void *context, struct call *call, size_t *ret_body_max);
-	/* All is there. Answers or keeps it. */
+	/* All is there. Answers or keeps it, or leaves it to settle. */
 	void (*serve)(void *context, struct call *call);
+	/* Behind one or more calls of serve: answers what those left to it. */
+	void (*settle)(void *context);
 	/* Of a connection that is not HTTP (listener_add_raw): the descriptor belongs to the taker. */
 	void (*raw)(void *context, int fd, const struct peer *peer);
 	void *context;

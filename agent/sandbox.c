@@ -376,12 +376,11 @@ static bool is_single_thread(void)
 	return stat("/proc/self/task", &st) != 0 || st.st_nlink <= 3;
 }
 
-/* Names that nobody has take glibc through every source of users and groups: the modules it loads for that could not be
- * loaded later. */
+/* A name that nobody has takes glibc through every source of users: the modules it loads for that could not be loaded
+ * later, when a reload looks for our home. */
 static void load_name_services(void)
 {
 	(void)getpwnam("pixelvault-nobody");
-	(void)getgrnam("pixelvault-nobody");
 }
 
 bool sandbox_enter(const struct sandbox_plan *plan, struct sandbox_report *ret, struct error *err)

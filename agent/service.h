@@ -55,7 +55,8 @@ struct put_result {
 	enum stage stage;
 	bool is_unchanged;    /* this token was `current` already: nothing to do */
 	enum verdict verdict; /* unchecked when not judged */
-	enum verdict outcome; /* what the probe said; VERDICT_UNCHECKED when none was made */
+	bool was_asked;       /* a probe was due: outcome is what became of it */
+	enum verdict outcome;
 	struct evidence evidence;
 	const char *advice; /* NULL or one sentence */
 	uint8_t fingerprint[FINGERPRINT_LEN];

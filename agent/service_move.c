@@ -56,6 +56,7 @@ static void report_rollback(struct rollback *r)
 	ret->version = r->version;
 	ret->stage = v ? v->stage : STAGE_RETIRED;
 	ret->verdict = verdict_is_transient(outcome) ? VERDICT_UNCHECKED : outcome;
+	ret->was_asked = true;
 	ret->outcome = outcome;
 	ret->evidence = r->asked.evidence;
 	ret->advice = r->asked.finding.advice;

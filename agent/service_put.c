@@ -244,6 +244,7 @@ static bool conclude(struct put *p, struct error *err)
 	enum verdict outcome = p->asked.finding.outcome;
 	report(p, ret);
 	memcpy(ret->belongs_to, p->owner, sizeof p->owner);
+	ret->was_asked = true;
 	ret->outcome = outcome;
 	ret->evidence = p->asked.evidence;
 	ret->advice = p->asked.finding.advice;

@@ -1,5 +1,6 @@
 #include "agent/supervisor.h"
 
+#include "agent/accounts.h"
 #include "agent/link.h"
 #include "agent/notify.h"
 #include "agent/sandbox.h"
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -38,6 +40,8 @@
 
 struct supervisor {
 	struct notify notify;
+	const char *config; /* --config */
+	char **environment; /* the keeper's, and ours */
 	int signals;
 	int link;              /* -1 when the keeper has closed its end */
 	pid_t keeper, courier; /* courier 0: none runs */
@@ -268,6 +272,32 @@ static void tell_keeper(struct supervisor *s, enum link_kind kind)
 		log_line(LOG_WARNING, "the keeper does not listen");
 }
 
+static bool pass_accounts(struct supervisor *s, struct bytes table, struct error *err)
+{
+	scoped(file_closep) int fd = memfd_create("accounts", MFD_CLOEXEC);
+	if (fd < 0)
+		return fail(err, ERR_UNEXPECTED, TXT_SUPERVISOR_FAILED, strerror(errno));
+	if (!file_write_all(fd, table, "accounts", err))
+		return false;
+	bool is_sent = lseek(fd, 0, SEEK_SET) == 0 && link_send(s->link, LINK_ACCOUNTS, NULL, fd);
+	return is_sent || fail(err, ERR_UNEXPECTED, TXT_SUPERVISOR_FAILED, "the keeper does not listen");
+}
+
+/* What the names in the rules mean today. What is wrong with the configuration the keeper finds too, and says. */
+static void tell_accounts(struct supervisor *s)
+{
+	struct settings_flags flags = { .config = s->config };
+	scoped(settings_done) struct settings settings = { 0 };
+	struct buf table = BUF_INIT(ACCOUNTS_BYTES_MAX);
+	struct error err;
+	if (s->link < 0 || !settings_load(&flags, &settings, &err))
+		return;
+	accounts_gather(settings.config, &table);
+	if (!buf_ok(&table, &err) || !pass_accounts(s, buf_bytes(&table), &err))
+		log_error(&err);
+	buf_done(&table);
+}
+
 static void stop(struct supervisor *s, int64_t now)
 {
 	if (s->is_stopping) {
@@ -290,6 +320,7 @@ static void take_signals(struct supervisor *s, int64_t now)
 			reap(s, now);
 		} else if (signal.ssi_signo == SIGHUP) {
 			notify_reloading(&s->notify);
+			tell_accounts(s);
 			tell_keeper(s, LINK_RELOAD);
 		} else {
 			stop(s, now);
@@ -339,14 +370,14 @@ static bool open_signals(struct supervisor *s, struct error *err)
 	return true;
 }
 
-static bool keeper_start(struct supervisor *s, const char *config, char **environment, struct error *err)
+static bool keeper_start(struct supervisor *s, struct error *err)
 {
-	const char *const argv[] = { "vault-agent", "--keeper", config ? "--config" : NULL, config, NULL };
+	const char *const argv[] = { "vault-agent", "--keeper", s->config ? "--config" : NULL, s->config, NULL };
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return fail(err, ERR_UNEXPECTED, TXT_SUPERVISOR_FAILED, strerror(errno));
 	struct process_plan plan = {
-		.path = OURSELVES, .argv = argv, .environment = environment, .fd = pair[1], .is_deaf = true
+		.path = OURSELVES, .argv = argv, .environment = s->environment, .fd = pair[1], .is_deaf = true
 	};
 	bool is_started = process_spawn(&plan, &s->keeper, err);
 	close(pair[1]);
@@ -402,21 +433,20 @@ static bool prepare(const char *config, char ***ret_environment, struct error *e
 	return environment_make(&settings, is_dropped, ret_environment, err);
 }
 
-static bool run(struct supervisor *s, const char *config, struct error *err)
+static bool run(struct supervisor *s, struct error *err)
 {
-	scoped(environment_freep) char **environment = NULL;
-	if (!prepare(config, &environment, err))
+	if (!prepare(s->config, &s->environment, err))
 		return false;
 	char names[256];
 	snprintf(names, sizeof names, "%s", getenv("LISTEN_FDNAMES") ? getenv("LISTEN_FDNAMES") : "");
 	int sockets = count_sockets();
 	notify_open(&s->notify);
-	if (clearenv() != 0 || setenv("LANG", "C", 1) != 0)
-		return fail_no_memory(err);
-	if (!sandbox_supervise(err) || !open_signals(s, err) || !keeper_start(s, config, environment, err))
+	environ = s->environment; /* so that we find the configuration where the keeper does */
+	if (!sandbox_supervise(err) || !open_signals(s, err) || !keeper_start(s, err))
 		return false;
 	courier_start(s, clock_boot_ms());
 	pass_sockets(s->link, sockets, names);
+	tell_accounts(s);
 	tell_keeper(s, LINK_GO);
 	watch(s);
 	return true;
@@ -424,16 +454,19 @@ static bool run(struct supervisor *s, const char *config, struct error *err)
 
 int supervisor_main(const char *config)
 {
-	struct supervisor s = { .notify.fd = -1, .signals = -1, .link = -1, .courier_due_ms = NEVER, .kill_ms = NEVER };
+	struct supervisor s = { .notify.fd = -1, .config = config, .signals = -1, .link = -1, .courier_due_ms = NEVER,
+				.kill_ms = NEVER };
 	struct error err;
 	int status;
 	log_open("vault-agent", LOG_INFO);
-	if (run(&s, config, &err)) {
+	if (run(&s, &err)) {
 		status = end_with_keeper(&s);
 	} else {
 		log_error(&err);
 		status = (int)err.code;
 	}
 	notify_close(&s.notify);
+	environ = NULL;
+	environment_freep(&s.environment);
 	return status;
 }

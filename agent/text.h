@@ -95,6 +95,7 @@
 #define TXT_API_PARAM "this request takes no parameter '%.60s'", "see the table of requests: docs/protocol.md"
 #define TXT_API_PARAM_TWICE "'%s' is given twice", "give it once"
 #define TXT_API_FLAG "'%s' takes 1 and nothing else", "leave it out, or write it with =1"
+#define TXT_API_STOPPING "the agent is ending", "it may be restarting: ask again in a moment"
 #define TXT_API_LOCKED "the vault is locked", "unlock it: vault unlock"
 #define TXT_API_DENIED_PIXEL                                                                                           \
 	"no rule gives you '%s' for Pixel '%s'",                                                                       \
@@ -112,6 +113,7 @@
 #define TXT_API_IF_MATCH "If-Match takes one version in quotes", "such as If-Match: \"3\"; \"0\" is none yet"
 #define TXT_API_PROBE "probe takes dry, test or live", "leave it out to get what the settings say"
 #define TXT_API_JSON "the body is not the JSON object that is wanted: %s", "see the table of requests: docs/protocol.md"
+#define TXT_API_MEMBER "the body takes no member '%s'", "see the table of requests: docs/protocol.md"
 #define TXT_API_REPORT                                                                                                 \
 	"a report is a JSON object with TikTok's code as a number",                                                    \
 		"such as {\"code\":40105,\"request_id\":\"...\"}"
@@ -121,13 +123,15 @@
 #define TXT_API_UNLOCK_BODY "the key must be exactly 32 bytes", "send the root key as it is, or nothing at all"
 #define TXT_API_UNLOCK_BUSY "two tries of yours are waiting already", "wait for their answers"
 #define TXT_API_UNLOCK_OUT "%d wrong keys were tried by you: no more are taken", "restart the agent, or let another user"
-#define TXT_API_NO_USER "there is no user '%.60s' on this system", "see 'getent passwd', or give the number"
+#define TXT_API_WHO                                                                                                    \
+	"who is meant is said by numbers: uid, and with it gid and each group",                                        \
+		"such as ?uid=1001&gid=1001&group=27; see 'id NAME', or 'vault access explain'"
 #define TXT_API_UPLOADS "too much is being sent at once", "try again in a moment"
 
 /* access: what is wrong with a line (FILE:LINE: comes in front), and what to do */
 #define TXT_WHAT_ACCESS_USER "there is no user '%s' on this system"
 #define TXT_WHAT_ACCESS_GROUP "there is no group '%s' on this system"
-#define TXT_HINT_ACCESS_ACCOUNT "see 'getent passwd' and 'getent group'; if it is new, restart the agent, or write the number"
+#define TXT_HINT_ACCESS_ACCOUNT "see 'getent passwd' and 'getent group'; if it is new, reload the agent, or write the number"
 #define TXT_WHAT_ACCESS_NOBODY "'%s' is the number 65534, which stands for everyone the system cannot tell apart"
 #define TXT_HINT_ACCESS_NOBODY "name the user of the one service this rule is for"
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #define LOOK_MS 200           /* what another process committed is seen after as long */
 #define ANCHOR_MS 60000       /* the head of the audit log goes into the anchor */
 #define HEAD_MS 3600000       /* and into the log, from where it can go to other machines */
+#define MISSING_MS 1000       /* a vault that is not there */
 #define RETRY_MS 5000         /* a sweep that could not begin */
 #define DUE_AT_ONCE 512       /* Pixels of one scheduled sweep */
 #define MARKS_AT_ONCE 512     /* who read what is stored in one commit, of as many ... */
@@ -49,6 +51,7 @@ struct worker {
 	pthread_t thread;
 	struct inbox in;
 	struct outbox out;
+	_Atomic int64_t later_clock; /* for the loop */
 	/* the rest is the thread's own */
 	struct settings settings; /* without the configuration, which is the loop's */
 	struct settings *next_settings;
@@ -62,6 +65,8 @@ struct worker {
 	struct vault_position at;
 	size_t damaged; /* handed over with a damaged record */
 	bool is_sweeping;   /* by the schedule */
+	bool is_missing;    /* there is no vault, and the loop was told so */
+	bool is_awaited;    /* as there was none at the start: it is opened when it is made, unless somebody says lock */
 	bool is_closing;    /* the loop was told, and has not let go yet */
 	bool has_given_up;  /* told to stop: nothing new is begun */
 	struct errand *locker; /* waits for the closing to be done */
@@ -158,6 +163,18 @@ struct news *worker_take(struct worker *w)
 int worker_fd(const struct worker *w)
 {
 	return w->out.fd;
+}
+
+int64_t worker_clock(const struct worker *w)
+{
+	int64_t now = clock_wall(), later = atomic_load_explicit(&w->later_clock, memory_order_relaxed);
+	return later > now ? later : now;
+}
+
+static void note_clock(struct worker *w)
+{
+	if (w->vault)
+		atomic_store_explicit(&w->later_clock, vault_later_clock(w->vault), memory_order_relaxed);
 }
 
 void worker_give(struct worker *w, struct errand *e)
@@ -347,17 +364,23 @@ static bool do_mark(struct worker *w, struct errand *e, struct error *err)
 
 /* ---- closing ---- */
 
-static void begin_closing(struct worker *w, const struct error *why)
+static void tell_closed(struct worker *w, const struct error *why)
 {
 	struct news *n = make_news(NEWS_CLOSED);
 	if (why)
 		n->err = *why;
+	w->is_missing = n->err.code == ERR_NOT_FOUND;
+	tell(w, n);
+}
+
+static void begin_closing(struct worker *w, const struct error *why)
+{
 	w->is_closing = true;
 	w->opener = NULL;
 	w->relock_ms = INT64_MAX;
 	service_freep(&w->service); /* what runs ends here */
 	w->is_sweeping = false;
-	tell(w, n);
+	tell_closed(w, why);
 }
 
 /* Whoever can edit the audit log can put an older anchor beside it, too; the journal, and where it is sent to, is out of
@@ -421,6 +444,7 @@ static bool take_stock(struct worker *w, struct error *err)
 	w->look_ms = clock_boot_ms() + LOOK_MS;
 	w->anchor_ms = clock_boot_ms() + ANCHOR_MS;
 	w->retry_ms = 0;
+	note_clock(w);
 	tell(w, n);
 	return true;
 }
@@ -455,6 +479,7 @@ static bool open_vault(struct worker *w, const struct secret *root_key, const st
 	if (w->vault)
 		return true;
 	if (open_with(w, root_key, err) && be_alone(w, err) && take_stock(w, err)) {
+		w->is_missing = w->is_awaited = false;
 		note_in_audit(w, who, "unlock");
 		warn_of_clock(w);
 		return true;
@@ -464,10 +489,7 @@ static bool open_vault(struct worker *w, const struct secret *root_key, const st
 	vault_unlockp(&w->alone);
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
-	/* What was handed over before it went wrong is stale. */
-	struct news *n = make_news(NEWS_CLOSED);
-	n->err = *err;
-	tell(w, n);
+	tell_closed(w, err); /* what was handed over before it went wrong is stale */
 	return false;
 }
 
@@ -752,6 +774,7 @@ static void unlock(struct worker *w, struct errand *e)
 
 static void lock(struct worker *w, struct errand *e)
 {
+	w->is_awaited = false;
 	if (!w->vault || w->locker) {
 		finish(w, e);
 		return;
@@ -770,7 +793,8 @@ static void begin(struct worker *w, struct errand *e)
 		return;
 	}
 	if (!w->vault || w->is_closing || w->has_given_up) {
-		(void)!fail(&err, ERR_LOCKED, TXT_AGENT_LOCKED);
+		(void)!(w->has_given_up ? fail(&err, ERR_CONFLICT, TXT_JOB_CUT_SHORT)
+					: fail(&err, ERR_LOCKED, TXT_AGENT_LOCKED));
 		finish_with(w, e, &err);
 		return;
 	}
@@ -857,6 +881,24 @@ static void look_for_changes(struct worker *w)
 		tell_trouble(w, &err);
 }
 
+/* A vault that was away may have been locked before, and is not opened unasked; but it is no longer missing. */
+static void look_for_vault(struct worker *w)
+{
+	static const struct audit_who us = { .is_known = false };
+	struct error err;
+	if (!w->is_missing || w->vault || w->has_given_up || clock_boot_ms() < w->look_ms)
+		return;
+	w->look_ms = clock_boot_ms() + MISSING_MS;
+	if (access(w->settings.vault_path, F_OK) != 0)
+		return;
+	if (!w->is_awaited) {
+		(void)!fail(&err, ERR_LOCKED, TXT_AGENT_LOCKED);
+		tell_closed(w, &err);
+	} else if (!open_vault(w, NULL, &us, &err)) {
+		tell_trouble(w, &err);
+	}
+}
+
 static void keep_time(struct worker *w)
 {
 	int64_t now_ms = clock_boot_ms();
@@ -891,10 +933,12 @@ static int turn(struct worker *w)
 		wait_ms = service_step(w->service);
 	look_for_changes(w);
 	tell_finished(w);
+	look_for_vault(w);
 	keep_time(w);
+	note_clock(w);
 	if (w->courier && courier_was_stuck(w->courier))
 		tell(w, make_news(NEWS_COURIER_STUCK));
-	return (int)earliest(wait_ms, w->vault ? LOOK_MS : 60000);
+	return (int)earliest(wait_ms, w->vault ? LOOK_MS : w->is_missing ? MISSING_MS : 60000);
 }
 
 static void wait_for_work(struct worker *w, int wait_ms)
@@ -924,8 +968,10 @@ static void *run(void *context)
 	static const struct audit_who us = { .is_known = false };
 	struct worker *w = context;
 	struct error err;
-	if (!open_vault(w, NULL, &us, &err))
+	if (!open_vault(w, NULL, &us, &err)) {
+		w->is_awaited = err.code == ERR_NOT_FOUND;
 		tell_trouble(w, &err);
+	}
 	for (int wait_ms = turn(w); !w->has_given_up; wait_ms = turn(w))
 		wait_for_work(w, wait_ms);
 	wind_up(w);

@@ -108,6 +108,8 @@ must_check bool worker_start(const struct settings *settings, struct worker **re
 void worker_give_courier(struct worker *w, int fd);
 void worker_give(struct worker *w, struct errand *e);
 int worker_fd(const struct worker *w);          /* readable when there is news */
+/* What expiry is judged by: vault_later_clock, kept up to date by the thread. */
+int64_t worker_clock(const struct worker *w);
 struct news *worker_take(struct worker *w);     /* NULL = no more; free with news_free */
 void news_free(struct news *n);
 /* NEWS_CLOSED was seen, and neither opener nor audit is used any more: only now the vault is closed. */

@@ -28,7 +28,6 @@ struct piece {
 struct pass {
 	struct invocation *inv;
 	const struct board_request *request;
-	int64_t now;
 	struct buf text, pieces;
 	struct table table;
 	const char *headings[TABLE_COLUMNS_MAX];
@@ -156,14 +155,14 @@ static void add_row(struct pass *p, const struct status_row *row, enum rank rank
 	verdict_words(row, text, sizeof text);
 	cell(p, COLUMN_VERDICT, text, tint_of(rank));
 	cell(p, COLUMN_EVIDENCE, evidence_words(j, text, sizeof text), TINT_NONE);
-	cell(p, COLUMN_PROVEN, age(j ? j->proven_at : 0, p->now, text, sizeof text), TINT_NONE);
-	cell(p, COLUMN_EXPIRES, until(v ? v->expires_at : 0, p->now, text, sizeof text), TINT_NONE);
+	cell(p, COLUMN_PROVEN, age(j ? j->proven_at : 0, p->inv->clock, text, sizeof text), TINT_NONE);
+	cell(p, COLUMN_EXPIRES, until(v ? v->expires_at : 0, p->inv->clock, text, sizeof text), TINT_NONE);
 	if (problem_is_transient(row, 1))
 		snprintf(failing, sizeof failing, " (%s)", verdict_name(j->last_outcome));
-	snprintf(text, sizeof text, "%s%s", age(j ? j->attempted_at : 0, p->now, when, sizeof when), failing);
+	snprintf(text, sizeof text, "%s%s", age(j ? j->attempted_at : 0, p->inv->clock, when, sizeof when), failing);
 	cell(p, COLUMN_CHECKED, text, TINT_NONE);
-	bool is_now = row->next_check_at && row->next_check_at <= p->now;
-	cell(p, COLUMN_NEXT, is_now ? "now" : until(row->next_check_at, p->now, text, sizeof text), TINT_NONE);
+	bool is_now = row->next_check_at && row->next_check_at <= p->inv->clock;
+	cell(p, COLUMN_NEXT, is_now ? "now" : until(row->next_check_at, p->inv->clock, text, sizeof text), TINT_NONE);
 	select_label_words(row->credential, text);
 	cell(p, COLUMN_LABELS, text, TINT_NONE);
 }
@@ -181,7 +180,7 @@ static void add_problem(struct pass *p, const struct status_row *row, enum rank 
 {
 	char text[512];
 	size_t at = p->text.len;
-	if (!problem_of(row, p->request->asked_since, p->now, text, sizeof text))
+	if (!problem_of(row, p->request->asked_since, p->inv->clock, text, sizeof text))
 		return;
 	const char *hint = problem_hint(row);
 	buf_append(&p->text, text, strlen(text) + 1);
@@ -204,7 +203,7 @@ static void add_nagios(struct pass *p, const struct status_row *row, enum rank r
 	size_t at = p->text.len;
 	if (row->verdict == VERDICT_HEALTHY && !row->is_due && !problem_is_transient(row, p->request->asked_since))
 		return;
-	if (problem_of(row, p->request->asked_since, p->now, text, sizeof text))
+	if (problem_of(row, p->request->asked_since, p->inv->clock, text, sizeof text))
 		buf_printf(&p->text, "%s%s%s\n", text, row->advice[0] ? " - " : "", row->advice);
 	else
 		buf_printf(&p->text, "%s: %s\n", row->credential->pixel, verdict_name(row->verdict));
@@ -227,7 +226,7 @@ static bool add(void *context, const struct credential *c, const struct health *
 {
 	struct pass *p = context;
 	struct status_row row;
-	status_of(c, h, p->inv->settings, p->now, &row);
+	status_of(c, h, p->inv->settings, p->inv->clock, &row);
 	enum rank rank = rank_of(&row);
 	p->pixels++;
 	p->bad += rank == RANK_BAD;
@@ -327,13 +326,7 @@ static bool print_table(struct pass *p, struct error *err)
 static void warn_of_clock(struct invocation *inv)
 {
 	char text[CLOCK_TEXT_MAX];
-	int64_t behind_s = 0;
-	struct error ignored;
-	struct vault_place place = { .path = inv->settings->vault_path, .state_dir = inv->settings->state_dir };
-	if (inv->vault)
-		behind_s = vault_clock_suspect(inv->vault);
-	else if (!vault_glance_at_clock(&place, &behind_s, &ignored))
-		behind_s = 0; /* through an agent whose state folder is closed to us: it warns in its own log */
+	int64_t behind_s = vault_clock_behind(inv->clock);
 	if (behind_s)
 		say_problem(inv, CLOCK_SUSPECT_HINT, SAY_CLOCK_SUSPECT, clock_format_span(behind_s, text));
 }
@@ -343,7 +336,6 @@ bool board_show(struct invocation *inv, const struct selection *which, const str
 {
 	scoped(pass_done) struct pass p = { .inv = inv,
 					    .request = request,
-					    .now = inv->vault ? vault_later_clock(inv->vault) : clock_wall(),
 					    .text = BUF_INIT(BOARD_BYTES_MAX),
 					    .pieces = BUF_INIT(BOARD_BYTES_MAX) };
 	p.width = request->face == BOARD_TABLE ? term_width(STDOUT_FILENO) : 0;

@@ -96,8 +96,8 @@ static void tell_current(struct invocation *inv, const struct put_result *r)
 {
 	const char *pixel = r->pixel;
 	if (r->is_unchanged)
-		say(inv, SAY_PUT_UNCHANGED, pixel, r->version);
-	else if (verdict_is_transient(r->outcome))
+		say(inv, SAY_PUT_UNCHANGED, pixel, r->version, verdict_name(r->verdict));
+	else if (r->was_asked && verdict_is_transient(r->outcome))
 		say(inv, SAY_PUT_NOT_JUDGED, pixel, r->version, verdict_name(r->outcome),
 		    r->evidence.text[0] ? ": " : "", r->evidence.text, pixel);
 	else if (r->verdict == VERDICT_HEALTHY)

@@ -104,6 +104,7 @@ struct invocation {
 	struct settings *settings; /* NULL unless the command needs them */
 	struct client *agent;      /* the one that answered; NULL: the command works on the vault itself */
 	struct vault *vault;
+	int64_t clock; /* what expiry is judged by; known once records were read (source_each) */
 	struct buf out;  /* goes to stdout in one piece when the command succeeded */
 	struct buf held; /* notes kept back until the end, see output.h */
 	int exit;        /* the status when the command returns true; when it fails, 0 = the error's code */

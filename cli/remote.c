@@ -126,13 +126,30 @@ bool remote_get(struct client *c, const struct handout_request *r, bool as_json,
 
 /* ---- records ---- */
 
-static bool get_records(struct client *c, struct buf *target, struct buf *ret, struct error *err)
+/* The later of the agent's and ours, as vault_later_clock is without an agent. */
+static int64_t clock_of(const struct reply *reply)
+{
+	struct bytes value;
+	struct error unused;
+	char text[CLOCK_TEXT_MAX];
+	int64_t now = clock_wall(), told = 0;
+	if (!reply_header(reply, "X-Judged-At", &value) || value.len >= sizeof text)
+		return now;
+	memcpy(text, value.at, value.len);
+	text[value.len] = '\0';
+	return clock_parse(text, &told, &unused) && told > now ? told : now;
+}
+
+static bool get_records(struct client *c, struct buf *target, struct buf *ret, int64_t *ret_clock, struct error *err)
 {
 	struct client_request request = { .method = "GET",
 					  .headers = "Accept: " RECORDS_TYPE "\r\n",
 					  .wait_ms = WAIT_LIST_MS };
 	struct reply reply;
-	return demand(c, target, &request, &reply, err) && client_body(c, ret, err);
+	if (!demand(c, target, &request, &reply, err))
+		return false;
+	*ret_clock = clock_of(&reply);
+	return client_body(c, ret, err);
 }
 
 static bool each_record(struct bytes from, vault_each_fn *fn, void *context, size_t *ret_count, struct error *err)
@@ -175,8 +192,9 @@ bool remote_find(struct client *c, const char *pixel, bool with_past, struct cre
 	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(BODY_BYTES_MAX);
 	struct single single = { ret, ret_health };
 	size_t count;
+	int64_t unused;
 	target_of_pixel(&target, pixel, with_past ? "/history" : "");
-	bool is_done = get_records(c, &target, &body, err) &&
+	bool is_done = get_records(c, &target, &body, &unused, err) &&
 		       each_record(buf_bytes(&body), keep_single, &single, &count, err);
 	buf_done(&body);
 	return is_done && (count == 1 || fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE));
@@ -202,14 +220,14 @@ static bool ignore_one(void *context, const struct credential *c, const struct h
 }
 
 static bool each_of(struct client *c, const char *const *pixels, size_t count, vault_each_fn *fn, void *context,
-		    struct error *err)
+		    int64_t *ret_clock, struct error *err)
 {
 	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(BODY_BYTES_MAX);
 	size_t found;
 	buf_append_text(&target, "/v1/pixels");
 	for (size_t i = 0; i < count; i++)
 		target_query(&target, "pixel", pixels[i]);
-	bool is_done = get_records(c, &target, &body, err) &&
+	bool is_done = get_records(c, &target, &body, ret_clock, err) &&
 		       each_record(buf_bytes(&body), count ? ignore_one : fn, context, &found, err);
 	if (is_done && count && found != count)
 		is_done = ask_singly(c, pixels, count, fn, context, err);
@@ -220,13 +238,13 @@ static bool each_of(struct client *c, const char *const *pixels, size_t count, v
 }
 
 bool remote_each(struct client *c, const char *const *pixels, size_t count, vault_each_fn *fn, void *context,
-		 struct error *err)
+		 int64_t *ret_clock, struct error *err)
 {
 	if (!count)
-		return each_of(c, NULL, 0, fn, context, err);
+		return each_of(c, NULL, 0, fn, context, ret_clock, err);
 	for (size_t at = 0; at < count; at += NAMES_AT_ONCE)
 		if (!each_of(c, pixels + at, count - at < NAMES_AT_ONCE ? count - at : NAMES_AT_ONCE, fn, context,
-			     err))
+			     ret_clock, err))
 			return false;
 	return true;
 }
@@ -273,9 +291,12 @@ static void read_put(struct bytes object, struct remote_put *ret)
 {
 	struct put_result *r = &ret->result;
 	char stage[32];
+	struct bytes outcome;
 	*r = (struct put_result){ .version = (uint32_t)member_int(object, "version"),
 				  .is_unchanged = member_bool(object, "unchanged"),
 				  .verdict = verdict_member(object, "verdict"),
+				  .was_asked = json_find_raw(object, "outcome", &outcome) &&
+					       !bytes_equal(outcome, bytes_of_text("null")),
 				  .outcome = verdict_member(object, "outcome"),
 				  .removed = removed_of(object) };
 	int64_t status = member_int(object, "exit");

@@ -20,9 +20,10 @@ must_check bool remote_get(struct client *c, const struct handout_request *r, bo
 /* One Pixel; with its past also a removed one. */
 must_check bool remote_find(struct client *c, const char *pixel, bool with_past, struct credential *ret,
 			    struct health *ret_health, struct error *err);
-/* Those named, or (count 0) all that we may see. ERR_NOT_FOUND for a named one that is not stored. */
+/* Those named, or (count 0) all that we may see. ERR_NOT_FOUND for a named one that is not stored. ret_clock: what expiry
+ * is judged by, set before fn is called. */
 must_check bool remote_each(struct client *c, const char *const *pixels, size_t count, vault_each_fn *fn, void *context,
-			    struct error *err);
+			    int64_t *ret_clock, struct error *err);
 
 /* body: the agent's object; result's texts point into advice. */
 struct remote_put {

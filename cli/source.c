@@ -50,7 +50,8 @@ bool source_each(struct invocation *inv, const char *const *pixels, size_t count
 		 void *context, struct error *err)
 {
 	if (inv->agent)
-		return remote_each(inv->agent, pixels, count, fn, context, err);
+		return remote_each(inv->agent, pixels, count, fn, context, &inv->clock, err);
+	inv->clock = vault_later_clock(inv->vault);
 	if (count)
 		return each_named(inv->vault, pixels, count, with_health, fn, context, err);
 	return vault_each(inv->vault, with_health, false, fn, context, err);

@@ -16,7 +16,7 @@ must_check bool source_find(struct invocation *inv, const char *pixel, bool want
 			    struct health *ret_health, struct error *err);
 
 /* The Pixels named, in that order, or (count 0) all, in any. ERR_NOT_FOUND for a named one that is not stored. Health
- * may be NULL unless with_health. The callback must not call back. */
+ * may be NULL unless with_health. The callback must not call back. Sets inv->clock before its first call. */
 must_check bool source_each(struct invocation *inv, const char *const *pixels, size_t count, bool with_health,
 			    vault_each_fn *fn, void *context, struct error *err);
 

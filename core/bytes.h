@@ -99,6 +99,19 @@ static inline void text_copy(char *ret, size_t size, const char *text)
 	ret[len] = '\0';
 }
 
+/* Decimal, without a NUL, into at most 20 bytes; returns the end. */
+static inline char *text_number(char *ret, uint64_t number)
+{
+	char digits[20];
+	size_t len = 0;
+	do
+		digits[len++] = (char)('0' + number % 10);
+	while (number /= 10);
+	while (len)
+		*ret++ = digits[--len];
+	return ret;
+}
+
 static inline bool text_is_only_of(const char *text, const char *letters)
 {
 	while (*text && strchr(letters, *text))

@@ -64,6 +64,12 @@ static void date_of_days(int64_t days, int *ret_year, int *ret_month, int *ret_d
 	*ret_year = (int)(year + era * 400 + (*ret_month <= 2));
 }
 
+static void put_digits(char *to, size_t count, int number)
+{
+	for (; count; number /= 10)
+		to[--count] = (char)('0' + number % 10);
+}
+
 const char *clock_format(int64_t at, char text[CLOCK_TEXT_MAX])
 {
 	if (at < 0 || at > LAST_MOMENT) {
@@ -72,8 +78,13 @@ const char *clock_format(int64_t at, char text[CLOCK_TEXT_MAX])
 	}
 	int year, month, day, second = (int)(at % DAY);
 	date_of_days(at / DAY, &year, &month, &day);
-	snprintf(text, CLOCK_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02dZ", year, month, day, second / 3600,
-		 second / 60 % 60, second % 60);
+	memcpy(text, "YYYY-MM-DDThh:mm:ssZ", sizeof "YYYY-MM-DDThh:mm:ssZ");
+	put_digits(text, 4, year);
+	put_digits(text + 5, 2, month);
+	put_digits(text + 8, 2, day);
+	put_digits(text + 11, 2, second / 3600);
+	put_digits(text + 14, 2, second / 60 % 60);
+	put_digits(text + 17, 2, second % 60);
 	return text;
 }
 

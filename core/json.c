@@ -484,21 +484,45 @@ static bool take_member(struct bytes *from, struct bytes *ret_key, struct bytes 
 	return true;
 }
 
+/* The member that comes next in an object; bracket what stands before it. */
+static bool next_member(struct bytes *from, char bracket, struct bytes *ret_key, struct bytes *ret_value)
+{
+	struct bytes mark;
+	return skip_space(from) && bytes_take(from, 1, &mark) && mark.at[0] == bracket &&
+	       take_member(from, ret_key, ret_value);
+}
+
 bool json_find_raw(struct bytes text, const char *key, struct bytes *ret)
 {
-	struct bytes bracket, name, value, wanted = bytes_of_text(key);
+	struct bytes name, value, wanted = bytes_of_text(key);
 	if (memchr(key, '\\', wanted.len))
 		return false;
-	if (!skip_space(&text) || !bytes_take(&text, 1, &bracket) || bracket.at[0] != '{')
-		return false;
-	while (take_member(&text, &name, &value)) {
+	for (char before = '{'; next_member(&text, before, &name, &value); before = ',')
 		if (bytes_equal(name, wanted)) {
 			*ret = value;
 			return true;
 		}
-		if (!bytes_take(&text, 1, &bracket) || bracket.at[0] != ',')
-			return false;
+	return false;
+}
+
+static bool is_among(struct bytes word, const char *list)
+{
+	for (size_t len; *list; list += len, list += *list == ' ') {
+		len = strcspn(list, " ");
+		if (bytes_equal(word, bytes_of(list, len)))
+			return true;
 	}
+	return false;
+}
+
+bool json_find_other(struct bytes text, const char *known, struct bytes *ret_key)
+{
+	struct bytes name, value;
+	for (char before = '{'; next_member(&text, before, &name, &value); before = ',')
+		if (!is_among(name, known)) {
+			*ret_key = name;
+			return true;
+		}
 	return false;
 }
 

@@ -53,6 +53,10 @@ must_check bool json_check(struct bytes text, struct json_limits limits, const c
  * an object or holds no such key. Key compared byte by byte; keys written with escapes are not found. */
 must_check bool json_find_raw(struct bytes text, const char *key, struct bytes *ret);
 
+/* The first top-level member whose key is none of `known` (blank-separated), as it is written between its quotes; false
+ * when there is none, or text is not an object. A key written with escapes is never a known one. */
+bool json_find_other(struct bytes text, const char *known, struct bytes *ret_key);
+
 /* What a raw value says; from a checked document too. False when it is of another type, or does not fit: text ends with
  * a zero byte, and a whole number has at most 18 digits. */
 must_check bool json_as_text(struct bytes raw, char *ret, size_t size);

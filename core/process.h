@@ -22,6 +22,11 @@ struct process_start {
 struct process_start process_start_of(void);
 void process_adopt_start(const struct process_start *start);
 
+/* The calling thread, and not those it starts, does little at a time and is waited for: where a processor is busy, it goes
+ * in front of who computes for long, for at most 0.1 ms at a time. It gets no larger share. Linux 6.12 and later; before
+ * that, and where it is forbidden, nothing changes. */
+void process_is_quick(void);
+
 /* Undo what a command started by us must not inherit: signal dispositions and umask as they were at start. */
 void process_restore(void);
 

@@ -99,17 +99,21 @@ void secret_arena_close(void)
 
 static bool take_units(size_t count, size_t *ret)
 {
-	size_t run = 0;
-	*ret = 0;
+	uint8_t *end = arena.used + arena.units, *free_from = NULL, *used_from = arena.used;
 	pthread_mutex_lock(&arena.mutex);
-	for (size_t i = 0; i < arena.units && run < count; i++) {
-		run = arena.used[i] ? 0 : run + 1;
-		*ret = i + 1 - run;
+	while ((free_from = memchr(used_from, 0, (size_t)(end - used_from)))) {
+		used_from = memchr(free_from, 1, (size_t)(end - free_from));
+		if (!used_from)
+			used_from = end;
+		if ((size_t)(used_from - free_from) >= count)
+			break;
 	}
-	if (run == count)
-		memset(arena.used + *ret, 1, count);
+	if (free_from) {
+		memset(free_from, 1, count);
+		*ret = (size_t)(free_from - arena.used);
+	}
 	pthread_mutex_unlock(&arena.mutex);
-	return run == count;
+	return free_from != NULL;
 }
 
 static void give_units(size_t first, size_t count)

@@ -7,6 +7,7 @@
 #include "vault/audit_own.h"
 #include "vault/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -519,9 +520,9 @@ bool audit_lock(struct audit *a, struct error *err)
 			until = now + (a->is_in_turn ? WAIT_IN_TURN_MS : WAIT_MS);
 		if (now >= until)
 			return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_BUSY, a->path);
-		/* Waiting holds up no other thread of ours. */
+		/* Waiting holds up no other thread of ours. A busy agent lets go for moments only: look often. */
 		pthread_mutex_unlock(&a->mutex);
-		usleep(100 + randombytes_uniform(1000));
+		usleep(20 + randombytes_uniform(80));
 		pthread_mutex_lock(&a->mutex);
 	}
 }
@@ -581,6 +582,7 @@ void audit_begin_turn(struct audit *a)
 void audit_end_turn(struct audit *a)
 {
 	pthread_mutex_lock(&a->mutex);
+	assert(!a->collected);
 	a->is_in_turn = false;
 	unlock(a);
 	pthread_mutex_unlock(&a->mutex);
@@ -746,9 +748,50 @@ bool audit_flush(struct audit *a, const struct audit_position *upto, struct erro
 	return true;
 }
 
+static void write_collected(struct audit *a)
+{
+	if (!a->collected)
+		return;
+	a->collected = 0;
+	if (audit_write(a, AUDIT_ORDINARY, &a->lost))
+		return;
+	a->has_lost = true;
+	a->last = a->before_collected;
+}
+
+bool audit_collect(struct audit *a, const struct audit_who *who, const struct audit_event *event, struct error *err)
+{
+	struct audit_entry e;
+	if (!audit_enter(a, err))
+		return false;
+	assert(a->is_in_turn);
+	if (!a->collected) {
+		a->before_collected = a->last;
+		audit_begin(a);
+	}
+	audit_fill(a, who, event, &e);
+	audit_chain(a, &e, a->last.mac);
+	a->collected++;
+	audit_leave(a);
+	return true;
+}
+
+bool audit_settle(struct audit *a, struct error *err)
+{
+	pthread_mutex_lock(&a->mutex);
+	write_collected(a);
+	bool is_written = !a->has_lost;
+	a->has_lost = false;
+	if (!is_written)
+		*err = a->lost;
+	pthread_mutex_unlock(&a->mutex);
+	return is_written;
+}
+
 static bool append_entered(struct audit *a, const struct audit_line *lines, size_t count,
 			   const struct audit_commit *commit, enum audit_weight weight, struct error *err)
 {
+	write_collected(a);
 	struct audit_position before = a->last;
 	struct audit_entry e;
 	audit_begin(a);
@@ -798,7 +841,7 @@ bool audit_append(struct audit *a, const struct audit_who *who, const struct aud
 bool audit_sync(struct audit *a, struct error *err)
 {
 	pthread_mutex_lock(&a->mutex);
-	struct audit_position upto = a->last;
+	struct audit_position upto = a->collected ? a->before_collected : a->last;
 	bool is_needed = a->fd >= 0 && upto.sequence > a->durable.sequence;
 	pthread_mutex_unlock(&a->mutex);
 	return !is_needed || audit_flush(a, &upto, err);

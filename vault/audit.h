@@ -59,6 +59,11 @@ must_check bool audit_sync(struct audit *a, struct error *err);
  * the proof that the file is still the one at the path is made once. A turn is short: one round of an event loop. */
 void audit_begin_turn(struct audit *a);
 void audit_end_turn(struct audit *a);
+/* Within a turn: lines that go out in one write. audit_collect takes one in, under the file lock; not one of those taken
+ * in counts as written before audit_settle said so, for all of them at once. Lines of audit_append come behind them. */
+must_check bool audit_collect(struct audit *a, const struct audit_who *who, const struct audit_event *event,
+			      struct error *err);
+must_check bool audit_settle(struct audit *a, struct error *err);
 
 /* ---- an entry as it stands in the file ---- */
 

@@ -12,18 +12,6 @@ static char *put(char *p, const char *text)
 	return p + len;
 }
 
-static char *put_number(char *p, uint64_t n)
-{
-	char digits[20];
-	size_t len = 0;
-	do
-		digits[len++] = (char)('0' + n % 10);
-	while (n /= 10);
-	while (len)
-		*p++ = digits[--len];
-	return p;
-}
-
 static char *put_hex(char *p, const uint8_t *at, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -61,11 +49,11 @@ static char *put_extra(char *p, const struct audit_entry *e)
 		return p;
 	case AUDIT_OF_COMMIT:
 		p = put(put_hex(put(p, ",\"commit\":\""), e->commit, sizeof e->commit), "\",\"base\":");
-		return put_number(p, e->base);
+		return text_number(p, e->base);
 	case AUDIT_TORN:
-		return put_number(put(p, ",\"moved\":"), e->moved);
+		return text_number(put(p, ",\"moved\":"), e->moved);
 	case AUDIT_SCAR:
-		p = put_number(put(p, ",\"anchored\":"), e->anchored);
+		p = text_number(put(p, ",\"anchored\":"), e->anchored);
 		return put(put_hex(put(p, ",\"digest\":\""), e->digest, DIGEST_LEN), "\"");
 	}
 	return p;
@@ -73,13 +61,13 @@ static char *put_extra(char *p, const struct audit_entry *e)
 
 size_t audit_entry_encode(const struct audit_entry *e, char *ret, size_t *ret_covered)
 {
-	char *p = put_number(put(ret, "{\"seq\":"), e->sequence);
+	char *p = text_number(put(ret, "{\"seq\":"), e->sequence);
 	p = put(put(put(p, ",\"at\":\""), e->at), "\"");
 	p = put(put(put(p, ",\"boot\":\""), e->boot), "\"");
-	p = put_number(put(p, ",\"ms\":"), e->boot_ms);
-	p = put_number(put(p, ",\"uid\":"), e->uid);
-	p = put_number(put(p, ",\"gid\":"), e->gid);
-	p = put_number(put(p, ",\"pid\":"), e->pid);
+	p = text_number(put(p, ",\"ms\":"), e->boot_ms);
+	p = text_number(put(p, ",\"uid\":"), e->uid);
+	p = text_number(put(p, ",\"gid\":"), e->gid);
+	p = text_number(put(p, ",\"pid\":"), e->pid);
 	p = put_text_or_null(put(p, ",\"as\":"), e->as);
 	p = put_text(put(p, ",\"verb\":"), e->verb);
 	if (e->has_pixel)
@@ -87,11 +75,11 @@ size_t audit_entry_encode(const struct audit_entry *e, char *ret, size_t *ret_co
 	else
 		p = put(p, ",\"pixel\":null");
 	p = put(p, ",\"version\":");
-	p = e->version ? put_number(p, e->version) : put(p, "null");
+	p = e->version ? text_number(p, e->version) : put(p, "null");
 	p = put_text_or_null(put(p, ",\"fingerprint\":"), e->fingerprint);
 	p = put_text(put(p, ",\"result\":"), e->result);
-	p = put_number(put(p, ",\"generation\":"), e->generation);
-	p = put_number(put(p, ",\"segment\":"), e->segment);
+	p = text_number(put(p, ",\"generation\":"), e->generation);
+	p = text_number(put(p, ",\"segment\":"), e->segment);
 	p = put_extra(p, e);
 	*ret_covered = (size_t)(p - ret);
 	p = put(put_hex(put(p, ",\"mac\":\""), e->mac, DIGEST_LEN), "\"}\n");

@@ -47,6 +47,10 @@ struct audit {
 	struct audit_commit open[AUDIT_OPEN_MAX];
 
 	struct buf out;
+	size_t collected; /* lines in `out` that wait for audit_settle, or for whoever else writes first */
+	struct audit_position before_collected;
+	bool has_lost; /* such lines could not be written; `lost` says why, audit_settle tells it */
+	struct error lost;
 	char boot[37];
 	int64_t at;
 	char at_text[CLOCK_TEXT_MAX];

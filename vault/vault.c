@@ -57,15 +57,15 @@ static int64_t later(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-static int64_t behind(int64_t remembered)
+int64_t vault_clock_behind(int64_t later_clock)
 {
 	int64_t now = clock_wall();
-	return remembered > now && remembered - CLOCK_TOLERANCE_S > now ? remembered - now : 0;
+	return later_clock > now && later_clock - CLOCK_TOLERANCE_S > now ? later_clock - now : 0;
 }
 
 int64_t vault_clock_suspect(const struct vault *v)
 {
-	return behind(v->latest_wall);
+	return vault_clock_behind(v->latest_wall);
 }
 
 int64_t vault_later_clock(const struct vault *v)
@@ -272,7 +272,7 @@ bool vault_glance_at_clock(const struct vault_place *place, int64_t *ret_behind_
 	if (!file_absolute(place->path, path, sizeof path, err) ||
 	    !anchor_place(place->state_dir, path, &file, err) || !anchor_read(&file, err))
 		return false;
-	*ret_behind_s = behind(anchor_glance_at_clock(&file));
+	*ret_behind_s = vault_clock_behind(anchor_glance_at_clock(&file));
 	return true;
 }
 

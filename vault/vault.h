@@ -226,6 +226,8 @@ must_check bool vault_verify(struct vault *v, verify_fault_fn *on_fault, void *c
 int64_t vault_clock_suspect(const struct vault *v);
 /* The later of the two: what expiry is judged by, so that a clock set back makes no token fresh. */
 int64_t vault_later_clock(const struct vault *v);
+/* The same as vault_clock_suspect from what somebody else's vault_later_clock said. */
+int64_t vault_clock_behind(int64_t later_clock);
 /* The same as vault_clock_suspect without any key, so that nothing is proven: for advice only. */
 must_check bool vault_glance_at_clock(const struct vault_place *place, int64_t *ret_behind_s, struct error *err);
 

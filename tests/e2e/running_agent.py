@@ -117,7 +117,7 @@ class AgentCase(Case):
         yield "labels", ask(200, "POST", path + "/labels?label=a=b")
         yield "metrics", ask(200, "GET", "/metrics")
         yield "verify", ask(200, "POST", "/v1/verify")
-        yield "access", ask(200, "GET", "/v1/access?user=0&pixel=" + pixel)
+        yield "access", ask(200, "GET", "/v1/access?uid=0&pixel=" + pixel)
         yield "a token as a malformed one", lambda: self.http("PUT", path + "/token", b"Bearer " + second + b" " + second)
         yield "remove", ask(200, "DELETE", path)
         yield "get the removed", lambda: self.http("GET", path + "/token")

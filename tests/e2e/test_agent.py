@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -100,6 +101,17 @@ class Watching(AgentCase):
             status, body = self.ask("PUT", "/v1/pixels/%s/token?check=no" % pixel, token)
             self.assertEqual(200, status, body)
             self.assertEqual(token, self.token_of(pixel))
+
+    def test_a_put_that_asks_nothing_has_no_outcome(self):
+        pixel, token = self.stored()
+        for target, outcome, verdict in (("", None, "healthy"), ("?check=no", None, "healthy")):
+            status, body = self.ask("PUT", "/v1/pixels/%s/token%s" % (pixel, target), token)
+            doc = json.loads(body)
+            self.assertEqual((200, True, outcome, verdict), (status, doc["unchanged"], doc["outcome"], doc["verdict"]), doc)
+        status, body = self.ask("PUT", "/v1/pixels/%s/token?check=no" % pixel, self.more_token(pixel))
+        self.assertEqual((None, "unchecked"), (json.loads(body)["outcome"], json.loads(body)["verdict"]), body)
+        status, body = self.ask("PUT", "/v1/pixels/%s/token" % pixel, self.more_token(pixel))
+        self.assertEqual(("healthy", "healthy"), (json.loads(body)["outcome"], json.loads(body)["verdict"]), body)
 
     def test_a_direct_rm_and_restore_are_seen(self):
         pixel, token = new_pixel(), new_token()
@@ -554,18 +566,115 @@ class Signals(AgentCase):
         self.direct("verify")
 
 
+    def waiter(self, pixel, answers):
+        """A reader that waits for the version after the first; its answer, and when it came."""
+        def read():
+            with contextlib.closing(UnixConnection(self.socket, 30 * PATIENCE)) as c:
+                c.request("GET", "/v1/pixels/%s/token" % pixel, headers={"If-None-Match": '"1"', "Prefer": "wait=60"})
+                answer = c.getresponse()
+                head = {k.lower(): v for k, v in answer.getheaders()}
+                answers.append((answer.status, head, json.loads(answer.read() or b"null"), time.monotonic()))
+        thread = threading.Thread(target=read)
+        thread.start()
+        return thread
+
+    def wait_until_they_wait(self, count):
+        """No call of theirs can be seen from outside but for the numbers: none was answered, and all are connected."""
+        def connected():
+            text = self.ask("GET", "/metrics")[1].decode()
+            return int(re.search(r"^pixelvault_connections (\d+)", text, re.M).group(1)) > count
+        self.until("they are connected", connected)
+        time.sleep(0.1)
+
+    def test_told_to_stop_it_tells_who_waits_to_come_back(self):
+        pixel, _ = self.stored()
+        answers = []
+        threads = [self.waiter(pixel, answers) for _ in range(3)]
+        self.wait_until_they_wait(3)
+        self.keeper.terminate()
+        for t in threads:
+            t.join(10 * PATIENCE)
+        self.assertEqual(3, len(answers), self.log())
+        for status, head, problem, _ in answers:
+            self.assertEqual((503, "application/problem+json", "no-store", "1"),
+                             (status, head["content-type"], head["cache-control"], head["retry-after"]))
+            self.assertEqual(("conflict", 8, 503), (problem["type"], problem["exit"], problem["status"]))
+            self.assertIn("again", problem["hint"])
+        self.assertEqual(0, self.keeper.wait(20 * PATIENCE))
+        self.keeper = None
+
+    def test_who_waits_is_told_at_once_also_while_tiktok_is_waited_for(self):
+        pixel, _ = self.stored()
+        other, token = self.pair()
+        self.emu.fault("silence")
+        puts, answers = [], []
+        put = threading.Thread(target=lambda: puts.append(self.ask("PUT", "/v1/pixels/%s/token" % other, token)))
+        put.start()
+        reader = self.waiter(pixel, answers)
+        self.wait_until_they_wait(2)
+        told = time.monotonic()
+        self.keeper.terminate()
+        reader.join(20 * PATIENCE)
+        put.join(20 * PATIENCE)
+        self.emu.no_faults()
+        self.assertEqual(503, answers[0][0])
+        self.assertLess(answers[0][3] - told, 2 * PATIENCE, "the put alone waits for 5 s")
+        self.assertIn(puts[0][0], (200, 202, 409), puts)
+        self.assertEqual(0, self.keeper.wait(20 * PATIENCE))
+        self.keeper = None
+
+    def test_locking_tells_who_waits(self):
+        pixel, _ = self.stored()
+        answers = []
+        reader = self.waiter(pixel, answers)
+        self.wait_until_they_wait(1)
+        self.assertEqual(200, self.ask("POST", "/v1/lock")[0])
+        reader.join(10 * PATIENCE)
+        self.assertEqual((503, "locked"), (answers[0][0], answers[0][2]["type"]))
+
+
 class Locked(AgentCase):
     starts = False
     passphrase = "correct horse battery staple"
 
-    def test_it_starts_without_a_vault_and_takes_one_that_is_made_later(self):
+    def keeper_up_without_a_vault(self):
         shutil.rmtree(self.home)
         shutil.rmtree(self.state)
         self.keeper_up_locked()
         self.assertIn("no vault", self.health()["reason"])
+
+    def test_it_starts_without_a_vault_and_takes_one_that_is_made_later(self):
+        self.keeper_up_without_a_vault()
         self.direct("init", "--key-file", self.key, "--no-recovery")
+        self.until("it has opened it by itself", lambda: not self.health()["locked"], 5)
+        self.put(new_pixel(), new_token(), "--no-check")
+
+    def test_without_a_vault_commands_fail_as_they_do_directly(self):
+        self.keeper_up_without_a_vault()
+        pixel = new_pixel()
+        for words in (["get", pixel], ["list"], ["status"], ["put", pixel, "--no-check"], ["check"], ["history", pixel],
+                      ["rollout", pixel], ["label", pixel, "a=b"], ["rm", pixel], ["verify"], ["unlock"],
+                      ["run", "--env", "T=" + pixel, "--", "true"]):
+            told = self.object(self.vault(*words, "--json", rc=None, stdin=new_token()) if words[0] != "run" else
+                               self.vault(words[0], "--json", *words[1:], rc=None))["error"]
+            self.assertEqual((3, "not-found"), (told["exit"], told["code"]), words)
+            if words[0] == "unlock":  # there is no direct one
+                continue
+            directly = self.object(self.direct(*words, "--json", rc=3, stdin=new_token()) if words[0] != "run" else
+                                   self.direct(words[0], "--json", *words[1:], rc=3))["error"]
+            self.assertEqual(directly, told, words)
+        status, body = self.ask("GET", "/v1/pixels/%s/token" % pixel)
+        self.assertEqual((503, "not-found"), (status, json.loads(body)["type"]), "a server that has not what it serves")
+
+    def test_one_that_is_made_after_lock_stays_locked(self):
+        self.keeper_up_without_a_vault()
+        self.vault("lock")
+        self.direct("init", "--key-file", self.key, "--no-recovery")
+        self.until("it is no longer missing", lambda: "no vault" not in self.health()["reason"], 5)
+        time.sleep(1.2)
+        self.vault("list", rc=4)
         self.vault("unlock")
-        self.assertFalse(self.health()["locked"])
+        self.vault("list")
 
     def keeper_up_locked(self):
         self.env.pop("PIXELVAULT_VAULT", None)

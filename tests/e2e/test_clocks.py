@@ -6,6 +6,7 @@ import os
 import re
 import unittest
 
+from agent_harness import AgentCase
 from harness import Case, IS_SANITIZED, PATIENCE, VAULT, cases, say, spread
 
 LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1") + glob.glob("/usr/lib/faketime/libfaketime.so.1")), None)
@@ -119,6 +120,45 @@ class OneShot(Faked):
         self.vault("label", pixel, "a=b", env=self.at(clock))
         self.assertRegex(self.vault("status", env=self.at(clock)).err, "(?i)clock")
         self.assertNotRegex(self.vault("status").err, "(?i)suspect")
+
+
+class BothWays(AgentCase, Faked):
+    """What is due is the same with an agent and without, also where the clock is behind what this host remembers."""
+    pixels = 1
+
+    def setUp(self):
+        super().setUp()
+        self.code = self.codes[0]
+        on = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=60)  # warned of 30 days before
+        self.vault("put", self.code, "--no-check", "--expires", on.strftime("%Y-%m-%dT%H:%M:%SZ"), stdin=self.tokens[0])
+        self.stop_agent()
+
+    def both(self, *words):
+        direct, through = self.vault(*words), self.vault(*words, env={"PIXELVAULT_VAULT": None})
+        self.assertEqual(direct.out, through.out)
+        self.assertEqual(direct.err, through.err)
+        return direct
+
+    def test_by_a_good_clock(self):
+        self.agent_up()
+        self.assertNotIn("expires", self.both("status", "--json").out.decode().split('"advice"')[1])
+        self.assertEqual("", self.both("status").err)
+
+    def test_by_one_that_is_behind(self):
+        self.vault("label", self.code, "a=b", env=self.at("+%d" % (50 * 86400)))
+        self.agent_up()
+        for words in (["status"], ["status", self.code]):
+            r = self.both(*words, "--json")
+            self.assertIn("expires", self.object(r)["pixels"][0]["advice"])
+            self.assertIn("clock is suspect", r.err)
+            self.assertIn("due", self.both(*words).out.decode())
+        self.both("list", "--json")
+        direct = self.vault("status", "--json").out
+        for target in ("/v1/pixels", "/v1/pixels/" + self.code):
+            status, head, body = self.http("GET", target)
+            self.assertEqual((200, direct), (status, body))
+            ahead = self.moment(head["x-judged-at"]) - datetime.datetime.now(datetime.timezone.utc)
+            self.assertEqual(49, ahead.days)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,19 @@
 
 import array
 import contextlib
+import grp
 import json
 import os
+import pwd
+import shutil
+import signal
 import socket
 import subprocess
 import time
 import unittest
 
 import harness
+import running_agent
 from agent_harness import AgentCase, UnixConnection, ask, ask_once
 
 ALLOWED, GROUP, EXTRA, DENIED, NOBODY, LABELLED, TIED = 20101, 20102, 20103, 20104, 65534, 20105, 20106
@@ -200,6 +205,89 @@ class Peers(AgentCase):
         result = self.as_user(ALLOWED, ALLOWED, [], before_and_after)
         os.waitpid(helper, 0)
         self.assertEqual((200, 403), result)
+
+
+@harness.direct_only("compares both ways")
+class Explained(AgentCase):
+    rules = ("[access d]\nuser = daemon\npixels = {0}\nverbs = meta read\n"
+             "[access g]\ngroup = daemon\npixels = *\nverbs = report\n")
+
+    def test_who_may_what_is_the_same_with_an_agent_and_without(self):
+        """The command finds out who is meant; the agent knows no names."""
+        for user, allowed in (("daemon", "meta read"), ("0", " ".join(VERBS)), ("20999", ""), ("bin", "")):
+            words = ("access", "explain", "--user", user, self.codes[0])
+            through = self.json(*words, env={"PIXELVAULT_VAULT": None})
+            self.assertEqual(self.json(*words), through)
+            self.assertEqual(allowed, " ".join(through["allowed"]))
+            self.assertEqual(self.vault(*words).out, self.vault(*words, env={"PIXELVAULT_VAULT": None}).out)
+        words = ("access", "explain", "--user", "daemon", self.codes[1])
+        self.assertEqual(["report"], self.json(*words, env={"PIXELVAULT_VAULT": None})["allowed"], "by its group")
+        self.vault("access", "explain", "--user", "no-such-user", self.codes[0], rc=3, env={"PIXELVAULT_VAULT": None})
+
+    def test_numbers_are_asked_for(self):
+        base = "/v1/access?pixel=%s" % self.codes[0]
+        for more in ("&uid=daemon", "&uid=-1", "&gid=1", "&uid=1&gid=x", "&uid=1&group=x", "&group=1", "&user=daemon"):
+            self.problem(self.http("GET", base + more), 400, "usage")
+        doc = self.json_of(self.http("GET", base + "&uid=20999&gid=20999&group=4&group=%d" % grp.getgrnam("daemon").gr_gid))
+        self.assertEqual((20999, ["report"]), (doc["uid"], doc["allowed"]))
+
+
+@unittest.skipUnless(os.geteuid() == 0, "NEEDS ROOT: mounts")
+@unittest.skipUnless(shutil.which("unshare"), "no unshare")
+@harness.direct_only("it is about an agent of its own")
+class NewAccounts(running_agent.AgentCase):
+    """An agent with an /etc of its own, where accounts are made as useradd makes them: by a new file in the old one's
+    place."""
+    uses_emulator = False
+    ENTER = 'mount --bind "$1" /etc && shift && exec "$@"'
+
+    def setUp(self):
+        super().setUp()
+        self.pixel = harness.new_pixel()
+        self.vault("put", self.pixel, "--no-check", stdin=harness.new_token())
+        self.etc = self.path("etc")
+        shutil.copytree("/etc", self.etc, symlinks=True)
+        enter = ("unshare", "-m", "--propagation", "private", "sh", "-c", self.ENTER, "sh", self.etc)
+        if self.run_program([*enter, "true"], rc=None).rc:
+            self.skipTest("no mount namespaces here")
+        self.first = "[access old]\nuser = daemon\npixels = *\nverbs = meta\n"
+        self.configure(more=self.first)
+        self.start_agent(prefix=enter)
+
+    def add(self, name, line):
+        path = os.path.join(self.etc, name)
+        self.write(path + "+", self.read(path) + line.encode(), mode=0o644)
+        os.rename(path + "+", path)
+
+    def reload(self, more):
+        before = self.log().count("reloaded")
+        self.configure(more=more)
+        self.agent.send_signal(signal.SIGHUP)
+        self.until(lambda: self.log().count("reloaded") > before, 5, "an answer to SIGHUP")
+
+    def allowed(self, *who):
+        return self.asks(200, "GET", "/v1/access?pixel=%s&%s" % (self.pixel, "&".join(who)))["allowed"]
+
+    def test_are_known_after_a_reload(self):
+        self.add("passwd", "pv-new:x:23456:23456::/:/bin/false\n")
+        self.add("group", "pv-team:x:23457:\n")
+        self.reload(self.first + "[access new]\nuser = pv-new\npixels = *\nverbs = read\n"
+                                 "[access team]\ngroup = pv-team\npixels = *\nverbs = report\n")
+        self.assertNotIn("not reloaded", self.log())
+        self.assertEqual(["read"], self.allowed("uid=23456"))
+        self.assertEqual(["report"], self.allowed("uid=23458", "gid=23457"))
+        daemon = pwd.getpwnam("daemon").pw_uid
+        self.assertEqual(["meta"], self.allowed("uid=%d" % daemon), "whom it knew it still knows")
+
+    def test_one_that_is_not_made_yet_is_refused_until_it_is(self):
+        rules = self.first + "[access new]\nuser = pv-new\npixels = *\nverbs = read\n"
+        self.reload(rules)
+        self.assertRegex(self.log(), r"pixelvault.ini:\d+: there is no user 'pv-new'")
+        self.assertIn("reload the agent", self.log())
+        self.assertEqual([], self.allowed("uid=23456"))
+        self.add("passwd", "pv-new:x:23456:23456::/:/bin/false\n")
+        self.reload(rules)
+        self.assertEqual(["read"], self.allowed("uid=23456"))
 
 
 if __name__ == "__main__":

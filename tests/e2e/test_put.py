@@ -392,6 +392,19 @@ class Judged(Case):
         self.assertEqual(("test", 0), (s["evidence"]["probe"], s["evidence"]["code"]))
         self.assertMoment(s["proven_at"])
 
+    def test_the_same_token_again_is_as_it_was_judged_and_not_asked_about(self):
+        pixel, token = self.stored()
+        for verdict, change in (("healthy", lambda: None), ("revoked", lambda: self.emu.revoke(token))):
+            change()
+            self.vault("check", pixel, rc=0 if verdict == "healthy" else 10)
+            before = self.emu.requests()
+            doc = self.put_json(pixel, token)
+            self.assertEqual((1, "current", verdict), (doc["version"], doc["stage"], doc["verdict"]))
+            said = self.put(pixel, token).err
+            for words in (verdict, "current already", "nothing to do", "not asked"):
+                self.assertIn(words, said)
+            self.assertEqual(before, self.emu.requests())
+
     def test_the_test_code_is_kept_for_the_next_put(self):
         pixel, _ = self.stored()
         self.assertEqual("healthy", self.put_doc(pixel, self.more_token(pixel))["verdict"])

@@ -222,6 +222,19 @@ class Supervisor(Case):
         self.hear("READY=1\nSTATUS=3 Pixels, reloaded")
         self.assertEqual("reload", self.said()[-1])
 
+    def test_the_keeper_is_told_what_the_names_in_the_rules_mean(self):
+        rule = "[access %s]\n%s = %s\npixels = *\nverbs = meta\n"
+        self.configure(more=rule % ("a", "user", "root") + rule % ("b", "user", "4711"))
+        p = self.supervise()
+        self.assertEqual(["accounts user root 0", "go"], self.said()[-2:])
+        self.configure(more=rule % ("a", "group", "root") + rule % ("b", "user", "no-such-user"))
+        p.send_signal(signal.SIGHUP)
+        self.until(lambda: self.said()[-1] == "reload")
+        self.assertEqual(["accounts group root 0", "reload"], self.said()[-2:])
+        self.write(self.config, "no configuration")
+        p.send_signal(signal.SIGHUP)
+        self.until(lambda: self.said()[-2:] == ["reload", "reload"])
+
     def pings(self, seconds):
         count, end = 0, time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:

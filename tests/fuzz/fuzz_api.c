@@ -101,6 +101,12 @@ static void clean_up(void)
 	(void)nftw(world.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+static int64_t ask_clock(void *context)
+{
+	(void)context;
+	return clock_wall();
+}
+
 static void make_world(void)
 {
 	static char file[96], state[96];
@@ -116,13 +122,14 @@ static void make_world(void)
 	must(vault_create(&place, &slot, 1, &err) && vault_open(&place, &world.vault, &err) &&
 	     vault_unlock(world.vault, &slot, &err) && vault_change(world.vault, put, NULL, &err));
 	secret_free(key);
-	must(holdings_new(&world.holdings, &err) && access_new(NULL, 990, &world.access, &err) &&
+	must(holdings_new(&world.holdings, &err) && access_new(NULL, 990, NULL, &world.access, &err) &&
 	     vault_opener_new(world.vault, &world.opener, &err));
 	struct api_setup setup = { .holdings = world.holdings,
 				   .settings = &world.settings,
 				   .access = world.access,
 				   .layers = "none",
-				   .give = give };
+				   .give = give,
+				   .clock = ask_clock };
 	must(vault_load(world.vault, load, NULL, &at, &err) && api_new(&setup, &world.api, &err));
 	api_opened(world.api, world.opener, vault_audit(world.vault));
 	world.now_ms = clock_boot_ms();
@@ -220,6 +227,7 @@ static void serve(struct call *call, const struct request *r)
 	if (r->body.len && r->body.len <= body_max)
 		must(secret_copy(r->body, &call->body, &err));
 	api_serve(world.api, call);
+	api_settle(world.api);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -243,14 +251,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			     .wake = wake };
 	serve(&call, &r);
 	world.now_ms += 400000;
-	api_end_turn(world.api, world.now_ms);
+	api_end_turn(world.api, world.now_ms, true);
 	finish_errands(len % 2);
 	must(r.delivered == 1);
 	/* Who brings the token along may get it back in the error about it. */
 	judge(&call, len && memmem(data, len, TOKEN, strlen(TOKEN)));
 	call_reset(&call);
 	finish_errands(false);
-	api_end_turn(world.api, ++world.now_ms);
+	api_end_turn(world.api, ++world.now_ms, true);
 	access_view_free(view);
 	return 0;
 }

@@ -26,6 +26,7 @@ static struct {
 	struct vault_opener *opener; /* the api's, once it was told */
 	struct errand *errands;	     /* the newest first */
 	int64_t now_ms;
+	int64_t clock; /* what expiry is judged by; 0 = this machine's */
 } kit;
 
 /* ---- what the keeper does ---- */
@@ -35,6 +36,12 @@ UNUSED static void kit_give(void *context, struct errand *e)
 	(void)context;
 	e->next = kit.errands;
 	kit.errands = e;
+}
+
+UNUSED static int64_t kit_clock(void *context)
+{
+	(void)context;
+	return kit.clock ? kit.clock : clock_wall();
 }
 
 UNUSED static bool kit_wrap(const struct credential *c, enum stage stage, struct bytes sealed, struct buf *ret,
@@ -79,7 +86,7 @@ UNUSED static void kit_open(void)
 UNUSED static void kit_turn(int64_t ms)
 {
 	kit.now_ms += ms;
-	api_end_turn(kit.api, kit.now_ms);
+	api_end_turn(kit.api, kit.now_ms, true);
 }
 
 /* rules: [access ...] sections, NULL = none. */
@@ -94,12 +101,13 @@ UNUSED static void kit_start(const char *rules)
 	kit.vault = open_it();
 	put_token(kit.vault, A, TOKEN_A);
 	put_token(kit.vault, B, TOKEN_B);
-	assert_true(holdings_new(&kit.holdings, &err) && access_new(kit.config, 990, &kit.access, &err));
+	assert_true(holdings_new(&kit.holdings, &err) && access_new(kit.config, 990, NULL, &kit.access, &err));
 	struct api_setup setup = { .holdings = kit.holdings,
 				   .settings = &kit.settings,
 				   .access = kit.access,
 				   .layers = "none",
-				   .give = kit_give };
+				   .give = kit_give,
+				   .clock = kit_clock };
 	kit.now_ms = clock_boot_ms();
 	assert_true(api_new(&setup, &kit.api, &err));
 	kit_turn(1);
@@ -209,6 +217,7 @@ UNUSED static void ask(struct fake *f, const char *method, const char *target, c
 	if (body && strlen(body) <= body_max)
 		assert_true(secret_copy(bytes_of_text(body), &f->call.body, &err));
 	api_serve(kit.api, &f->call);
+	api_settle(kit.api);
 }
 
 UNUSED static void drain(struct fake *f)

@@ -73,6 +73,16 @@ static bool hear(const struct link_message *m, int fd, int *courier)
 		close(fd);
 		return true;
 	}
+	if (m->kind == LINK_ACCOUNTS) {
+		char table[256] = "";
+		ssize_t len = read(fd, table, sizeof table - 1);
+		for (char *end = table; (end = strchr(end, '\n'));)
+			*end = ' '; /* a note is one line */
+		if (len > 0)
+			note("accounts", table);
+		close(fd);
+		return true;
+	}
 	note(names[m->kind], "");
 	if (m->kind == LINK_GO || m->kind == LINK_RELOAD)
 		(void)!link_send(LINK_FD, LINK_READY, m->kind == LINK_GO ? "3 Pixels" : "3 Pixels, reloaded", -1);

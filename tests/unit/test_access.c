@@ -1,4 +1,5 @@
 #include "agent/access.h"
+#include "agent/accounts.h"
 #include "agent/settings.h"
 
 #include <setjmp.h>
@@ -116,7 +117,7 @@ static void access__every_case_of_the_table(void **state)
 	struct access *a;
 	struct error err;
 	(void)state;
-	assert_true(access_new(config, AGENT_UID, &a, &err));
+	assert_true(access_new(config, AGENT_UID, NULL, &a, &err));
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		char verbs[64];
 		struct access_view *view =
@@ -137,7 +138,7 @@ static void access__without_rules_only_the_owner_may(void **state)
 	struct error err;
 	char verbs[64];
 	(void)state;
-	assert_true(access_new(NULL, AGENT_UID, &a, &err));
+	assert_true(access_new(NULL, AGENT_UID, NULL, &a, &err));
 	struct access_view *owner = view_of(a, AGENT_UID, 1, NULL, 0), *other = view_of(a, 1001, 1, NULL, 0);
 	verbs_of(owner, A, NULL, verbs);
 	assert_string_equal(verbs, ALL);
@@ -154,7 +155,7 @@ static void access__an_owner_that_is_nobody_owns_nothing(void **state)
 	struct error err;
 	char verbs[64];
 	(void)state;
-	assert_true(access_new(NULL, 65534, &a, &err));
+	assert_true(access_new(NULL, 65534, NULL, &a, &err));
 	struct access_view *view = view_of(a, 65534, 65534, NULL, 0);
 	verbs_of(view, A, NULL, verbs);
 	assert_string_equal(verbs, "");
@@ -168,20 +169,65 @@ static void access__names_are_looked_up_and_unknown_ones_refused(void **state)
 	struct access *a;
 	struct error err;
 	(void)state;
-	assert_true(access_new(config, AGENT_UID, &a, &err));
+	assert_true(access_new(config, AGENT_UID, NULL, &a, &err));
 	access_free(a);
 	config_free(config);
 	static const char *const wrong[] = { "[access r]\nuser = no-such-user\npixels = *\nverbs = meta\n",
 					     "[access r]\ngroup = no-such-group\npixels = *\nverbs = meta\n" };
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		config = parse(wrong[i]);
-		assert_false(access_new(config, AGENT_UID, &a, &err));
+		assert_false(access_new(config, AGENT_UID, NULL, &a, &err));
 		assert_int_equal(err.code, ERR_CONFIG);
 		assert_non_null(strstr(err.message, "test.ini:2"));
 		assert_non_null(strstr(err.message, "no-such-"));
 		assert_true(err.hint[0]);
 		config_free(config);
 	}
+}
+
+static void accounts__a_table_says_what_names_mean(void **state)
+{
+	static const char text[] = "user web 1001\ngroup web 2001\nuser web-2 1002\nuser a b 7\nuser big 4294967296\n"
+				   "user odd 12x\nuser none \nuser last 9";
+	static const struct {
+		const char *name;
+		bool is_group, is_there;
+		uint32_t number;
+	} rows[] = {
+		{ "web", false, true, 1001 }, { "web", true, true, 2001 },    { "web-2", false, true, 1002 },
+		{ "web-2", true, false, 0 },  { "a b", false, true, 7 },      { "a", false, false, 0 },
+		{ "we", false, false, 0 },    { "big", false, false, 0 },     { "odd", false, false, 0 },
+		{ "none", false, false, 0 },  { "last", false, false, 0 },    { "root", false, false, 0 },
+		{ "", false, false, 0 },      { "1001", false, true, 1001 }, { "77", true, true, 77 },
+	};
+	struct bytes table = bytes_of_text(text);
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint32_t number = 0;
+		assert_int_equal(accounts_find(&table, rows[i].is_group, rows[i].name, &number), rows[i].is_there);
+		assert_int_equal(number, rows[i].number);
+	}
+}
+
+static void accounts__those_of_the_rules_are_gathered(void **state)
+{
+	struct config *config = parse("[access a]\nuser = root\npixels = *\nverbs = meta\n"
+				      "[access b]\ngroup = root\npixels = *\nverbs = meta\n"
+				      "[access c]\nuser = 1001\npixels = *\nverbs = meta\n"
+				      "[access d]\nuser = no-such-user\npixels = *\nverbs = meta\n"
+				      "[agent]\nuser = daemon\n");
+	struct buf table = BUF_INIT(ACCOUNTS_BYTES_MAX);
+	(void)state;
+	accounts_gather(config, &table);
+	assert_true(bytes_equal(buf_bytes(&table), bytes_of_text("user root 0\ngroup root 0\n")));
+	accounts_gather(NULL, &table);
+	struct bytes given = buf_bytes(&table);
+	struct access *a;
+	struct error err;
+	assert_false(access_new(config, AGENT_UID, &given, &a, &err));
+	assert_non_null(strstr(err.message, "no-such-user"));
+	buf_done(&table);
+	config_free(config);
 }
 
 static void access__explains_by_weight_and_ends_with_the_ruling(void **state)
@@ -192,7 +238,7 @@ static void access__explains_by_weight_and_ends_with_the_ruling(void **state)
 	struct buf out = BUF_INIT(8192);
 	struct access_subject subject = { .pixel = B };
 	(void)state;
-	assert_true(access_new(config, AGENT_UID, &a, &err));
+	assert_true(access_new(config, AGENT_UID, NULL, &a, &err));
 	struct access_view *view = view_of(a, 1002, 2001, NULL, 0);
 	access_explain(view, &subject, &out);
 	buf_append(&out, "", 1);
@@ -214,6 +260,8 @@ int main(void)
 		cmocka_unit_test(access__without_rules_only_the_owner_may),
 		cmocka_unit_test(access__an_owner_that_is_nobody_owns_nothing),
 		cmocka_unit_test(access__names_are_looked_up_and_unknown_ones_refused),
+		cmocka_unit_test(accounts__a_table_says_what_names_mean),
+		cmocka_unit_test(accounts__those_of_the_rules_are_gathered),
 		cmocka_unit_test(access__explains_by_weight_and_ends_with_the_ruling),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,25 @@ static void api__a_get_as_json_is_the_object_of_get(void **state)
 	fake_done(&f);
 }
 
+static void api__weights_in_accept_count(void **state)
+{
+	static const char *const bytes_wanted[] = { "application/json;q=0", "application/json;q=0.5, text/plain", "*/*" };
+	struct fake f;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bytes_wanted); i++) {
+		fake_init(&f, READER);
+		with_header(&f, "Accept", bytes_wanted[i]);
+		ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+		assert_string_equal(body_of(&f), TOKEN_A);
+		fake_done(&f);
+	}
+	fake_init(&f, READER);
+	with_header(&f, "Accept", "text/plain;q=0, */*;q=0.1");
+	ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+	expect_json(&f, 200);
+	fake_done(&f);
+}
+
 static void api__a_known_version_is_304_and_written_down_too(void **state)
 {
 	static const char *const same[] = { "\"1\"", "W/\"1\"", "\"7\", \"1\"", "*" };
@@ -396,6 +415,41 @@ static void api__locking_answers_who_waits(void **state)
 	fake_done(&f);
 }
 
+static void api__an_agent_that_ends_tells_who_waits_to_come_back(void **state)
+{
+	struct fake f, late;
+	(void)state;
+	wait_for(&f, READER, "wait=300");
+	api_stop(kit.api);
+	expect_problem(&f, 503, "conflict");
+	assert_string_equal(answer_header(&f, "Retry-After"), "1");
+	fake_done(&f);
+	refuses("GET", "/v1/pixels/" A "/token", NULL, 503, "conflict");
+	refuses("PUT", "/v1/pixels/" A "/token", "token", 503, "conflict");
+	refuses("POST", "/v1/lock", NULL, 503, "conflict");
+	fake_init(&late, READER);
+	ask(&late, "GET", "/healthz?ready=1", NULL);
+	expect_json(&late, 503);
+	expect_in(&late, "\"ready\":false");
+	expect_in(&late, "\"reason\":\"the agent is ending\"");
+	fake_done(&late);
+	assert_null(kit.errands);
+}
+
+static void api__what_was_begun_is_answered_while_the_agent_ends(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/pixels/" A "/ack", "{\"version\":1,\"as\":\"shop\"}");
+	api_stop(kit.api);
+	kit_turn(1);
+	assert_false(f.call.is_answered);
+	api_finish(kit.api, kit_errand(ERRAND_ACK));
+	expect_json(&f, 200);
+	fake_done(&f);
+}
+
 /* ---- what is not in memory ---- */
 
 static void api__an_old_version_comes_from_the_worker(void **state)
@@ -546,6 +600,20 @@ static void api__a_list_holds_what_the_caller_may_see(void **state)
 	fake_done(&f);
 }
 
+static void api__lists_say_by_what_clock_they_were_judged(void **state)
+{
+	static const char *const targets[] = { "/v1/pixels", "/v1/pixels/" A };
+	struct fake f;
+	(void)state;
+	kit.clock = 1798859045;
+	for (size_t i = 0; i < COUNT_OF(targets); i++) {
+		fake_init(&f, READER);
+		ask(&f, "GET", targets[i], NULL);
+		assert_string_equal(answer_header(&f, "X-Judged-At"), "2027-01-02T03:04:05Z");
+		fake_done(&f);
+	}
+}
+
 static void api__records_are_the_bytes_that_are_stored(void **state)
 {
 	struct fake f;
@@ -628,6 +696,7 @@ static void finish_put(enum error_code exit, enum stage stage, enum verdict outc
 	e->put.stage = stage;
 	e->put.verdict = outcome;
 	e->put.outcome = outcome;
+	e->put.was_asked = true;
 	e->put.exit = exit;
 	strcpy(e->put.evidence.text, "said so");
 	api_finish(kit.api, e);
@@ -652,6 +721,23 @@ static void api__a_put_is_answered_by_what_tiktok_said(void **state)
 	finish_put(ERR_EXPIRED, STAGE_PENDING, VERDICT_REVOKED, 422);
 	finish_put(ERR_MISMATCHED, STAGE_PENDING, VERDICT_MISMATCHED, 422);
 	finish_put(ERR_MALFORMED, STAGE_PENDING, VERDICT_MALFORMED, 400);
+}
+
+static void api__a_put_that_asked_nothing_has_no_outcome(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	struct errand *e = put(&f, "", "token-that-is-long-enough");
+	e->put = (struct put_result){
+		.pixel = A, .version = 1, .stage = STAGE_CURRENT, .is_unchanged = true, .verdict = VERDICT_HEALTHY
+	};
+	api_finish(kit.api, e);
+	expect_json(&f, 200);
+	expect_in(&f, "\"verdict\":\"healthy\"");
+	expect_in(&f, "\"outcome\":null");
+	expect_in(&f, "\"unchanged\":true");
+	fake_done(&f);
 }
 
 static void api__a_put_that_failed_is_a_problem(void **state)
@@ -695,6 +781,12 @@ static void api__reports_and_acknowledgements_are_strict_json(void **state)
 		refuses("POST", "/v1/pixels/" A "/report", wrong[i], 400, "usage");
 	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":0,\"as\":\"x\"}", 400, "usage");
 	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":1}", 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":1,\"as\":\"x\",\"pixel\":\"" A "\"}", 400, "usage");
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/pixels/" A "/report", "{\"code\":40105,\"requestid\":\"abc\"}");
+	expect_problem(&f, 400, "usage");
+	expect_in(&f, "'requestid'");
+	fake_done(&f);
 	fake_init(&f, PUTTER);
 	ask(&f, "POST", "/v1/pixels/" A "/report", "{\"code\":40105,\"request_id\":\"abc\"}");
 	struct errand *e = kit_errand(ERRAND_REPORT);
@@ -978,11 +1070,18 @@ static void api__access_of_others_is_for_admins(void **state)
 	expect_in(&f, "\"uid\":1001,\"pixel\":\"" A "\",\"allowed\":[\"meta\",\"read\"]");
 	fake_done(&f);
 	fake_init(&f, READER);
-	ask(&f, "GET", "/v1/access?user=0", NULL);
+	ask(&f, "GET", "/v1/access?uid=0", NULL);
 	expect_problem(&f, 403, "denied");
 	fake_done(&f);
 	fake_init(&f, 0);
-	ask(&f, "GET", "/v1/access?user=1001&pixel=" B, NULL);
+	ask(&f, "GET", "/v1/access?uid=1002&pixel=" A, NULL);
+	expect_in(&f, "\"allowed\":[\"report\",\"put\"]");
+	fake_done(&f);
+	refuses("GET", "/v1/access?gid=5", NULL, 400, "usage");
+	refuses("GET", "/v1/access?uid=web", NULL, 400, "usage");
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/access?uid=1001&gid=1001&group=5&group=6&pixel=" B, NULL);
+	expect_in(&f, "\"uid\":1001");
 	expect_in(&f, "\"allowed\":[]");
 	fake_done(&f);
 }
@@ -1043,6 +1142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(api__a_get_gives_exactly_the_token_and_what_is_known_of_it),
 		TEST(api__a_get_as_json_is_the_object_of_get),
+		TEST(api__weights_in_accept_count),
 		TEST(api__a_known_version_is_304_and_written_down_too),
 		TEST(api__each_read_and_each_denial_is_one_line),
 		TEST(api__without_a_line_there_is_no_token),
@@ -1058,6 +1158,8 @@ int main(void)
 		TEST(api__who_waits_in_vain_gets_304),
 		TEST(api__who_waited_and_went_is_forgotten),
 		TEST(api__locking_answers_who_waits),
+		TEST(api__an_agent_that_ends_tells_who_waits_to_come_back),
+		TEST(api__what_was_begun_is_answered_while_the_agent_ends),
 		TEST(api__an_old_version_comes_from_the_worker),
 		TEST(api__an_answer_for_nobody_is_dropped),
 		TEST(api__durable_reads_of_a_turn_share_one_sync),
@@ -1065,10 +1167,12 @@ int main(void)
 		TEST(api__a_reader_is_noted_once_a_version),
 		TEST(api__made_up_names_do_not_flood_the_worker),
 		TEST(api__a_list_holds_what_the_caller_may_see),
+		TEST(api__lists_say_by_what_clock_they_were_judged),
 		TEST(api__records_are_the_bytes_that_are_stored),
 		TEST(api__a_list_that_locking_cuts_short_is_broken_off),
 		TEST(api__a_put_carries_everything_that_was_said),
 		TEST(api__a_put_is_answered_by_what_tiktok_said),
+		TEST(api__a_put_that_asked_nothing_has_no_outcome),
 		TEST(api__a_put_that_failed_is_a_problem),
 		TEST(api__a_put_said_wrong_gives_no_errand),
 		TEST(api__reports_and_acknowledgements_are_strict_json),

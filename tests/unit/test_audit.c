@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -633,6 +634,405 @@ static void room__a_file_that_may_not_be_written_is_refused_and_still_compared(v
 	audit_free(a);
 }
 
+/* ---- collected in a turn ---- */
+
+static bool collect(struct audit *a, uint32_t version, struct error *err)
+{
+	struct audit_event e = { "get", PIXEL, version, fingerprint, "ok" };
+	memset(err, 0, sizeof *err);
+	return audit_collect(a, &someone, &e, err);
+}
+
+static void must_collect(struct audit *a, uint32_t version)
+{
+	struct error err;
+	if (!collect(a, version, &err))
+		fail_msg("%s", err.message);
+}
+
+static void must_settle(struct audit *a)
+{
+	struct error err = { .code = ERR_NONE };
+	if (!audit_settle(a, &err))
+		fail_msg("%s", err.message);
+	assert_int_equal(err.code, ERR_NONE);
+}
+
+static void does_not_settle(struct audit *a)
+{
+	struct error err = { .code = ERR_NONE };
+	assert_false(audit_settle(a, &err));
+	assert_int_equal(err.code, ERR_STORAGE);
+	assert_string_equal(err.class, "audit");
+}
+
+static off_t log_size(void)
+{
+	struct stat st;
+	return stat(log_path, &st) == 0 ? st.st_size : 0;
+}
+
+/* Writing system calls of this process so far; 0 where the kernel does not count. */
+static unsigned long writes_so_far(void)
+{
+	uint8_t text[512] = { 0 };
+	unsigned long count = 0;
+	size_t len = file_bytes("/proc/self/io", text, sizeof text - 1);
+	const char *at = len ? strstr((const char *)text, "syscw: ") : NULL;
+	if (at)
+		count = strtoul(at + strlen("syscw: "), NULL, 10);
+	return count;
+}
+
+struct versions {
+	uint32_t at[16];
+	size_t count;
+};
+
+static bool keep_version(void *context, const struct audit_entry *e, bool is_proven, struct error *err)
+{
+	struct versions *v = context;
+	(void)err;
+	assert_true(is_proven);
+	assert_true(v->count < COUNT_OF(v->at));
+	v->at[v->count++] = e->version;
+	return true;
+}
+
+/* The log holds these and no others, in this order, and nothing is wrong with it. */
+static void assert_versions(const uint32_t *expected, size_t count)
+{
+	struct versions v = { .count = 0 };
+	struct audit_report r = walk_with(NULL, keep_version, &v);
+	assert_int_equal(r.faults, 0);
+	assert_int_equal(r.torn, 0);
+	assert_int_equal(v.count, count);
+	assert_memory_equal(v.at, expected, count * sizeof *expected);
+}
+#define ASSERT_VERSIONS(...) assert_versions((const uint32_t[]){ __VA_ARGS__ }, COUNT_OF(((const uint32_t[]){ __VA_ARGS__ })))
+
+static void collected__lines_go_out_in_one_write_and_one_chain(void **state)
+{
+	(void)state;
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	off_t before = log_size();
+	audit_begin_turn(a);
+	unsigned long writes = writes_so_far();
+	for (uint32_t i = 2; i <= 6; i++)
+		must_collect(a, i);
+	assert_int_equal(log_size(), before); /* not a byte before that is asked for */
+	must_settle(a);
+	if (writes)
+		assert_int_equal(writes_so_far() - writes, 1);
+	must_collect(a, 7);
+	must_settle(a);
+	audit_end_turn(a);
+	must_append(a, 8);
+	audit_free(a);
+	ASSERT_VERSIONS(1, 2, 3, 4, 5, 6, 7, 8);
+}
+
+static void collected__nothing_settles_and_writes_nothing(void **state)
+{
+	(void)state;
+	struct audit *a = open_log(NULL);
+	must_settle(a); /* no turn, no file yet */
+	audit_begin_turn(a);
+	must_settle(a);
+	audit_end_turn(a);
+	assert_int_equal(log_size(), 0);
+	must_append(a, 1);
+	off_t size = log_size();
+	audit_begin_turn(a);
+	must_settle(a);
+	must_append(a, 2);
+	must_settle(a); /* what was appended is not written once more */
+	must_collect(a, 3);
+	must_settle(a);
+	must_settle(a);
+	audit_end_turn(a);
+	must_settle(a);
+	assert_int_equal(log_size() / size, 3);
+	audit_free(a);
+	ASSERT_VERSIONS(1, 2, 3);
+}
+
+static void *append_one(void *context)
+{
+	must_append(context, 70);
+	return NULL;
+}
+
+static void *append_durable(void *context)
+{
+	struct audit_event e = { "get", PIXEL, 71, fingerprint, "ok" };
+	struct error err;
+	assert_true(audit_append(context, &someone, &e, 1, AUDIT_ORDINARY, true, &err));
+	return NULL;
+}
+
+static void in_a_thread(void *(*run)(void *), struct audit *a)
+{
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, run, a), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void collected__what_another_thread_appends_comes_behind_in_the_same_chain(void **state)
+{
+	(void)state;
+	struct audit *a = open_log(NULL);
+	struct audit_position durable;
+	audit_begin_turn(a);
+	must_collect(a, 1);
+	must_collect(a, 2);
+	in_a_thread(append_one, a);
+	must_collect(a, 3);
+	must_append(a, 4);
+	must_append(a, 5);
+	must_collect(a, 6);
+	in_a_thread(append_durable, a);
+	audit_durable(a, &durable);
+	assert_int_equal(durable.sequence, 8); /* with all that came before it */
+	must_collect(a, 7);
+	must_settle(a);
+	audit_end_turn(a);
+	audit_free(a);
+	ASSERT_VERSIONS(1, 2, 70, 3, 4, 5, 6, 71, 7);
+}
+
+static int append_one_in_child(void)
+{
+	struct audit *own = NULL;
+	struct error err;
+	scoped(secret_freep) struct secret *root = key_of(9);
+	return keys_derive(root, &keys, &err) && try_log(NULL, &own, &err) && append(own, 80, AUDIT_ORDINARY, &err) ? 0 : 1;
+}
+
+static void collected__another_process_comes_before_or_behind_and_never_between(void **state)
+{
+	(void)state;
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	for (uint32_t round = 0; round < 2; round++) {
+		audit_begin_turn(a);
+		must_collect(a, 2);
+		pid_t child = fork_child();
+		if (child == 0)
+			_exit(append_one_in_child());
+		usleep(100000);
+		assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* it waits for the lock */
+		must_collect(a, 3);
+		must_settle(a);
+		audit_end_turn(a);
+		assert_int_equal(ended(child), 0);
+	}
+	audit_begin_turn(a);
+	must_collect(a, 4);
+	must_settle(a);
+	audit_end_turn(a);
+	audit_free(a);
+	ASSERT_VERSIONS(1, 2, 3, 80, 2, 3, 80, 4);
+}
+
+static void collected__go_behind_what_is_mended_first(void **state)
+{
+	(void)state;
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	int fd = open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, "{\"seq\":2", 8), 8);
+	close(fd);
+	audit_begin_turn(a);
+	must_collect(a, 2);
+	must_collect(a, 3);
+	must_settle(a);
+	audit_end_turn(a);
+	audit_free(a);
+	ASSERT_VERSIONS(1, 0 /* that it was torn */, 2, 3);
+}
+
+static void collected__an_outcome_that_is_explained_in_between_keeps_the_chain(void **state)
+{
+	(void)state;
+	static const uint8_t other[16] = { 9 };
+	struct audit_commit commit = { .id = { 1 }, .base = 4 };
+	struct audit_line line = { &someone, { .verb = "put", .pixel = PIXEL, .version = 50, .result = "intent" } };
+	struct error err;
+	struct audit *a = open_log(NULL);
+	assert_true(audit_append_lines(a, &line, 1, &commit, AUDIT_ORDINARY, true, &err));
+	audit_begin_turn(a);
+	must_collect(a, 1);
+	assert_true(audit_explain(a, other, 4, &err));
+	must_collect(a, 2);
+	must_settle(a);
+	audit_end_turn(a);
+	audit_free(a);
+	ASSERT_VERSIONS(50, 1, 0 /* the outcome */, 2);
+	assert_int_equal(walk(NULL).unexplained, 0);
+}
+
+static void collected__lines_are_not_durable_before_they_are_written(void **state)
+{
+	(void)state;
+	struct audit *a = open_log(NULL);
+	struct audit_position durable;
+	struct error err;
+	must_append(a, 1);
+	must_append(a, 2);
+	audit_begin_turn(a);
+	must_collect(a, 3);
+	must_collect(a, 4);
+	assert_true(audit_sync(a, &err));
+	audit_durable(a, &durable);
+	assert_int_equal(durable.sequence, 2);
+	must_collect(a, 5);
+	must_settle(a);
+	audit_durable(a, &durable);
+	assert_int_equal(durable.sequence, 2); /* written is not synced */
+	assert_true(audit_sync(a, &err));
+	audit_durable(a, &durable);
+	assert_int_equal(durable.sequence, 5);
+	audit_end_turn(a);
+	audit_free(a);
+	audit_free(open_log(&durable)); /* what the anchor would remember is there */
+}
+
+static void collected__none_is_taken_in_a_turn_without_the_lock(void **state)
+{
+	(void)state;
+	char lock[PATH_MAX];
+	struct error err;
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	snprintf(lock, sizeof lock, "%.300s.lock", log_path);
+	int fd = open(lock, O_RDWR | O_CLOEXEC);
+	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &range), 0);
+	int64_t began = clock_boot_ms();
+	audit_begin_turn(a);
+	for (uint32_t i = 0; i < 50; i++) {
+		assert_false(collect(a, 90, &err));
+		assert_int_equal(err.code, ERR_STORAGE);
+		assert_string_equal(err.class, "audit");
+	}
+	assert_in_range(clock_boot_ms() - began, 150, 1500); /* waited once */
+	close(fd);
+	assert_false(collect(a, 90, &err)); /* once said, said for the turn */
+	must_settle(a);
+	audit_end_turn(a);
+	audit_begin_turn(a);
+	must_collect(a, 2);
+	must_settle(a);
+	audit_end_turn(a);
+	audit_free(a);
+	ASSERT_VERSIONS(1, 2);
+}
+
+static void collected__none_is_taken_for_a_log_that_is_not_ours(void **state)
+{
+	(void)state;
+	char aside[PATH_MAX];
+	struct error err;
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	in_scratch(aside, "aside");
+	assert_int_equal(rename(log_path, aside), 0);
+	audit_begin_turn(a);
+	assert_false(collect(a, 2, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_int_equal(rename(aside, log_path), 0);
+	assert_false(collect(a, 2, &err));
+	audit_end_turn(a);
+	audit_begin_turn(a);
+	must_collect(a, 3);
+	must_settle(a);
+	audit_end_turn(a);
+	audit_free(a);
+	ASSERT_VERSIONS(1, 3);
+}
+
+/* A limit in the middle of the second of three lines: the kernel writes what fits. */
+static void collected__of_a_write_that_ends_early_nothing_stays(void **state)
+{
+	(void)state;
+	struct rlimit before, limit;
+	struct error err;
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	off_t size = log_size();
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	limit.rlim_cur = (rlim_t)(size * 5 / 2);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	audit_begin_turn(a);
+	for (uint32_t i = 2; i <= 4; i++)
+		must_collect(a, i);
+	does_not_settle(a);
+	off_t left = log_size();
+	must_collect(a, 5); /* in the same turn: this one fits */
+	must_settle(a);
+	for (uint32_t i = 6; i <= 8; i++)
+		must_collect(a, i);
+	bool is_appended = append(a, 9, AUDIT_ORDINARY, &err); /* finds them there, and fails itself or not */
+	does_not_settle(a);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	signal(SIGXFSZ, SIG_DFL);
+	assert_int_equal(left, size);
+	must_collect(a, 10);
+	must_settle(a);
+	audit_end_turn(a);
+	must_append(a, 11);
+	audit_free(a);
+	if (is_appended)
+		ASSERT_VERSIONS(1, 5, 9, 10, 11);
+	else
+		ASSERT_VERSIONS(1, 5, 10, 11);
+}
+
+static void collected__on_a_full_disk_none_stays_and_none_counts(void **state)
+{
+	(void)state;
+	char filler[PATH_MAX];
+	struct error err;
+	uint64_t entries;
+	mount_small("size=12m,mode=0700");
+	struct audit *a = open_log(NULL);
+	must_append(a, 1);
+	fill_disk("filler");
+	for (unsigned i = 0; append(a, 2, AUDIT_ORDINARY, &err); i++)
+		assert_true(i < 20000);
+	entries = walk(NULL).entries;
+	off_t size = log_size();
+	audit_begin_turn(a);
+	for (uint32_t i = 0; i < 3; i++)
+		must_collect(a, 3);
+	does_not_settle(a);
+	assert_int_equal(log_size(), size);
+	must_settle(a); /* said once: there is nothing any more */
+	/* A refusal that comes in between has its room, and does not make the lines before it count. */
+	must_collect(a, 4);
+	assert_true(append(a, 5, AUDIT_RESERVE, &err));
+	does_not_settle(a);
+	/* Nor does it help them that those taken in later find room. */
+	must_collect(a, 6);
+	assert_true(append(a, 7, AUDIT_RESERVE, &err));
+	in_scratch(filler, "filler");
+	assert_int_equal(unlink(filler), 0);
+	must_collect(a, 8);
+	does_not_settle(a);
+	must_collect(a, 9);
+	must_settle(a);
+	audit_end_turn(a);
+	must_append(a, 10);
+	audit_free(a);
+	struct audit_report r = walk(NULL);
+	assert_int_equal(r.faults, 0);
+	assert_int_equal(r.torn, 0);
+	assert_int_equal(r.entries, entries + 2 /* refusals */ + 3);
+
 /* ---- heads that were kept elsewhere ---- */
 
 static void head__is_read_as_it_was_written_and_in_no_other_way(void **state)
@@ -834,6 +1234,18 @@ int main(void)
 		T(together__many_entries_of_another_process_are_caught_up_with),
 		T(room__a_full_disk_refuses_what_is_ordinary_and_keeps_room_for_refusals),
 		T(room__a_file_that_may_not_be_written_is_refused_and_still_compared),
+		T(collected__lines_go_out_in_one_write_and_one_chain),
+		T(collected__nothing_settles_and_writes_nothing),
+		T(collected__what_another_thread_appends_comes_behind_in_the_same_chain),
+		T(collected__another_process_comes_before_or_behind_and_never_between),
+		T(collected__go_behind_what_is_mended_first),
+		T(collected__an_outcome_that_is_explained_in_between_keeps_the_chain),
+		T(collected__lines_are_not_durable_before_they_are_written),
+		T(collected__none_is_taken_in_a_turn_without_the_lock),
+		T(collected__none_is_taken_for_a_log_that_is_not_ours),
+		T(collected__of_a_write_that_ends_early_nothing_stays),
+		T(collected__on_a_full_disk_none_stays_and_none_counts),
+
 		T(head__is_read_as_it_was_written_and_in_no_other_way),
 		T(head__kept_elsewhere_tells_of_every_cut_that_this_host_forgot),
 		T(head__kept_elsewhere_is_of_that_entry_and_no_other),

@@ -392,6 +392,28 @@ static void json__nothing_is_found_in_what_is_no_object(void **state)
 	}
 }
 
+static void json__a_member_nobody_knows_is_found(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *other; /* NULL: all are known */
+	} rows[] = {
+		{ "{}", NULL },
+		{ "[\"c\"]", NULL },
+		{ " { \"a\" : {\"c\":1} , \"bb\":[\"c\",{}] } ", NULL },
+		{ "{\"bb\":1}", NULL },
+		{ "{\"a\":1,\"b\":2,\"c\":3}", "b" },
+		{ "{\"a bb\":1}", "a bb" },
+		{ "{\"\":1}", "" },
+		{ "{\"\\u0061\":1}", "\\u0061" },
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct bytes other = bytes_of_text("as it was");
+		assert_int_equal(json_find_other(bytes_of_text(rows[i].text), "a bb", &other), rows[i].other != NULL);
+		assert_true(bytes_equal(other, bytes_of_text(rows[i].other ? rows[i].other : "as it was")));
+	}
+}
+
 static void json__a_raw_value_says_what_it_says(void **state)
 {
 	(void)state;
@@ -468,6 +490,7 @@ int main(void)
 		cmocka_unit_test(json__the_check_of_four_mebibytes_takes_no_time_to_speak_of),
 		cmocka_unit_test(json__top_level_members_are_found_as_they_were_written),
 		cmocka_unit_test(json__nothing_is_found_in_what_is_no_object),
+		cmocka_unit_test(json__a_member_nobody_knows_is_found),
 		cmocka_unit_test(json__a_raw_value_says_what_it_says),
 		cmocka_unit_test(json__raw_numbers_and_truths),
 		cmocka_unit_test(utf8__text_of_strangers_is_safe_to_print),

@@ -198,6 +198,8 @@ static void link__what_is_no_message_of_ours_is_the_end(void **state)
 	other = m;
 	memset(other.text, 'a', sizeof other.text);
 	refuse(&other, sizeof other, 1);
+	m = sound(LINK_ACCOUNTS);
+	refuse(&m, sizeof m, 0);
 	m = sound(LINK_GO);
 	refuse(&m, sizeof m, 1); /* a descriptor where none belongs */
 }
