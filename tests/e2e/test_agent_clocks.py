@@ -4,9 +4,11 @@ import mmap
 import os
 import re
 import struct
+import threading
+import time
 import unittest
 
-from harness import BUILD, cases, say, spread
+from harness import BUILD, PATIENCE, cases, say, spread
 from running_agent import AgentCase
 
 HOUR, DAY = 3600, 86400
@@ -36,6 +38,11 @@ class Moved(AgentCase):
         """As time does."""
         self.jump(wall=seconds, boot=seconds)
 
+    def turn(self):
+        """Until the agent's worker has seen what time it is: an errand that comes back twice."""
+        for _ in range(2):
+            self.asks(200, "POST", "/v1/verify", b"{}")
+
 
 class Heads(Moved):
     """Each hour the head of the audit log goes into the agent's log, which the journal keeps."""
@@ -63,13 +70,8 @@ class Heads(Moved):
                 self.reads()
             self.pass_by(HOUR // 3 + 1)
             self.turn()
-        self.until(lambda: len(self.heads()) >= before + told, 5, "a head is told")
+        self.until(lambda: len(self.heads()) >= before + told, 20, "a head is told")
         return self.heads()[-1]
-
-    def turn(self):
-        """Until the agent's worker has seen what time it is: an errand that comes back twice."""
-        for _ in range(2):
-            self.asks(200, "POST", "/v1/verify", b"{}")
 
     def log_file(self):
         return next(self.path("state", n) for n in os.listdir(self.state) if n.endswith(".audit.log"))
@@ -137,6 +139,85 @@ class Heads(Moved):
             self.vault("audit", "verify", "--head", wrong, rc=2)
         for action in ("show", "accept-loss"):
             self.vault("audit", action, "--head", head, rc=2)
+
+
+@spread
+class Jumps(Moved):
+    """T32 while the agent runs: waiting is done by the boot clock, whatever the wall clock says."""
+    check = {"interval": "6h"}
+
+    def setUp(self):
+        super().setUp()
+        self.pixels = [self.stored()[0] for _ in range(3)]
+        self.start_agent()
+
+    def asked(self, doing, times):
+        """Each Pixel must be asked about so many times because of that, and be served."""
+        before = [len(self.emu.log(p)) for p in self.pixels]
+
+        def since():
+            return [len(self.emu.log(p)) - b for p, b in zip(self.pixels, before)]
+        doing()
+        self.turn()
+        self.until(lambda: all(n >= times for n in since()), 20, "each is asked")
+        time.sleep(0.5)  # more would come at once
+        self.assertEqual([times] * 3, since(), self.log())
+        for pixel in self.pixels:
+            row = self.asks(200, "GET", "/v1/pixels/" + pixel)["pixels"][0]
+            self.assertEqual("healthy", row["verdict"])
+            self.asks(200, "GET", "/v1/pixels/%s/token" % pixel)
+
+    @cases(ten_years_back=-10 * YEAR, a_day_back=-DAY, a_day_on=DAY, ten_years_on=10 * YEAR, to_2106=80 * YEAR)
+    def test_a_wall_clock_that_jumps_neither_stops_the_checks_nor_makes_a_storm(self, seconds):
+        self.asked(lambda: self.jump(wall=seconds), 0)
+        self.asked(lambda: self.pass_by(6 * HOUR), 1)
+        self.asked(lambda: self.jump(wall=-seconds), 0)
+        self.asked(lambda: self.pass_by(6 * HOUR), 1)
+
+    @cases(ten_years_back=-10 * YEAR, a_day_back=-DAY)
+    def test_what_changes_while_the_wall_clock_is_behind_is_still_asked_about(self, seconds):
+        self.jump(wall=seconds)
+        for pixel in self.pixels:  # planned anew, by moments that are far in the future now
+            self.vault("label", pixel, "a=b")
+            self.until(lambda: b'"a":"b"' in self.http("GET", "/v1/pixels/" + pixel)[2], 20, "the label is seen")
+        self.asked(lambda: self.pass_by(6 * HOUR), 1)
+
+    def test_a_machine_that_slept_for_a_month_asks_once(self):
+        self.asked(lambda: self.pass_by(30 * DAY), 1)
+        self.asked(lambda: self.jump(boot=30 * DAY), 1)  # and its wall clock was not set yet
+
+    @cases(back=-10 * YEAR, on=10 * YEAR)
+    def test_the_vault_locks_again_when_its_time_is_over_and_not_by_the_wall_clock(self, seconds):
+        self.asks(200, "POST", "/v1/lock")
+        self.asks(200, "POST", "/v1/unlock?for=%d" % HOUR)
+        self.jump(wall=seconds)
+        self.turn()
+        self.jump(boot=HOUR - 60)
+        self.turn()
+        self.jump(boot=60)
+        self.until(lambda: self.http("GET", "/v1/pixels")[0] == 503, 20, "it is locked")
+
+    @cases(back=-10 * YEAR, on=10 * YEAR)
+    def test_a_reader_waits_as_long_as_it_said(self, seconds):
+        path, got = "/v1/pixels/%s/token" % self.pixels[0], []
+        reader = threading.Thread(target=lambda: got.append(self.http("GET", path, If_None_Match='"1"', Prefer="wait=60")[0]))
+        reader.start()
+        time.sleep(0.3)
+        self.jump(wall=seconds)
+        self.jump(boot=50)
+        time.sleep(0.6)  # the agent looks four times a second
+        self.assertEqual([], got)
+        self.jump(boot=11)
+        reader.join(20 * PATIENCE)
+        self.assertEqual([304], got)
+
+    def test_a_clock_that_went_back_is_said(self):
+        self.jump(wall=DAY + HOUR)
+        self.asks(200, "POST", "/v1/pixels/%s/labels?label=a=b" % self.pixels[0])  # remembered with each change
+        self.jump(wall=-DAY - HOUR)
+        self.asks(200, "POST", "/v1/lock")
+        self.asks(200, "POST", "/v1/unlock")
+        self.until(lambda: "the clock is suspect: it is 1d earlier" in self.log(), 20, "it is said")
 
 
 if __name__ == "__main__":

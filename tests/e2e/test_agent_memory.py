@@ -169,14 +169,14 @@ class Locking(running_agent.AgentCase):
         self.prepare("no")
         self.start_agent(prefix=self.limited(limit))
         self.hands_out()
-        self.until(lambda: "memory not locked" in self.log(), 5, "it is said")
+        self.until(lambda: "memory not locked" in self.log(), 20, "it is said")
         self.assertEqual(0, self.locked_bytes())
 
     def test_it_runs_with_8_mib_and_all_of_the_arena_is_locked(self):
         self.prepare("yes")
         self.start_agent(prefix=self.limited(8 * MIB))
         self.hands_out()
-        self.until(lambda: ", memory locked," in self.log(), 5, "it is said")
+        self.until(lambda: ", memory locked," in self.log(), 20, "it is said")
         self.assertGreaterEqual(self.locked_bytes(), ARENA)
 
 

@@ -35,7 +35,7 @@ class Walk(AgentCase):
     def what_goes_wrong(self, pixel, token):
         """A dead courier, a TikTok that breaks off, a torn audit log, too long a body."""
         os.kill(self.processes()["courier"], signal.SIGKILL)
-        self.until(lambda: "another one is started" in self.log(), 5, "there is another courier")
+        self.until(lambda: "another one is started" in self.log(), 20, "there is another courier")
         self.emu.ctl("drop")
         self.emu.fault("503", times=1)
         self.http("POST", "/v1/pixels/%s/check" % pixel)
@@ -48,7 +48,7 @@ class Walk(AgentCase):
         """Nobody has it, and name servers know that (RFC 6761). "localhost" is never looked up."""
         self.configure(tiktok={"base-url": "https://pixelvault.invalid/open_api/v1.3"})
         self.agent.send_signal(signal.SIGHUP)
-        self.until(lambda: "configuration reloaded" in self.log(), 5, "it is reloaded")
+        self.until(lambda: "configuration reloaded" in self.log(), 20, "it is reloaded")
         checked = self.asks(200, "POST", "/v1/pixels/%s/check" % pixel)["pixels"][0]
         self.assertEqual("unreachable", checked["last_attempt"]["outcome"])
 
@@ -56,7 +56,7 @@ class Walk(AgentCase):
         """Other programs at the same vault, and a reader that waits for them."""
         self.vault("label", pixel, "a=b")
         self.vault("put", new_pixel(), "--no-check", stdin=new_token())
-        self.until(lambda: b'"a"' in self.http("GET", "/v1/pixels/" + pixel)[2], 5, "the label is seen")
+        self.until(lambda: b'"a"' in self.http("GET", "/v1/pixels/" + pixel)[2], 20, "the label is seen")
 
 
 def cannot_trace():
