@@ -724,7 +724,6 @@ static enum attempt attempt_held(struct vault *v, struct change_item *items, siz
 	if (store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return ATTEMPT_FAILED;
 	enum attempt outcome = attempt(&ch, items, count, err);
-	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	forget_staged(&ch);
 	buf_done(&ch.notes);
