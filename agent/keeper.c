@@ -305,7 +305,7 @@ static void handle(struct keeper *k, const struct epoll_event *event)
 	else if (event->data.u64 == TAG_WORKER)
 		take_all_news(k);
 	else
-		listener_event(k->listener, event->data.u64);
+		listener_event(k->listener, event->data.u64, event->events);
 }
 
 static void turn(struct keeper *k, int wait_ms)

@@ -73,7 +73,8 @@ struct connection {
 	size_t piece_at;
 	/* Until a request comes that is not of the usual kind, the library knows nothing of a connection. */
 	bool is_fast, is_watched, is_ready, is_answered;
-	bool has_more;    /* something came while the api had the call */
+	bool has_more;    /* something came that was not looked at yet */
+	bool is_half_closed; /* by the peer, who may still wait for an answer */
 	bool is_peeking;  /* SO_PEEK_OFF is set: the next look begins behind what was seen */
 	size_t unread;    /* bytes that were served and still lie in the kernel's buffer */
 	struct connection *next_ready, *next_answered, *next_ended;
@@ -691,6 +692,7 @@ static bool receive_fast(struct connection *c, bool *ret_is_one)
 	if (len <= 0)
 		return false;
 	*ret_is_one = fast_head_parse(&c->head, bytes_of(room, (size_t)len));
+	c->has_more = len == FAST_HEAD_MAX || c->is_half_closed; /* told once, and not again */
 	wipe(room, (size_t)len);
 	if (*ret_is_one)
 		return leave_lying(c, (size_t)len) && (c->head.is_last || expect(c));
@@ -919,11 +921,17 @@ static void look_at_watch(struct listener *l)
 
 /* ---- the loop's side ---- */
 
-void listener_event(struct listener *l, uint64_t tag)
+static void note_arrival(struct connection *c, uint32_t events)
+{
+	c->is_half_closed = c->is_half_closed || events & EPOLLRDHUP;
+	make_ready(c);
+}
+
+void listener_event(struct listener *l, uint64_t tag, uint32_t events)
 {
 	uint64_t which = tag - l->setup.tag;
 	if (which >= TAGS)
-		make_ready((struct connection *)(uintptr_t)tag);
+		note_arrival((struct connection *)(uintptr_t)tag, events);
 	else if (which == 0)
 		l->is_mhd_ready = true;
 	else if (which == 1)

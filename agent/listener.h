@@ -19,7 +19,7 @@
  *     for (;;) {
  *         n = epoll_wait(epoll_fd, events, .., listener_has_more(l) || api_is_busy(api) ? 0 : 250)
  *         now = clock_boot_ms()
- *         for each event: ours -> listener_event(l, data.u64); worker_fd -> take news: api_finish, api_progress, ...
+ *         for each event: ours -> listener_event(l, data.u64, events); worker_fd -> take news: api_finish, api_progress, ...
  *         listener_turn(l, now)               requests are served here, by setup.begin and setup.serve
  *         api_end_turn(api, now, n <= 0)      audit turn ends, durable reads, timers
  *         listener_turn(l, now)               only if listener_has_more(l): what end_turn answered
@@ -65,7 +65,7 @@ must_check bool listener_add(struct listener *l, int fd, struct error *err);
 /* One whose connections go to `raw` instead (credentials). */
 must_check bool listener_add_raw(struct listener *l, int fd, struct error *err);
 
-void listener_event(struct listener *l, uint64_t tag);
+void listener_event(struct listener *l, uint64_t tag, uint32_t events);
 void listener_turn(struct listener *l, int64_t now_ms);
 bool listener_has_more(const struct listener *l); /* call listener_turn again without waiting */
 

@@ -81,6 +81,7 @@ struct worker {
 	struct errand *finished, *finished_last; /* told after what they changed */
 	size_t puts, puts_before; /* begun in this turn; in the last turn that had any */
 	int64_t puts_took_us;     /* that turn, from then on */
+	bool has_others;          /* errands of another kind were begun in this turn */
 	struct news *news, *news_last; /* of this turn, not handed over yet */
 	size_t news_count;
 };
@@ -824,7 +825,10 @@ static void begin(struct worker *w, struct errand *e)
 		finish_with(w, e, &err);
 		return;
 	}
-	w->puts += e->kind == ERRAND_PUT;
+	if (e->kind == ERRAND_PUT)
+		w->puts++;
+	else
+		w->has_others = true;
 	vault_set_who(w->vault, &e->who);
 	if (errands[e->kind].at_once) {
 		bool is_done = errands[e->kind].at_once(w, e, &err);
@@ -967,15 +971,31 @@ static void keep_time(struct worker *w)
 		begin_closing(w, NULL);
 }
 
+/* Who puts is not kept waiting for what others do, when all that his put read and changed was given on: the next look is
+ * near. */
+static bool must_look(const struct worker *w)
+{
+	return !w->puts || w->has_others || !w->vault || !vault_is_in_step(w->vault) || clock_boot_ms() >= w->look_ms;
+}
+
 static int64_t earliest(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
+}
+
+static int64_t until_look_ms(const struct worker *w)
+{
+	int64_t left_ms = w->look_ms - clock_boot_ms();
+	if (!w->vault)
+		return w->is_missing ? MISSING_MS : 60000;
+	return w->is_closing || left_ms > LOOK_MS ? LOOK_MS : left_ms < 0 ? 0 : left_ms;
 }
 
 static int turn(struct worker *w)
 {
 	int64_t wait_ms = INT64_MAX;
 	w->puts = 0;
+	w->has_others = false;
 	take_in(w);
 	gather_puts(w);
 	adopt_settings(w);
@@ -987,7 +1007,8 @@ static int turn(struct worker *w)
 		w->puts_before = w->puts;
 		w->puts_took_us = now_us() - begun_us;
 	}
-	look_for_changes(w);
+	if (must_look(w))
+		look_for_changes(w);
 	tell_finished(w);
 	look_for_vault(w);
 	keep_time(w);
@@ -997,7 +1018,7 @@ static int turn(struct worker *w)
 	hand_over_news(w);
 	if (w->vault)
 		vault_settle(w->vault);
-	return (int)earliest(wait_ms, w->vault ? LOOK_MS : w->is_missing ? MISSING_MS : 60000);
+	return (int)earliest(wait_ms, until_look_ms(w));
 }
 
 static void wait_for_work(struct worker *w, int wait_ms)

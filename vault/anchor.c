@@ -9,7 +9,6 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAGIC "pxanchr\n"
@@ -36,8 +35,7 @@ static bool read_blocks(struct anchor_file *file, int fd, struct error *err)
 	if (fd < 0 && errno == ENOENT)
 		return true;
 	if (fd < 0)
-		return fail(err, ERR_STORAGE, "the anchor '%s' cannot be read: %s",
-			    "check owner and mode of the state folder", file->path, strerror(errno));
+		return fail(err, ERR_STORAGE, TXT_ANCHOR_UNREADABLE, file->path, strerror(errno));
 	ssize_t got = pread(fd, file->blocks, sizeof file->blocks, 0);
 	if (got < 0)
 		return fail(err, ERR_STORAGE, "the anchor '%s' cannot be read: %s", "check the disk", file->path,
@@ -58,12 +56,24 @@ bool anchor_read(struct anchor_file *file, struct error *err)
 	return read_blocks(file, fd, err);
 }
 
+static bool is_in_place(const struct anchor_file *file)
+{
+	struct stat st;
+	return lstat(file->path, &st) == 0 && st.st_dev == file->opened.st_dev && st.st_ino == file->opened.st_ino;
+}
+
 bool anchor_hold(struct anchor_file *file, struct error *err)
 {
+	if (file->is_open && is_in_place(file))
+		return read_blocks(file, file->fd, err);
 	anchor_let_go(file);
 	file->fd = open_file(file, O_RDWR);
-	file->is_open = file->fd >= 0;
-	return file->is_open || errno == ENOENT ? read_blocks(file, file->fd, err) : anchor_read(file, err);
+	if (file->fd < 0)
+		return anchor_read(file, err);
+	file->is_open = true;
+	if (fstat(file->fd, &file->opened) != 0)
+		return fail(err, ERR_STORAGE, TXT_ANCHOR_UNREADABLE, file->path, strerror(errno));
+	return read_blocks(file, file->fd, err);
 }
 
 void anchor_let_go(struct anchor_file *file)
@@ -137,7 +147,7 @@ static bool is_older(const struct anchor *a, const struct anchor *b)
 
 bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struct anchor *ret, unsigned *ret_block)
 {
-	struct anchor found[2];
+	struct anchor found[2] = { 0 };
 	bool is_valid[2];
 	if (!file->is_there)
 		return false;
@@ -163,8 +173,8 @@ bool anchor_advance(struct anchor_file *file, const struct keys *keys, const str
 	unsigned other = 1 - valid_block;
 	if (!encode(a, keys, file->blocks[other], err))
 		return false;
-	scoped(file_closep) int fd = file->is_open ? file->fd : open_file(file, O_WRONLY);
-	file->is_open = false;
+	scoped(file_closep) int own = file->is_open ? -1 : open_file(file, O_WRONLY);
+	int fd = file->is_open ? file->fd : own;
 	ssize_t put = fd < 0 ? -1 : pwrite(fd, file->blocks[other], ANCHOR_BLOCK, (off_t)other * ANCHOR_BLOCK);
 	if (put != ANCHOR_BLOCK || fdatasync(fd) != 0)
 		return fail(err, ERR_STORAGE, TXT_ANCHOR_UNWRITABLE, file->path,

@@ -9,6 +9,7 @@
 #include "vault/codec.h"
 
 #include <limits.h>
+#include <sys/stat.h>
 
 #define ANCHOR_BLOCK 512
 
@@ -28,16 +29,17 @@ struct anchor_file {
 	char path[PATH_MAX];
 	uint8_t blocks[2][ANCHOR_BLOCK];
 	bool is_there;
-	bool is_open; /* fd, since anchor_hold */
+	bool is_open; /* fd, since anchor_hold; which file that is */
 	int fd;
+	struct stat opened;
 };
 
 /* Where the anchor of the vault at this absolute path lies in state_dir. */
 must_check bool anchor_place(const char *state_dir, const char *vault_path, struct anchor_file *ret, struct error *err);
 /* A missing or short file is not an error: is_there is false. */
 must_check bool anchor_read(struct anchor_file *file, struct error *err);
-/* The same, and the file stays open for the anchor_advance that follows. With other writers held out: they may put a new
- * file in its place. */
+/* The same, with other writers held out, for the anchor_advance that follows. The file stays open for as long as it is the
+ * one at its path: to open it again takes longer than to read and write it. */
 must_check bool anchor_hold(struct anchor_file *file, struct error *err);
 void anchor_let_go(struct anchor_file *file);
 /* The valid block of the higher generation, then of the higher audit sequence; false when there is none. ret_block says
@@ -49,7 +51,7 @@ int64_t anchor_glance_at_clock(const struct anchor_file *file);
 /* Make a new file holding just this. */
 must_check bool anchor_create(const struct anchor_file *file, const struct keys *keys, const struct anchor *a,
 			      struct error *err);
-/* Write the block that is not `valid_block`, durably, and let go. */
+/* Write the block that is not `valid_block`, durably. */
 must_check bool anchor_advance(struct anchor_file *file, const struct keys *keys, const struct anchor *a,
 			       unsigned valid_block, struct error *err);
 

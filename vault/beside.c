@@ -40,6 +40,7 @@ void vault_release(struct vault *v)
 
 static bool commit_sides(struct vault *v, const struct store_op *ops, size_t count, struct error *err)
 {
+	v->is_in_step = false; /* a follower is not given these */
 	return store_commit(v->store, NULL, 0, ops, count, NULL, NULL, err) == STORE_OK;
 }
 

@@ -638,7 +638,8 @@ static void give_on(struct change *ch, const struct store_pos *at)
 	for (size_t i = 0; i < ch->room; i++)
 		if (ch->at[i] && ch->at[i]->is_dirty)
 			note_pixel_of(ch->at[i]->key, ch->v->root.epoch, &ids);
-	if (give_pixels(ch->v, ch, &ids, f->fn, f->context, &ignored))
+	ch->v->is_in_step = give_pixels(ch->v, ch, &ids, f->fn, f->context, &ignored);
+	if (ch->v->is_in_step)
 		f->at->rev = at->rev;
 	buf_done(&ids);
 }
@@ -721,10 +722,10 @@ static enum attempt attempt_held(struct vault *v, struct change_item *items, siz
 {
 	struct change ch = { .v = v, .notes = BUF_INIT(NOTES_MAX), .base_bytes = BUF_INIT(STORE_VALUE_MAX) };
 	vault_settle(v);
+	v->is_in_step = false;
 	if (store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return ATTEMPT_FAILED;
 	enum attempt outcome = attempt(&ch, items, count, err);
-	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	forget_staged(&ch);
 	buf_done(&ch.notes);

@@ -29,6 +29,7 @@ struct vault {
 		void *context;
 		struct vault_position *at;
 	} follower;
+	bool is_in_step; /* the follower was given all that a change last read or wrote */
 	/* The last change in the audit log: intents written, outcome not yet. */
 	struct buf promises;
 	struct audit_commit promised;

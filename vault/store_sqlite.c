@@ -889,7 +889,9 @@ static enum store_class open_cursor(struct sqlite_store *s, enum rows kind, cons
 	scoped(cursor_closep) struct store_cursor *cursor = calloc(1, sizeof *cursor);
 	if (!cursor)
 		return answer(STORE_UNAVAILABLE, fail_no_memory(err));
-	*cursor = (struct store_cursor){ .s = s, .kind = kind, .rows = take(s->spare[kind]) };
+	cursor->s = s;
+	cursor->kind = kind;
+	cursor->rows = take(s->spare[kind]);
 	upper_bound(prefix, end);
 	int rc = cursor->rows ? SQLITE_OK
 			      : sqlite3_prepare_v3(s->db, rows_sql[kind], -1, SQLITE_PREPARE_PERSISTENT, &cursor->rows, NULL);

@@ -99,6 +99,7 @@
 #define TXT_ANCHOR_MISSING                                                                                             \
 	"this host has no anchor for vault '%s', so a rolled-back copy could not be noticed",                          \
 		"if this vault was moved here on purpose: vault adopt --first-use; else find out who removed it"
+#define TXT_ANCHOR_UNREADABLE "the anchor '%s' cannot be read: %s", "check owner and mode of the state folder"
 #define TXT_ANCHOR_UNWRITABLE                                                                                          \
 	"the anchor '%s' cannot be written: %s", "the change is stored; mend the state folder, then run: vault verify"
 

@@ -349,7 +349,6 @@ static bool judge_again(struct vault *v, struct error *err)
 	if (store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return false;
 	bool ok = vault_judge_held(v, &ignored, &block, err);
-	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	return ok;
 }
@@ -698,7 +697,6 @@ bool vault_anchor_audit(struct vault *v, struct error *err)
 	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return false;
 	bool ok = anchor_audit_held(v, err);
-	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	return ok;
 }
@@ -732,7 +730,6 @@ bool vault_accept_loss(struct vault *v, struct error *err)
 	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)
 		return false;
 	bool ok = accept_loss_held(v, err);
-	anchor_let_go(&v->anchor_file);
 	store_release(v->store);
 	return ok;
 }

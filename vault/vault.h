@@ -115,6 +115,8 @@ must_check bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context
  * whoever asked for it need not wait. Without it the log would say the same, once somebody changes something else. */
 void vault_follow(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *at);
 void vault_settle(struct vault *v);
+/* Was it given all that the last change read or wrote? Otherwise what is said of it is only true once caught up. */
+bool vault_is_in_step(const struct vault *v);
 
 /* Tokens in the memory of a process that hands them out: sealed once more, each as short as it is, under a key that only
  * this opener has and that ends with it. So one is opened in a microsecond, by another thread, without the vault. One

@@ -548,13 +548,20 @@ bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context, struct va
 	bool is_same;
 	if (!vault_is_open(v, err) || !is_unmoved(v, at, &is_same, err))
 		return false;
+	v->is_in_step = is_same;
 	if (is_same)
 		return true;
 	if (!view_open(v, &view, err))
 		return false;
 	bool ok = give_all_changed(v, view, fn, context, at, err);
 	store_view_close(v->store, view);
+	v->is_in_step = ok;
 	return ok;
+}
+
+bool vault_is_in_step(const struct vault *v)
+{
+	return v->is_in_step;
 }
 
 void vault_follow(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *at)

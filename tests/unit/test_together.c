@@ -562,12 +562,19 @@ static void follow__leaves_it_to_the_next_look_when_others_changed_something_too
 	items->count = 0;
 	put_token(v, A, TOKEN_C);
 	assert_int_equal(items->count, 0);
+	assert_false(vault_is_in_step(v));
 	assert_int_equal(catch_up(v, items, &at), 2);
+	assert_true(vault_is_in_step(v));
 	assert_string_equal(items->at[index_of(items, A)].token[0], TOKEN_C);
 	assert_string_equal(items->at[index_of(items, B)].token[0], TOKEN_B);
 	items->count = 0;
 	put_token(v, A, TOKEN_A);
-	assert_int_equal(items->count, 1); /* in step again */
+	assert_int_equal(items->count, 1);
+	assert_true(vault_is_in_step(v));
+	struct health_update update = { .pixel = B, .health.failures = 9 };
+	assert_true(vault_store_health(v, &update, 1, &err)); /* beside the inventory: nobody is given that */
+	assert_false(vault_is_in_step(v));
+	assert_int_equal(catch_up(v, items, &at), 1);
 	vault_follow(v, NULL, NULL, NULL);
 	put_token(v, A, TOKEN_B);
 	assert_int_equal(items->count, 1);
