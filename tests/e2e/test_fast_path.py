@@ -3,15 +3,12 @@ such connections, they and the others are served."""
 
 import array
 import contextlib
-import fcntl
 import glob
 import json
 import os
 import re
 import signal
 import socket
-import struct
-import termios
 import time
 import unittest
 
@@ -357,12 +354,6 @@ class Connections(FastCase):
         self.settles_at(self.base)
 
     def test_one_that_asks_and_never_reads(self):
-        def waits_for_nothing(s):
-            """What we sent was taken out of the kernel's buffer."""
-            end = time.monotonic() + 5
-            while struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, b"\0" * 4))[0] and time.monotonic() < end:
-                time.sleep(0.0002)
-
         sent = 0
         with self.served_in_time():
             s = self.dial()
@@ -370,7 +361,7 @@ class Connections(FastCase):
                 while sent < 20000:
                     s.sendall(self.request())
                     sent += 1
-                    waits_for_nothing(s)  # so that each comes alone, on the fast path
+                    time.sleep(0.001)  # so that each comes alone, on the fast path
             self.assertLess(sent, 20000, "nobody stopped it")
             flood = self.dial(0.5)
             with contextlib.suppress(OSError):
