@@ -389,7 +389,7 @@ static int become_writer(struct sqlite_store *s)
 	if (s->is_writer)
 		return SQLITE_OK;
 	int rc = run(s, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;"
-			"PRAGMA cache_size=-8192;");
+			"PRAGMA cache_size=-4096;");
 	s->is_writer = rc == SQLITE_OK;
 	return rc;
 }
