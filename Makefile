@@ -32,9 +32,6 @@ SMALL  := $(if $(STATIC),-Wl$(comma)-Bstatic -lsodium -lsqlite3 -linih -Wl$(comm
 NET    := -lcurl -lcjson -lmicrohttpd -lseccomp -lpthread
 
 HOUSE    := $(wildcard core/*.c vault/*.c agent/*.c)
-# Only vault-agent has these: what talks to the network, and the long-lived processes.
-AGENT    := $(wildcard $(addprefix agent/,main.c http.c tiktok.c courier_process.c supervisor.c link.c notify.c sandbox.c fast_path.c \
-            keeper.c worker.c plan.c pixel_map.c holdings.c listener.c socket_path.c call.c api*.c credentials.c))
 NO_MATH  := cli/no_math.c
 CLI      := $(filter-out $(NO_MATH),$(wildcard cli/*.c))
 UNIT     := $(wildcard tests/unit/test_*.c)

@@ -681,25 +681,24 @@ static bool leave_lying(struct connection *c, size_t len)
 	return (c->is_peeking && c->unread < UNREAD_MAX) || drop_unread(c);
 }
 
+enum arrival { ARRIVAL_NONE, ARRIVAL_REQUEST, ARRIVAL_OTHER, ARRIVAL_END };
+
 /* Looks whether what came is a request for here; what is not stays there for the library. It is looked at in locked
  * memory: it may be a put with its token. */
-static bool receive_fast(struct connection *c, bool *ret_is_one)
+static enum arrival look_at(struct connection *c)
 {
 	uint8_t *room = secret_room(c->l->room);
 	ssize_t len = recv(c->fd, room, FAST_HEAD_MAX, MSG_PEEK | MSG_DONTWAIT);
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
-		return expect(c);
+		return expect(c) ? ARRIVAL_NONE : ARRIVAL_END;
 	if (len <= 0)
-		return false;
-	*ret_is_one = fast_head_parse(&c->head, bytes_of(room, (size_t)len));
-	c->has_more = len == FAST_HEAD_MAX || c->is_half_closed; /* told once, and not again */
+		return ARRIVAL_END;
+	bool is_one = fast_head_parse(&c->head, bytes_of(room, (size_t)len));
 	wipe(room, (size_t)len);
-	if (*ret_is_one)
-		return leave_lying(c, (size_t)len) && (c->head.is_last || expect(c));
-	if (!drop_unread(c))
-		return false;
-	give_to_library(c);
-	return true;
+	c->has_more = len == FAST_HEAD_MAX || c->is_half_closed; /* told once, and not again */
+	if (is_one)
+		return leave_lying(c, (size_t)len) && (c->head.is_last || expect(c)) ? ARRIVAL_REQUEST : ARRIVAL_END;
+	return drop_unread(c) ? ARRIVAL_OTHER : ARRIVAL_END;
 }
 
 static void serve_fast(struct connection *c)
@@ -734,17 +733,27 @@ static void serve_ready(struct listener *l)
 	struct connection *c, *served[BATCH];
 	size_t count = 0;
 	while (count < BATCH && (c = l->ready)) {
-		bool is_one = false;
 		l->ready = c->next_ready;
 		c->is_ready = false;
 		if (c->phase == PHASE_CLOSING)
 			continue;
-		if (c->phase == PHASE_HELD)
+		if (c->phase == PHASE_HELD) {
 			look_behind(c);
-		else if (!receive_fast(c, &is_one))
-			lose(c); /* the peer is gone */
-		else if (is_one)
+			continue;
+		}
+		switch (look_at(c)) {
+		case ARRIVAL_NONE:
+			break;
+		case ARRIVAL_REQUEST:
 			serve_fast(served[count++] = c);
+			break;
+		case ARRIVAL_OTHER:
+			give_to_library(c);
+			break;
+		case ARRIVAL_END:
+			lose(c);
+			break;
+		}
 	}
 	l->setup.settle(l->setup.context);
 	for (size_t i = 0; i < count; i++)

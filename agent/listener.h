@@ -1,14 +1,14 @@
 /* agent/listener.h - HTTP/1.1 on Unix sockets, for the keeper's event loop: limits, time limits, and who is calling.
  *
  * The only place that knows libmicrohttpd; a connection is given to it with the first request that is not of the usual
- * kind (agent/fast_path.h). It accepts by itself, so that the kernel is asked once who connected; that
- * struct peer never changes. Nothing waits here: all descriptors lie in the keeper's epoll set. A passed descriptor is
- * never received: there is no recvmsg.
+ * kind (agent/fast_path.h). It accepts by itself, so that the kernel is asked once who connected; that struct peer never
+ * changes. Nothing waits here: all descriptors lie in the keeper's epoll set. A passed descriptor is never received:
+ * there is no recvmsg.
  *
  * Limits: 1,024 connections, 256 of one user; above that the connection of that user that has been idle longest is
  * closed and the newcomer is served. A request's head is complete 2 s after its first byte, the request after 5 s; 30 s
- * idle, 5 s in which a reader reads nothing: then the connection is closed. What is held by the api (waiting,
- * /v1/events) has no time limit. A stalled head that began less than half a second behind an answer and of which not
+ * idle, 5 s in which a reader reads nothing: then the connection is closed; one that lets usual answers lie until the next
+ * finds no room in the kernel, at once. What is held by the api (waiting, /v1/events) has no time limit. A stalled head that began less than half a second behind an answer and of which not
  * another byte comes counts as idle. Bodies: what `begin` allows, at most 64 KiB, before any memory is taken.
  *
  * The loop:
