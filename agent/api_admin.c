@@ -265,6 +265,20 @@ static void print_requests(const struct api *api, struct buf *out)
 		}
 }
 
+/* Where the log ends for sure, for whoever keeps such numbers elsewhere: a log that was cut, with its anchor, has fewer. */
+static void print_audit_head(const struct api *api, struct buf *out)
+{
+	struct audit_position head = { .sequence = 0 };
+	if (api->audit)
+		audit_durable(api->audit, &head);
+	buf_printf(out,
+		   "# HELP pixelvault_audit_head Sequence of the last durable entry of the audit log, and its MAC's start.\n"
+		   "# TYPE pixelvault_audit_head gauge\n");
+	if (head.sequence)
+		buf_printf(out, "pixelvault_audit_head{mac=\"%02x%02x%02x%02x\"} %llu\n", head.mac[0], head.mac[1], head.mac[2],
+			   head.mac[3], (unsigned long long)head.sequence);
+}
+
 void api_serve_metrics(struct api *api, struct call *call)
 {
 	struct buf out = BUF_INIT(API_BODY_MAX);
@@ -276,6 +290,7 @@ void api_serve_metrics(struct api *api, struct call *call)
 	counter(&out, "denied_total", "Requests that no rule allows.", api->denied);
 	print_requests(api, &out);
 	counter(&out, "audit_failures_total", "Lines that the audit log did not take.", api->audit_failures);
+	print_audit_head(api, &out);
 	if (api->setup.connections)
 		gauge(&out, "connections", "Open connections.", api->setup.connections(api->setup.listener));
 	gauge(&out, "locked", "1 while the vault is locked.", !api->opener);

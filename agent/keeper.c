@@ -38,7 +38,7 @@
 #define TURN_MS 250
 #define ALIVE_MS 1000
 #define PATH_LOOK_MS 60000
-#define START_MS 10000   /* until the supervisor has passed everything */
+#define START_MS 60000   /* until the supervisor has passed everything: it may have to ask a slow name service */
 #define FAREWELL_MS 1000 /* for the last answers to be read */
 #define WRITABLE_MAX 4
 #define READABLE_MAX 16

@@ -85,7 +85,7 @@ struct connection {
 struct socket {
 	int fd;
 	bool is_raw, is_ready, is_polled;
-	bool is_busy; /* newcomers came in the last turn too */
+	int64_t newcomer_ms; /* when the last one came */
 };
 
 struct listener {
@@ -99,7 +99,8 @@ struct listener {
 	unsigned most, most_per_user;
 	int64_t now_ms, ticked_ms, paused_until_ms;
 	bool is_mhd_ready, is_watch_ready, has_resumed, is_stopping;
-	struct connection *ready, *answered; /* on the fast path: bytes came; answered, and not sent yet */
+	struct connection *ready, **last_ready; /* on the fast path: bytes came */
+	struct connection *answered;            /* and not sent yet */
 	struct connection *ended;            /* and over */
 	struct secret *room;                 /* in which an answer is put together and sent */
 	struct connection *arriving; /* inside MHD_add_connection */
@@ -651,8 +652,9 @@ static void make_ready(struct connection *c)
 	if (c->is_ready)
 		return;
 	c->is_ready = true;
-	c->next_ready = c->l->ready;
-	c->l->ready = c;
+	c->next_ready = NULL;
+	*c->l->last_ready = c;
+	c->l->last_ready = &c->next_ready;
 }
 
 /* Takes out of the kernel's buffer what was served. Whoever closes without that looks to the peer as if it had broken
@@ -728,12 +730,12 @@ static void look_behind(struct connection *c)
 
 /* Some of what came at once is served before any of it is answered: one write of the audit log is enough for it. Not all
  * of it: those who are answered go on meanwhile, on another processor. */
-static void serve_ready(struct listener *l)
+static void serve_some(struct listener *l, struct connection **ready)
 {
 	struct connection *c, *served[BATCH];
 	size_t count = 0;
-	while (count < BATCH && (c = l->ready)) {
-		l->ready = c->next_ready;
+	while (count < BATCH && (c = *ready)) {
+		*ready = c->next_ready;
 		c->is_ready = false;
 		if (c->phase == PHASE_CLOSING)
 			continue;
@@ -802,10 +804,13 @@ static void bury_ended(struct listener *l)
 	}
 }
 
+/* Whoever has sent more meanwhile waits for the next turn, behind all others: nobody keeps the loop busy alone. */
 static void turn_fast(struct listener *l)
 {
-	while (l->ready || l->answered) {
-		serve_ready(l);
+	struct connection *ready = take(l->ready);
+	l->last_ready = &l->ready;
+	while (ready || l->answered) {
+		serve_some(l, &ready);
 		send_answered(l);
 	}
 }
@@ -852,7 +857,9 @@ static void poll_socket(struct listener *l, struct socket *s, bool is_polled)
 /* Mostly a newcomer comes alone; that another one waits is told to the next turn, which then takes more. */
 static void accept_from(struct listener *l, struct socket *s)
 {
-	unsigned most = s->is_busy ? ACCEPTS_A_TURN : 1;
+	unsigned most = l->now_ms - s->newcomer_ms <= 1 ? ACCEPTS_A_TURN : 1;
+	s->newcomer_ms = l->now_ms;
+	s->is_ready = false;
 	for (unsigned i = 0; i < most; i++) {
 		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
@@ -872,6 +879,16 @@ static void accept_from(struct listener *l, struct socket *s)
 }
 
 /* ---- time ---- */
+
+/* What lies unread counts against the peer, whose buffer may be too small for its next request; and what came behind a
+ * passed descriptor was not seen. */
+static void look_again(struct connection *c)
+{
+	if (drop_unread(c))
+		make_ready(c);
+	else
+		lose(c);
+}
 
 static bool is_overdue(const struct connection *c, int64_t now)
 {
@@ -901,6 +918,8 @@ static void tick(struct listener *l)
 			l->is_mhd_ready = true;
 		if (is_overdue(c, l->now_ms) || (l->is_stopping && c->phase == PHASE_IDLE))
 			lose(c);
+		else if (c->is_fast && c->unread && c->phase == PHASE_IDLE)
+			look_again(c);
 		else if (c->phase == PHASE_IDLE && !c->is_fast && !c->is_armed && l->now_ms - c->since_ms >= TICK_MS)
 			watch(c, EPOLLIN);
 	}
@@ -952,20 +971,16 @@ void listener_event(struct listener *l, uint64_t tag, uint32_t events)
 bool listener_has_more(const struct listener *l)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
-	return l->answered || l->ended || l->has_resumed || (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
+	return l->ready || l->answered || l->ended || l->has_resumed || (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
 }
 
 void listener_turn(struct listener *l, int64_t now_ms)
 {
 	l->now_ms = now_ms;
 	turn_fast(l);
-	for (size_t i = 0; i < l->socket_count; i++) {
-		struct socket *s = &l->sockets[i];
-		if (s->is_ready)
-			accept_from(l, s);
-		s->is_busy = s->is_ready;
-		s->is_ready = false;
-	}
+	for (size_t i = 0; i < l->socket_count; i++)
+		if (l->sockets[i].is_ready)
+			accept_from(l, &l->sockets[i]);
 	turn_fast(l);
 	bury_ended(l);
 	if (l->is_watch_ready)
@@ -1014,6 +1029,7 @@ bool listener_new(const struct listener_setup *setup, struct listener **ret, str
 	if (!l)
 		return fail_no_memory(err);
 	l->setup = *setup;
+	l->last_ready = &l->ready;
 	l->most = lower_of(setup->limits.connections, CONNECTIONS_MAX);
 	l->most_per_user = lower_of(setup->limits.per_user, PER_USER_MAX);
 	l->now_ms = l->ticked_ms = clock_boot_ms();

@@ -80,7 +80,7 @@ struct worker {
 	int64_t marks_ms; /* when they are stored at the latest */
 	struct errand *finished, *finished_last; /* told after what they changed */
 	size_t puts, puts_before; /* begun in this turn; in the last turn that had any */
-	int64_t puts_took_us;     /* that turn, from then on */
+	int64_t puts_took_us, puts_ended_us; /* that turn */
 	bool has_others;          /* errands of another kind were begun in this turn */
 	struct news *news, *news_last; /* of this turn, not handed over yet */
 	size_t news_count;
@@ -888,6 +888,8 @@ static int64_t now_us(void)
 static void gather_puts(struct worker *w)
 {
 	int64_t limit_us = w->puts_took_us / 2, left_us;
+	if (now_us() - w->puts_ended_us > w->puts_took_us)
+		return; /* they have gone */
 	int64_t until_us = now_us() + (limit_us < GATHER_MAX_US ? limit_us : GATHER_MAX_US);
 	struct pollfd event = { .fd = w->in.fd, .events = POLLIN };
 	while (w->puts && w->puts < w->puts_before && (left_us = until_us - now_us()) > 0) {
@@ -1005,10 +1007,13 @@ static int turn(struct worker *w)
 		wait_ms = service_step(w->service);
 	if (w->puts) {
 		w->puts_before = w->puts;
-		w->puts_took_us = now_us() - begun_us;
+		w->puts_ended_us = now_us();
+		w->puts_took_us = w->puts_ended_us - begun_us;
 	}
 	if (must_look(w))
 		look_for_changes(w);
+	if (w->vault)
+		vault_settle(w->vault); /* what became of it stands in the audit log before anybody is answered */
 	tell_finished(w);
 	look_for_vault(w);
 	keep_time(w);
@@ -1016,8 +1021,6 @@ static int turn(struct worker *w)
 	if (w->courier && courier_was_stuck(w->courier))
 		tell(w, make_news(NEWS_COURIER_STUCK));
 	hand_over_news(w);
-	if (w->vault)
-		vault_settle(w->vault);
 	return (int)earliest(wait_ms, until_look_ms(w));
 }
 

@@ -488,7 +488,7 @@ static bool take_member(struct bytes *from, struct bytes *ret_key, struct bytes 
 static bool next_member(struct bytes *from, char bracket, struct bytes *ret_key, struct bytes *ret_value)
 {
 	struct bytes mark;
-	return skip_space(from) && bytes_take(from, 1, &mark) && mark.at[0] == bracket &&
+	return skip_space(from) && bytes_take(from, 1, &mark) && mark.at[0] == (uint8_t)bracket &&
 	       take_member(from, ret_key, ret_value);
 }
 

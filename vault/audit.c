@@ -524,6 +524,7 @@ bool audit_lock(struct audit *a, struct error *err)
 			return false;
 		if (got) {
 			a->is_locked = true;
+			a->is_proven = false;
 			return true;
 		}
 		int64_t now = clock_boot_ms();
@@ -568,11 +569,14 @@ bool audit_enter(struct audit *a, struct error *err)
 		pthread_mutex_unlock(&a->mutex);
 		return false;
 	}
-	if (a->is_locked)
-		return true;
-	if (!audit_lock(a, err) || !prove_place(a, err))
+	/* While we waited for it, another thread may have taken the lock: then the place is proven, and its lines may lie
+	 * collected. */
+	if (!audit_lock(a, err))
 		return refuse_for_turn(a, err);
-	return true;
+	if (a->is_proven)
+		return true;
+	a->is_proven = prove_place(a, err);
+	return a->is_proven || refuse_for_turn(a, err);
 }
 
 void audit_leave(struct audit *a)

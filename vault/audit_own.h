@@ -31,6 +31,7 @@ struct audit {
 	struct stat opened, lock_opened; /* which files these are; only device and inode stay true */
 	int denied; /* errno why fd is read-only; 0 = it can be written */
 	bool is_locked, is_in_turn;
+	bool is_proven; /* the place, since the lock was taken */
 	bool has_turn_error; /* the lock was not to be had in this turn, or the file is not ours: once said, said for
 				the turn */
 	struct error turn_error;

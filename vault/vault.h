@@ -111,8 +111,8 @@ must_check bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context
 /* What this handle changes is given to fn as soon as it is committed, and *at moves on, so that the next catching up finds
  * nothing; where that cannot be, catching up finds it. fn must not call back into the vault.
  *
- * Who follows also settles: that a change was done is written into the audit log only then, or with the next change, so that
- * whoever asked for it need not wait. Without it the log would say the same, once somebody changes something else. */
+ * Who follows also settles, before it answers: only then is it written into the audit log that changes were done, for all
+ * of them together. Without it the log would say the same, once somebody changes something else. */
 void vault_follow(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *at);
 void vault_settle(struct vault *v);
 /* Was it given all that the last change read or wrote? Otherwise what is said of it is only true once caught up. */

@@ -107,13 +107,14 @@ class Abuse(AgentCase):
         }
         half_closed = self.abuser(head[:-2])
         half_closed["socket"].shutdown(socket.SHUT_WR)
-        kinds["half a head, half closed"] = (HEAD_S, half_closed)
+        kinds["half a head, half closed"] = (HEAD_S, half_closed)  # no end can come: at once is fine too
         with self.served_in_time():
             self.run_abusers([a for _, a in kinds.values()], IDLE_S + SLACK_S)
         for what, (limit, a) in kinds.items():
             with self.subTest(what):
                 self.assertIsNotNone(a["closed"], "still open after %d s" % (time.monotonic() - a["since"]))
-                self.assertGreaterEqual(a["closed"], limit - 0.6)
+                if a is not half_closed:
+                    self.assertGreaterEqual(a["closed"], limit - 0.6)
                 self.assertLessEqual(a["closed"], limit + SLACK_S)
         self.all_is_as_before()
 
