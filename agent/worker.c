@@ -819,8 +819,10 @@ static void begin(struct worker *w, struct errand *e)
 		(e->kind == ERRAND_UNLOCK ? unlock : lock)(w, e);
 		return;
 	}
-	if (!w->vault || w->is_closing || w->has_given_up) {
-		(void)!(w->has_given_up ? fail(&err, ERR_CONFLICT, TXT_JOB_CUT_SHORT)
+	/* What takes no time is still done: who was told of its token before we were told to stop is noted. */
+	bool is_too_late = w->has_given_up && !errands[e->kind].at_once;
+	if (!w->vault || w->is_closing || is_too_late) {
+		(void)!(is_too_late ? fail(&err, ERR_CONFLICT, TXT_JOB_CUT_SHORT)
 					: fail(&err, ERR_LOCKED, TXT_AGENT_LOCKED));
 		finish_with(w, e, &err);
 		return;
