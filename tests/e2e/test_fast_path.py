@@ -175,6 +175,42 @@ class SameAnswers(FastCase):
         self.assertEqual(200, self.http("DELETE", "/v1/pixels/%s?destroy=1" % c)[0])
         self.same(404, code=c)
 
+    def test_to_the_last_read_of_a_connection(self):
+        """Connection: close. The agent closes by itself, and takes nothing that stands behind it."""
+        last = b"Connection: close\r\n"
+
+        def all_of(request, *behind):
+            s = self.dial()
+            s.sendall(request)
+            with contextlib.suppress(ConnectionError):  # it may be gone already
+                for more in behind:
+                    s.sendall(more)
+            got = b""
+            with contextlib.suppress(ConnectionError):  # said behind the answer, for what was not taken
+                while more := s.recv(65536):
+                    got += more
+            s.close()
+            return got
+        for status, more, code in ((200, b"", None), (200, b"Accept: application/json\r\n", None), (304, b"If-None-Match: *\r\n", None),
+                                   (404, b"", harness.new_pixel()), (400, b"X-Consumer: a b\r\n", None)):
+            request, other = self.request(more + last, code), self.request(code=self.codes[1])
+            expected = all_of(self.request(more + last + OTHER, code))
+            self.assertEqual((b"HTTP/1.1 %d " % status, 1), (expected[:13], expected.count(b"HTTP/1.1 ")))
+            self.assertIn(b"\r\nConnection: close\r\n", expected)
+            self.assertEqual(expected, all_of(request))
+            self.assertEqual(expected, self.exchange(request))
+            self.assertEqual(expected, all_of(request + other))
+            self.assertEqual(expected, all_of(request, other))
+        full = self.request(last + b"User-Agent: %s\r\n" % (b"u" * (512 - len(self.request(last + b"User-Agent: \r\n")))))
+        expected = all_of(self.request(last + OTHER))
+        self.assertEqual(512, len(full))
+        self.assertEqual(expected, all_of(full + self.request()))
+        s = self.dial()  # behind others
+        s.sendall(self.request())
+        take_answer(s)
+        s.sendall(self.request(last))
+        self.assertEqual(expected, until_closed(s))
+
     def test_while_a_pixel_is_damaged(self):
         """Whoever is not in memory is looked for by the worker: the read is held meanwhile."""
         self.stop_agent()
@@ -243,13 +279,13 @@ class Connections(FastCase):
         self.assertIn(self.tokens[0].encode(), self.expected)
 
     @contextlib.contextmanager
-    def served_in_time(self):
+    def served_in_time(self, p99_s=P99_S):
         good = GoodClient(self.socket, self.codes[0], self.tokens[0], READER if os.geteuid() == 0 else None)
         yield
         p99, count, wrong = good.finish()
         self.assertEqual([], wrong[:3], "of %d reads" % count)
         self.assertGreater(count, 5)
-        self.assertLess(p99, P99_S, "p99 of a good client, %d reads" % count)
+        self.assertLess(p99, p99_s, "p99 of a good client, %d reads" % count)
 
     def test_the_usual_read_is_not_given_to_the_library(self):
         """What the other tests here compare would be the same thing twice otherwise."""
@@ -420,7 +456,7 @@ class Connections(FastCase):
         self.agent_up()
         self.exchange(self.request())
         base = self.descriptors()
-        with self.served_in_time():
+        with self.served_in_time(1 * harness.PATIENCE):  # each read waits for the disk
             for i in range(400):
                 s = socket.socket(socket.AF_UNIX)
                 s.settimeout(10)
@@ -505,12 +541,15 @@ class Connections(FastCase):
             pid = os.fork()
             if pid == 0:
                 try:
-                    s = socket.socket(socket.AF_UNIX)
-                    s.connect(self.socket)
-                    request = self.request()
-                    while True:
+                    # Several each, so that the agent always finds one that asks: a turn is then ended by time alone.
+                    many, request = [socket.socket(socket.AF_UNIX) for _ in range(16)], self.request()
+                    for s in many:
+                        s.connect(self.socket)
                         s.sendall(request)
-                        s.recv(4096)
+                    while True:
+                        for s in many:
+                            s.recv(4096)
+                            s.sendall(request)
                 finally:
                     os._exit(0)
             pids.append(pid)
