@@ -3,7 +3,6 @@
 #include "core/secret.h"
 #include "core/wipe.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -25,7 +24,8 @@ static bool is_code(const char *at, size_t len)
 static bool take_request_line(struct fast_head *h, char *line, size_t len)
 {
 	const size_t begins = sizeof REQUEST_BEGINS - 1, ends = sizeof REQUEST_ENDS - 1;
-	if (len <= begins + ends || memcmp(line + len - ends, REQUEST_ENDS, ends) != 0 || !is_code(line + begins, len - begins - ends))
+	if (len <= begins + ends || memcmp(line + len - ends, REQUEST_ENDS, ends) != 0 ||
+	    !is_code(line + begins, len - begins - ends))
 		return false;
 	line[len - (sizeof " HTTP/1.1" - 1)] = '\0';
 	h->target = line + sizeof "GET" /* and its blank */;

@@ -846,6 +846,28 @@ static void begin(struct worker *w, struct errand *e)
 
 /* ---- the turn ---- */
 
+/* The old couriers and sessions end with the old settings. */
+static void adopt_settings(struct worker *w)
+{
+	struct courier *fresh;
+	struct error err;
+	if (!w->next_settings || (w->service && !service_is_idle(w->service)))
+		return;
+	w->settings = *w->next_settings;
+	free(w->next_settings);
+	w->next_settings = NULL;
+	/* The supervisor starts another courier when the socket of the old one closes. */
+	if (!courier_new_given(&w->settings, &fresh, &err)) {
+		tell_trouble(w, &err);
+		return;
+	}
+	service_freep(&w->service);
+	courier_free(w->courier);
+	w->courier = fresh;
+	if (w->vault && !w->is_closing && !begin_service(w, &err))
+		tell_trouble(w, &err);
+}
+
 static void take_in(struct worker *w)
 {
 	pthread_mutex_lock(&w->in.lock);
@@ -870,6 +892,7 @@ static void take_in(struct worker *w)
 		courier_give(w->courier, courier);
 	if (is_let_go && w->is_closing)
 		close_vault(w);
+	adopt_settings(w); /* before what was asked for after them */
 	while (first) {
 		struct errand *e = first;
 		first = e->next;
@@ -899,28 +922,6 @@ static void gather_puts(struct worker *w)
 		(void)ppoll(&event, 1, &left, NULL);
 		take_in(w);
 	}
-}
-
-/* The old couriers and sessions end with the old settings. */
-static void adopt_settings(struct worker *w)
-{
-	struct courier *fresh;
-	struct error err;
-	if (!w->next_settings || (w->service && !service_is_idle(w->service)))
-		return;
-	w->settings = *w->next_settings;
-	free(w->next_settings);
-	w->next_settings = NULL;
-	/* The supervisor starts another courier when the socket of the old one closes. */
-	if (!courier_new_given(&w->settings, &fresh, &err)) {
-		tell_trouble(w, &err);
-		return;
-	}
-	service_freep(&w->service);
-	courier_free(w->courier);
-	w->courier = fresh;
-	if (w->vault && !w->is_closing && !begin_service(w, &err))
-		tell_trouble(w, &err);
 }
 
 /* What is wrong with the store itself ends the service of it; what may pass is tried again with the next look. */
@@ -1002,7 +1003,6 @@ static int turn(struct worker *w)
 	w->has_others = false;
 	take_in(w);
 	gather_puts(w);
-	adopt_settings(w);
 	sweep_what_is_due(w);
 	int64_t begun_us = now_us();
 	if (w->service)
