@@ -37,8 +37,8 @@
 #define GROUPS_FEW 64
 #define TAGS 64
 #define FAST_ROOM ((size_t)24 * 1024) /* of an answer: a token in JSON is the longest */
-#define BATCH 4
 #define UNREAD_MAX ((size_t)1024)     /* and FAST_HEAD_MAX more are left lying in a connection's buffer */
+#define BATCH 4
 
 enum phase {
 	PHASE_IDLE,
@@ -51,7 +51,7 @@ enum phase {
 };
 
 struct connection {
-	/* what is looked at for each newcomer and at each tick lies together */
+	/* what is looked at for each tick lies together */
 	struct connection *prev, *next;
 	enum phase phase;
 	int fd;
@@ -60,6 +60,9 @@ struct connection {
 	struct peer peer;
 
 	struct listener *l;
+	struct user *user;
+	struct connection *user_prev, *user_next;
+	size_t upload; /* bytes of locked memory that its body holds */
 	struct MHD_Connection *mhd;
 	struct access_view *view;
 	gid_t *groups;
@@ -82,6 +85,16 @@ struct connection {
 	struct call call;
 };
 
+/* Who holds connections. They stand in the order in which they last became idle, those that are closing left out. */
+struct user {
+	struct user *next;
+	uid_t uid;
+	size_t refs;  /* connections, closing ones as well */
+	size_t count; /* of the list */
+	size_t uploads;
+	struct connection *first, *last;
+};
+
 struct socket {
 	int fd;
 	bool is_raw, is_ready, is_polled;
@@ -96,22 +109,85 @@ struct listener {
 	size_t socket_count;
 	struct connection *first;
 	size_t count;
+	struct user *users;
+	size_t open, uploads; /* of all of them */
 	unsigned most, most_per_user;
 	int64_t now_ms, ticked_ms, paused_until_ms;
 	bool is_mhd_ready, is_watch_ready, has_resumed, is_stopping;
 	struct connection *ready, **last_ready; /* on the fast path: bytes came */
 	struct connection *answered;            /* and not sent yet */
-	struct connection *ended;            /* and over */
-	struct secret *room;                 /* in which an answer is put together and sent */
-	struct connection *arriving; /* inside MHD_add_connection */
+	struct connection *ended;               /* and over */
+	struct secret *room;                    /* in which an answer is put together and sent */
+	struct connection *arriving;            /* inside MHD_add_connection */
 };
+
+/* ---- users ---- */
+
+static struct user *find_user(struct listener *l, uid_t uid)
+{
+	struct user *u = l->users;
+	while (u && u->uid != uid)
+		u = u->next;
+	if (u || !(u = calloc(1, sizeof *u)))
+		return u;
+	u->uid = uid;
+	u->next = l->users;
+	l->users = u;
+	return u;
+}
+
+static void drop_user(struct listener *l, struct user *user)
+{
+	struct user **at = &l->users;
+	if (--user->refs)
+		return;
+	while (*at != user)
+		at = &(*at)->next;
+	*at = user->next;
+	free(user);
+}
+
+static void append_to_user(struct connection *c)
+{
+	struct user *u = c->user;
+	c->user_prev = u->last;
+	c->user_next = NULL;
+	*(u->last ? &u->last->user_next : &u->first) = c;
+	u->last = c;
+}
+
+static void remove_from_user(struct connection *c)
+{
+	struct user *u = c->user;
+	*(c->user_prev ? &c->user_prev->user_next : &u->first) = c->user_next;
+	*(c->user_next ? &c->user_next->user_prev : &u->last) = c->user_prev;
+}
+
+/* Behind whatever gave the body memory, or took it. */
+static void count_upload(struct connection *c)
+{
+	size_t upload = c->call.body ? secret_len(c->call.body) : 0;
+	c->l->uploads += upload - c->upload;
+	c->user->uploads += upload - c->upload;
+	c->upload = upload;
+}
 
 /* ---- connections ---- */
 
 static void enter(struct connection *c, enum phase phase)
 {
-	c->phase = phase;
 	c->since_ms = c->l->now_ms;
+	if (c->phase == phase)
+		return;
+	if (phase == PHASE_CLOSING) {
+		remove_from_user(c);
+		c->user->count--;
+		c->l->open--;
+	} else if (phase == PHASE_IDLE && c->user->last != c) {
+		remove_from_user(c);
+		append_to_user(c);
+	}
+	c->phase = phase;
 }
 
 static void watch(struct connection *c, uint32_t events)
@@ -177,10 +253,11 @@ static void lose(struct connection *c)
 
 static void unlink_connection(struct connection *c)
 {
-	if (c->prev)
-		c->prev->next = c->next;
-	else
-		c->l->first = c->next;
+	enter(c, PHASE_CLOSING);
+	call_reset(&c->call);
+	count_upload(c);
+	drop_user(c->l, c->user);
+	*(c->prev ? &c->prev->next : &c->l->first) = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
 	c->l->count--;
@@ -404,20 +481,11 @@ static enum MHD_Result begin(struct connection *c, const char *method)
 	return send_answer(c);
 }
 
-static size_t uploads_of(const struct listener *l, const uid_t *uid)
-{
-	size_t sum = 0;
-	for (const struct connection *c = l->first; c; c = c->next)
-		if (c->call.body && (!uid || c->peer.uid == *uid))
-			sum += secret_len(c->call.body);
-	return sum;
-}
-
 static bool grow_body(struct connection *c, size_t needed, struct error *err)
 {
 	size_t room = needed < 1024 ? 1024 : needed * 2;
 	scoped(secret_freep) struct secret *grown = NULL;
-	if (uploads_of(c->l, NULL) + room > UPLOADS_MAX || uploads_of(c->l, &c->peer.uid) + room > UPLOADS_PER_USER_MAX)
+	if (c->l->uploads + room > UPLOADS_MAX || c->user->uploads + room > UPLOADS_PER_USER_MAX)
 		return fail(err, ERR_CONFLICT, TXT_API_UPLOADS);
 	if (!secret_new(room, &grown, err))
 		return false;
@@ -425,6 +493,7 @@ static bool grow_body(struct connection *c, size_t needed, struct error *err)
 		memcpy(secret_room(grown), secret_room(c->call.body), c->body_len);
 	secret_freep(&c->call.body);
 	c->call.body = take(grown);
+	count_upload(c);
 	return true;
 }
 
@@ -450,6 +519,7 @@ static enum MHD_Result receive(struct connection *c, const char *at, size_t *len
 	bool is_wanted = !c->call.is_answered && !c->body_err.code;
 	if (is_wanted && !take_body(c, at, *len, &c->body_err)) {
 		secret_freep(&c->call.body);
+		count_upload(c);
 		is_wanted = false;
 	}
 	if (!is_wanted)
@@ -469,6 +539,7 @@ static enum MHD_Result serve(struct connection *c)
 	if (!call->is_answered) {
 		c->l->setup.serve(c->l->setup.context, call);
 		c->l->setup.settle(c->l->setup.context);
+		count_upload(c);
 	}
 	if (call->is_answered)
 		return send_answer(c);
@@ -503,6 +574,7 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 		return;
 	tell_gone(c);
 	call_reset(&c->call);
+	count_upload(c);
 	buf_clear(&c->piece);
 	c->piece_at = c->body_len = c->body_max = c->dropped = 0;
 	c->has_begun = c->has_ended = false;
@@ -572,36 +644,38 @@ static bool ask_peer(struct listener *l, int fd, struct connection *c)
 	return ask_groups(fd, c) && make_view(l->setup.access, c);
 }
 
-/* Who has been idle longest: of those between two requests, else of those who wait for news. */
-static struct connection *idler(struct connection *a, struct connection *b)
+/* Who has been idle longest: of those between two requests, else of all. */
+static struct connection *idlest_of(const struct user *u)
 {
-	if (!a || !b)
-		return a ? a : b;
-	bool is_idle = a->phase == PHASE_IDLE, other_is_idle = b->phase == PHASE_IDLE;
-	if (is_idle != other_is_idle)
-		return is_idle ? a : b;
-	return a->since_ms < b->since_ms ? a : b;
+	struct connection *idlest = u->first;
+	for (struct connection *c = u->first; c; c = c->user_next) {
+		if (c->phase == PHASE_IDLE)
+			return c;
+		if (c->since_ms < idlest->since_ms)
+			idlest = c;
+	}
+	return idlest;
 }
 
-static void make_room(struct listener *l, uid_t uid)
+/* When all places are taken, it is the user with the most of them who gives one up. */
+static const struct user *who_makes_room(const struct listener *l, const struct user *newcomer)
 {
-	size_t open = 0, open_of_user = 0;
-	struct connection *idlest = NULL, *idlest_of_user = NULL;
-	if (l->count < l->most_per_user) /* neither limit can be reached */
-		return;
-	for (struct connection *c = l->first; c; c = c->next) {
-		if (c->phase == PHASE_CLOSING)
-			continue;
-		open++;
-		idlest = idler(idlest, c);
-		if (c->peer.uid == uid) {
-			open_of_user++;
-			idlest_of_user = idler(idlest_of_user, c);
-		}
-	}
-	struct connection *c = open_of_user >= l->most_per_user ? idlest_of_user : open >= l->most ? idlest : NULL;
-	if (c)
-		lose(c);
+	const struct user *most = newcomer;
+	if (newcomer->count >= l->most_per_user)
+		return newcomer;
+	if (l->open < l->most)
+		return NULL;
+	for (const struct user *u = l->users; u; u = u->next)
+		if (u->count > most->count)
+			most = u;
+	return most;
+}
+
+static void make_room(struct listener *l, const struct user *newcomer)
+{
+	const struct user *user = who_makes_room(l, newcomer);
+	if (user && user->first)
+		lose(idlest_of(user));
 }
 
 static void link_connection(struct connection *c)
@@ -612,6 +686,10 @@ static void link_connection(struct connection *c)
 		c->next->prev = c;
 	l->first = c;
 	l->count++;
+	c->user->refs++;
+	c->user->count++;
+	l->open++;
+	append_to_user(c);
 }
 
 /* What lies in the kernel's buffer, and all that follows, is the library's to read. */
@@ -818,7 +896,7 @@ static void turn_fast(struct listener *l)
 static void take_in(struct listener *l, int fd, bool is_raw)
 {
 	struct connection *c = calloc(1, sizeof *c);
-	if (!c || !ask_peer(l, fd, c)) {
+	if (!c || !ask_peer(l, fd, c) || (!is_raw && !(c->user = find_user(l, c->peer.uid)))) {
 		if (c)
 			connection_free(c);
 		close(fd);
@@ -838,8 +916,8 @@ static void take_in(struct listener *l, int fd, bool is_raw)
 	c->call.header = find_header;
 	c->call.deliver = deliver;
 	c->call.wake = wake;
-	enter(c, PHASE_IDLE);
-	make_room(l, c->peer.uid);
+	c->since_ms = l->now_ms;
+	make_room(l, c->user);
 	link_connection(c);
 	make_ready(c); /* most have already asked when they are taken in */
 }

@@ -5,11 +5,12 @@
  * changes. Nothing waits here: all descriptors lie in the keeper's epoll set. A passed descriptor is never received:
  * there is no recvmsg.
  *
- * Limits: 1,024 connections, 256 of one user; above that the connection of that user that has been idle longest is
- * closed and the newcomer is served. A request's head is complete 2 s after its first byte, the request after 5 s; 30 s
- * idle, 5 s in which a reader reads nothing: then the connection is closed; one that lets usual answers lie until the next
- * finds no room in the kernel, at once. What is held by the api (waiting, /v1/events) has no time limit. A stalled head that began less than half a second behind an answer and of which not
- * another byte comes counts as idle. Bodies: what `begin` allows, at most 64 KiB, before any memory is taken.
+ * Limits: 1,024 connections, 256 of one user; above that a connection of that user, above the first one of the user who
+ * has the most, is closed, the one that has been idle longest, and the newcomer is served. A request's head is complete 2 s
+ * after its first byte, the request after 5 s; 30 s idle, 5 s in which a reader reads nothing: then the connection is
+ * closed; one that lets usual answers lie until the next finds no room in the kernel, at once. What is held by the api
+ * (waiting, /v1/events) has no time limit. A stalled head that began less than half a second behind an answer and of
+ * which not another byte comes counts as idle. Bodies: what `begin` allows, at most 64 KiB, before any memory is taken.
  *
  * The loop:
  *

@@ -185,11 +185,18 @@ ca-file = $dir/emulator/ca.pem"
 	echo
 	echo "a reader, 500 gets a second, while a sweep, 8 writers and 1,200 hostile connections of other users go on (5 rounds of 3 s)"
 	reader="socket=$dir/storm/agent.sock pixels=$dir/storm/tokens loose=1 pace=500 pid=$pid"
+	row get - - "$reader" >"$dir/storm/one"
+	"$build/bench/load" -z "$dir/storm/one" >"$dir/storm/sizes"
+	start_echo calm $(cut -f 2,3 "$dir/storm/sizes")
+	bystander="speak=echo socket=$dir/calm.sock request=$(cut -f 2 "$dir/storm/sizes") reply=$(cut -f 3 "$dir/storm/sizes") pace=500 pid=$pid"
 	{
 		row "reader, idle" - - "$reader settle=1"
 		row "reader, in the storm" "reader, idle" 'p99<=3' "$reader settle=1 while='sh $dir/storm/storm.sh'"
+		row "echo that nobody else asks, idle" - - "$bystander settle=1"
+		row "the same echo, in the storm" "echo that nobody else asks, idle" - "$bystander settle=1 while='sh $dir/storm/storm.sh'"
 	} >"$dir/storm/rows"
 	"$build/bench/load" -s 3 "$dir/storm/rows" || tail -n 3 "$dir/storm/agent.log"
+	echo "  What the echo loses in the storm is what waiting for a processor costs here, whoever serves."
 	echo "  of the hostile connections: $(sort "$dir/storm/hostile.log" | uniq -c | sort -rn | sed -n '1s/^ *[0-9]* //p')"
 }
 

@@ -351,6 +351,19 @@ class Connections(FastCase):
                 time.sleep(0.001)
             self.assertEqual((self.expected, b""), take_answer(s))
 
+    def test_other_requests_that_come_byte_by_byte(self):
+        token = harness.new_token().encode()
+        put = (b"PUT %s?check=no HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (self.target, len(token))) + token
+        health = b"GET /healthz HTTP/1.1\nHost: x\n\n"
+        s = self.dial()
+        for request, status in ((self.request(), b"200"), (self.request(), b"200"), (put, b"200"), (health, b"200"),
+                                (self.request(OTHER), b"200")):
+            for byte in request:
+                s.sendall(bytes([byte]))
+                time.sleep(0.001)
+            self.assertEqual(status, take_answer(s)[0][9:12])
+        self.assertIn(token, self.exchange(self.request()))
+
     def test_several_in_one_go(self):
         other = self.exchange(self.request(code=self.codes[1]))
         self.assertIn(self.tokens[1].encode(), other)

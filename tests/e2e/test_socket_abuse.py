@@ -142,6 +142,52 @@ class Abuse(AgentCase):
             s.close()
         self.all_is_as_before()
 
+    @unittest.skipUnless(os.geteuid() == 0, "NOT TESTED without root: many users")
+    def test_a_crowd_of_users_takes_no_place_of_one_with_few(self):
+        """All places are taken, and more are asked for: the one that has been idle longest of all keeps its own."""
+        quiet = self.dial()
+        quiet.sendall(self.request())
+        self.assertIn(b"200 OK", quiet.recv(4096))
+        groups = IN_ALL // PER_USER + 1
+        told, tell = os.pipe()
+        crowd = []
+        for i in range(groups):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+                    os.setgroups([])
+                    os.setresgid(GOOD, GOOD, GOOD)
+                    os.setresuid(GOOD + 1 + i, GOOD + 1 + i, GOOD + 1 + i)
+                    mine = []
+                    for _ in range(PER_USER + 40):
+                        mine.append(socket.socket(socket.AF_UNIX))
+                        mine[-1].connect(self.socket)
+                    os.write(tell, b"x")
+                    signal.pause()
+                finally:
+                    os._exit(1)
+            crowd.append(pid)
+        try:
+            stood = b""
+            while len(stood) < groups:
+                stood += os.read(told, groups)
+            end = time.monotonic() + 10 * harness.PATIENCE  # connect() returns before they are taken in
+            while self.descriptors() < self.base_fds + IN_ALL - 8 and time.monotonic() < end:
+                time.sleep(0.05)
+            self.assertAlmostEqual(self.descriptors(), self.base_fds + IN_ALL, delta=8)
+            time.sleep(0.3)
+            quiet.sendall(self.request())
+            self.assertIn(b"200 OK", quiet.recv(4096))
+        finally:
+            for pid in crowd:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            os.close(told)
+            os.close(tell)
+        quiet.close()
+        self.all_is_as_before()
+
     def test_who_waits_counts_too(self):
         """Waiting and events have no time limit, so they must have one in number."""
         opened = []
