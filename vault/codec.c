@@ -47,6 +47,76 @@ void root_encode(const struct root *r, struct buf *out)
 	buf_append(out, r->top, sizeof r->top);
 }
 
+/* Blocks behind the versions, each with a tag, ascending. One whose state is all zero is left out. */
+enum block { BLOCK_LIFECYCLE = 1 };
+
+static bool has_lifecycle(const struct credential *c)
+{
+	for (size_t i = 0; i < c->version_count; i++)
+		if (c->versions[i].retire_by || c->versions[i].taken_at)
+			return true;
+	return c->rotate_from || c->rotate_since || c->gone_count;
+}
+
+static void put_lifecycle(const struct credential *c, struct buf *out)
+{
+	buf_append_uint(out, 1, BLOCK_LIFECYCLE);
+	buf_append_uint(out, 4, c->rotate_from);
+	buf_append_uint(out, 8, (uint64_t)c->rotate_since);
+	for (size_t i = 0; i < c->version_count; i++) {
+		buf_append_uint(out, 8, (uint64_t)c->versions[i].retire_by);
+		buf_append_uint(out, 8, (uint64_t)c->versions[i].taken_at);
+	}
+	buf_append_uint(out, 1, c->gone_count);
+	for (size_t i = 0; i < c->gone_count; i++) {
+		const struct gone *g = &c->gone[i];
+		buf_append_uint(out, 4, g->number);
+		buf_append_uint(out, 8, (uint64_t)g->stored_at);
+		buf_append_uint(out, 8, (uint64_t)g->taken_at);
+		buf_append_uint(out, 8, (uint64_t)g->gone_at);
+		buf_append_uint(out, 1, g->is_dead);
+		buf_append(out, g->fingerprint, FINGERPRINT_LEN);
+	}
+}
+
+static bool take_gone(struct bytes *from, struct gone *g)
+{
+	uint8_t is_dead;
+	if (!bytes_take_u32(from, &g->number) || !bytes_take_i64(from, &g->stored_at) ||
+	    !bytes_take_i64(from, &g->taken_at) || !bytes_take_i64(from, &g->gone_at) || !bytes_take_u8(from, &is_dead) ||
+	    is_dead > 1 || !bytes_take_copy(from, g->fingerprint, FINGERPRINT_LEN))
+		return false;
+	g->is_dead = is_dead;
+	return g->number != 0;
+}
+
+static bool take_lifecycle(struct bytes *from, struct credential *c)
+{
+	uint8_t gone;
+	if (!bytes_take_u32(from, &c->rotate_from) || !bytes_take_i64(from, &c->rotate_since))
+		return false;
+	for (size_t i = 0; i < c->version_count; i++)
+		if (!bytes_take_i64(from, &c->versions[i].retire_by) || !bytes_take_i64(from, &c->versions[i].taken_at))
+			return false;
+	if (!bytes_take_u8(from, &gone) || gone > GONE_MAX)
+		return false;
+	for (c->gone_count = 0; c->gone_count < gone; c->gone_count++)
+		if (!take_gone(from, &c->gone[c->gone_count]))
+			return false;
+	return has_lifecycle(c);
+}
+
+static bool take_blocks(struct bytes *from, struct credential *c)
+{
+	uint8_t tag, last = 0;
+	while (from->len) {
+		if (!bytes_take_u8(from, &tag) || tag <= last || tag != BLOCK_LIFECYCLE || !take_lifecycle(from, c))
+			return false;
+		last = tag;
+	}
+	return true;
+}
+
 bool credential_encode(const struct credential *c, struct buf *out, struct error *err)
 {
 	buf_append_counted(out, 1, c->pixel);
@@ -71,6 +141,8 @@ bool credential_encode(const struct credential *c, struct buf *out, struct error
 		buf_append(out, v->fingerprint, FINGERPRINT_LEN);
 		buf_append(out, v->digest, DIGEST_LEN);
 	}
+	if (has_lifecycle(c))
+		put_lifecycle(c, out);
 	return buf_ok(out, err);
 }
 
@@ -95,6 +167,8 @@ static bool versions_are_sound(const struct credential *c)
 		if (v->number == 0 || v->number > c->last_number || (i && v->number <= c->versions[i - 1].number))
 			return false;
 		if (v->stage != STAGE_RETIRED && held[v->stage]++)
+			return false;
+		if ((v->retire_by && v->stage != STAGE_PREVIOUS) || (v->taken_at && v->stage != STAGE_RETIRED))
 			return false;
 	}
 	return true;
@@ -129,7 +203,7 @@ bool credential_decode(struct bytes from, struct credential *ret)
 	for (c.version_count = 0; c.version_count < versions; c.version_count++)
 		if (!take_version(&from, &c.versions[c.version_count]))
 			return false;
-	if (from.len != 0 || !labels_are_sound(&c) || !versions_are_sound(&c))
+	if (!take_blocks(&from, &c) || !labels_are_sound(&c) || !versions_are_sound(&c))
 		return false;
 	*ret = c;
 	return true;

@@ -360,6 +360,13 @@ static void move_stage(struct version *v, enum stage stage, int64_t now)
 {
 	v->stage = stage;
 	v->staged_at = now;
+	v->retire_by = 0;
+}
+
+static void remove_version(struct credential *c, size_t i)
+{
+	memmove(&c->versions[i], &c->versions[i + 1], (c->version_count - i - 1) * sizeof c->versions[0]);
+	c->version_count--;
 }
 
 static bool drop_oldest_retired(struct credential *c, uint32_t *ret_dropped)
@@ -368,8 +375,7 @@ static bool drop_oldest_retired(struct credential *c, uint32_t *ret_dropped)
 		if (c->versions[i].stage != STAGE_RETIRED)
 			continue;
 		*ret_dropped = c->versions[i].number;
-		memmove(&c->versions[i], &c->versions[i + 1], (c->version_count - i - 1) * sizeof c->versions[0]);
-		c->version_count--;
+		remove_version(c, i);
 		return true;
 	}
 	return false;
@@ -407,6 +413,7 @@ bool credential_promote(struct credential *c, uint32_t number, int64_t now)
 	if (current)
 		move_stage(current, STAGE_PREVIOUS, now);
 	move_stage(pending, STAGE_CURRENT, now);
+	credential_want_new(c, false, now);
 	return true;
 }
 
@@ -428,7 +435,57 @@ bool credential_retire(struct credential *c, uint32_t number, int64_t now)
 	if (!previous || previous->number != number)
 		return false;
 	move_stage(previous, STAGE_RETIRED, now);
+	previous->taken_at = now;
 	return true;
+}
+
+bool credential_forget(struct credential *c, uint32_t number, bool is_dead, int64_t now)
+{
+	size_t i = 0;
+	while (i < c->version_count && c->versions[i].number != number)
+		i++;
+	if (i == c->version_count || c->versions[i].stage != STAGE_RETIRED)
+		return false;
+	if (c->gone_count == GONE_MAX) {
+		memmove(c->gone, c->gone + 1, (GONE_MAX - 1) * sizeof c->gone[0]);
+		c->gone_count--;
+	}
+	const struct version *v = &c->versions[i];
+	struct gone *gone = &c->gone[c->gone_count++];
+	*gone = (struct gone){ v->number, v->stored_at, v->taken_at, now, is_dead, { 0 } };
+	memcpy(gone->fingerprint, v->fingerprint, FINGERPRINT_LEN);
+	remove_version(c, i);
+	return true;
+}
+
+/* ---- rotation ---- */
+
+void credential_want_new(struct credential *c, bool is_wanted, int64_t now)
+{
+	const struct version *current = credential_staged(c, STAGE_CURRENT);
+	c->rotate_from = is_wanted && current ? current->number : 0;
+	c->rotate_since = is_wanted ? now : 0;
+}
+
+enum rotation credential_rotation(const struct credential *c)
+{
+	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);
+	if (credential_staged(c, STAGE_PENDING))
+		return ROTATION_CAPTURED;
+	if (c->rotate_since)
+		return ROTATION_DUE;
+	if (previous)
+		return ROTATION_PROMOTED;
+	for (size_t i = 0; i < c->version_count; i++)
+		if (c->versions[i].taken_at)
+			return ROTATION_RETIRED;
+	return ROTATION_NONE;
+}
+
+const char *rotation_name(enum rotation r)
+{
+	static const char *const names[] = { NULL, "due", "captured", "promoted", "acked", "retired" };
+	return (unsigned)r < COUNT_OF(names) ? names[r] : NULL;
 }
 
 /* ---- labels ---- */

@@ -9,6 +9,14 @@
  * At most one version is pending, one current, one previous. Consumers are only ever given `current` (or what they ask
  * for by number), so a new token never takes a working one away before it was judged.
  *
+ * A rotation is not a second state beside these moves, it is read from them, so it is resumed wherever it was left:
+ *
+ *     due ──a token is put──▶ captured ──TikTok does not refuse it──▶ promoted ──▶ acked ──▶ retired ──▶ gone
+ *
+ * due: somebody asked for a new token (rotate_since); captured: it is pending; promoted: it is current, and the old one
+ * previous; acked: no consumer was last seen with the old one; retired: the old one is given to nobody any more
+ * (taken_at); gone: its token was deleted, once TikTok no longer took it or after a time, and a line of it stays.
+ *
  * Formats: the Pixel code is what TikTok shows in Events Manager (20 characters 0-9A-V in all seen so far;
  * undocumented, so the strict shape only warns), the token is opaque. Source: TikTok's Events API documents and public
  * integrations, read 2026-11-22. */
@@ -30,6 +38,7 @@
 #define LABEL_VALUE_MAX 64
 #define TEST_CODE_MAX 64
 #define VERSIONS_MAX 16
+#define GONE_MAX 8
 #define FINGERPRINT_LEN 16
 #define DIGEST_LEN 32
 
@@ -41,8 +50,18 @@ struct version {
 	int64_t stored_at;
 	int64_t staged_at;  /* when it came to its present stage */
 	int64_t expires_at; /* what the person told us, 0 = unknown */
+	int64_t retire_by;  /* of previous: taken away at the latest then; 0 = nobody asked for it */
+	int64_t taken_at;   /* of retired: given to nobody since then; 0 = pushed out by newer ones, still given by number */
 	uint8_t fingerprint[FINGERPRINT_LEN];
 	uint8_t digest[DIGEST_LEN]; /* of the sealed token: proves it through the metadata */
+};
+
+/* A version whose token was deleted. */
+struct gone {
+	uint32_t number;
+	int64_t stored_at, taken_at, gone_at;
+	bool is_dead; /* TikTok took it no longer; else its time was over */
+	uint8_t fingerprint[FINGERPRINT_LEN];
 };
 
 struct label {
@@ -61,6 +80,10 @@ struct credential {
 	struct label labels[LABELS_MAX]; /* sorted by key */
 	size_t version_count;
 	struct version versions[VERSIONS_MAX]; /* ascending by number */
+	uint32_t rotate_from;                  /* the version that shall be replaced; 0 = there was none */
+	int64_t rotate_since;                  /* 0 = nobody asked for a new token */
+	size_t gone_count;
+	struct gone gone[GONE_MAX]; /* oldest first */
 };
 
 /* ERR_MALFORMED with the hint that fits the mistake (lower case, the numeric id, a token in the wrong place). */
@@ -106,8 +129,19 @@ must_check bool credential_promote(struct credential *c, uint32_t number, int64_
 
 /* previous -> current, current -> previous. False when there is no previous. */
 must_check bool credential_rollback(struct credential *c, int64_t now);
-/* previous -> retired. False when `number` is not previous. */
+/* previous -> retired, and given to nobody any more. False when `number` is not previous. */
 must_check bool credential_retire(struct credential *c, uint32_t number, int64_t now);
+/* A retired version leaves the list; what is known of it stays, of the last GONE_MAX. False when it is not retired. */
+must_check bool credential_forget(struct credential *c, uint32_t number, bool is_dead, int64_t now);
+
+/* Ask for a new token in place of the current one, or take that back. What promotes one answers it. */
+void credential_want_new(struct credential *c, bool is_wanted, int64_t now);
+
+/* How far a rotation has come, as far as the credential alone can tell: captured, promoted and retired also without
+ * anybody having asked for it. */
+enum rotation { ROTATION_NONE, ROTATION_DUE, ROTATION_CAPTURED, ROTATION_PROMOTED, ROTATION_ACKED, ROTATION_RETIRED };
+enum rotation credential_rotation(const struct credential *c);
+const char *rotation_name(enum rotation r); /* "due", ...; NULL for none */
 
 /* Set or (empty value) remove. ERR_USAGE when there would be more than LABELS_MAX. */
 must_check bool credential_label(struct credential *c, const struct label *label, struct error *err);

@@ -1,6 +1,7 @@
 #include "vault/health.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const struct {
 	const char *name;
@@ -50,11 +51,63 @@ static void forget(struct judgement *j)
 	*j = (struct judgement){ .evidence.code = NO_CODE };
 }
 
+struct fading *health_fading(struct health *h, uint32_t version)
+{
+	for (size_t i = 0; i < h->fading_count; i++)
+		if (h->fading[i].version == version)
+			return &h->fading[i];
+	return NULL;
+}
+
+static void remove_fading(struct health *h, size_t i)
+{
+	memmove(&h->fading[i], &h->fading[i + 1], (h->fading_count - i - 1) * sizeof h->fading[0]);
+	h->fading_count--;
+}
+
+struct fading *health_fade(struct health *h, uint32_t version)
+{
+	struct fading *f = health_fading(h, version);
+	if (f)
+		return f;
+	if (h->fading_count == FADING_MAX)
+		remove_fading(h, 0);
+	f = &h->fading[h->fading_count++];
+	*f = (struct fading){ .version = version };
+	return f;
+}
+
+/* Current gave way to another: what was found about it goes on to count. */
+static void fade_current(struct health *h, const struct credential *c)
+{
+	const struct judgement *j = &h->current;
+	const struct version *v = credential_numbered(c, j->version);
+	if (!v || (v->stage != STAGE_PREVIOUS && v->stage != STAGE_RETIRED))
+		return;
+	struct fading *f = health_fade(h, j->version);
+	f->verdict = j->verdict;
+	f->proven_at = j->proven_at;
+	f->checked_at = j->checked_at;
+	f->refused_at = verdict_is_bad(j->verdict) ? j->evidence.at : 0;
+}
+
+static void drop_unfaded(struct health *h, const struct credential *c)
+{
+	for (size_t i = h->fading_count; i-- > 0;) {
+		const struct version *v = credential_numbered(c, h->fading[i].version);
+		if (!v || v->stage == STAGE_CURRENT || v->stage == STAGE_PENDING)
+			remove_fading(h, i);
+	}
+}
+
 void health_align(struct health *h, const struct credential *c)
 {
 	const struct version *current = credential_staged(c, STAGE_CURRENT);
 	const struct version *pending = credential_staged(c, STAGE_PENDING);
 	uint32_t current_number = current ? current->number : 0, pending_number = pending ? pending->number : 0;
+	if (h->current.version && h->current.version != current_number)
+		fade_current(h, c);
+	drop_unfaded(h, c);
 	if (current_number && h->pending.version == current_number)
 		h->current = h->pending;
 	if (h->current.version != current_number) {
@@ -174,7 +227,34 @@ bool health_encode(const struct health *h, struct buf *out, struct error *err)
 		buf_append_uint(out, 1, h->history[i].probe);
 		buf_append_uint(out, 4, (uint32_t)h->history[i].code);
 	}
+	if (h->fading_count)
+		buf_append_uint(out, 1, h->fading_count);
+	for (size_t i = 0; i < h->fading_count; i++) {
+		buf_append_uint(out, 4, h->fading[i].version);
+		buf_append_uint(out, 1, h->fading[i].verdict);
+		buf_append_uint(out, 8, (uint64_t)h->fading[i].proven_at);
+		buf_append_uint(out, 8, (uint64_t)h->fading[i].checked_at);
+		buf_append_uint(out, 8, (uint64_t)h->fading[i].refused_at);
+	}
 	return buf_ok(out, err);
+}
+
+/* Behind the history, when there is any. */
+static bool take_fading(struct bytes *from, struct health *h)
+{
+	uint8_t count;
+	if (!from->len)
+		return true;
+	if (!bytes_take_u8(from, &count) || count == 0 || count > FADING_MAX)
+		return false;
+	for (; h->fading_count < count; h->fading_count++) {
+		struct fading *f = &h->fading[h->fading_count];
+		if (!bytes_take_u32(from, &f->version) || !take_verdict(from, &f->verdict) ||
+		    !bytes_take_i64(from, &f->proven_at) || !bytes_take_i64(from, &f->checked_at) ||
+		    !bytes_take_i64(from, &f->refused_at))
+			return false;
+	}
+	return true;
 }
 
 bool health_decode(struct bytes from, struct health *ret)
@@ -194,7 +274,7 @@ bool health_decode(struct bytes from, struct health *ret)
 		    !take_i32(&from, &change->code))
 			return false;
 	}
-	if (from.len != 0)
+	if (!take_fading(&from, &h) || from.len != 0)
 		return false;
 	*ret = h;
 	return true;

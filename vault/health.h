@@ -66,6 +66,16 @@ struct judgement {
 	char belongs_to[PIXEL_CODE_MAX + 1]; /* another stored Pixel this token was found to work for; "" = unknown */
 };
 
+/* What is known of a version that is current or pending no more: may consumers be given it again, does TikTok still take
+ * it? Kept of the previous one and of those that were retired last. */
+#define FADING_MAX 4
+struct fading {
+	uint32_t version;
+	enum verdict verdict; /* the last one, also of probes since then */
+	int64_t proven_at, checked_at;
+	int64_t refused_at; /* the first of the refusals in a row; 0 = the last answer was none */
+};
+
 #define HEALTH_HISTORY_MAX 16
 
 struct health_change {
@@ -83,11 +93,18 @@ struct health {
 	int64_t next_check_at;
 	size_t history_count;
 	struct health_change history[HEALTH_HISTORY_MAX]; /* oldest first */
+	size_t fading_count;
+	struct fading fading[FADING_MAX]; /* the one that faded last at the end */
 };
 
-/* Make the judgements speak of the credential's present versions: a promoted pending brings its judgement along, one
- * that is gone is forgotten. Call after loading, before use. */
+/* Make the judgements speak of the credential's present versions: a promoted pending brings its judgement along, what
+ * was current fades, one that is gone is forgotten. Call after loading, before use. */
 void health_align(struct health *h, const struct credential *c);
+
+/* What is known of a previous or retired version; NULL = nothing. */
+struct fading *health_fading(struct health *h, uint32_t version);
+/* The same, made when it is not there: the oldest gives way. */
+struct fading *health_fade(struct health *h, uint32_t version);
 
 /* The judgement that speaks for the Pixel: of current, of pending when there is no current; NULL when neither. */
 const struct judgement *health_speaking(const struct health *h, const struct credential *c);

@@ -190,6 +190,9 @@ class Cutter:
     def text(self, form="B"):
         return self.take(self.number(form)).decode()
 
+    def rest(self):
+        return len(self.data)
+
     def end(self):
         if self.data:
             raise Bad("format", self.what + " has trailing bytes")
@@ -216,8 +219,25 @@ def parse_credential(data):
     r["versions"] = [{"number": c.number("I"), "stage": STAGES[c.number("B")], "stored_at": c.number("q"),
                       "staged_at": c.number("q"), "expires_at": c.number("q"), "fingerprint": c.take(16),
                       "digest": c.take(32)} for _ in range(c.number("B"))]
-    c.end()
+    last = 0
+    while c.rest():
+        tag = c.number("B")
+        if tag <= last or tag not in BLOCKS:
+            raise Bad("format", "a block of a metadata record")
+        BLOCKS[tag](c, r)
+        last = tag
     return r
+
+
+def parse_lifecycle(c, r):
+    r["rotate_from"], r["rotate_since"] = c.number("I"), c.number("q")
+    for v in r["versions"]:
+        v["retire_by"], v["taken_at"] = c.number("q"), c.number("q")
+    r["gone"] = [{"number": c.number("I"), "stored_at": c.number("q"), "taken_at": c.number("q"), "gone_at": c.number("q"),
+                  "is_dead": c.number("B"), "fingerprint": c.take(16)} for _ in range(c.number("B"))]
+
+
+BLOCKS = {1: parse_lifecycle}
 
 
 def parse_judgement(c):
@@ -236,6 +256,10 @@ def parse_health(data):
          "failures": c.number("I"), "next_check_at": c.number("q")}
     h["history"] = [{"at": c.number("q"), "version": c.number("I"), "verdict": c.number("B"), "probe": c.number("B"),
                      "code": c.number("i")} for _ in range(c.number("B"))]
+    h["fading"] = []
+    if c.rest():
+        h["fading"] = [{"version": c.number("I"), "verdict": c.number("B"), "proven_at": c.number("q"),
+                        "checked_at": c.number("q"), "refused_at": c.number("q")} for _ in range(c.number("B"))]
     c.end()
     return h
 

@@ -180,6 +180,21 @@ static struct credential full(void)
 	return c;
 }
 
+static struct credential moving(void)
+{
+	struct credential c = full();
+	c.rotate_from = 34;
+	c.rotate_since = 1800000000;
+	c.versions[12].taken_at = INT64_MIN;
+	c.versions[13].retire_by = INT64_MAX;
+	for (uint32_t i = 0; i < GONE_MAX; i++) {
+		struct gone *g = &c.gone[c.gone_count++];
+		*g = (struct gone){ .number = i + 1, .stored_at = i, .taken_at = 2 * i, .gone_at = 3 * i, .is_dead = i % 2 };
+		fill(g->fingerprint, sizeof g->fingerprint, (uint8_t)(i + 50));
+	}
+	return c;
+}
+
 static void encode_credential(const struct credential *c, struct buf *out)
 {
 	struct error err;
@@ -208,6 +223,19 @@ static void metadata__assert_equal(const struct credential *a, const struct cred
 		assert_int_equal(a->versions[i].expires_at, b->versions[i].expires_at);
 		assert_memory_equal(a->versions[i].fingerprint, b->versions[i].fingerprint, FINGERPRINT_LEN);
 		assert_memory_equal(a->versions[i].digest, b->versions[i].digest, DIGEST_LEN);
+		assert_int_equal(a->versions[i].retire_by, b->versions[i].retire_by);
+		assert_int_equal(a->versions[i].taken_at, b->versions[i].taken_at);
+	}
+	assert_int_equal(a->rotate_from, b->rotate_from);
+	assert_int_equal(a->rotate_since, b->rotate_since);
+	assert_int_equal(a->gone_count, b->gone_count);
+	for (size_t i = 0; i < a->gone_count; i++) {
+		assert_int_equal(a->gone[i].number, b->gone[i].number);
+		assert_int_equal(a->gone[i].stored_at, b->gone[i].stored_at);
+		assert_int_equal(a->gone[i].taken_at, b->gone[i].taken_at);
+		assert_int_equal(a->gone[i].gone_at, b->gone[i].gone_at);
+		assert_int_equal(a->gone[i].is_dead, b->gone[i].is_dead);
+		assert_memory_equal(a->gone[i].fingerprint, b->gone[i].fingerprint, FINGERPRINT_LEN);
 	}
 }
 
@@ -215,9 +243,10 @@ static void metadata__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **
 {
 	(void)state;
 	struct credential all[] = { full(),
-				    { .pixel = "ABCDEFGH" },
+				    moving(),
+				    { .pixel = "ABCDEFGH", .rotate_since = 1 },
 				    { .pixel = "C0U2T02IU8J6B9GC2B90", .last_number = 1 } };
-	all[2].versions[all[2].version_count++] = (struct version){ .number = 1, .stage = STAGE_PENDING };
+	all[3].versions[all[3].version_count++] = (struct version){ .number = 1, .stage = STAGE_PENDING };
 	for (size_t i = 0; i < COUNT_OF(all); i++) {
 		struct credential back;
 		struct buf out = BUF_INIT(16384), again = BUF_INIT(16384);
@@ -251,10 +280,51 @@ static void metadata__cut_short_or_with_a_byte_more_is_refused_and_leaves_the_re
 	buf_done(&out);
 }
 
+static bool decodes(const struct credential *c)
+{
+	struct credential back;
+	struct buf out = BUF_INIT(65536);
+	encode_credential(c, &out);
+	bool ok = credential_decode(buf_bytes(&out), &back);
+	buf_done(&out);
+	return ok;
+}
+
+/* A state of all zero has no block, so one that says so is a second spelling; and a moment belongs to its stage. */
+static void metadata__moves_under_way_have_one_spelling(void **state)
+{
+	(void)state;
+	struct credential c = moving(), back;
+	struct buf out = BUF_INIT(16384);
+	assert_true(decodes(&c));
+	c.versions[13].taken_at = 1; /* previous */
+	assert_false(decodes(&c));
+	c = moving();
+	c.versions[14].retire_by = 1; /* current */
+	assert_false(decodes(&c));
+	c = moving();
+	c.gone[3].number = 0;
+	assert_false(decodes(&c));
+	c = (struct credential){ .pixel = "ABCDEFGH" };
+	encode_credential(&c, &out);
+	assert_true(credential_decode(buf_bytes(&out), &back));
+	size_t len = out.len;
+	buf_append_uint(&out, 1, 1);
+	buf_append_uint(&out, 4, 0);
+	buf_append_uint(&out, 8, 0);
+	buf_append_uint(&out, 1, 0);
+	assert_false(credential_decode(buf_bytes(&out), &back));
+	out.at[len + 5] = 1; /* asked for since: a state */
+	assert_true(credential_decode(buf_bytes(&out), &back));
+	buf_append_uint(&out, 1, 9); /* a block that nobody knows */
+	assert_false(credential_decode(buf_bytes(&out), &back));
+	buf_done(&out);
+}
+
 static void metadata__whatever_decodes_encodes_to_the_same_bytes(void **state)
 {
 	(void)state;
-	struct credential c = full();
+	struct credential c = moving();
 	struct buf out = BUF_INIT(16384);
 	unsigned refused = 0;
 	encode_credential(&c, &out);
@@ -277,16 +347,6 @@ static void metadata__whatever_decodes_encodes_to_the_same_bytes(void **state)
 	}
 	assert_true(refused > 100);
 	buf_done(&out);
-}
-
-static bool decodes(const struct credential *c)
-{
-	struct credential back;
-	struct buf out = BUF_INIT(65536);
-	encode_credential(c, &out);
-	bool ok = credential_decode(buf_bytes(&out), &back);
-	buf_done(&out);
-	return ok;
 }
 
 static void metadata__versions_must_ascend_stay_below_the_counter_and_hold_each_stage_once(void **state)
@@ -566,6 +626,7 @@ int main(void)
 		cmocka_unit_test(root__ignores_no_byte),
 		cmocka_unit_test(metadata__comes_back_as_it_was_and_encodes_to_the_same_bytes),
 		cmocka_unit_test(metadata__cut_short_or_with_a_byte_more_is_refused_and_leaves_the_result_alone),
+		cmocka_unit_test(metadata__moves_under_way_have_one_spelling),
 		cmocka_unit_test(metadata__whatever_decodes_encodes_to_the_same_bytes),
 		cmocka_unit_test(metadata__versions_must_ascend_stay_below_the_counter_and_hold_each_stage_once),
 		cmocka_unit_test(metadata__labels_out_of_order_twice_or_empty_are_refused),

@@ -513,8 +513,71 @@ static void version__retire_takes_the_previous_one_away_and_no_other(void **stat
 	assert_int_equal(stage_of(&c, 1), STAGE_RETIRED);
 	assert_int_equal(stage_of(&c, 2), STAGE_CURRENT);
 	assert_int_equal(c.versions[0].staged_at, 8);
+	assert_int_equal(c.versions[0].taken_at, 8);
 	assert_false(credential_retire(&c, 1, 9)); /* once */
 	assert_false(credential_rollback(&c, 9));
+}
+
+static void version__of_one_that_is_forgotten_a_line_stays(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	for (uint32_t i = 1; i <= GONE_MAX + 2; i++) {
+		add(&c, i, NULL);
+		assert_true(credential_promote(&c, i, i));
+		assert_false(credential_forget(&c, i, true, i)); /* current */
+		if (i < 2)
+			continue;
+		assert_false(credential_forget(&c, i - 1, true, i)); /* previous */
+		assert_true(credential_retire(&c, i - 1, 100 + i));
+		assert_true(credential_forget(&c, i - 1, i % 2, 200 + i));
+		assert_false(credential_forget(&c, i - 1, true, i)); /* once */
+		assert_int_equal(c.version_count, 1);
+	}
+	assert_int_equal(c.gone_count, GONE_MAX);
+	for (size_t i = 0; i < GONE_MAX; i++) {
+		assert_int_equal(c.gone[i].number, i + 2); /* the first fell out */
+		assert_int_equal(c.gone[i].stored_at, i + 2);
+		assert_int_equal(c.gone[i].taken_at, 103 + i);
+		assert_int_equal(c.gone[i].gone_at, 203 + i);
+		assert_int_equal(c.gone[i].is_dead, (i + 3) % 2);
+		assert_int_equal(c.gone[i].fingerprint[0], i + 2);
+	}
+	assert_int_equal(add(&c, 50, NULL), GONE_MAX + 3); /* no number comes back */
+}
+
+static void rotation__is_read_from_the_versions(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	assert_int_equal(credential_rotation(&c), ROTATION_NONE);
+	credential_want_new(&c, true, 5);
+	assert_int_equal(credential_rotation(&c), ROTATION_DUE);
+	assert_int_equal(c.rotate_from, 0);
+	credential_want_new(&c, false, 6);
+	assert_int_equal(credential_rotation(&c), ROTATION_NONE);
+	add(&c, 1, NULL);
+	assert_int_equal(credential_rotation(&c), ROTATION_CAPTURED);
+	assert_true(credential_promote(&c, 1, 2));
+	assert_int_equal(credential_rotation(&c), ROTATION_NONE); /* nothing to take away */
+	credential_want_new(&c, true, 7);
+	assert_int_equal(c.rotate_from, 1);
+	assert_int_equal(c.rotate_since, 7);
+	add(&c, 8, NULL);
+	assert_int_equal(credential_rotation(&c), ROTATION_CAPTURED);
+	assert_true(credential_promote(&c, 2, 9));
+	assert_int_equal(c.rotate_since, 0); /* answered */
+	assert_int_equal(credential_rotation(&c), ROTATION_PROMOTED);
+	c.versions[0].retire_by = 99;
+	assert_true(credential_rollback(&c, 10));
+	assert_int_equal(c.versions[0].retire_by, 0); /* it is current again */
+	assert_true(credential_rollback(&c, 11));
+	assert_true(credential_retire(&c, 1, 12));
+	assert_int_equal(credential_rotation(&c), ROTATION_RETIRED);
+	assert_true(credential_forget(&c, 1, true, 13));
+	assert_int_equal(credential_rotation(&c), ROTATION_NONE);
+	assert_string_equal(rotation_name(ROTATION_RETIRED), "retired");
+	assert_null(rotation_name(ROTATION_NONE));
 }
 
 static void version__the_seventeenth_drops_the_oldest_retired_one_and_no_number_comes_back(void **state)
@@ -692,6 +755,8 @@ int main(void)
 		cmocka_unit_test(version__only_the_pending_one_can_be_promoted),
 		cmocka_unit_test(version__rollback_swaps_current_and_previous),
 		cmocka_unit_test(version__retire_takes_the_previous_one_away_and_no_other),
+		cmocka_unit_test(version__of_one_that_is_forgotten_a_line_stays),
+		cmocka_unit_test(rotation__is_read_from_the_versions),
 		cmocka_unit_test(version__the_seventeenth_drops_the_oldest_retired_one_and_no_number_comes_back),
 		cmocka_unit_test(version__when_numbers_are_used_up_nothing_is_changed),
 		cmocka_unit_test(version__is_found_by_fingerprint_newest_first),

@@ -44,6 +44,14 @@ static struct health full(void)
 	return h;
 }
 
+static struct health with_fading(void)
+{
+	struct health h = full();
+	for (uint32_t i = 0; i < FADING_MAX; i++)
+		h.fading[h.fading_count++] = (struct fading){ i + 1, VERDICT_REVOKED, -1, INT64_MAX, 1700000000 + i };
+	return h;
+}
+
 static void judgement__assert_equal(const struct judgement *a, const struct judgement *b)
 {
 	assert_int_equal(a->version, b->version);
@@ -73,7 +81,7 @@ static void encoded(const struct health *h, struct buf *out)
 static void health__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **state)
 {
 	(void)state;
-	struct health all[] = { full(), { .counter = 0 } };
+	struct health all[] = { with_fading(), full(), { .counter = 0 } };
 	memset(all[0].current.evidence.text, 'e', EVIDENCE_TEXT_MAX);
 	memset(all[0].current.evidence.request_id, 'r', REQUEST_ID_MAX);
 	memset(all[0].current.belongs_to, 'B', PIXEL_CODE_MAX);
@@ -96,6 +104,14 @@ static void health__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **st
 			assert_int_equal(back.history[k].verdict, all[i].history[k].verdict);
 			assert_int_equal(back.history[k].probe, all[i].history[k].probe);
 			assert_int_equal(back.history[k].code, all[i].history[k].code);
+		}
+		assert_int_equal(back.fading_count, all[i].fading_count);
+		for (size_t k = 0; k < back.fading_count; k++) {
+			assert_int_equal(back.fading[k].version, all[i].fading[k].version);
+			assert_int_equal(back.fading[k].verdict, all[i].fading[k].verdict);
+			assert_int_equal(back.fading[k].proven_at, all[i].fading[k].proven_at);
+			assert_int_equal(back.fading[k].checked_at, all[i].fading[k].checked_at);
+			assert_int_equal(back.fading[k].refused_at, all[i].fading[k].refused_at);
 		}
 		encoded(&back, &second);
 		assert_true(bytes_equal(buf_bytes(&first), buf_bytes(&second)));
@@ -197,6 +213,50 @@ static void align__what_still_stands_is_left_alone(void **state)
 	health_align(&h, &c);
 	judgement__assert_equal(&h.current, &before.current);
 	judgement__assert_equal(&h.pending, &before.pending);
+}
+
+static void align__what_was_current_fades_and_its_verdict_counts(void **state)
+{
+	(void)state;
+	struct health h = full();
+	struct credential c = with(4, 0);
+	c.versions[c.version_count++] = (struct version){ .number = 3, .stage = STAGE_PREVIOUS };
+	health_align(&h, &c);
+	const struct fading *f = health_fading(&h, 3);
+	assert_non_null(f);
+	assert_int_equal(h.fading_count, 1);
+	assert_int_equal(f->verdict, VERDICT_REVOKED);
+	assert_int_equal(f->proven_at, 1690000000);
+	assert_true(f->refused_at > 0);
+	health_align(&h, &c); /* once */
+	assert_int_equal(h.fading_count, 1);
+	/* Back in its place: it is judged again as current. */
+	c.versions[0].stage = STAGE_PREVIOUS;
+	c.versions[1].stage = STAGE_CURRENT;
+	health_align(&h, &c);
+	assert_null(health_fading(&h, 3));
+	f = health_fading(&h, 4);
+	assert_non_null(f);
+	assert_int_equal(f->verdict, VERDICT_HEALTHY);
+	assert_int_equal(f->refused_at, 0);
+	/* Deleted: nothing is known of it. */
+	c.version_count = 2;
+	c.versions[0].number = 7;
+	health_align(&h, &c);
+	assert_int_equal(h.fading_count, 0);
+}
+
+static void fading__the_oldest_gives_way(void **state)
+{
+	(void)state;
+	struct health h = { 0 };
+	for (uint32_t i = 1; i <= FADING_MAX + 1; i++)
+		health_fade(&h, i)->checked_at = i;
+	assert_int_equal(h.fading_count, FADING_MAX);
+	assert_null(health_fading(&h, 1));
+	assert_int_equal(health_fading(&h, 2)->checked_at, 2);
+	assert_int_equal(health_fade(&h, 3)->checked_at, 3);
+	assert_int_equal(h.fading_count, FADING_MAX);
 }
 
 static void align__what_is_gone_or_new_is_as_never_asked(void **state)
@@ -329,6 +389,8 @@ int main(void)
 		cmocka_unit_test(health__every_change_of_a_byte_is_refused_or_is_another_health),
 		cmocka_unit_test(align__a_promoted_version_brings_its_judgement_along),
 		cmocka_unit_test(align__what_still_stands_is_left_alone),
+		cmocka_unit_test(align__what_was_current_fades_and_its_verdict_counts),
+		cmocka_unit_test(fading__the_oldest_gives_way),
 		cmocka_unit_test(align__what_is_gone_or_new_is_as_never_asked),
 		cmocka_unit_test(speaking__is_current_else_pending_else_nobody),
 		cmocka_unit_test(history__grows_only_when_the_verdict_of_that_version_changed),
