@@ -190,6 +190,8 @@ static bool look_up(struct choice *ret, const struct holding *h, uint32_t number
 	const struct version *v = holding_decode(h, &c, &health) ? credential_numbered(&c, number) : NULL;
 	if (!v)
 		return fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, h->pixel, number);
+	if (v->taken_at)
+		return fail(err, ERR_NOT_FOUND, TXT_GET_TAKEN, number, h->pixel);
 	*ret = (struct choice){ .holding = h, .number = number, .expires_at = v->expires_at };
 	memcpy(ret->room, v->fingerprint, FINGERPRINT_LEN);
 	ret->fingerprint = ret->room;

@@ -169,6 +169,16 @@ static void print_result(const struct check_result *r, bool is_quiet)
 		fprintf(stderr, "vault-agent: %zu Pixel%s, all is well\n", r->pixels, plural(r->pixels));
 }
 
+static void print_upkeep(void *context, const struct upkeep_news *news)
+{
+	const struct command_line *line = context;
+	char text[256];
+	bool is_warning;
+	upkeep_sentence(news, text, sizeof text, &is_warning);
+	if (is_warning || !line->is_quiet)
+		fprintf(stderr, "vault-agent: %s\n", text);
+}
+
 static bool sweep(const struct settings *settings, struct command_line *line, struct check_result *ret,
 		  struct error *err)
 {
@@ -188,7 +198,8 @@ static bool sweep(const struct settings *settings, struct command_line *line, st
 	struct error why;
 	if (!line->pixel_count && !metrics_write(settings->state_dir, ret, clock_wall(), &why))
 		print_error(&why);
-	return ret->exit == ERR_NONE || vault_each(vault, true, false, print_problem, &listing, err);
+	return (ret->exit == ERR_NONE || vault_each(vault, true, false, print_problem, &listing, err)) &&
+	       service_upkeep(service, line->pixels, line->pixel_count, print_upkeep, line, err);
 }
 
 static bool once(struct command_line *line, struct check_result *ret, struct error *err)

@@ -73,6 +73,21 @@ static void versions_json(struct json *j, const struct credential *c)
 		json_time(j, "stored_at", v->stored_at);
 		json_time(j, "staged_at", v->staged_at);
 		json_time(j, "expires_at", v->expires_at);
+		json_time(j, "retire_by", v->retire_by);
+		json_time(j, "taken_at", v->taken_at);
+		json_end_object(j);
+	}
+	json_end_array(j);
+	json_array(j, "gone");
+	for (size_t i = 0; i < c->gone_count; i++) {
+		const struct gone *g = &c->gone[i];
+		json_object(j, NULL);
+		json_int(j, "version", g->number);
+		json_text(j, "fingerprint", fingerprint_text(g->fingerprint, fingerprint));
+		json_time(j, "stored_at", g->stored_at);
+		json_time(j, "taken_at", g->taken_at);
+		json_time(j, "gone_at", g->gone_at);
+		json_text(j, "why", g->is_dead ? "dead" : "purged");
 		json_end_object(j);
 	}
 	json_end_array(j);

@@ -137,15 +137,15 @@ static int by_time(const void *a, const void *b)
 static bool holds(const char *const *pixels, size_t count, const char *pixel)
 {
 	for (size_t i = 0; i < count; i++)
-		if (pixels[i] == pixel)
+		if (strcmp(pixels[i], pixel) == 0)
 			return true;
 	return false;
 }
 
-static size_t add_controls(struct plan *p, const char **ret, size_t count, size_t max)
+size_t plan_controls(struct plan *p, const char **ret, size_t count, size_t max)
 {
 	size_t due = count;
-	for (size_t seen = 0; seen < p->map.room && count < max && count - due < PLAN_CONTROLS; seen++) {
+	for (size_t seen = 0; seen < p->map.room && count < max; seen++) {
 		const struct planned *planned = planned_at(p, p->control_at++ & (p->map.room - 1));
 		if (planned && planned->is_good && !holds(ret, due, planned->pixel))
 			ret[count++] = planned->pixel;
@@ -172,7 +172,7 @@ size_t plan_due(struct plan *p, int64_t now_ms, const char **ret, size_t max)
 	}
 	free(due);
 	p->is_exact = false;
-	return is_suspected ? add_controls(p, ret, count, max) : count;
+	return is_suspected ? plan_controls(p, ret, count, count + PLAN_CONTROLS < max ? count + PLAN_CONTROLS : max) : count;
 }
 
 void plan_postpone(struct plan *p, const char *const *pixels, size_t count, int64_t not_before_ms)

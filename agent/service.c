@@ -123,17 +123,29 @@ enum probe_kind service_probe_kind(const struct settings *settings, enum probe_c
 
 /* ---- what jobs ask for ---- */
 
-void job_start(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who)
+static void enter(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who,
+		  struct job **at)
 {
-	struct job **last = &s->jobs;
 	job->ops = ops;
 	job->service = s;
 	job->number = ++s->last_number;
 	if (who)
 		job->who = *who;
+	job->next = *at;
+	*at = job;
+}
+
+void job_start(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who)
+{
+	struct job **last = &s->jobs;
 	while (*last)
 		last = &(*last)->next;
-	*last = job;
+	enter(s, job, ops, who, last);
+}
+
+void job_start_first(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who)
+{
+	enter(s, job, ops, who, &s->jobs);
 }
 
 void job_ask(struct job *job, const struct question *q, bool was_healthy)

@@ -86,10 +86,36 @@ must_check bool service_rollback(struct service *s, const char *pixel, struct pu
 must_check bool service_start_rollback(struct service *s, const char *pixel, const struct audit_who *who,
 				       put_done_fn *done, void *context, struct error *err);
 
-/* The previous token is handed out no more. Refused (ERR_CONFLICT, naming one of them) while a consumer was last seen
- * with it, unless is_forced. ret_version: which one. */
+/* The previous token shall be given to nobody any more. At once when no consumer was last seen with it, or is_forced;
+ * else the wish is stored (durable), ERR_CONFLICT says who is waited for and until when (`grace`), and service_upkeep ends
+ * it. ret_version: which one. */
 must_check bool service_retire(struct service *s, const char *pixel, bool is_forced, uint32_t *ret_version,
 			       struct error *err);
+
+/* What was done about versions on their way out (agent/upkeep.h), told once it is durable. */
+enum upkeep_what {
+	UPKEEP_NOTHING,
+	UPKEEP_FAILED_OVER, /* version is current instead_of one that is refused (verdict) */
+	UPKEEP_TAKEN,       /* version is given to nobody any more: it can be revoked at TikTok */
+	UPKEEP_FOUND_DEAD,  /* TikTok takes version no longer: its token was deleted */
+	UPKEEP_PURGED,      /* deleted as its time was over; TikTok may still take it */
+};
+struct upkeep_news {
+	enum upkeep_what what;
+	char pixel[PIXEL_CODE_MAX + 1];
+	uint32_t version, instead_of;
+	enum verdict verdict;
+};
+typedef void service_told_fn(void *context, const struct upkeep_news *news);
+/* One sentence for people, at most 256 bytes; *ret_is_warning: somebody should read it. */
+void upkeep_sentence(const struct upkeep_news *news, char *ret, size_t size, bool *ret_is_warning);
+/* What is due, of these Pixels (none = all), one after the other. */
+must_check bool service_upkeep(struct service *s, const char *const *pixels, size_t count, service_told_fn *told,
+			       void *context, struct error *err);
+typedef void upkeep_done_fn(void *context, const char *pixel, const struct error *err);
+must_check bool service_start_upkeep(struct service *s, const char *pixel, service_told_fn *told, upkeep_done_fn *done,
+				     void *context, struct error *err);
+
 /* Set or (empty value) remove labels; ret is the Pixel as it is then. */
 must_check bool service_label(struct service *s, const char *pixel, const struct label *labels, size_t count,
 			      struct credential *ret, struct error *err);
@@ -101,7 +127,7 @@ must_check bool service_remove(struct service *s, const char *pixel, enum servic
 
 /* A consumer says which version it uses from now on. ERR_NOT_FOUND for a version that is not kept. */
 must_check bool service_ack(struct service *s, const char *pixel, uint32_t version, const char *as, struct error *err);
-/* A consumer says that TikTok refused it. Is a probe due? *ret_is_recent: one was made less than a minute ago. */
+/* A consumer says that TikTok refused it. Is a probe due? *ret_is_recent: one was, for a report less than a minute ago. */
 must_check bool service_report(struct service *s, const char *pixel, bool *ret_is_recent, struct error *err);
 
 struct check_request {
@@ -113,6 +139,9 @@ struct check_request {
 	/* A sweep of the schedule: a refused token is looked at again in a later sweep, after confirm-delay, and a few
 	 * tokens known to work are asked along with it, so that an outage shows. Otherwise the second look is made here. */
 	bool is_scheduled;
+	/* Because a consumer reports: ahead of all sweeps and beside them, with the second look right behind the first, as
+	 * the report was one already. Counts for no outage in a row. */
+	bool is_urgent;
 	/* Called after each answer, for progress; may be NULL. */
 	void (*progress)(void *context, size_t done, size_t total, const char *pixel, enum verdict outcome);
 	/* Called once for each Pixel that changed to a bad verdict or recovered in this sweep; may be NULL. */

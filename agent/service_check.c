@@ -14,6 +14,7 @@
 #define LOCK_LOOK_MS 20
 #define OUTAGE_NOTE "outage"
 #define CONFIRM_DELAY_S 5
+#define URGENT_DELAY_MS 500
 #define STOP_GRACE_MS 1000 /* for what is on its way */
 #define ROOM_LOOK_MS 50
 
@@ -234,7 +235,7 @@ static bool check_asked(struct job *job, const struct asked *asked, struct error
 
 static bool is_out_of_patience(struct check *run, int64_t now_ms)
 {
-	if (!run->job.service->is_stopping)
+	if (!run->job.service->is_stopping || run->request.is_urgent)
 		return false;
 	if (!run->stopped_at_ms)
 		run->stopped_at_ms = now_ms;
@@ -314,7 +315,7 @@ static bool store_outages(struct check *run, struct error *err)
 	struct service *s = run->job.service;
 	struct buf note = BUF_INIT(NOTE_MAX);
 	struct error why;
-	if (run->outages == run->outages_before)
+	if (run->outages == run->outages_before || run->request.is_urgent)
 		return true;
 	buf_append_uint(&note, 4, run->outages);
 	buf_append_uint(&note, 8, (uint64_t)clock_wall());
@@ -393,7 +394,7 @@ static struct sweep_limits limits_of(const struct check *run)
 							 : CONFIRM_DELAY_S;
 	return (struct sweep_limits){ .rate = settings->rate,
 				      .in_flight = settings->in_flight,
-				      .confirm_delay_ms = delay_s * 1000,
+				      .confirm_delay_ms = run->request.is_urgent ? URGENT_DELAY_MS : delay_s * 1000,
 				      .outages = run->outages_before - is_same_outage(run),
 				      .confirms_later = is_scheduled };
 }
@@ -402,7 +403,7 @@ static bool begin(struct check *run, struct error *err)
 {
 	struct service *s = run->job.service;
 	s->is_unstored = false;
-	s->is_stopping = false;
+	s->is_stopping = s->is_stopping && run->request.is_urgent;
 	if (!targets_collect(s, &run->request, &run->targets, err) || !service_ready(s, err) ||
 	    !read_outages(run, err) || !sweep_store_init(&run->store, err))
 		return false;
@@ -419,7 +420,7 @@ static bool begin(struct check *run, struct error *err)
 /* One sweep at a time, across processes. */
 static bool lock(struct check *run, int64_t *ret_wait_ms, struct error *err)
 {
-	if (vault_lock(run->job.service->vault, LOCK_NAME, 0, &run->lock, err))
+	if (run->request.is_urgent || vault_lock(run->job.service->vault, LOCK_NAME, 0, &run->lock, err))
 		return begin(run, err);
 	if (err->code != ERR_CONFLICT)
 		return false;
@@ -500,7 +501,7 @@ static bool make_check(const struct check_request *request, struct check **ret, 
 	if (!run)
 		return fail_no_memory(err);
 	run->request = *request;
-	run->job.is_sweep = true;
+	run->job.is_sweep = !request->is_urgent;
 	run->lock_until_ms = clock_boot_ms() + LOCK_WAIT_MS;
 	if (request->label_count > COUNT_OF(run->labels) || !copy_pixels(run, request, err)) {
 		check_free(run);
@@ -520,7 +521,7 @@ static void enter(struct service *s, struct check *run, const struct audit_who *
 {
 	run->done = done;
 	run->context = context;
-	job_start(s, &run->job, &check_ops, who);
+	(run->request.is_urgent ? job_start_first : job_start)(s, &run->job, &check_ops, who);
 	run->store = (struct sweep_store){
 		.service = s, .request = &run->request, .result = &run->result, .targets = &run->targets
 	};

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define REPORT_PAUSE_S 60 /* a Pixel is not asked about more often than that because somebody reports */
+#define READERS_NAMED 3   /* of those whom a retirement waits for */
 
 /* ---- rollback ---- */
 
@@ -160,9 +161,43 @@ bool service_rollback(struct service *s, const char *pixel, struct put_result *r
 
 /* ---- retire ---- */
 
+struct reader_search {
+	uint32_t version;
+	size_t count;
+	char *names;
+};
+
+static bool find_reader(void *context, const struct read_mark *mark, struct error *err)
+{
+	struct reader_search *search = context;
+	size_t len = strlen(search->names);
+	(void)err;
+	if (mark->version != search->version)
+		return true;
+	if (search->count++ < READERS_NAMED)
+		snprintf(search->names + len, SERVICE_READERS_MAX - len, "%s%s", len ? ", " : "", mark->name);
+	return true;
+}
+
+bool service_readers_of(struct service *s, const char *pixel, uint32_t version, char ret[SERVICE_READERS_MAX],
+			struct error *err)
+{
+	struct reader_search search = { .version = version, .names = ret };
+	ret[0] = '\0';
+	if (!vault_each_mark(s->vault, pixel, find_reader, &search, err))
+		return false;
+	size_t len = strlen(ret);
+	if (search.count > READERS_NAMED)
+		snprintf(ret + len, SERVICE_READERS_MAX - len, " and %zu more", search.count - READERS_NAMED);
+	return true;
+}
+
 struct retirement {
+	const struct settings *settings;
 	const char *pixel;
 	uint32_t version;
+	int64_t retire_by; /* as stored; 0 = it is retired */
+	bool is_at_once;
 };
 
 static bool retire(void *context, struct change *change, struct error *err)
@@ -172,45 +207,68 @@ static bool retire(void *context, struct change *change, struct error *err)
 	bool exists;
 	if (!change_find(change, r->pixel, &c, &exists, err))
 		return false;
-	if (!exists || c.deleted_at || !credential_retire(&c, r->version, clock_wall()))
+	struct version *v = exists && !c.deleted_at ? credential_at_stage(&c, STAGE_PREVIOUS) : NULL;
+	if (!v || v->number != r->version)
 		return fail(err, ERR_CONFLICT, TXT_ROLLBACK_MOVED, r->pixel);
-	change_note(change, "retire", r->pixel, r->version);
+	if (r->is_at_once) {
+		change_note(change, "retire", r->pixel, r->version);
+		return credential_retire(&c, r->version, clock_wall()) && change_store(change, &c, err);
+	}
+	/* Asking once more does not give more time. */
+	r->retire_by = v->retire_by ? v->retire_by : clock_wall() + r->settings->grace_s;
+	if (v->retire_by)
+		return true;
+	v->retire_by = r->retire_by;
+	change_note(change, "retire-by", r->pixel, r->version);
 	return change_store(change, &c, err);
-}
-
-struct reader_search {
-	uint32_t version;
-	char name[AUDIT_NAME_MAX + 1];
-};
-
-static bool find_reader(void *context, const struct read_mark *mark, struct error *err)
-{
-	struct reader_search *search = context;
-	(void)err;
-	if (mark->version == search->version && !search->name[0])
-		snprintf(search->name, sizeof search->name, "%s", mark->name);
-	return true;
 }
 
 bool service_retire(struct service *s, const char *pixel, bool is_forced, uint32_t *ret_version, struct error *err)
 {
 	struct credential c;
-	struct reader_search search = { 0 };
+	char names[SERVICE_READERS_MAX], text[CLOCK_TEXT_MAX];
 	if (!vault_find(s->vault, pixel, false, &c, err))
 		return false;
 	const struct version *previous = credential_staged(&c, STAGE_PREVIOUS);
+	if (!previous && credential_taken(&c)) {
+		*ret_version = credential_taken(&c)->number; /* done already, perhaps by the agent a moment ago */
+		return true;
+	}
 	if (!previous)
 		return fail(err, ERR_NOT_FOUND, TXT_NO_PREVIOUS_VERSION, pixel);
-	search.version = previous->number;
-	if (!is_forced && !vault_each_mark(s->vault, pixel, find_reader, &search, err))
+	struct retirement r = { .settings = s->settings, .pixel = pixel, .version = previous->number };
+	if (!service_readers_of(s, pixel, r.version, names, err))
 		return false;
-	if (search.name[0])
-		return fail(err, ERR_CONFLICT, TXT_RETIRE_IN_USE, search.name, previous->number, pixel);
-	struct retirement r = { pixel, previous->number };
+	bool is_over = previous->retire_by && clock_wall() >= previous->retire_by;
+	r.is_at_once = is_forced || !names[0] || !s->settings->grace_s || is_over;
 	if (!vault_change(s->vault, retire, &r, err))
 		return false;
 	*ret_version = r.version;
-	return true;
+	return r.is_at_once || fail(err, ERR_CONFLICT, TXT_RETIRE_WAITS, r.version, pixel, names,
+				    clock_format(r.retire_by, text));
+}
+
+/* ---- what upkeep did, in words ---- */
+
+void upkeep_sentence(const struct upkeep_news *n, char *ret, size_t size, bool *ret_is_warning)
+{
+	*ret_is_warning = n->what == UPKEEP_FAILED_OVER || n->what == UPKEEP_TAKEN || n->what == UPKEEP_PURGED;
+	switch (n->what) {
+	case UPKEEP_FAILED_OVER:
+		snprintf(ret, size, UPKEEP_SAYS_FAILED_OVER, n->pixel, n->version, n->instead_of, verdict_name(n->verdict));
+		break;
+	case UPKEEP_TAKEN:
+		snprintf(ret, size, UPKEEP_SAYS_TAKEN, n->pixel, n->version);
+		break;
+	case UPKEEP_FOUND_DEAD:
+		snprintf(ret, size, UPKEEP_SAYS_DEAD, n->pixel, n->version);
+		break;
+	case UPKEEP_PURGED:
+		snprintf(ret, size, UPKEEP_SAYS_PURGED, n->pixel, n->version);
+		break;
+	case UPKEEP_NOTHING:
+		ret[0] = '\0';
+	}
 }
 
 /* ---- labels ---- */
@@ -316,14 +374,29 @@ bool service_ack(struct service *s, const char *pixel, uint32_t version, const c
 	return vault_mark_read(s->vault, pixel, &mark, err);
 }
 
+/* Whether the Pixel was checked a moment ago for another reason does not count: whoever reports saw something newer. */
+static bool note_report(struct service *s, const char *pixel, bool *ret_is_recent, struct error *err)
+{
+	struct health_update update = { 0 };
+	struct credential c;
+	int64_t now = clock_wall();
+	if (!vault_find(s->vault, pixel, false, &c, err) || !vault_health(s->vault, &c, &update.health, err))
+		return false;
+	int64_t passed_s = now - update.health.reported_at;
+	*ret_is_recent = passed_s >= 0 && passed_s < REPORT_PAUSE_S;
+	if (*ret_is_recent)
+		return true;
+	memcpy(update.pixel, c.pixel, sizeof update.pixel);
+	update.health.reported_at = now;
+	struct error why;
+	return service_tolerate(s, vault_store_health(s->vault, &update, 1, &why), &why, err);
+}
+
 bool service_report(struct service *s, const char *pixel, bool *ret_is_recent, struct error *err)
 {
-	struct credential c;
-	struct health h;
-	if (!vault_find(s->vault, pixel, false, &c, err) || !vault_health(s->vault, &c, &h, err))
+	if (!vault_hold(s->vault, err))
 		return false;
-	const struct judgement *j = health_speaking(&h, &c);
-	int64_t passed_s = j ? clock_wall() - j->attempted_at : REPORT_PAUSE_S;
-	*ret_is_recent = passed_s >= 0 && passed_s < REPORT_PAUSE_S;
-	return true;
+	bool is_done = note_report(s, pixel, ret_is_recent, err);
+	vault_release(s->vault);
+	return is_done;
 }

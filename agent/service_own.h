@@ -64,6 +64,8 @@ struct service {
 
 /* The job belongs to the service from here on; its first step comes with the next service_step. */
 void job_start(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who);
+/* The same ahead of all others, which share their pace with it. */
+void job_start_first(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who);
 /* One question at the configured pace, with the breaker minded; q's texts and token must stay until `asked` is called.
  * Transient trouble is an answer, not an error. */
 void job_ask(struct job *job, const struct question *q, bool was_healthy);
@@ -105,6 +107,11 @@ struct settlement {
 	struct health health;
 };
 bool service_settle(void *settlement, struct change *change, struct error *err); /* a change_fn */
+
+/* The names of consumers last seen with this version, as people read them: "a, b and 3 others"; "" = none. */
+#define SERVICE_READERS_MAX 256
+must_check bool service_readers_of(struct service *s, const char *pixel, uint32_t version, char ret[SERVICE_READERS_MAX],
+				   struct error *err);
 
 /* What the command line waits for: a put_done_fn that keeps what came of it, and its context. */
 struct put_outcome {

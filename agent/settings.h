@@ -49,6 +49,9 @@ struct settings {
 	int64_t confirm_delay_s; /* -1 = not set: 10 min in the agent, 5 s in one-shot commands */
 	int64_t expiry_warning_s[SETTINGS_EXPIRY_STEPS]; /* descending, 0-terminated if fewer */
 	int64_t max_age_s;                               /* 0 = off */
+	bool failover;         /* the previous token takes the place of one that is dead */
+	int64_t grace_s;       /* retire waits for consumers no longer than this */
+	int64_t purge_after_s; /* a token taken from everybody is deleted after it; 0 = only when TikTok takes it no longer */
 	enum probe_choice probe;                         /* auto: test where a test code is stored, else dry */
 	/* [tiktok] */
 	char base_url[512];

@@ -1,6 +1,7 @@
 #include "agent/status.h"
 
 #include "agent/text.h"
+#include "agent/upkeep.h"
 #include "agent/verdict.h"
 #include "core/clock.h"
 
@@ -64,6 +65,21 @@ static void advise_on_age(struct status_row *row, const struct version *v, const
 		advise(row, ADVISE_EXPIRES, clock_format(v->expires_at, text));
 }
 
+/* What is on its way out, and waits for somebody. */
+static bool advise_on_leaving(struct status_row *row)
+{
+	const struct version *retiring = upkeep_retiring(row->credential), *taken = credential_taken(row->credential);
+	const struct fading *f = taken ? health_fading(row->health, taken->number) : NULL;
+	char text[CLOCK_TEXT_MAX];
+	if (retiring)
+		advise(row, ADVISE_RETIRING, retiring->number, clock_format(retiring->retire_by, text));
+	else if (f && f->checked_at >= taken->taken_at && !f->refused_at)
+		advise(row, ADVISE_REVOKE, taken->number);
+	else if (taken)
+		advise(row, ADVISE_REVOKE_UNKNOWN, taken->number);
+	return retiring || taken;
+}
+
 static void choose_advice(struct status_row *row, const struct settings *settings, int64_t now)
 {
 	const struct version *current = credential_staged(row->credential, STAGE_CURRENT);
@@ -74,6 +90,9 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 	const char *usual = verdict_advice(is_in_vain ? j->last_outcome : row->verdict);
 	if (verdict_is_bad(row->verdict) && j->belongs_to[0])
 		advise(row, ADVISE_BELONGS_TO, j->belongs_to);
+	else if (verdict_is_bad(row->verdict) && upkeep_stand_in(row->credential, row->health) && !settings->failover)
+		advise(row, ADVISE_STAND_IN, usual, upkeep_stand_in(row->credential, row->health)->number,
+		       row->credential->pixel);
 	else if (verdict_is_bad(row->verdict))
 		advise(row, "%s", usual);
 	else if (current && pending)
@@ -82,7 +101,9 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 		advise(row, ADVISE_SUSPECTED, verdict_name(j->suspected));
 	else if (row->is_due)
 		advise_on_age(row, current ? current : pending, settings, now);
-	else if (usual)
+	else if (row->verdict != VERDICT_UNPROVEN && usual)
+		advise(row, "%s", usual);
+	else if (!advise_on_leaving(row) && usual)
 		advise(row, "%s", usual);
 }
 

@@ -15,7 +15,7 @@ struct status_row {
 	enum verdict verdict;
 	bool is_due;           /* expires within the longest warning step, or older than max-age */
 	int64_t next_check_at; /* 0 = none planned */
-	char advice[200];      /* "" when there is nothing to do */
+	char advice[256];      /* "" when there is nothing to do */
 };
 
 void status_of(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now,

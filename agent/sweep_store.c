@@ -9,8 +9,9 @@ bool sweep_store_init(struct sweep_store *st, struct error *err)
 {
 	st->updates = calloc(SWEEP_BATCH_MAX, sizeof *st->updates);
 	st->owners = calloc(SWEEP_BATCH_MAX, sizeof *st->owners);
-	st->generation = vault_generation(st->service->vault);
-	return st->updates && st->owners ? true : fail_no_memory(err);
+	if (!st->updates || !st->owners)
+		return fail_no_memory(err);
+	return vault_position(st->service->vault, &st->at, err);
 }
 
 void sweep_store_done(struct sweep_store *st)
@@ -78,16 +79,23 @@ static bool catch_up(struct sweep_store *st, size_t i, struct error *err)
 	return true;
 }
 
-/* One look at the root tells whether anybody changed anything; from then on each Pixel is read again. */
+/* own: how many commits of ours there were since the last look. */
+static bool look_for_others(struct sweep_store *st, uint64_t own, struct error *err)
+{
+	struct vault_position now;
+	if (!vault_position(st->service->vault, &now, err))
+		return false;
+	st->has_moved = st->has_moved || now.rev != st->at.rev + own ||
+			memcmp(now.incarnation, st->at.incarnation, sizeof now.incarnation) != 0;
+	st->at = now;
+	return true;
+}
+
+/* One look tells whether anybody wrote anything; from then on each Pixel is read again. */
 static bool catch_up_all(struct sweep_store *st, struct error *err)
 {
-	struct credential c;
-	struct error why;
-	if (!vault_find(st->service->vault, st->updates[0].pixel, true, &c, &why) && why.code != ERR_NOT_FOUND) {
-		*err = why;
+	if (!look_for_others(st, 0, err))
 		return false;
-	}
-	st->has_moved = st->has_moved || vault_generation(st->service->vault) != st->generation;
 	for (size_t i = 0; st->has_moved && i < st->count; i++)
 		if (!catch_up(st, i, err))
 			return false;
@@ -105,6 +113,7 @@ bool sweep_store_flush(struct sweep_store *st, struct error *err)
 	bool is_held = vault_hold(st->service->vault, &why);
 	bool is_caught_up = is_held && catch_up_all(st, err);
 	bool is_stored = is_caught_up && vault_store_health(st->service->vault, st->updates, st->count, &why);
+	is_caught_up = is_caught_up && (!is_stored || look_for_others(st, 1, err));
 	if (is_held)
 		vault_release(st->service->vault);
 	if (is_held && !is_caught_up)
@@ -128,8 +137,23 @@ bool sweep_store_flush_old(struct sweep_store *st, int64_t now_ms, struct error 
 	return !is_due || sweep_store_flush(st, err);
 }
 
+/* What is known of versions on their way out needs the whole credential. */
+static bool read_health(struct sweep_store *st, const struct target *t, struct health *ret, struct error *err)
+{
+	struct credential c;
+	struct error why;
+	if (vault_find(st->service->vault, t->pixel, false, &c, &why))
+		return vault_health(st->service->vault, &c, ret, err);
+	if (why.code != ERR_NOT_FOUND) {
+		*err = why;
+		return false;
+	}
+	target_credential(t, &c); /* deleted meanwhile: stored for nobody */
+	return vault_health(st->service->vault, &c, ret, err);
+}
+
 /* The Pixel's place in the batch, filled with what is stored about it. */
-static bool open_slot(struct sweep_store *st, uint32_t target, const struct credential *c, struct error *err)
+static bool open_slot(struct sweep_store *st, uint32_t target, struct error *err)
 {
 	struct target *t = &st->targets->at[target];
 	if (t->slot != NO_SLOT)
@@ -138,7 +162,7 @@ static bool open_slot(struct sweep_store *st, uint32_t target, const struct cred
 		return false;
 	struct health_update *update = &st->updates[st->count];
 	bool is_known = !st->has_moved && target_health(t, &update->health);
-	if (!is_known && !vault_health(st->service->vault, c, &update->health, err))
+	if (!is_known && !read_health(st, t, &update->health, err))
 		return false;
 	memcpy(update->pixel, t->pixel, sizeof update->pixel);
 	if (!st->count)
@@ -163,9 +187,8 @@ static bool promote(struct sweep_store *st, const struct pair *pair, const struc
 		return false;
 	if (!vault_change(st->service->vault, service_settle, &settlement, &why))
 		return service_tolerate(st->service, false, &why, err);
-	uint64_t now = vault_generation(st->service->vault);
-	st->has_moved = st->has_moved || now != st->generation + settlement.is_promoted;
-	st->generation = now;
+	if (!look_for_others(st, 1, err))
+		return false;
 	st->result->promoted += settlement.is_promoted;
 	target_learn(t, &settlement.credential);
 	target_forget_health(t);
@@ -186,7 +209,7 @@ bool sweep_store_ruling(struct sweep_store *st, const struct pair *pair, enum ru
 	if (ruling == RULING_VERDICT && t->pending.number == pair->version && !verdict_is_bad(pair->outcome))
 		return promote(st, pair, evidence, err);
 	target_credential(t, &c);
-	if (!open_slot(st, pair->target, &c, err))
+	if (!open_slot(st, pair->target, err))
 		return false;
 	struct health *h = &st->updates[t->slot].health;
 	bool is_written = ruling_write(h, &c, pair->version, ruling, pair->outcome, evidence, st->service->settings);

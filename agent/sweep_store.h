@@ -16,8 +16,8 @@ struct sweep_store {
 	uint32_t *owners;              /* whose they are */
 	size_t count;
 	int64_t since_ms;
-	/* While nobody else changes the vault, what was collected about the versions holds. */
-	uint64_t generation;
+	/* While nobody else writes to the vault, what was collected holds. */
+	struct vault_position at;
 	bool has_moved;
 };
 

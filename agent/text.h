@@ -29,6 +29,10 @@
 		"separate them by blanks, such as: 30d 14d 7d 3d 1d"
 #define TXT_SET_MAX_AGE                                                                                                \
 	"from 1s to 3650d, or 0 for no limit", "write an integer with s, m, h or d behind it, such as 90d"
+#define TXT_SET_GRACE                                                                                                  \
+	"from 1s to 3650d, or 0 to wait for nobody", "write an integer with s, m, h or d behind it, such as 7d"
+#define TXT_SET_PURGE_AFTER                                                                                            \
+	"from 1s to 3650d, or 0 for never", "write an integer with s, m, h or d behind it, such as 30d"
 #define TXT_SET_PROBE                                                                                                  \
 	"dry or test", "leave it out to use test where a test code is stored, else dry; live only by hand: check "     \
 		       "--probe live"
@@ -210,9 +214,16 @@
 #define TXT_NO_PREVIOUS_VERSION                                                                                        \
 	"Pixel '%s' has no previous token", "only a token that was current before can come back; see 'history'"
 #define TXT_ROLLBACK_MOVED "Pixel '%s' was changed meanwhile", "look at 'status', then try again if it is still needed"
-#define TXT_RETIRE_IN_USE                                                                                              \
-	"'%s' was last seen with version %u of Pixel '%s'",                                                            \
-		"wait until it has fetched the current one ('rollout' shows who has), or retire with --force"
+#define TXT_RETIRE_WAITS                                                                                               \
+	"version %u of Pixel '%s' is still used by %s; it is taken away when all have moved on, at the latest at %s",  \
+		"see who has: vault rollout; take it away now: vault retire --force"
+#define UPKEEP_SAYS_FAILED_OVER                                                                                        \
+	"%s: version %u is current again instead of version %u, which TikTok refuses (%s); make a new token: vault rotate"
+#define UPKEEP_SAYS_TAKEN                                                                                              \
+	"%s: version %u is given to nobody any more: revoke that token in TikTok's Events Manager"
+#define UPKEEP_SAYS_DEAD "%s: TikTok takes version %u no longer; its token was deleted"
+#define UPKEEP_SAYS_PURGED                                                                                             \
+	"%s: the token of version %u was deleted, as purge-after is over; TikTok may still take it: revoke it there"
 #define TXT_ACK_NO_VERSION "version %u of Pixel '%s' is not kept", "see 'history' for the versions there are"
 /* The hint of these follows the verdict: table in objects.c. */
 #define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
@@ -226,6 +237,8 @@
 
 /* get: by CLI and socket */
 #define TXT_GET_NO_VERSION "'%s' has no version %u", "see: vault history PIXEL"
+#define TXT_GET_TAKEN                                                                                                  \
+	"version %u of '%s' was retired: it is given to nobody any more", "take the current one: vault get PIXEL"
 #define TXT_NO_PREVIOUS "'%s' has no previous version", "see: vault history PIXEL"
 #define TXT_NO_TOKEN "'%s' holds no token", "store one: vault put PIXEL"
 #define TXT_ONLY_PENDING_BAD                                                                                           \
@@ -259,6 +272,10 @@
 #define ADVISE_SUSPECTED "TikTok refused the token once (%s): run 'check' for the second look that decides"
 #define ADVISE_EXPIRED "the token was to expire on %.10s: generate a new one in Events Manager and 'put' it"
 #define ADVISE_EXPIRES "the token expires on %.10s: generate a new one in Events Manager and 'put' it"
+#define ADVISE_RETIRING "version %u is taken away when all consumers have moved on, at the latest at %s: vault rollout"
+#define ADVISE_REVOKE "version %u was retired: revoke that token in Events Manager, TikTok still takes it"
+#define ADVISE_REVOKE_UNKNOWN "version %u was retired: revoke that token in Events Manager"
+#define ADVISE_STAND_IN "%s; version %u was good when it was replaced: 'vault rollback %s' tries it, failover = yes would have"
 #define ADVISE_OLD "the token is older than max-age: generate a new one in Events Manager and 'put' it"
 
 /* unlock */

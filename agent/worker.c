@@ -3,6 +3,7 @@
 #include "agent/courier.h"
 #include "agent/plan.h"
 #include "agent/status.h"
+#include "agent/tend.h"
 #include "agent/text.h"
 #include "agent/unlock.h"
 #include "core/clock.h"
@@ -25,6 +26,8 @@
 #define MISSING_MS 1000       /* a vault that is not there */
 #define RETRY_MS 5000         /* a sweep that could not begin */
 #define DUE_AT_ONCE 512       /* Pixels of one scheduled sweep */
+#define TENDED_AT_ONCE 8      /* Pixels with versions on their way out */
+#define REPORT_CONTROLS 2     /* good tokens asked along with one that is reported: are they refused too, it is TikTok's trouble */
 #define MARKS_AT_ONCE 512     /* who read what is stored in one commit, of as many ... */
 #define MARKS_MS 1000         /* ... or as long after the first */
 #define MARKS_BYTES_MAX ((size_t)4 << 20)
@@ -63,6 +66,8 @@ struct worker {
 	struct service *service;
 	struct courier *courier;
 	struct plan *plan;
+	struct tend *tend;
+	size_t tended; /* jobs under way */
 	struct vault_opener *opener; /* wraps for the loop; the loop's once it was told, NULL while closed */
 	struct buf wrapped[2];       /* scratch: current, previous */
 	struct vault_position at;
@@ -323,11 +328,19 @@ static void hand_over_damaged(struct worker *w, const struct vault_item *item)
 	tell(w, n);
 }
 
+static void unplan(struct worker *w, const char *pixel)
+{
+	plan_forget(w->plan, pixel);
+	tend_forget(w->tend, pixel);
+}
+
 static bool plan_item(struct worker *w, const struct vault_item *item, struct error *err)
 {
+	int64_t now = clock_wall(), now_ms = clock_boot_ms();
 	if (!item->damage)
-		return plan_note(w->plan, item->credential, item->health, &w->settings, clock_wall(), clock_boot_ms(), err);
-	plan_forget(w->plan, item->credential->pixel);
+		return plan_note(w->plan, item->credential, item->health, &w->settings, now, now_ms, err) &&
+		       tend_note(w->tend, item->credential, item->health, &w->settings, now, now_ms, err);
+	unplan(w, item->credential->pixel);
 	return true;
 }
 
@@ -344,7 +357,7 @@ static bool hand_over(void *context, const struct vault_item *item, struct error
 		struct news *gone = make_news(NEWS_GONE);
 		memcpy(gone->pixel, c->pixel, sizeof gone->pixel);
 		memcpy(gone->id, item->id, sizeof gone->id);
-		plan_forget(w->plan, c->pixel);
+		unplan(w, c->pixel);
 		tell(w, gone);
 		return true;
 	}
@@ -373,6 +386,8 @@ static bool store_marks(struct worker *w, struct error *err)
 {
 	size_t count = w->mark_count;
 	w->mark_count = 0;
+	for (size_t i = 0; i < count; i++)
+		tend_hurry(w->tend, w->marks[i].pixel); /* a retirement may have waited for this one */
 	return count == 0 || vault_mark_reads(w->vault, w->marks, count, err);
 }
 
@@ -434,6 +449,7 @@ static void close_vault(struct worker *w)
 	vault_unlockp(&w->alone);
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
+	tend_clear(w->tend);
 	w->is_closing = false;
 	if (w->locker)
 		finish(w, take(w->locker));
@@ -516,6 +532,7 @@ static bool open_vault(struct worker *w, const struct secret *root_key, const st
 	vault_unlockp(&w->alone);
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
+	tend_clear(w->tend);
 	tell_closed(w, err); /* what was handed over before it went wrong is stale */
 	return false;
 }
@@ -664,6 +681,42 @@ static void sweep_what_is_due(struct worker *w)
 	plan_postpone(w->plan, pixels, count, now_ms + RETRY_MS);
 }
 
+/* ---- versions on their way out ---- */
+
+static void log_upkeep(void *context, const struct upkeep_news *news)
+{
+	char text[256];
+	bool is_warning;
+	(void)context;
+	upkeep_sentence(news, text, sizeof text, &is_warning);
+	log_line(is_warning ? LOG_WARNING : LOG_INFO, "%s", text);
+}
+
+static void upkeep_is_done(void *context, const char *pixel, const struct error *err)
+{
+	struct worker *w = context;
+	(void)pixel;
+	w->tended--;
+	/* Removed meanwhile, or changed by somebody else: it is looked at again. */
+	if (err && err->code != ERR_CONFLICT && err->code != ERR_NOT_FOUND)
+		tell_trouble(w, err);
+}
+
+static void tend_what_is_due(struct worker *w)
+{
+	const char *pixel;
+	struct error err;
+	if (!w->service || w->has_given_up || w->next_settings)
+		return;
+	while (w->tended < TENDED_AT_ONCE && (pixel = tend_due(w->tend, clock_boot_ms()))) {
+		if (!service_start_upkeep(w->service, pixel, log_upkeep, upkeep_is_done, w, &err)) {
+			tell_trouble(w, &err);
+			return;
+		}
+		w->tended++;
+	}
+}
+
 /* ---- errands that are done at once ---- */
 
 static bool do_remove(struct worker *w, struct errand *e, struct error *err)
@@ -688,6 +741,8 @@ static bool do_token(struct worker *w, struct errand *e, struct error *err)
 	v = credential_numbered(&e->credential, e->number);
 	if (!v)
 		return fail(err, ERR_NOT_FOUND, TXT_ACK_NO_VERSION, e->number, e->pixel);
+	if (v->taken_at) /* since the loop looked */
+		return fail(err, ERR_NOT_FOUND, TXT_GET_TAKEN, e->number, e->pixel);
 	return vault_token(w->vault, &e->credential, v, "get", &e->secret, err);
 }
 
@@ -707,6 +762,7 @@ static bool do_look(struct worker *w, struct errand *e, struct error *err)
 
 static bool do_ack(struct worker *w, struct errand *e, struct error *err)
 {
+	tend_hurry(w->tend, e->pixel);
 	return store_marks(w, err) && service_ack(w->service, e->pixel, e->number, e->who.as, err);
 }
 
@@ -750,14 +806,17 @@ static void report_is_checked(void *context, const struct check_result *result, 
 
 static bool do_report(struct worker *w, struct errand *e, struct error *err)
 {
-	const char *pixels[] = { e->pixel };
+	const char *pixels[1 + REPORT_CONTROLS] = { e->pixel };
 	struct audit_event event = { .verb = "report", .pixel = e->pixel, .result = "ok" };
-	struct check_request request = { .pixels = pixels, .pixel_count = 1, .changed = log_change, .context = w };
+	struct check_request request = {
+		.pixels = pixels, .pixel_count = 1, .is_urgent = true, .changed = log_change, .context = w
+	};
 	if (!audit_append(vault_audit(w->vault), &e->who, &event, 1, AUDIT_ORDINARY, false, err) ||
 	    !service_report(w->service, e->pixel, &e->was_nothing, err))
 		return false;
 	log_line(LOG_INFO, "%s: a consumer reports code %d%s%s", e->pixel, (int)e->code,
 		 e->request_id[0] ? ", request " : "", e->request_id);
+	request.pixel_count = plan_controls(w->plan, pixels, 1, COUNT_OF(pixels));
 	return e->was_nothing || service_start_check(w->service, &request, &e->who, report_is_checked, w, err);
 }
 
@@ -1004,6 +1063,7 @@ static int turn(struct worker *w)
 	take_in(w);
 	gather_puts(w);
 	sweep_what_is_due(w);
+	tend_what_is_due(w);
 	int64_t begun_us = now_us();
 	if (w->service)
 		wait_ms = service_step(w->service);
@@ -1082,6 +1142,7 @@ void worker_free(struct worker *w)
 	}
 	courier_free(w->courier);
 	plan_free(w->plan);
+	tend_free(w->tend);
 	buf_done(&w->wrapped[0]);
 	buf_done(&w->wrapped[1]);
 	free(w->next_settings);
@@ -1104,7 +1165,7 @@ static bool prepare(struct worker *w, const struct settings *settings, struct er
 	w->out.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->in.fd < 0 || w->out.fd < 0)
 		return fail(err, ERR_UNEXPECTED, TXT_AGENT_RESOURCES, strerror(errno));
-	return plan_new(&w->plan, err) && courier_new_given(&w->settings, &w->courier, err);
+	return plan_new(&w->plan, err) && tend_new(&w->tend, err) && courier_new_given(&w->settings, &w->courier, err);
 }
 
 bool worker_start(const struct settings *settings, struct worker **ret, struct error *err)

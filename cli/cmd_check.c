@@ -115,5 +115,6 @@ bool cmd_check(struct invocation *inv, struct error *err)
 	int64_t started_at = clock_wall();
 	bool is_done = source_check(inv, &request, &told, err);
 	progress_end(&bar);
-	return is_done && show_result(inv, &which, &told.result, started_at, err);
+	return is_done && show_result(inv, &which, &told.result, started_at, err) &&
+	       source_upkeep(inv, which.pixels, which.pixel_count, err);
 }

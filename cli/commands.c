@@ -41,7 +41,7 @@ static const struct option rm_options[] = {
 };
 
 static const struct option retire_options[] = {
-	{ "force", 0, OPTION_FLAG, NULL, "also while a consumer was last seen with it", 0, false },
+	{ "force", 0, OPTION_FLAG, NULL, "now, although a consumer was last seen with it", 0, false },
 };
 
 static const struct option ack_options[] = {
@@ -127,8 +127,9 @@ const struct command commands[] = {
 
 	{ "report", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --code N [--request-id R]",
 	  "tell what TikTok answered a consumer",
-	  "For programs that send events and were refused: TikTok is asked about the token at once, at most\n"
-	  "once a minute. A report alone changes no verdict.\n",
+	  "For programs that send events and were refused: TikTok is asked about the token at once, for\n"
+	  "reports at most once a minute. A report alone changes no verdict. With failover = yes a token\n"
+	  "found dead gives way to the previous one, if that still works.\n",
 	  "vault report " PX " --code 40105", OPTIONS(report_options), cmd_report },
 
 	{ "rollback", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "make the previous token current again",
@@ -142,9 +143,10 @@ const struct command commands[] = {
 	  "vault ack " PX " --version 3 --as checkout", OPTIONS(ack_options), cmd_ack },
 
 	{ "retire", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL [--force]",
-	  "hand out the previous token no more",
-	  "Refused (8) while a consumer was last seen with it, unless --force is given. Revoke the token in\n"
-	  "TikTok's Events Manager afterwards.\n",
+	  "give the previous token to nobody any more",
+	  "While consumers were last seen with it, they are named (8), and it is taken away when the last of\n"
+	  "them has moved on, at the latest when 'grace' is over; --force does it now. Revoke the token in\n"
+	  "TikTok's Events Manager afterwards: once TikTok takes it no longer, it is deleted here too.\n",
 	  "vault retire " PX, OPTIONS(retire_options), cmd_retire },
 
 	{ "label", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, ALL_ARGS, 1, "PIXEL [K=V...]", "show or change labels",

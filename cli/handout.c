@@ -37,6 +37,8 @@ static bool choose_version(struct invocation *inv, const struct handout_request 
 	const struct credential *c = &h->credential;
 	if (r->has_number) {
 		h->version = credential_numbered(c, r->number);
+		if (h->version && h->version->taken_at)
+			return fail(err, ERR_NOT_FOUND, TXT_GET_TAKEN, r->number, c->pixel);
 		return h->version || fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, c->pixel, r->number);
 	}
 	h->version = credential_staged(c, r->is_previous ? STAGE_PREVIOUS : STAGE_CURRENT);

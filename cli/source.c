@@ -86,6 +86,26 @@ bool source_rollback(struct invocation *inv, const char *pixel, struct remote_pu
 	       service_rollback(service, pixel, &ret->result, err);
 }
 
+/* ---- versions on their way out: an agent sees to them by itself ---- */
+
+static void tell_upkeep(void *context, const struct upkeep_news *news)
+{
+	char text[256];
+	bool is_warning;
+	upkeep_sentence(news, text, sizeof text, &is_warning);
+	if (is_warning)
+		say_problem(context, NULL, "%s", text);
+	else
+		say(context, "%s", text);
+}
+
+bool source_upkeep(struct invocation *inv, const char *const *pixels, size_t count, struct error *err)
+{
+	scoped(service_freep) struct service *service = NULL;
+	return inv->agent || (service_new(inv->vault, inv->settings, &service, err) &&
+			      service_upkeep(service, pixels, count, tell_upkeep, inv, err));
+}
+
 /* ---- orders that an agent answers with one object ---- */
 
 typedef void look_fn(void *context, struct bytes object);
@@ -196,11 +216,14 @@ static void look_probe(void *context, struct bytes object)
 static bool report_directly(struct invocation *inv, const struct report *r, bool *ret_is_recent, struct error *err)
 {
 	scoped(service_freep) struct service *service = NULL;
-	struct check_request check = { .pixels = &r->pixel, .pixel_count = 1, .probe = PROBE_CHOICE_AUTO };
+	struct check_request check = {
+		.pixels = &r->pixel, .pixel_count = 1, .probe = PROBE_CHOICE_AUTO, .is_urgent = true
+	};
 	struct check_result unused;
 	return service_new(inv->vault, inv->settings, &service, err) &&
 	       service_report(service, r->pixel, ret_is_recent, err) &&
-	       (*ret_is_recent || service_check(service, &check, &unused, err));
+	       (*ret_is_recent || (service_check(service, &check, &unused, err) &&
+				   service_upkeep(service, &r->pixel, 1, tell_upkeep, inv, err)));
 }
 
 bool source_report(struct invocation *inv, const struct report *r, bool *ret_is_recent, struct error *err)

@@ -22,6 +22,8 @@ must_check bool source_each(struct invocation *inv, const char *const *pixels, s
 
 must_check bool source_check(struct invocation *inv, const struct check_request *r, struct remote_check *ret,
 			     struct error *err);
+/* Behind whatever may have found a token dead; a running agent does it by itself. */
+must_check bool source_upkeep(struct invocation *inv, const char *const *pixels, size_t count, struct error *err);
 /* ret->body stays empty without an agent. */
 must_check bool source_put(struct invocation *inv, const struct put_request *r, put_notice_fn *notice, void *context,
 			   struct remote_put *ret, struct error *err);

@@ -153,7 +153,7 @@
 
 /* ---- rollback, retire, ack, report, rollout ---- */
 #define SAY_ROLLBACK_DONE "%s: version %u is current again (%s)"
-#define SAY_RETIRED "%s: version %u is retired and handed out no more, unless by its number"
+#define SAY_RETIRED "%s: version %u is retired and given to nobody any more; now revoke that token in Events Manager"
 #define TXT_ACK_INCOMPLETE "ack needs to know who uses which version", "such as: vault ack PIXEL --version 3 --as checkout"
 #define TXT_REPORT_NO_CODE "report needs the code that TikTok answered", "such as: vault report PIXEL --code 40105"
 #define TXT_REPORT_REQUEST_ID                                                                                          \

@@ -458,6 +458,14 @@ bool credential_forget(struct credential *c, uint32_t number, bool is_dead, int6
 	return true;
 }
 
+const struct version *credential_taken(const struct credential *c)
+{
+	for (size_t i = c->version_count; i-- > 0;)
+		if (c->versions[i].taken_at)
+			return &c->versions[i];
+	return NULL;
+}
+
 /* ---- rotation ---- */
 
 void credential_want_new(struct credential *c, bool is_wanted, int64_t now)
@@ -476,10 +484,7 @@ enum rotation credential_rotation(const struct credential *c)
 		return ROTATION_DUE;
 	if (previous)
 		return ROTATION_PROMOTED;
-	for (size_t i = 0; i < c->version_count; i++)
-		if (c->versions[i].taken_at)
-			return ROTATION_RETIRED;
-	return ROTATION_NONE;
+	return credential_taken(c) ? ROTATION_RETIRED : ROTATION_NONE;
 }
 
 const char *rotation_name(enum rotation r)

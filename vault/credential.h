@@ -134,6 +134,9 @@ must_check bool credential_retire(struct credential *c, uint32_t number, int64_t
 /* A retired version leaves the list; what is known of it stays, of the last GONE_MAX. False when it is not retired. */
 must_check bool credential_forget(struct credential *c, uint32_t number, bool is_dead, int64_t now);
 
+/* The newest version that was taken from everybody and is kept still; NULL = none. */
+const struct version *credential_taken(const struct credential *c);
+
 /* Ask for a new token in place of the current one, or take that back. What promotes one answers it. */
 void credential_want_new(struct credential *c, bool is_wanted, int64_t now);
 

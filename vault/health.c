@@ -51,7 +51,7 @@ static void forget(struct judgement *j)
 	*j = (struct judgement){ .evidence.code = NO_CODE };
 }
 
-struct fading *health_fading(struct health *h, uint32_t version)
+const struct fading *health_fading(const struct health *h, uint32_t version)
 {
 	for (size_t i = 0; i < h->fading_count; i++)
 		if (h->fading[i].version == version)
@@ -67,12 +67,12 @@ static void remove_fading(struct health *h, size_t i)
 
 struct fading *health_fade(struct health *h, uint32_t version)
 {
-	struct fading *f = health_fading(h, version);
-	if (f)
-		return f;
+	const struct fading *known = health_fading(h, version);
+	if (known)
+		return &h->fading[known - h->fading];
 	if (h->fading_count == FADING_MAX)
 		remove_fading(h, 0);
-	f = &h->fading[h->fading_count++];
+	struct fading *f = &h->fading[h->fading_count++];
 	*f = (struct fading){ .version = version };
 	return f;
 }
@@ -227,8 +227,10 @@ bool health_encode(const struct health *h, struct buf *out, struct error *err)
 		buf_append_uint(out, 1, h->history[i].probe);
 		buf_append_uint(out, 4, (uint32_t)h->history[i].code);
 	}
-	if (h->fading_count)
-		buf_append_uint(out, 1, h->fading_count);
+	if (!h->fading_count && !h->reported_at)
+		return buf_ok(out, err);
+	buf_append_uint(out, 8, (uint64_t)h->reported_at);
+	buf_append_uint(out, 1, h->fading_count);
 	for (size_t i = 0; i < h->fading_count; i++) {
 		buf_append_uint(out, 4, h->fading[i].version);
 		buf_append_uint(out, 1, h->fading[i].verdict);
@@ -245,7 +247,8 @@ static bool take_fading(struct bytes *from, struct health *h)
 	uint8_t count;
 	if (!from->len)
 		return true;
-	if (!bytes_take_u8(from, &count) || count == 0 || count > FADING_MAX)
+	if (!bytes_take_i64(from, &h->reported_at) || !bytes_take_u8(from, &count) || count > FADING_MAX ||
+	    (!count && !h->reported_at))
 		return false;
 	for (; h->fading_count < count; h->fading_count++) {
 		struct fading *f = &h->fading[h->fading_count];

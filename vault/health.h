@@ -93,6 +93,7 @@ struct health {
 	int64_t next_check_at;
 	size_t history_count;
 	struct health_change history[HEALTH_HISTORY_MAX]; /* oldest first */
+	int64_t reported_at; /* a consumer's report last made us ask; 0 = never */
 	size_t fading_count;
 	struct fading fading[FADING_MAX]; /* the one that faded last at the end */
 };
@@ -102,7 +103,7 @@ struct health {
 void health_align(struct health *h, const struct credential *c);
 
 /* What is known of a previous or retired version; NULL = nothing. */
-struct fading *health_fading(struct health *h, uint32_t version);
+const struct fading *health_fading(const struct health *h, uint32_t version);
 /* The same, made when it is not there: the oldest gives way. */
 struct fading *health_fade(struct health *h, uint32_t version);
 

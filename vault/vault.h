@@ -105,6 +105,8 @@ struct vault_position {
 };
 must_check bool vault_load(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *ret_at,
 			   struct error *err);
+/* Where the store stands now; any commit by anybody moves it on, one of ours by 1. */
+must_check bool vault_position(struct vault *v, struct vault_position *ret, struct error *err);
 /* Every Pixel that was changed by anybody since *at, which moves on; cheap when there was nothing. */
 must_check bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context, struct vault_position *at,
 			       struct error *err);

@@ -408,6 +408,11 @@ void note_pixel_of(const char *key, uint32_t epoch, struct buf *ids)
 	}
 }
 
+bool vault_position(struct vault *v, struct vault_position *ret, struct error *err)
+{
+	return vault_is_open(v, err) && position_now(v, ret, err);
+}
+
 /* The ids of the Pixels whose metadata or health were written after `at`. */
 static bool collect_ids(struct vault *v, struct store_view *view, const struct vault_position *at, struct buf *ids,
 			struct error *err)

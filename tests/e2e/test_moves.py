@@ -1,5 +1,6 @@
 """rollback, retire, ack, report, rollout: moving between versions, and what consumers tell."""
 
+import time
 import unittest
 
 import harness
@@ -58,7 +59,8 @@ class Moves(Case):
         self.assertIn("version 1", r.err, say(r))
         self.refuses(3, "get", pixel, "--previous")
         self.assertEqual(new, self.get(pixel))
-        self.refuses(3, "retire", pixel)
+        self.assertEqual((1, "retired"), tuple(self.json("retire", pixel)[k] for k in ("version", "stage")), "nothing to do")
+        self.refuses(3, "retire", self.stored()[0])
 
     def test_retire_waits_for_consumers_unless_forced(self):
         pixel, _, _ = self.two_versions()
@@ -90,10 +92,17 @@ class Moves(Case):
         self.refuses(2, "report", pixel, "--code", "1", "--request-id", "a b")
         self.refuses(3, "report", new_pixel(), "--code", "40105")
 
-    def test_a_report_right_after_a_probe_asks_nobody(self):
+    def test_of_reports_within_a_minute_the_first_asks(self):
+        """Not that the Pixel was checked a moment ago: whoever reports saw something newer."""
         pixel, _ = self.stored()
         asked = self.emu.requests()
+        self.assertEqual("started", self.json("report", pixel, "--code", "-1")["probe"])
+        end = time.monotonic() + 5 * harness.PATIENCE
+        while self.emu.requests() == asked and time.monotonic() < end:
+            time.sleep(0.05)
+        asked = self.emu.requests()
         self.assertEqual("recent", self.json("report", pixel, "--code", "-1")["probe"])
+        time.sleep(0.3)
         self.assertEqual(asked, self.emu.requests())
 
     def test_rollout_shows_who_is_behind_first(self):

@@ -256,8 +256,9 @@ def parse_health(data):
          "failures": c.number("I"), "next_check_at": c.number("q")}
     h["history"] = [{"at": c.number("q"), "version": c.number("I"), "verdict": c.number("B"), "probe": c.number("B"),
                      "code": c.number("i")} for _ in range(c.number("B"))]
-    h["fading"] = []
+    h["reported_at"], h["fading"] = 0, []
     if c.rest():
+        h["reported_at"] = c.number("q")
         h["fading"] = [{"version": c.number("I"), "verdict": c.number("B"), "proven_at": c.number("q"),
                         "checked_at": c.number("q"), "refused_at": c.number("q")} for _ in range(c.number("B"))]
     c.end()

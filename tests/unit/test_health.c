@@ -47,6 +47,7 @@ static struct health full(void)
 static struct health with_fading(void)
 {
 	struct health h = full();
+	h.reported_at = 1700000001;
 	for (uint32_t i = 0; i < FADING_MAX; i++)
 		h.fading[h.fading_count++] = (struct fading){ i + 1, VERDICT_REVOKED, -1, INT64_MAX, 1700000000 + i };
 	return h;
@@ -81,7 +82,7 @@ static void encoded(const struct health *h, struct buf *out)
 static void health__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **state)
 {
 	(void)state;
-	struct health all[] = { with_fading(), full(), { .counter = 0 } };
+	struct health all[] = { with_fading(), full(), { .counter = 0 }, { .reported_at = 1 } };
 	memset(all[0].current.evidence.text, 'e', EVIDENCE_TEXT_MAX);
 	memset(all[0].current.evidence.request_id, 'r', REQUEST_ID_MAX);
 	memset(all[0].current.belongs_to, 'B', PIXEL_CODE_MAX);
@@ -105,6 +106,7 @@ static void health__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **st
 			assert_int_equal(back.history[k].probe, all[i].history[k].probe);
 			assert_int_equal(back.history[k].code, all[i].history[k].code);
 		}
+		assert_int_equal(back.reported_at, all[i].reported_at);
 		assert_int_equal(back.fading_count, all[i].fading_count);
 		for (size_t k = 0; k < back.fading_count; k++) {
 			assert_int_equal(back.fading[k].version, all[i].fading[k].version);

@@ -1,0 +1,34 @@
+/* agent/upkeep.h - what is to be done about the versions of a Pixel that are on their way out. Pure.
+ *
+ *     current refused, confirmed       -> the previous one is asked about, and takes its place (failover = yes)
+ *     previous, somebody said retire   -> taken from everybody when all consumers moved on, at the latest at retire_by
+ *     taken from everybody             -> asked about once an interval, until TikTok takes it no longer, twice in a row
+ *                                         with confirm-delay between, or until purge-after is over: then its token is
+ *                                         deleted
+ *
+ * Who was taken out by a failover is never brought back by one: what was found about it stays with it (struct fading). */
+#ifndef AGENT_UPKEEP_H
+#define AGENT_UPKEEP_H
+
+#include "agent/settings.h"
+#include "vault/health.h"
+
+/* The version that a failover would bring back; NULL = none, or nothing calls for it. Whatever the setting says. */
+const struct version *upkeep_stand_in(const struct credential *c, const struct health *h);
+/* The version that shall be taken from everybody; NULL = none. */
+const struct version *upkeep_retiring(const struct credential *c);
+
+enum upkeep_end { UPKEEP_LEAVE, UPKEEP_ASK, UPKEEP_DELETE };
+/* What a version that was taken from everybody is due for at `now`. */
+enum upkeep_end upkeep_of_taken(const struct version *v, const struct health *h, const struct settings *settings,
+				int64_t now);
+
+/* TikTok answered about a version on its way out. True: it is dead, as far as two answers can tell; never while the
+ * Pixel's current token is refused too, which would rather be TikTok's trouble. */
+bool upkeep_note_answer(struct health *h, uint32_t version, enum verdict outcome, const struct settings *settings,
+			int64_t now);
+
+/* When there is something to do next: at most `now` = already; INT64_MAX = never. */
+int64_t upkeep_at(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now);
+
+#endif

@@ -1,0 +1,218 @@
+"""Versions on their way out: failover, a retirement with its deadline, and what becomes of a token that nobody is given
+any more. Through an agent and by the command line alone."""
+
+import signal
+import time
+import unittest
+
+import harness
+from harness import Case, VIA_AGENT, direct_only, say
+
+
+class Leaving(Case):
+    """Both ways. Without an agent `check` does what the agent does by itself."""
+    check = {"grace": "2s", "interval": "1s", "failover": "yes"}
+
+    def two_versions(self, **more):
+        pixel, old = self.stored(**more)
+        new = self.more_token(pixel)
+        self.put(pixel, new)
+        return pixel, old, new
+
+    def until(self, condition, seconds, what):
+        """Without an agent somebody has to look."""
+        end = time.monotonic() + seconds * harness.PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                self.fail("never: " + what)
+            time.sleep(0.1)
+            if not VIA_AGENT:
+                self.vault("check", "-q", rc=None)
+
+    def history(self, pixel):
+        return self.json("history", pixel)
+
+    def version(self, pixel, number):
+        return next((v for v in self.history(pixel)["versions"] if v["version"] == number), None)
+
+    # ---- retire ----
+
+    def test_a_retirement_waits_for_the_last_consumer(self):
+        self.configure(check={"grace": "1h", "interval": "1h"})
+        pixel, old, new = self.two_versions()
+        for name in ("a", "b", "c", "d"):
+            self.get(pixel, "--version", "1", "--as", name)
+        r = self.refuses(8, "retire", pixel, says="still used by")
+        self.assertRegex(r.err, r"(?s)at the latest at \d{4}-.*--force", say(r))
+        self.assertEqual("previous", self.version(pixel, 1)["stage"])
+        self.assertMoment(self.version(pixel, 1)["retire_by"])
+        self.assertIn("taken away", self.status(pixel)["advice"])
+        by = self.version(pixel, 1)["retire_by"]
+        for name in ("a", "b", "c"):
+            self.get(pixel, "--as", name)
+        time.sleep(1.3)
+        r = self.refuses(8, "retire", pixel, says="used by d")
+        self.assertEqual(by, self.version(pixel, 1)["retire_by"], "asking once more gives no more time")
+        self.assertEqual(old, self.get(pixel, "--previous", "--as", "d"))
+        self.vault("ack", pixel, "--version", "2", "--as", "d")
+        self.until(lambda: self.version(pixel, 1)["stage"] == "retired", 5, "it is retired")
+        self.refuses(3, "get", pixel, "--previous")
+        self.refuses(3, "get", pixel, "--version", "1", says="given to nobody")
+        self.assertEqual(new, self.get(pixel))
+
+    def test_the_deadline_takes_it_from_who_never_comes_back(self):
+        pixel, old, new = self.two_versions()
+        for name in ("a", "b", "c", "gone-fishing"):
+            self.get(pixel, "--version", "1", "--as", name)
+        for name in ("a", "b", "c"):
+            self.get(pixel, "--as", name)
+        self.refuses(8, "retire", pixel, says="gone-fishing")
+        behind = [r["as"] for r in self.json("rollout", pixel)["readers"] if r["version"] == 1]
+        self.assertEqual(["gone-fishing"], behind)
+        self.assertEqual(old, self.get(pixel, "--version", "1", "--as", "gone-fishing"), "until then it is given")
+        self.until(lambda: self.version(pixel, 1)["stage"] == "retired", 6, "the deadline passes")
+        self.refuses(3, "get", pixel, "--version", "1", "--as", "gone-fishing", says="given to nobody")
+        self.assertIn("revoke", self.status(pixel)["advice"])
+        # It lives on at TikTok, so it is kept; revoked there, it is found dead, said once, and only then deleted.
+        time.sleep(1.5 if VIA_AGENT else 0.1)
+        self.assertIsNotNone(self.version(pixel, 1))
+        self.emu.revoke(old)
+        self.until(lambda: self.version(pixel, 1) is None, 90 if VIA_AGENT else 6, "its death is found")
+        gone = self.history(pixel)["gone"]
+        self.assertEqual([(1, "dead")], [(g["version"], g["why"]) for g in gone])
+        self.assertIsNone(self.status(pixel)["advice"])
+        self.refuses(3, "get", pixel, "--version", "1")
+        self.assertEqual(new, self.get(pixel))
+        self.vault("verify")
+
+    def test_nobody_is_waited_for_without_grace(self):
+        self.configure(check={"grace": "0"})
+        pixel, _, _ = self.two_versions()
+        self.get(pixel, "--version", "1", "--as", "a")
+        r = self.vault("retire", pixel)
+        self.assertIn("revoke", r.err, say(r))
+        self.assertEqual("retired", self.version(pixel, 1)["stage"])
+
+    def test_force_takes_it_although_somebody_was_waited_for(self):
+        self.configure(check={"grace": "1h"})
+        pixel, _, _ = self.two_versions()
+        self.get(pixel, "--version", "1", "--as", "a")
+        self.refuses(8, "retire", pixel)
+        self.vault("retire", pixel, "--force")
+        self.refuses(3, "get", pixel, "--version", "1")
+
+    def test_a_rollback_takes_the_wish_back(self):
+        self.configure(check={"grace": "2s"})
+        pixel, old, _ = self.two_versions()
+        self.get(pixel, "--version", "1", "--as", "a")
+        self.refuses(8, "retire", pixel)
+        self.vault("rollback", pixel)
+        time.sleep(2.5)
+        self.vault("check", "-q", rc=None)
+        self.assertEqual(old, self.get(pixel))
+        self.assertIsNone(self.version(pixel, 1)["retire_by"])
+        self.assertEqual("previous", self.version(pixel, 2)["stage"])
+
+    def test_its_time_over_it_is_deleted_though_it_lives(self):
+        self.configure(check={"grace": "0", "purge-after": "1s", "interval": "1h"})
+        pixel, _, new = self.two_versions()
+        self.vault("retire", pixel)
+        self.until(lambda: self.version(pixel, 1) is None, 40 if VIA_AGENT else 5, "it is deleted")
+        self.assertEqual([(1, "purged")], [(g["version"], g["why"]) for g in self.history(pixel)["gone"]])
+        self.assertEqual(new, self.get(pixel))
+        self.vault("verify")
+
+    def test_a_dead_retired_token_is_no_alarm(self):
+        self.configure(check={"grace": "0", "interval": "1h"})
+        pixel, old, _ = self.two_versions()
+        self.vault("retire", pixel)
+        self.emu.revoke(old)
+        self.vault("check", rc=0)
+        self.assertEqual("healthy", self.status(pixel)["verdict"])
+
+    def test_while_the_current_one_is_refused_too_nothing_is_deleted(self):
+        """Then it may well be TikTok's trouble."""
+        self.configure(check={"grace": "0", "interval": "1s", "failover": "no"})
+        pixel, old, new = self.two_versions()
+        self.vault("retire", pixel)
+        self.emu.knob("all", "40105")
+        for _ in range(3):
+            self.vault("check", "-q", rc=None)
+        self.assertEqual("revoked", self.status(pixel)["verdict"])
+        self.assertIsNotNone(self.version(pixel, 1))
+
+    # ---- failover ----
+
+    def test_a_dead_current_one_is_replaced_by_the_previous_one_once(self):
+        pixel, old, new = self.two_versions()
+        self.emu.revoke(new)
+        self.vault("check", pixel, rc=10)
+        self.until(lambda: self.get(pixel) == old, 5, "the previous one serves")
+        s = self.status(pixel)
+        self.assertEqual(("healthy", 1, 2), (s["verdict"], s["current"]["version"], s["previous"]["version"]))
+        # The first one dies as well, and the other lives again: what was taken out does not come back by itself.
+        self.emu.works_again(new)
+        self.emu.revoke(old)
+        for _ in range(3):
+            self.vault("check", pixel, rc=10)
+            time.sleep(0.2)
+        self.assertEqual(1, self.status(pixel)["current"]["version"])
+        self.vault("rollback", pixel)
+        self.assertEqual(new, self.get(pixel))
+
+    def test_without_the_setting_nothing_moves_and_the_advice_says_what_would_have(self):
+        self.configure(check={"failover": "no"})
+        pixel, _, new = self.two_versions()
+        self.emu.revoke(new)
+        self.vault("check", pixel, rc=10)
+        time.sleep(0.5)
+        self.vault("check", pixel, rc=10)
+        self.assertEqual(2, self.status(pixel)["current"]["version"])
+        advice = self.status(pixel)["advice"]
+        self.assertIn("vault rollback " + pixel, advice)
+        self.assertIn("failover = yes", advice)
+
+    def test_a_previous_one_that_is_refused_is_not_moved(self):
+        pixel, old, new = self.two_versions()
+        self.emu.revoke(old)
+        self.emu.revoke(new)
+        self.vault("check", pixel, rc=10)
+        time.sleep(1)
+        self.vault("check", pixel, rc=10)
+        self.assertEqual(2, self.status(pixel)["current"]["version"])
+        self.assertNotIn("rollback", self.status(pixel)["advice"])
+
+    def test_while_tiktok_refuses_everybody_nothing_moves(self):
+        pairs = [self.two_versions() for _ in range(4)]
+        self.emu.knob("all", "40105")
+        self.vault("check", "-q", rc=None)
+        self.vault("report", pairs[0][0], "--code", "40105")
+        time.sleep(1.5)
+        self.emu.knob("all", "off")
+        for pixel, _, _ in pairs:
+            self.assertEqual(2, self.status(pixel)["current"]["version"])
+
+    @direct_only("which process is killed has its own test there")
+    def test_killed_anywhere_it_is_done_or_not_and_goes_on(self):
+        self.configure(check={"grace": "0", "purge-after": "1s", "interval": "1h", "failover": "yes"})
+        for delay in [i * 0.004 for i in range(0, 25)]:
+            pixel, old, new = self.two_versions()
+            self.vault("retire", pixel)
+            third = self.more_token(pixel)
+            self.put(pixel, third)
+            self.emu.revoke(third)
+            time.sleep(1.1 if delay == 0 else 0)
+            p = self.start("check", pixel, stdin=None)
+            time.sleep(0.05 + delay)
+            p.send_signal(signal.SIGKILL)
+            p.wait()
+            self.vault("verify")
+            self.vault("check", pixel, rc=None)
+            self.vault("check", pixel, rc=None)
+            self.assertEqual(new, self.get(pixel))
+            self.assertEqual(2, self.status(pixel)["current"]["version"])
+            self.assertEqual("previous", self.version(pixel, 3)["stage"])
+
+
+if __name__ == "__main__":
+    unittest.main()
