@@ -47,6 +47,12 @@ struct courier {
 	 * when half of those in flight are gathered or the caller waits: a system call and a wake-up for many. */
 	struct secret *batch; /* NULL: there was no room; every question is written at once */
 	size_t batch_len, batch_max;
+	/* A refresh that is open, and what it brings: read straight into locked memory. */
+	bool is_refreshing, is_pair_coming;
+	uint64_t refresh_id;
+	struct reply refreshed; /* its answer, once a pair follows */
+	struct secret *pair;    /* a struct courier_pair; NULL until first needed */
+	size_t pair_len;        /* read of it */
 	size_t in_len;
 	uint8_t in[ANSWERS_AT_ONCE * sizeof(struct courier_answer)];
 };
@@ -73,6 +79,7 @@ static bool new_courier(const struct settings *settings, bool is_given, struct c
 	c->config.connect_timeout_ms = settings->connect_timeout_ms;
 	c->config.timeout_ms = settings->timeout_ms;
 	snprintf(c->config.base_url, sizeof c->config.base_url, "%s", settings->base_url);
+	snprintf(c->config.login_url, sizeof c->config.login_url, "%s", settings->login_url);
 	snprintf(c->config.ca_file, sizeof c->config.ca_file, "%s", settings->ca_file);
 	*ret = take(c);
 	return true;
@@ -128,6 +135,7 @@ static void give_up(struct courier *c, const char *why)
 	c->fd = -1;
 	c->gone_since_ms = clock_boot_ms();
 	c->in_len = 0;
+	c->is_refreshing = c->is_pair_coming = false;
 	answer_for(c, true, why);
 }
 
@@ -149,10 +157,18 @@ static bool answer_is_sound(const struct courier_answer *a)
 {
 	bool is_answered = a->transport == TRANSPORT_OK;
 	return a->version == COURIER_VERSION && is_in_range(a->transport, TRANSPORT_OK, TRANSPORT_OTHER) &&
-	       is_in_range(a->body, BODY_NONE, BODY_OTHER) && (is_answered || a->body == BODY_NONE) &&
+	       is_in_range(a->body, BODY_NONE, BODY_NAMED) && (is_answered || a->body == BODY_NONE) &&
 	       is_in_range(a->http, 0, 999) && is_in_range(a->took_ms, 0, TOOK_MAX_MS) &&
 	       (a->body == BODY_CODE ? is_in_range(a->code, -CODE_MAX, CODE_MAX) : a->code == NO_CODE) &&
 	       is_printable(a->text, sizeof a->text) && is_printable(a->request_id, sizeof a->request_id);
+}
+
+static bool is_open(const struct courier *c, uint64_t id)
+{
+	for (size_t i = 0; i < c->open_count; i++)
+		if (c->open[i].id == id && c->open[i].asked_ms)
+			return true;
+	return false;
 }
 
 static bool close_question(struct courier *c, uint64_t id)
@@ -170,7 +186,7 @@ static bool take_answer(struct courier *c, const struct courier_answer *from)
 {
 	struct reply reply = { .id = from->id };
 	struct answer *a = &reply.answer;
-	if (!answer_is_sound(from) || !close_question(c, from->id))
+	if (!answer_is_sound(from) || !is_open(c, from->id))
 		return false;
 	a->transport = (enum transport)from->transport;
 	a->body = (enum body_kind)from->body;
@@ -180,8 +196,14 @@ static bool take_answer(struct courier *c, const struct courier_answer *from)
 	a->at = clock_wall();
 	memcpy(a->text, from->text, strlen(from->text) + 1);
 	memcpy(a->request_id, from->request_id, strlen(from->request_id) + 1);
+	if (from->has_pair) {
+		c->refreshed = reply;
+		c->is_pair_coming = from->has_pair == 1 && c->is_refreshing && from->id == c->refresh_id;
+		return c->is_pair_coming;
+	}
+	c->is_refreshing = c->is_refreshing && from->id != c->refresh_id;
 	add_reply(c, &reply);
-	return true;
+	return close_question(c, from->id);
 }
 
 static bool take_answers(struct courier *c)
@@ -198,14 +220,71 @@ static bool take_answers(struct courier *c)
 	return is_sound;
 }
 
+static bool is_token(const uint8_t *at, size_t len, size_t least, size_t most)
+{
+	for (size_t i = 0; i < len && len <= most; i++)
+		if (at[i] <= 0x20 || at[i] > 0x7e)
+			return false;
+	return len >= least && len <= most;
+}
+
+static bool pair_is_sound(const struct courier *c, const struct courier_pair *p)
+{
+	const struct token_pair *t = &p->pair;
+	return p->version == COURIER_VERSION && p->zero == 0 && p->id == c->refresh_id &&
+	       is_token(t->access, t->access_len, TOKEN_MIN, TOKEN_MAX) &&
+	       is_token(t->refresh, t->refresh_len, 0, REFRESH_TOKEN_MAX) && t->life_s >= 0 &&
+	       t->life_s <= LIFE_MAX_S && t->refresh_life_s >= 0 && t->refresh_life_s <= LIFE_MAX_S;
+}
+
+static struct courier_pair *pair_of(const struct courier *c)
+{
+	return (struct courier_pair *)(void *)secret_room(c->pair); /* the arena's places are aligned */
+}
+
+/* All of it is there. */
+static void take_pair(struct courier *c)
+{
+	const struct courier_pair *p = pair_of(c);
+	if (!pair_is_sound(c, p)) {
+		give_up(c, "the courier brought what no courier of ours brings");
+		return;
+	}
+	c->is_refreshing = c->is_pair_coming = false;
+	c->refreshed.pair = &p->pair;
+	if (close_question(c, p->id))
+		add_reply(c, &c->refreshed);
+}
+
+void courier_forget_pair(struct courier *c)
+{
+	if (c->pair)
+		wipe(secret_room(c->pair), secret_len(c->pair));
+}
+
+/* While a refresh is open an answer is read alone, so that what may follow it goes into locked memory only. */
+static ssize_t hear_some(struct courier *c)
+{
+	size_t room = c->is_refreshing ? sizeof(struct courier_answer) - c->in_len : sizeof c->in - c->in_len;
+	if (c->is_pair_coming)
+		return recv(c->fd, secret_room(c->pair) + c->pair_len, secret_len(c->pair) - c->pair_len, MSG_DONTWAIT);
+	return recv(c->fd, c->in + c->in_len, room, MSG_DONTWAIT);
+}
+
 /* Take what has come, without waiting. Afterwards the courier may be gone. */
 static void hear(struct courier *c)
 {
-	ssize_t got = recv(c->fd, c->in + c->in_len, sizeof c->in - c->in_len, MSG_DONTWAIT);
+	ssize_t got = hear_some(c);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
 		give_up(c, "the courier ended before it answered");
+		return;
+	}
+	if (c->is_pair_coming) {
+		c->pair_len += (size_t)got;
+		if (c->pair_len == secret_len(c->pair))
+			take_pair(c);
 		return;
 	}
 	c->in_len += (size_t)got;
@@ -323,6 +402,7 @@ static struct courier_probe head_of(const struct question *q)
 				      .token_len = (uint16_t)secret_len(q->token),
 				      .id = q->id,
 				      .kind = (int32_t)q->kind,
+				      .family = (uint8_t)q->family,
 				      .is_fresh = q->is_fresh };
 	snprintf(head.pixel, sizeof head.pixel, "%s", q->pixel);
 	snprintf(head.test_code, sizeof head.test_code, "%s", q->test_code);
@@ -348,8 +428,28 @@ static void send_alone(struct courier *c, const struct courier_probe *head, stru
 				     sizeof *head + room });
 }
 
+/* False: it was answered, as it cannot be asked now. */
+static bool prepare_refresh(struct courier *c, const struct question *q)
+{
+	struct error ignored;
+	const char *why = c->is_refreshing ? "not asked: another refresh is under way" : NULL;
+	if (!why && !c->pair && !secret_new(sizeof(struct courier_pair), &c->pair, &ignored))
+		why = "not asked: no locked memory for what it would bring";
+	if (why) {
+		add_no_courier(c, q->id, why);
+		return false;
+	}
+	courier_forget_pair(c);
+	c->is_refreshing = true;
+	c->refresh_id = q->id;
+	c->pair_len = 0;
+	return true;
+}
+
 void courier_ask(struct courier *c, const struct question *q)
 {
+	if (q->kind == PROBE_REFRESH && !prepare_refresh(c, q))
+		return;
 	struct courier_probe head = head_of(q);
 	struct bytes token = secret_reveal(q->token);
 	bool is_first = courier_unanswered(c) == 0, is_short = token.len <= COURIER_ROOM_SHORT;
@@ -478,6 +578,7 @@ void courier_free(struct courier *c)
 		process_end(c->pid, END_MS);
 	}
 	secret_free(c->batch);
+	secret_free(c->pair);
 	free(c->open);
 	free(c->ready);
 	free(c);

@@ -17,16 +17,22 @@ struct courier;
 
 struct question {
 	uint64_t id;
-	enum probe_kind kind; /* dry, test, live */
+	enum probe_kind kind; /* dry, test, live, refresh */
 	bool is_fresh;        /* on a connection of its own: a confirmation */
 	const char *pixel;
 	const char *test_code; /* "" unless kind is test */
-	const struct secret *token;
+	enum family family;    /* of a refresh */
+	const struct secret *token; /* of a refresh: what vault/grant.h packs */
 };
+
+struct token_pair;
 
 struct reply {
 	uint64_t id;
 	struct answer answer;
+	/* What a refresh brought, in locked memory; NULL = nothing. The courier's, until the next question or
+	 * courier_forget_pair. */
+	const struct token_pair *pair;
 };
 
 /* Starts nothing yet. The settings' [tiktok] part and in_flight are copied. */
@@ -56,6 +62,9 @@ size_t courier_unanswered(const struct courier *c);
 
 /* Wait for the next answer, at most wait_ms (0 = only look). False when none came in time. */
 must_check bool courier_next(struct courier *c, int64_t wait_ms, struct reply *ret);
+
+/* Wipe what the last refresh brought: it was stored. */
+void courier_forget_pair(struct courier *c);
 
 /* Both at once. */
 void courier_ask_one(struct courier *c, const struct question *q, struct answer *ret);

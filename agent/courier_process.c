@@ -22,7 +22,7 @@
 
 #define PROBES_AT_ONCE 16 /* read in one go */
 #define REST_AFTER_MS 50
-#define ARENA_SLACK 4096
+#define ARENA_SLACK 16384 /* and what a refresh sends and brings */
 #define LOOK_MS 5000 /* how often an idle courier looks whether its files were replaced */
 
 /* What resolving a name and proving a certificate read. */
@@ -61,6 +61,8 @@ struct shelf {
 	bool is_bound;
 };
 
+enum target { TARGET_EVENTS, TARGET_ACCOUNTS, TARGET_LOGIN, TARGET_COUNT };
+
 /* The courier's desk: questions come in, exchanges run, answers go out. */
 struct desk {
 	struct http *http;
@@ -70,6 +72,13 @@ struct desk {
 	struct courier_answer *out;
 	size_t out_count, out_sent; /* answers waiting; bytes of them already written */
 	struct buf request;
+	/* The one refresh that is under way: what was sent with it, and what it brought, to go out right behind its answer. */
+	struct secret *grant, *pair; /* NULL: none; the pair is a struct courier_pair */
+	struct buf refresh;          /* its body */
+	uint64_t refresh_id;
+	enum family refresh_family;
+	size_t pair_behind; /* answers up to its own that are to be sent first; 0 = no pair waits */
+	size_t pair_sent;
 	uint64_t nonce; /* keeps the event ids of one courier apart from those of another */
 	struct shelf shelf;
 };
@@ -79,7 +88,10 @@ static void desk_done(struct desk *d)
 	http_free(d->http);
 	secret_free(d->in);
 	free(d->out);
+	secret_free(d->grant);
+	secret_free(d->pair);
 	buf_done(&d->request);
+	buf_done(&d->refresh);
 }
 
 /* --- the sandbox --- */
@@ -120,7 +132,7 @@ static bool enter_sandbox(struct desk *d, const char *ca_file, struct error *err
 {
 	struct sandbox_report report;
 	shelf_fill(&d->shelf, ca_file);
-	struct sandbox_plan plan = { .role = SANDBOX_COURIER, .readable = d->shelf.paths, .port = http_port(d->http) };
+	struct sandbox_plan plan = { .role = SANDBOX_COURIER, .readable = d->shelf.paths, .port = http_port(d->http, TARGET_EVENTS), .login_port = http_port(d->http, TARGET_LOGIN) };
 	if (!sandbox_enter(&plan, &report, err))
 		return false;
 	d->shelf.is_bound = report.landlock_abi > 0;
@@ -136,8 +148,9 @@ static bool is_terminated(const char *text, size_t size)
 
 static bool probe_is_sound(const struct courier_probe *p)
 {
-	return p->version == COURIER_VERSION && p->token_len <= TOKEN_MAX && p->kind >= PROBE_DRY &&
-	       p->kind <= PROBE_LIVE && is_terminated(p->pixel, sizeof p->pixel) &&
+	bool is_refresh = p->kind == PROBE_REFRESH && (p->family == FAMILY_ACCOUNTS || p->family == FAMILY_LOGIN);
+	return p->version == COURIER_VERSION && p->token_len <= TOKEN_MAX &&
+	       (is_refresh || (p->kind >= PROBE_DRY && p->kind <= PROBE_LIVE)) && is_terminated(p->pixel, sizeof p->pixel) &&
 	       is_terminated(p->test_code, sizeof p->test_code);
 }
 
@@ -145,6 +158,7 @@ static bool config_is_sound(const struct courier_config *c)
 {
 	return c->version == COURIER_VERSION && c->in_flight >= 1 && c->in_flight <= COURIER_IN_FLIGHT_MAX &&
 	       c->timeout_ms > 0 && c->connect_timeout_ms > 0 && is_terminated(c->base_url, sizeof c->base_url) &&
+	       is_terminated(c->login_url, sizeof c->login_url) &&
 	       is_terminated(c->ca_file, sizeof c->ca_file);
 }
 
@@ -203,6 +217,34 @@ static void start_probe(struct desk *d, const struct courier_probe *p, struct by
 		put_failure(d, p->id, "not sent: no memory for one more request");
 }
 
+static void end_refresh(struct desk *d)
+{
+	secret_freep(&d->grant);
+	buf_clear(&d->refresh);
+}
+
+static void start_refresh(struct desk *d, const struct courier_probe *p, struct bytes packed)
+{
+	struct grant grant;
+	struct error ignored;
+	if (d->grant || d->pair || !grant_open(packed, &grant) || !secret_copy(packed, &d->grant, &ignored)) {
+		put_failure(d, p->id, "not sent: it could not be taken up");
+		return;
+	}
+	d->refresh_id = p->id;
+	d->refresh_family = (enum family)p->family;
+	tiktok_refresh_request(d->refresh_family, &grant, &d->refresh);
+	struct http_request request = { .id = p->id,
+					.target = d->refresh_family == FAMILY_LOGIN ? TARGET_LOGIN : TARGET_ACCOUNTS,
+					.is_form = d->refresh_family == FAMILY_LOGIN,
+					.body = buf_bytes(&d->refresh),
+					.is_fresh = p->is_fresh != 0 };
+	if (d->refresh.is_bad || !http_start(d->http, &request)) {
+		put_failure(d, p->id, "not sent: no memory for one more request");
+		end_refresh(d);
+	}
+}
+
 /* How many more questions may be taken up: each needs a place among the answers. */
 static size_t room(const struct desk *d)
 {
@@ -231,7 +273,7 @@ static bool take_probes(struct desk *d)
 	while (room(d) > 0 && (len = next_probe(bytes_of(in + used, d->in_len - used), &p, &token)) > 0) {
 		if (!probe_is_sound(&p))
 			return false;
-		start_probe(d, &p, token);
+		(p.kind == PROBE_REFRESH ? start_refresh : start_probe)(d, &p, token);
 		used += len;
 	}
 	if (used == 0)
@@ -254,6 +296,39 @@ static bool read_probes(struct desk *d)
 	return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
+/* True: a pair waits to be sent behind the answer that is put next. */
+static bool read_pair(struct desk *d, const struct http_answer *from, struct answer *ret)
+{
+	struct grant grant;
+	struct error why;
+	if (!grant_open(secret_reveal(d->grant), &grant) || !secret_new(sizeof(struct courier_pair), &d->pair, &why)) {
+		ret->transport = TRANSPORT_OTHER; /* it is lost */
+		return false;
+	}
+	struct courier_pair *to = (struct courier_pair *)(void *)secret_room(d->pair);
+	to->version = COURIER_VERSION;
+	to->id = from->id;
+	if (tiktok_read_pair(d->refresh_family, from->body, &grant, ret, &to->pair))
+		return true;
+	secret_freep(&d->pair);
+	return false;
+}
+
+static void collect_refresh(struct desk *d, const struct http_answer *from)
+{
+	struct answer a = {
+		.transport = from->transport, .http = from->status, .code = NO_CODE, .took_ms = from->took_ms
+	};
+	bool has_pair = from->transport == TRANSPORT_OK && read_pair(d, from, &a);
+	if (from->transport != TRANSPORT_OK)
+		tiktok_clean(bytes_of_text(from->reason), bytes_of("", 0), a.text, sizeof a.text);
+	put_answer(d, from->id, &a);
+	d->out[d->out_count - 1].has_pair = has_pair;
+	d->pair_behind = has_pair ? d->out_count : 0;
+	d->pair_sent = 0;
+	end_refresh(d);
+}
+
 static void collect_answers(struct desk *d)
 {
 	struct http_answer from;
@@ -261,6 +336,11 @@ static void collect_answers(struct desk *d)
 		struct answer a = {
 			.transport = from.transport, .http = from.status, .code = NO_CODE, .took_ms = from.took_ms
 		};
+		if (d->grant && from.id == d->refresh_id) {
+			collect_refresh(d, &from);
+			http_done(d->http, &from);
+			continue;
+		}
 		if (from.transport == TRANSPORT_OK)
 			tiktok_read(from.body, from.token, &a);
 		else
@@ -270,9 +350,25 @@ static void collect_answers(struct desk *d)
 	}
 }
 
+/* Its answer has gone: the pair itself. */
+static bool write_pair(struct desk *d)
+{
+	size_t len = secret_len(d->pair) - d->pair_sent;
+	ssize_t sent =
+		send(COURIER_FD, secret_reveal(d->pair).at + d->pair_sent, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0)
+		return errno == EAGAIN || errno == EINTR;
+	d->pair_sent += (size_t)sent;
+	if ((size_t)sent == len)
+		secret_freep(&d->pair);
+	return true;
+}
+
 static bool write_answers(struct desk *d)
 {
-	size_t len = d->out_count * sizeof *d->out - d->out_sent;
+	if (d->pair && d->pair_behind == 0)
+		return write_pair(d);
+	size_t len = (d->pair ? d->pair_behind : d->out_count) * sizeof *d->out - d->out_sent;
 	if (len == 0)
 		return true;
 	ssize_t sent = send(COURIER_FD, (const uint8_t *)d->out + d->out_sent, len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -281,6 +377,7 @@ static bool write_answers(struct desk *d)
 	size_t gone = (d->out_sent + (size_t)sent) / sizeof *d->out;
 	d->out_sent = (d->out_sent + (size_t)sent) % sizeof *d->out;
 	d->out_count -= gone;
+	d->pair_behind -= d->pair ? gone : 0;
 	memmove(d->out, d->out + gone, d->out_count * sizeof *d->out);
 	return true;
 }
@@ -297,9 +394,10 @@ static bool work(struct desk *d)
 {
 	bool has_rested = true;
 	for (;;) {
-		bool is_idle = http_open(d->http) == 0 && d->out_count == 0;
+		bool has_news = d->out_count > 0 || d->pair;
+		bool is_idle = http_open(d->http) == 0 && !has_news;
 		http_watch(d->http, COURIER_FD,
-			   (room(d) ? (uint32_t)EPOLLIN : 0) | (d->out_count ? (uint32_t)EPOLLOUT : 0));
+			   (room(d) ? (uint32_t)EPOLLIN : 0) | (has_news ? (uint32_t)EPOLLOUT : 0));
 		uint32_t ready = http_work(d->http, patience(is_idle, has_rested));
 		if (is_idle && !ready) {
 			if (has_rested && shelf_was_replaced(&d->shelf))
@@ -344,9 +442,12 @@ static bool desk_open(struct desk *d, const struct courier_config *config, struc
 
 static bool serve(const struct courier_config *config, struct error *err)
 {
-	scoped(desk_done) struct desk desk = { .request = BUF_INIT(TIKTOK_REQUEST_MAX) };
-	struct http_settings settings = { .base_url = config->base_url,
-					  .path = TIKTOK_EVENT_TRACK,
+	scoped(desk_done) struct desk desk = { .request = BUF_INIT(TIKTOK_REQUEST_MAX),
+					       .refresh = BUF_INIT(TIKTOK_REFRESH_MAX) };
+	struct http_settings settings = { .targets = { [TARGET_EVENTS] = { config->base_url, TIKTOK_EVENT_TRACK },
+						       [TARGET_ACCOUNTS] = { config->base_url, TIKTOK_ACCOUNTS_REFRESH },
+						       [TARGET_LOGIN] = { config->login_url, TIKTOK_LOGIN_TOKEN } },
+					  .target_count = TARGET_COUNT,
 					  .ca_file = config->ca_file,
 					  .connect_timeout_ms = config->connect_timeout_ms,
 					  .timeout_ms = config->timeout_ms,

@@ -3,18 +3,18 @@
  * upgrade has replaced one program and not the other.
  *
  * keeper -> courier: one courier_config, then any number of courier_probe.
- * courier -> keeper: one courier_answer per probe, in any order.
+ * courier -> keeper: one courier_answer per probe, in any order; behind the answer to a refresh that brought a pair of
+ * tokens, one courier_pair. One refresh is under way at a time.
  *
  * The courier trusts the keeper. The keeper trusts nothing it reads here (agent/courier.c checks every field). */
 #ifndef AGENT_COURIER_WIRE_H
 #define AGENT_COURIER_WIRE_H
 
-#include "vault/credential.h"
-#include "vault/health.h"
+#include "agent/tiktok.h"
 
 #include <limits.h>
 
-#define COURIER_VERSION 0x70760001u
+#define COURIER_VERSION 0x70760002u
 #define COURIER_FD 3
 #define COURIER_IN_FLIGHT_MAX 256
 
@@ -22,11 +22,12 @@ struct courier_config {
 	uint32_t version, in_flight;
 	int64_t connect_timeout_ms, timeout_ms;
 	char base_url[512];
+	char login_url[512];
 	char ca_file[PATH_MAX]; /* "" = the system's bundle */
 };
 
 /* Followed by room for the token, of one of two sizes: most tokens are short, and 10,000 questions with room for the
- * longest are 40 MB to copy. The bytes behind token_len are zero. */
+ * longest are 40 MB to copy. The bytes behind token_len are zero. A refresh has what vault/grant.h packs in its place. */
 struct courier_probe {
 	uint32_t version;
 	uint16_t token_len, is_fresh;
@@ -34,7 +35,8 @@ struct courier_probe {
 	int32_t kind; /* enum probe_kind */
 	char pixel[PIXEL_CODE_MAX + 1];
 	char test_code[TEST_CODE_MAX + 1];
-	uint8_t zero[6];
+	uint8_t family; /* of a refresh: enum family */
+	uint8_t zero[5];
 };
 
 #define COURIER_ROOM_SHORT 124u
@@ -52,10 +54,18 @@ struct courier_answer {
 	uint64_t id;
 	char text[EVIDENCE_TEXT_MAX + 1];
 	char request_id[REQUEST_ID_MAX + 1];
-	uint8_t zero[158];
+	uint8_t has_pair; /* 1: a courier_pair follows */
+	uint8_t zero[157];
+};
+
+struct courier_pair {
+	uint32_t version, zero;
+	uint64_t id;
+	struct token_pair pair;
 };
 
 _Static_assert(sizeof(struct courier_probe) == 136 && COURIER_PROBE_MAX == 4232, "fixed on the wire");
 _Static_assert(sizeof(struct courier_answer) == 512, "fixed on the wire");
+_Static_assert(sizeof(struct courier_pair) == 6184, "fixed on the wire");
 
 #endif

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define BODY_MAX 65536
+#define SENT_MAX 16384
 #define HEAD_BYTES_MAX 32768
 #define HEAD_LINES_MAX 100
 #define EVENTS_MAX 64
@@ -37,7 +38,7 @@ struct exchange {
 	uint64_t id;
 	struct secret *header;   /* room for the line with the longest token and a NUL */
 	size_t header_len;       /* used of it, without the NUL */
-	struct curl_slist first; /* points at header's bytes; the rest of the list is http->headers */
+	struct curl_slist first; /* points at header's bytes; the rest of the list is one of http's */
 	struct buf sent, got;
 	size_t head_bytes, head_lines;
 	bool is_too_big, is_nameless;
@@ -55,9 +56,9 @@ struct watch {
 
 struct http {
 	CURLM *multi;
-	struct curl_slist *headers; /* the lines every request has */
-	char *url, *ca_file;
-	uint16_t port;
+	struct curl_slist *headers, *form_headers; /* the lines every request has, with JSON or a form */
+	char *urls[HTTP_TARGETS_MAX], *ca_file;
+	uint16_t ports[HTTP_TARGETS_MAX];
 	int64_t connect_timeout_ms, timeout_ms;
 	size_t in_flight, open;
 	struct exchange *exchanges, *free, *finished, **last_finished;
@@ -248,7 +249,6 @@ static CURLcode set_own(CURL *easy, struct exchange *e)
 {
 	const struct http *h = e->http;
 	CURLcode rc = CURLE_OK;
-	SET(URL, h->url);
 	SET(CAINFO, h->ca_file);
 	SET(CAPATH, (char *)NULL);
 	SET(CONNECTTIMEOUT_MS, (long)h->connect_timeout_ms);
@@ -269,9 +269,10 @@ static CURLcode set_own(CURL *easy, struct exchange *e)
 	return rc;
 }
 
-static CURLcode set_request(CURL *easy, const struct exchange *e, bool is_fresh)
+static CURLcode set_request(CURL *easy, const struct exchange *e, size_t target, bool is_fresh)
 {
 	CURLcode rc = CURLE_OK;
+	SET(URL, e->http->urls[target]);
 	SET(POSTFIELDS, (const char *)e->sent.at);
 	SET(POSTFIELDSIZE, (long)e->sent.len);
 	SET(FRESH_CONNECT, is_fresh ? 1L : 0L);
@@ -342,15 +343,23 @@ static bool find_port(CURLU *url, uint16_t *ret)
 	return true;
 }
 
-static bool make_url(struct http *h, const struct http_settings *settings, struct error *err)
+static bool make_url(struct http *h, size_t i, const struct http_target *target, struct error *err)
 {
 	CURLU *url = curl_url();
-	bool is_good = url && curl_url_set(url, CURLUPART_URL, settings->base_url, 0) == CURLUE_OK && is_https(url) &&
+	bool is_good = url && curl_url_set(url, CURLUPART_URL, target->base_url, 0) == CURLUE_OK && is_https(url) &&
 		       !has_part(url, CURLUPART_QUERY) && !has_part(url, CURLUPART_FRAGMENT) &&
 		       !has_part(url, CURLUPART_USER) && !has_part(url, CURLUPART_PASSWORD) &&
-		       find_port(url, &h->port) && join_path(url, settings->path, &h->url);
+		       find_port(url, &h->ports[i]) && join_path(url, target->path, &h->urls[i]);
 	curl_url_cleanup(url);
-	return is_good ? true : fail(err, ERR_CONFIG, TXT_HTTP_BAD_URL, settings->base_url);
+	return is_good ? true : fail(err, ERR_CONFIG, TXT_HTTP_BAD_URL, target->base_url);
+}
+
+static bool make_urls(struct http *h, const struct http_settings *settings, struct error *err)
+{
+	for (size_t i = 0; i < settings->target_count; i++)
+		if (!make_url(h, i, &settings->targets[i], err))
+			return false;
+	return true;
 }
 
 static bool find_ca_file(struct http *h, const struct http_settings *settings, struct error *err)
@@ -372,7 +381,8 @@ static bool find_ca_file(struct http *h, const struct http_settings *settings, s
 static bool make_headers(struct http *h, struct error *err)
 {
 	h->headers = curl_slist_append(NULL, "Content-Type: application/json");
-	return h->headers ? true : fail_no_memory(err);
+	h->form_headers = curl_slist_append(NULL, "Content-Type: application/x-www-form-urlencoded");
+	return (h->headers && h->form_headers) || fail_no_memory(err);
 }
 
 static bool make_exchanges(struct http *h, struct error *err)
@@ -382,7 +392,7 @@ static bool make_exchanges(struct http *h, struct error *err)
 		return fail_no_memory(err);
 	for (size_t i = h->in_flight; i-- > 0;) {
 		struct exchange *e = &h->exchanges[i];
-		*e = (struct exchange){ .http = h, .next = h->free, .sent = BUF_INIT(4096), .got = BUF_INIT(BODY_MAX) };
+		*e = (struct exchange){ .http = h, .next = h->free, .sent = BUF_INIT(SENT_MAX), .got = BUF_INIT(BODY_MAX) };
 		h->free = e;
 		if (!secret_new(HEADER_ROOM, &e->header, err))
 			return false;
@@ -427,16 +437,16 @@ bool http_new(const struct http_settings *settings, struct http **ret, struct er
 	h->in_flight = settings->in_flight;
 	h->connect_timeout_ms = settings->connect_timeout_ms;
 	h->timeout_ms = settings->timeout_ms;
-	if (!make_url(h, settings, err) || !find_ca_file(h, settings, err) || !make_headers(h, err) ||
+	if (!make_urls(h, settings, err) || !find_ca_file(h, settings, err) || !make_headers(h, err) ||
 	    !make_exchanges(h, err) || !make_multi(h, err) || !try_options(h, err))
 		return false;
 	*ret = take(h);
 	return true;
 }
 
-uint16_t http_port(const struct http *h)
+uint16_t http_port(const struct http *h, size_t target)
 {
-	return h->port;
+	return h->ports[target];
 }
 
 static void exchange_done(struct exchange *e)
@@ -469,7 +479,9 @@ void http_free(struct http *h)
 	if (h->epoll >= 0)
 		close(h->epoll);
 	curl_slist_free_all(h->headers);
-	curl_free(h->url);
+	curl_slist_free_all(h->form_headers);
+	for (size_t i = 0; i < HTTP_TARGETS_MAX; i++)
+		curl_free(h->urls[i]);
 	wipe_free(h->ca_file);
 	free(h->exchanges);
 	free(h);
@@ -485,19 +497,27 @@ void http_freep(struct http **h)
 /* --- asking --- */
 
 /* The list node is ours and points into locked memory: curl_slist_append would make a copy that is not. */
-static void put_header(struct exchange *e, struct bytes token)
+static void put_header(struct exchange *e, const struct http_request *request)
 {
+	struct curl_slist *rest = request->is_form ? e->http->form_headers : e->http->headers;
+	struct bytes token = request->token;
 	uint8_t *line = secret_room(e->header);
+	if (!token.len) {
+		e->first = *rest;
+		return;
+	}
 	memcpy(line, HEADER_NAME, HEADER_NAME_LEN);
 	memcpy(line + HEADER_NAME_LEN, token.at, token.len);
 	line[HEADER_NAME_LEN + token.len] = '\0';
 	e->header_len = HEADER_NAME_LEN + token.len;
-	e->first = (struct curl_slist){ .data = (char *)line, .next = e->http->headers };
+	e->first = (struct curl_slist){ .data = (char *)line, .next = rest };
 }
 
 static struct bytes token_of(const struct exchange *e)
 {
 	struct bytes line = secret_reveal(e->header);
+	if (!e->header_len)
+		return bytes_of("", 0);
 	return bytes_of(line.at + HEADER_NAME_LEN, e->header_len - HEADER_NAME_LEN);
 }
 
@@ -510,9 +530,9 @@ bool http_start(struct http *h, const struct http_request *request)
 	e->head_bytes = e->head_lines = 0;
 	e->is_too_big = e->is_nameless = false;
 	buf_append(&e->sent, request->body.at, request->body.len);
-	put_header(e, request->token);
+	put_header(e, request);
 	if (e->sent.is_bad || (!e->easy && make_easy(e) != CURLE_OK) ||
-	    set_request(e->easy, e, request->is_fresh) != CURLE_OK ||
+	    set_request(e->easy, e, request->target, request->is_fresh) != CURLE_OK ||
 	    curl_multi_add_handle(h->multi, e->easy) != CURLM_OK) {
 		exchange_done(e);
 		return false;

@@ -1,7 +1,7 @@
-/* agent/http.h - HTTPS POSTs with a token, many at once, as guarded as libcurl allows. The only file that knows
+/* agent/http.h - HTTPS POSTs, most with a token, many at once, as guarded as libcurl allows. The only file that knows
  * libcurl.
  *
- * It promises: https only, to the one URL it was made with; certificate and host name always proven (there is no
+ * It promises: https only, to the few URLs it was made with; certificate and host name always proven (there is no
  * switch); no redirect, proxy, netrc, cookie or environment; TLS 1.2 or newer; answers over 64 KiB, heads over 32 KiB
  * or 100 lines and exchanges over their time are broken off; the token stands in one request header only, kept in
  * locked memory and wiped when the answer has been taken. Connections are kept and reused, tokens leave no state on
@@ -21,9 +21,15 @@
 struct http;
 struct exchange;
 
-struct http_settings {
+struct http_target {
 	const char *base_url; /* https://host[:port][/path], no query, no final slash */
 	const char *path;     /* appended to it; compiled in */
+};
+#define HTTP_TARGETS_MAX 4
+
+struct http_settings {
+	struct http_target targets[HTTP_TARGETS_MAX];
+	size_t target_count;
 	const char *ca_file;  /* "" = the system's bundle */
 	int64_t connect_timeout_ms, timeout_ms;
 	unsigned in_flight; /* 1-256 */
@@ -35,15 +41,17 @@ must_check bool http_new(const struct http_settings *settings, struct http **ret
 void http_free(struct http *h);
 void http_freep(struct http **h);
 
-/* The TCP port that all connections go to. */
-uint16_t http_port(const struct http *h);
+/* The TCP port that connections to this target go to. */
+uint16_t http_port(const struct http *h, size_t target);
 
 #define HTTP_SECRETS(in_flight) ((size_t)(in_flight)*4160u)
 
 struct http_request {
 	uint64_t id;        /* yours, comes back with the answer */
-	struct bytes body;  /* JSON; copied */
-	struct bytes token; /* copied into locked memory; must be sendable (agent/tiktok.h) */
+	size_t target;      /* which of them */
+	bool is_form;       /* the body is a form, else JSON */
+	struct bytes body;  /* copied, and wiped when the answer was taken */
+	struct bytes token; /* copied into locked memory; must be sendable (agent/tiktok.h); empty = no such header */
 	bool is_fresh;      /* on a connection that no other request uses */
 };
 

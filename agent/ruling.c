@@ -22,7 +22,7 @@ static void describe_silence(const struct answer *a, char *text, size_t size)
 struct evidence evidence_of(const struct answer *answer, enum probe_kind kind)
 {
 	struct evidence e = { .probe = kind, .code = answer->code, .http = answer->http, .at = answer->at };
-	if (answer->transport == TRANSPORT_OK && answer->body == BODY_CODE)
+	if (answer->transport == TRANSPORT_OK && (answer->body == BODY_CODE || answer->body == BODY_NAMED))
 		snprintf(e.text, sizeof e.text, "%s", answer->text);
 	else
 		describe_silence(answer, e.text, sizeof e.text);

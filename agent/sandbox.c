@@ -141,7 +141,9 @@ static bool allow_all(int rules, const struct ruleset *denied, const struct sand
 	    !allow_paths(rules, denied, plan->writable, FS_WRITE))
 		return false;
 	return plan->role == SANDBOX_KEEPER ||
-	       (allow_port(rules, denied, plan->port) && allow_port(rules, denied, SANDBOX_DNS_PORT));
+	       (allow_port(rules, denied, plan->port) &&
+		(!plan->login_port || allow_port(rules, denied, plan->login_port)) &&
+		allow_port(rules, denied, SANDBOX_DNS_PORT));
 }
 
 static bool enter_landlock(const struct sandbox_plan *plan, struct sandbox_report *r, struct error *err)

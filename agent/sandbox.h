@@ -24,9 +24,9 @@ struct sandbox_plan {
 	/* folders and files, NULL-terminated; what does not exist is passed over */
 	const char *const *writable; /* read, write, make, remove, rename below these */
 	const char *const *readable;
-	/* Courier: the one TCP port it may connect to, besides the resolver's: a long answer comes by TCP, and UDP is
-	 * free. */
-	uint16_t port;
+	/* Courier: the TCP ports it may connect to (login_port 0 = none of its own), besides the resolver's: a long answer
+	 * comes by TCP, and UDP is free. */
+	uint16_t port, login_port;
 };
 
 struct sandbox_report {

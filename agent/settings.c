@@ -461,6 +461,8 @@ static const struct settings_row rows[] = {
 	{ PLAIN("check", "probe", parse_probe, probe), SAYS(TXT_SET_PROBE) },
 	{ PLAIN("tiktok", "base-url", parse_base_url, base_url), .fallback = SETTINGS_DEFAULT_BASE_URL,
 	  SAYS(TXT_SET_BASE_URL) },
+	{ PLAIN("tiktok", "login-url", parse_base_url, login_url), .fallback = SETTINGS_DEFAULT_LOGIN_URL,
+	  SAYS(TXT_SET_LOGIN_URL) },
 	{ PLAIN("tiktok", "ca-file", parse_file, ca_file), SAYS(TXT_SET_FILE) },
 	{ PLAIN("tiktok", "connect-timeout", parse_span_ms, connect_timeout_ms), .least = 1000, .most = 60000,
 	  .fallback = "5s", SAYS(TXT_SET_TIMEOUT) },

@@ -15,6 +15,7 @@
 
 #define SETTINGS_EXPIRY_STEPS 8
 #define SETTINGS_DEFAULT_BASE_URL "https://business-api.tiktok.com/open_api/v1.3"
+#define SETTINGS_DEFAULT_LOGIN_URL "https://open.tiktokapis.com/v2"
 
 enum probe_choice { PROBE_CHOICE_AUTO, PROBE_CHOICE_DRY, PROBE_CHOICE_TEST, PROBE_CHOICE_LIVE };
 
@@ -55,6 +56,7 @@ struct settings {
 	enum probe_choice probe;                         /* auto: test where a test code is stored, else dry */
 	/* [tiktok] */
 	char base_url[512];
+	char login_url[512];     /* of Login Kit */
 	char ca_file[PATH_MAX]; /* "" = the system's bundle */
 	int64_t connect_timeout_ms, timeout_ms;
 };

@@ -38,6 +38,8 @@
 		       "--probe live"
 #define TXT_SET_BASE_URL                                                                                               \
 	"an https address that ends in the version", "write it like https://business-api.tiktok.com/open_api/v1.3"
+#define TXT_SET_LOGIN_URL                                                                                              \
+	"an https address that ends in the version", "write it like https://open.tiktokapis.com/v2"
 #define TXT_SET_TIMEOUT "from 1s to 60s", "write an integer with s or m behind it, such as 5s"
 #define TXT_SET_ALERT_TYPE "webhook, slack, email, exec or syslog", "write it like: type = webhook"
 #define TXT_SET_ALERT_URL                                                                                              \

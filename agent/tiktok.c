@@ -7,6 +7,7 @@
 #include "vault/credential.h"
 
 #include <cjson/cJSON.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +68,47 @@ void tiktok_request(const struct probe *probe, int64_t now, struct buf *ret)
 		put_event(probe, pixel, now, ret);
 	else
 		buf_append_text(ret, REQUEST_NO_EVENT);
+}
+
+/* --- a refresh --- */
+
+static void put_json_text(struct buf *ret, const char *key, struct bytes text)
+{
+	buf_append_text(ret, ",\"");
+	buf_append_text(ret, key);
+	buf_append_text(ret, "\":\"");
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] == '"' || text.at[i] == '\\')
+			buf_append(ret, "\\", 1);
+		buf_append(ret, &text.at[i], 1);
+	}
+	buf_append_text(ret, "\"");
+}
+
+static void put_form_field(struct buf *ret, const char *key, struct bytes text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	buf_append_text(ret, "&");
+	buf_append_text(ret, key);
+	buf_append_text(ret, "=");
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.at[i];
+		char coded[3] = { '%', digits[c >> 4], digits[c & 15] };
+		bool is_plain = isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~';
+		buf_append(ret, is_plain ? (const void *)&c : coded, is_plain ? 1 : sizeof coded);
+	}
+}
+
+/* All three are printable ASCII (vault/grant.h). */
+void tiktok_refresh_request(enum family family, const struct grant *grant, struct buf *ret)
+{
+	bool is_form = family == FAMILY_LOGIN;
+	void (*put)(struct buf *, const char *, struct bytes) = is_form ? put_form_field : put_json_text;
+	buf_append_text(ret, is_form ? "grant_type=refresh_token" : "{\"grant_type\":\"refresh_token\"");
+	put(ret, is_form ? "client_key" : "client_id", grant->client_id);
+	put(ret, "client_secret", grant->client_secret);
+	put(ret, "refresh_token", grant->refresh_token);
+	buf_append_text(ret, is_form ? "" : "}");
 }
 
 bool tiktok_token_is_sendable(struct bytes token)
@@ -156,6 +198,27 @@ static const char *read_envelope(struct bytes body, struct bytes token, struct a
 	return NULL;
 }
 
+/* Login Kit names its errors instead: "invalid_grant: Refresh token is expired." False when it did not. */
+static bool read_named_error(struct bytes body, struct answer *ret)
+{
+	const char *why;
+	struct bytes raw;
+	char name[64], words[256] = "", text[sizeof name + sizeof words + 2];
+	if (!json_check(body, answer_limits, &why) || !json_find_raw(body, "error", &raw) ||
+	    !json_as_text(raw, name, sizeof name) || !name[0])
+		return false;
+	if (json_find_raw(body, "error_description", &raw) && !json_as_text(raw, words, sizeof words))
+		words[0] = '\0';
+	snprintf(text, sizeof text, "%s%s%s", name, words[0] ? ": " : "", words);
+	tiktok_clean(bytes_of_text(text), bytes_of("", 0), ret->text, sizeof ret->text);
+	wipe(text, sizeof text); /* what we sent may be quoted in it */
+	if (json_find_raw(body, "log_id", &raw) && json_as_text(raw, words, sizeof words))
+		tiktok_clean(bytes_of_text(words), bytes_of("", 0), ret->request_id, sizeof ret->request_id);
+	wipe(words, sizeof words);
+	ret->body = BODY_NAMED;
+	return true;
+}
+
 static struct bytes without_blanks(struct bytes text)
 {
 	while (text.len && memchr(" \t\r\n", text.at[0], 4))
@@ -196,4 +259,71 @@ void tiktok_read(struct bytes body, struct bytes token, struct answer *ret)
 		snprintf(ret->text, sizeof ret->text, "HTTP %d with a body that is not JSON", ret->http);
 	else
 		snprintf(ret->text, sizeof ret->text, "HTTP %d with JSON that cannot be judged: %s", ret->http, odd);
+}
+
+/* --- the answer to a refresh --- */
+
+/* Printable ASCII without blanks, copied to room; its length, 0 when it is none of that or does not fit. */
+static uint32_t read_token(struct bytes object, const char *key, uint8_t *room, size_t size)
+{
+	struct bytes raw;
+	if (!json_find_raw(object, key, &raw) || !json_as_text(raw, (char *)room, size))
+		return 0;
+	size_t len = strlen((const char *)room);
+	return tiktok_token_is_sendable(bytes_of(room, len)) ? (uint32_t)len : 0;
+}
+
+/* Numbers may come quoted. */
+static int64_t read_life(struct bytes object, const char *key)
+{
+	struct bytes raw;
+	int64_t seconds;
+	if (!json_find_raw(object, key, &raw))
+		return 0;
+	if (raw.len > 2 && raw.at[0] == '"')
+		raw = bytes_of(raw.at + 1, raw.len - 2);
+	return json_as_int(raw, &seconds) && seconds > 0 && seconds <= LIFE_MAX_S ? seconds : 0;
+}
+
+/* Without an access token there is no pair. A refresh token that cannot be read is no reason to throw it away: it is
+ * taken as one that stays. */
+static bool read_tokens(struct bytes object, const char *refresh_life, struct token_pair *ret)
+{
+	ret->access_len = read_token(object, "access_token", ret->access, sizeof ret->access);
+	ret->refresh_len = read_token(object, "refresh_token", ret->refresh, sizeof ret->refresh);
+	ret->life_s = read_life(object, "expires_in");
+	ret->refresh_life_s = read_life(object, refresh_life);
+	return ret->access_len >= TOKEN_MIN;
+}
+
+static bool find_tokens(enum family family, struct bytes body, const struct answer *a, struct token_pair *ret)
+{
+	const char *why;
+	struct bytes data;
+	if (!json_check(body, answer_limits, &why))
+		return false;
+	if (family == FAMILY_LOGIN)
+		return a->body != BODY_NAMED && read_tokens(body, "refresh_expires_in", ret);
+	return a->body == BODY_CODE && a->code == 0 && json_find_raw(body, "data", &data) &&
+	       read_tokens(data, "refresh_token_expires_in", ret);
+}
+
+/* Nothing of what was sent may stand in a text. */
+static void hide_grant(const struct grant *g, struct answer *a)
+{
+	char once[sizeof a->text];
+	tiktok_clean(bytes_of_text(a->text), g->refresh_token, once, sizeof once);
+	tiktok_clean(bytes_of_text(once), g->client_secret, a->text, sizeof a->text);
+	wipe(once, sizeof once);
+}
+
+bool tiktok_read_pair(enum family family, struct bytes body, const struct grant *grant, struct answer *ret,
+		      struct token_pair *ret_pair)
+{
+	tiktok_read(body, grant->refresh_token, ret);
+	if (ret->body != BODY_CODE && family == FAMILY_LOGIN && read_named_error(body, ret))
+		ret->code = NO_CODE;
+	bool is_found = find_tokens(family, body, ret, ret_pair);
+	hide_grant(grant, ret);
+	return is_found;
 }

@@ -1,4 +1,4 @@
-/* agent/tiktok.h - what is asked of TikTok's event/track, and how its answer is read. Bytes in, bytes out: no network.
+/* agent/tiktok.h - what is asked of TikTok, and how its answer is read. Bytes in, bytes out: no network.
  *
  * A probe is the least intrusive call that can tell whether a token may send events for a Pixel:
  *   dry    a request whose list of events is empty: it cannot record anything
@@ -8,15 +8,22 @@
  *
  * The answer is read only when a strict check passes; what the strict check refuses is BODY_ODD_JSON, never a verdict.
  *
- * Source: TikTok Events API 2.0, "Report web events", as restated in docs/tiktok.md. */
+ * A refresh asks the Accounts API or Login Kit for another pair of tokens: it has bodies and answers of its own.
+ *
+ * Source: TikTok Events API 2.0, "Report web events"; Accounts API and Login Kit, refreshing; as restated in
+ * docs/tiktok.md. */
 #ifndef AGENT_TIKTOK_H
 #define AGENT_TIKTOK_H
 
 #include "agent/verdict.h"
 #include "core/buf.h"
+#include "vault/grant.h"
 
 #define TIKTOK_EVENT_TRACK "/event/track/" /* appended to base-url; without the last slash TikTok answers 404 */
+#define TIKTOK_ACCOUNTS_REFRESH "/tt_user/oauth2/refresh_token/" /* likewise */
+#define TIKTOK_LOGIN_TOKEN "/oauth/token/" /* appended to login-url */
 #define TIKTOK_REQUEST_MAX 1024
+#define TIKTOK_REFRESH_MAX 8192
 #define TIKTOK_ANSWER_MAX 65536
 
 struct probe {
@@ -33,6 +40,21 @@ void tiktok_request(const struct probe *probe, int64_t now, struct buf *ret);
  * sent: wherever it stands in the answer, whole or from its start on, "[token]" is written instead. Text is printable
  * ASCII, everything else in it becomes '?'. */
 void tiktok_read(struct bytes body, struct bytes token, struct answer *ret);
+
+/* The body of a refresh, appended to ret: JSON for the Accounts API, a form for Login Kit. All of it is secret. */
+void tiktok_refresh_request(enum family family, const struct grant *grant, struct buf *ret);
+
+/* What a refresh brought. Kept in locked memory by whoever holds one. */
+struct token_pair {
+	uint32_t access_len, refresh_len; /* the latter 0: the refresh token stays the one that was sent */
+	int64_t life_s, refresh_life_s;   /* 0 = not said */
+	uint8_t access[TOKEN_MAX + 1];
+	uint8_t refresh[REFRESH_TOKEN_MAX];
+};
+/* Like tiktok_read, for the answer to a refresh; grant is what was sent, and nothing of it is left in texts. True: it
+ * brought a pair, and *ret_pair (zeroed before) is filled. */
+must_check bool tiktok_read_pair(enum family family, struct bytes body, const struct grant *grant, struct answer *ret,
+				 struct token_pair *ret_pair);
 
 /* The same cleaning for other foreign text, such as libcurl's reasons. size counts the NUL. */
 void tiktok_clean(struct bytes text, struct bytes token, char *ret, size_t size);

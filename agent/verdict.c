@@ -20,7 +20,15 @@ struct span {
 		(first), (last) + 1                                                                                    \
 	}
 
-enum text_test { TEXT_ANY = 0, TEXT_PIXEL_PAIR, TEXT_SCOPE, TEXT_ADVERTISER, TEXT_NAMES_DATA };
+enum text_test {
+	TEXT_ANY = 0,
+	TEXT_PIXEL_PAIR,
+	TEXT_SCOPE,
+	TEXT_ADVERTISER,
+	TEXT_NAMES_DATA,
+	TEXT_INVALID_GRANT,
+	TEXT_INVALID_CLIENT
+};
 enum history { HISTORY_ANY = 0, HISTORY_PROVEN };
 enum listing { LISTING_ANY = 0, LISTING_HOLDS, LISTING_UNBOUND, LISTING_LACKS };
 
@@ -31,6 +39,7 @@ enum listing { LISTING_ANY = 0, LISTING_HOLDS, LISTING_UNBOUND, LISTING_LACKS };
 #define NO_JSON_CODE (IN(BODY_NONE) | IN(BODY_ODD_JSON) | IN(BODY_OTHER))
 #define EVENTS IN(ENDPOINT_EVENT_TRACK)
 #define LISTS IN(ENDPOINT_PIXEL_LIST)
+#define REFRESH IN(ENDPOINT_REFRESH)
 #define PROVING (IN(PROBE_TEST) | IN(PROBE_LIVE) | IN(PROBE_REPORT))
 
 struct row {
@@ -74,6 +83,9 @@ struct row {
 #define ADVICE_MALFORMED "TikTok saw no usable token: copy it again and 'put' it, or " NEW_TOKEN
 #define ADVICE_REVOKED "the token is wrong or was revoked: " NEW_TOKEN
 #define ADVICE_EXPIRED "the token has run out: " NEW_TOKEN
+#define ADVICE_CONSENT                                                                                                 \
+	"TikTok renews this token no more: let the account's owner authorise the app again, and 'put --family' what "  \
+	"comes of it"
 #define ADVICE_MISMATCHED                                                                                              \
 	"the token works, but not for this Pixel: open this very Pixel in Events Manager > Settings > Events API, "    \
 	"generate "                                                                                                    \
@@ -137,7 +149,9 @@ static const struct row rows[] = {
 	{ "11", .bodies = JSON_CODE, .codes = { ONE(40105) }, .outcome = OUTCOME_UNKNOWN, .advice = ADVICE_SUSPICIOUS },
 	{ "12", .bodies = JSON_CODE, .codes = { ONE(40102) }, .outcome = VERDICT_EXPIRED, .advice = ADVICE_EXPIRED },
 	{ "13", .bodies = JSON_CODE, .codes = { ONE(40103), ONE(40107) }, .outcome = VERDICT_EXPIRED,
-	  .advice = ADVICE_EXPIRED },
+	  .advice = ADVICE_CONSENT },
+	{ "13", .bodies = IN(BODY_NAMED), .endpoints = REFRESH, .text = TEXT_INVALID_GRANT, .outcome = VERDICT_EXPIRED,
+	  .advice = ADVICE_CONSENT },
 	{ "14", .bodies = JSON_CODE, .codes = { FROM_TO(40001, 40002) }, .text = TEXT_PIXEL_PAIR,
 	  .history = HISTORY_PROVEN, .outcome = VERDICT_NO_PERMISSION, .advice = ADVICE_LOST_RIGHT },
 	{ "14", .bodies = JSON_CODE, .codes = { FROM_TO(40001, 40002) }, .text = TEXT_PIXEL_PAIR,
@@ -157,6 +171,8 @@ static const struct row rows[] = {
 	{ "19", .bodies = JSON_CODE,
 	  .codes = { ONE(40101), ONE(40110), ONE(40113), ONE(40115), ONE(40116), ONE(40124) },
 	  .outcome = OUTCOME_UNKNOWN, .flags = FINDING_NOT_THE_PAIR, .advice = ADVICE_APP },
+	{ "19", .bodies = IN(BODY_NAMED), .endpoints = REFRESH, .text = TEXT_INVALID_CLIENT, .outcome = OUTCOME_UNKNOWN,
+	  .flags = FINDING_NOT_THE_PAIR, .advice = ADVICE_APP },
 	{ "20", .bodies = JSON_CODE, .codes = { ONE(40007) }, .outcome = OUTCOME_UNKNOWN,
 	  .flags = FINDING_ABOUT_THE_PAIR, .advice = ADVICE_NO_PIXEL },
 	{ "20b", .bodies = JSON_CODE, .endpoints = EVENTS, .kinds = IN(PROBE_DRY), .codes = { ONE(0), ONE(20001) },
@@ -168,6 +184,8 @@ static const struct row rows[] = {
 	{ "22", .bodies = JSON_CODE, .codes = { ONE(41000) }, .outcome = OUTCOME_UNREACHABLE,
 	  .flags = FINDING_NOT_THE_PAIR, .advice = ADVICE_COUNTRY },
 	{ "23", .bodies = JSON_CODE, .codes = { FROM_TO(50000, 53103), ONE(60001) }, .outcome = OUTCOME_UNREACHABLE,
+	  .advice = ADVICE_SERVER },
+	{ "23", .http = FROM_TO(500, 599), .bodies = IN(BODY_NAMED), .outcome = OUTCOME_UNREACHABLE,
 	  .advice = ADVICE_SERVER },
 	{ "24", .outcome = OUTCOME_UNKNOWN, .advice = ADVICE_UNKNOWN },
 };
@@ -216,6 +234,13 @@ static bool names_data(const char *text)
 	return false;
 }
 
+/* "invalid_grant" alone, or what Login Kit says of it behind a colon. */
+static bool names_error(const char *text, const char *error)
+{
+	size_t len = strlen(error);
+	return strncmp(text, error, len) == 0 && (text[len] == ':' || text[len] == '\0');
+}
+
 static bool text_passes(enum text_test test, const char *text)
 {
 	const char *advertiser;
@@ -232,6 +257,10 @@ static bool text_passes(enum text_test test, const char *text)
 		       (strcasestr(advertiser, "doesn't exist") || strcasestr(advertiser, "does not exist"));
 	case TEXT_NAMES_DATA:
 		return names_data(text);
+	case TEXT_INVALID_GRANT:
+		return names_error(text, "invalid_grant");
+	case TEXT_INVALID_CLIENT:
+		return names_error(text, "invalid_client") || names_error(text, "unauthorized_client");
 	}
 	return false;
 }

@@ -26,6 +26,7 @@ enum body_kind {
 	BODY_CODE,     /* a JSON object with an integer `code` */
 	BODY_ODD_JSON, /* begins like JSON, but no object with one integer `code`, or more than a strict reader takes */
 	BODY_OTHER,    /* HTML, text, bytes */
+	BODY_NAMED,    /* of Login Kit: a JSON object whose text `error` names what is wrong; it begins the answer's text */
 };
 
 /* One exchange, as the courier reports it. */
@@ -41,8 +42,8 @@ struct answer {
 };
 
 /* What was asked. The endpoints other than event/track only matter to OAuth tokens, but their rows are part of the
- * table. */
-enum endpoint { ENDPOINT_EVENT_TRACK, ENDPOINT_PIXEL_LIST, ENDPOINT_USER_INFO };
+ * table. A refresh that brought a pair is no answer to be judged. */
+enum endpoint { ENDPOINT_EVENT_TRACK, ENDPOINT_PIXEL_LIST, ENDPOINT_USER_INFO, ENDPOINT_REFRESH };
 
 struct question_context {
 	enum endpoint endpoint;

@@ -3,6 +3,7 @@
  * byte, the one it was based on. The write lock is held from before the root is read until the anchor is written. */
 #include "core/clock.h"
 #include "core/wipe.h"
+#include "vault/grant.h"
 #include "vault/internal.h"
 #include "vault/text.h"
 
@@ -300,17 +301,69 @@ static bool note_holder(struct change *ch, const uint8_t fingerprint[FINGERPRINT
 	return stage_hint(ch, key, &hint, err);
 }
 
+static bool find_version(struct credential *c, uint32_t number, struct version **ret, struct error *err)
+{
+	for (size_t i = 0; i < c->version_count; i++)
+		if (c->versions[i].number == number) {
+			*ret = &c->versions[i];
+			return true;
+		}
+	return fail(err, ERR_NOT_FOUND, TXT_NO_VERSION, c->pixel, (unsigned)number);
+}
+
+bool change_put_grant(struct change *ch, struct credential *c, uint32_t number, const struct secret *grant,
+		      struct error *err)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	char key[KEY_TEXT_MAX];
+	struct version *version;
+	struct grant inside;
+	if (!find_version(c, number, &version, err))
+		return false;
+	if (!grant_open(secret_reveal(grant), &inside))
+		return fail(err, ERR_UNEXPECTED, TXT_CHANGE_SILENT);
+	keys_pixel_id(ch->v->keys, c->pixel, id);
+	key_for_grant(ch->v->root.epoch, id, number, key);
+	struct seal_context context = vault_context(ch->v, 'g', bytes_of(id, PIXEL_ID_LEN), number);
+	struct buf sealed = BUF_INIT(STORE_VALUE_MAX);
+	bool ok = seal(ch->v->keys, &context, secret_reveal(grant), &sealed, err) &&
+		  stage_value(ch, key, buf_bytes(&sealed), true, err);
+	if (ok) {
+		seal_digest(buf_bytes(&sealed), version->renewal.digest);
+		vault_fingerprint_bytes(ch->v, inside.refresh_token, version->renewal.fingerprint);
+	}
+	buf_done(&sealed);
+	return ok;
+}
+
+static bool delete_grant(struct change *ch, const char *pixel, uint32_t number, struct error *err)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	char key[KEY_TEXT_MAX];
+	keys_pixel_id(ch->v->keys, pixel, id);
+	key_for_grant(ch->v->root.epoch, id, number, key);
+	return stage_delete(ch, key, err);
+}
+
+bool change_drop_grant(struct change *ch, struct credential *c, uint32_t number, struct error *err)
+{
+	struct version *version;
+	if (!find_version(c, number, &version, err))
+		return false;
+	if (!version_has_grant(version))
+		return true;
+	memset(version->renewal.digest, 0, DIGEST_LEN);
+	return delete_grant(ch, c->pixel, number, err);
+}
+
 bool change_put_token(struct change *ch, struct credential *c, uint32_t number, const struct secret *token,
 		      struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	char key[KEY_TEXT_MAX];
-	struct version *version = NULL;
-	for (size_t i = 0; i < c->version_count; i++)
-		if (c->versions[i].number == number)
-			version = &c->versions[i];
-	if (!version)
-		return fail(err, ERR_NOT_FOUND, TXT_NO_VERSION, c->pixel, (unsigned)number);
+	struct version *version;
+	if (!find_version(c, number, &version, err))
+		return false;
 	keys_pixel_id(ch->v->keys, c->pixel, id);
 	key_for_token(ch->v->root.epoch, id, number, key);
 	struct seal_context context = vault_context(ch->v, 't', bytes_of(id, PIXEL_ID_LEN), number);
@@ -358,6 +411,8 @@ static bool forget_token(struct change *ch, const struct credential *c, uint32_t
 	const struct version *dropped = exists ? credential_numbered(&stored, number) : NULL;
 	if (!dropped)
 		return true;
+	if (version_has_grant(dropped) && !delete_grant(ch, c->pixel, number, err))
+		return false;
 	for (size_t i = 0; i < c->version_count; i++)
 		if (c->versions[i].number != number &&
 		    memcmp(c->versions[i].fingerprint, dropped->fingerprint, FINGERPRINT_LEN) == 0)

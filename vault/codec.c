@@ -48,7 +48,7 @@ void root_encode(const struct root *r, struct buf *out)
 }
 
 /* Blocks behind the versions, each with a tag, ascending. One whose state is all zero is left out. */
-enum block { BLOCK_LIFECYCLE = 1 };
+enum block { BLOCK_LIFECYCLE = 1, BLOCK_FAMILIES };
 
 static bool has_lifecycle(const struct credential *c)
 {
@@ -106,11 +106,70 @@ static bool take_lifecycle(struct bytes *from, struct credential *c)
 	return has_lifecycle(c);
 }
 
+static bool has_families(const struct credential *c)
+{
+	for (size_t i = 0; i < c->version_count; i++)
+		if (c->versions[i].renewal.family != FAMILY_PLAIN)
+			return true;
+	return false;
+}
+
+static void put_families(const struct credential *c, struct buf *out)
+{
+	buf_append_uint(out, 1, BLOCK_FAMILIES);
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct renewal *r = &c->versions[i].renewal;
+		buf_append_uint(out, 1, r->family);
+		if (r->family == FAMILY_PLAIN)
+			continue;
+		buf_append_uint(out, 8, (uint64_t)r->issued_at);
+		buf_append_uint(out, 8, (uint64_t)r->access_until);
+		buf_append_uint(out, 8, (uint64_t)r->refresh_until);
+		buf_append_uint(out, 8, (uint64_t)r->asked_at);
+		buf_append_uint(out, 8, (uint64_t)r->refused_at);
+		buf_append(out, r->fingerprint, FINGERPRINT_LEN);
+		buf_append(out, r->digest, DIGEST_LEN);
+	}
+}
+
+static bool take_renewal(struct bytes *from, struct renewal *r)
+{
+	uint8_t family;
+	if (!bytes_take_u8(from, &family) || family >= FAMILY_COUNT)
+		return false;
+	r->family = (enum family)family;
+	return family == FAMILY_PLAIN ||
+	       (bytes_take_i64(from, &r->issued_at) && bytes_take_i64(from, &r->access_until) &&
+		bytes_take_i64(from, &r->refresh_until) && bytes_take_i64(from, &r->asked_at) &&
+		bytes_take_i64(from, &r->refused_at) && bytes_take_copy(from, r->fingerprint, FINGERPRINT_LEN) &&
+		bytes_take_copy(from, r->digest, DIGEST_LEN));
+}
+
+static bool take_families(struct bytes *from, struct credential *c)
+{
+	for (size_t i = 0; i < c->version_count; i++)
+		if (!take_renewal(from, &c->versions[i].renewal))
+			return false;
+	return has_families(c);
+}
+
+static bool take_block(struct bytes *from, uint8_t tag, struct credential *c)
+{
+	switch (tag) {
+	case BLOCK_LIFECYCLE:
+		return take_lifecycle(from, c);
+	case BLOCK_FAMILIES:
+		return take_families(from, c);
+	default:
+		return false;
+	}
+}
+
 static bool take_blocks(struct bytes *from, struct credential *c)
 {
 	uint8_t tag, last = 0;
 	while (from->len) {
-		if (!bytes_take_u8(from, &tag) || tag <= last || tag != BLOCK_LIFECYCLE || !take_lifecycle(from, c))
+		if (!bytes_take_u8(from, &tag) || tag <= last || !take_block(from, tag, c))
 			return false;
 		last = tag;
 	}
@@ -143,6 +202,8 @@ bool credential_encode(const struct credential *c, struct buf *out, struct error
 	}
 	if (has_lifecycle(c))
 		put_lifecycle(c, out);
+	if (has_families(c))
+		put_families(c, out);
 	return buf_ok(out, err);
 }
 
@@ -287,6 +348,12 @@ void key_for_pixel(uint32_t epoch, char kind, const uint8_t id[PIXEL_ID_LEN], ch
 void key_for_token(uint32_t epoch, const uint8_t id[PIXEL_ID_LEN], uint32_t number, char ret[KEY_TEXT_MAX])
 {
 	char *p = put_hex(put_prefix(ret, epoch, 't'), id, (size_t)PIXEL_ID_LEN * 2);
+	snprintf(p, 12, "/%u", (unsigned)number);
+}
+
+void key_for_grant(uint32_t epoch, const uint8_t id[PIXEL_ID_LEN], uint32_t number, char ret[KEY_TEXT_MAX])
+{
+	char *p = put_hex(put_prefix(ret, epoch, 'g'), id, (size_t)PIXEL_ID_LEN * 2);
 	snprintf(p, 12, "/%u", (unsigned)number);
 }
 

@@ -55,6 +55,7 @@ void leaf_with(struct bytes leaf, const uint8_t id[PIXEL_ID_LEN], const uint8_t 
 void key_for_node(uint32_t epoch, const uint8_t id[PIXEL_ID_LEN], size_t depth, char ret[KEY_TEXT_MAX]);
 void key_for_pixel(uint32_t epoch, char kind, const uint8_t id[PIXEL_ID_LEN], char ret[KEY_TEXT_MAX]);
 void key_for_token(uint32_t epoch, const uint8_t id[PIXEL_ID_LEN], uint32_t number, char ret[KEY_TEXT_MAX]);
+void key_for_grant(uint32_t epoch, const uint8_t id[PIXEL_ID_LEN], uint32_t number, char ret[KEY_TEXT_MAX]);
 void key_for_note(uint32_t epoch, const char *name, char ret[KEY_TEXT_MAX]);
 void key_for_hint(uint32_t epoch, const uint8_t fingerprint[FINGERPRINT_LEN], char ret[KEY_TEXT_MAX]);
 unsigned id_nibble(const uint8_t id[PIXEL_ID_LEN], size_t i);

@@ -254,6 +254,24 @@ static bool contains(struct bytes in, const char *what)
 	return memmem(in.at, in.len, what, strlen(what)) != NULL;
 }
 
+bool paste_clean(const char *what, struct bytes pasted, size_t least, size_t most, struct secret **ret,
+		 unsigned *ret_removed, struct error *err)
+{
+	unsigned removed = 0;
+	struct bytes in = clean(pasted, &removed);
+	for (size_t i = 0; i < in.len; i++)
+		if (in.at[i] <= 0x20 || in.at[i] >= 0x7f)
+			return fail(err, ERR_MALFORMED, TXT_PASTE_CHARACTERS, what);
+	if (in.len == 0)
+		return fail(err, ERR_MALFORMED, TXT_PASTE_EMPTY, what);
+	if (in.len < least || in.len > most)
+		return fail(err, ERR_MALFORMED, TXT_PASTE_LENGTH, what, in.len, least, most);
+	if (!secret_copy(in, ret, err))
+		return false;
+	*ret_removed |= removed;
+	return true;
+}
+
 static bool check_characters(struct bytes token, struct error *err)
 {
 	for (size_t i = 0; i < token.len; i++) {
@@ -320,6 +338,61 @@ const char *removed_name(enum removed one)
 	return "?";
 }
 
+/* ---- families ---- */
+
+static const char *const families[FAMILY_COUNT] = { "plain", "accounts", "login" };
+
+const char *family_name(enum family f)
+{
+	return (unsigned)f < FAMILY_COUNT ? families[f] : "plain";
+}
+
+bool family_by_name(const char *name, enum family *ret)
+{
+	for (size_t i = 0; i < FAMILY_COUNT; i++)
+		if (strcmp(families[i], name) == 0) {
+			*ret = (enum family)i;
+			return true;
+		}
+	return false;
+}
+
+static bool is_zero(const uint8_t *at, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (at[i])
+			return false;
+	return true;
+}
+
+bool version_has_token(const struct version *v)
+{
+	return v->renewal.family == FAMILY_PLAIN || !is_zero(v->digest, DIGEST_LEN);
+}
+
+bool version_has_grant(const struct version *v)
+{
+	return v->renewal.family != FAMILY_PLAIN && !is_zero(v->renewal.digest, DIGEST_LEN);
+}
+
+int64_t version_ends_at(const struct version *v)
+{
+	return v->expires_at ? v->expires_at : v->renewal.access_until;
+}
+
+const struct version *credential_renewable(const struct credential *c)
+{
+	const struct version *current = credential_staged(c, STAGE_CURRENT);
+	const struct version *pending = credential_staged(c, STAGE_PENDING);
+	if (!current)
+		return pending && version_has_grant(pending) ? pending : NULL;
+	if (current->renewal.family == FAMILY_PLAIN || version_has_grant(current))
+		return current->renewal.family == FAMILY_PLAIN ? NULL : current;
+	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);
+	return previous && version_has_grant(previous) && previous->renewal.family == current->renewal.family ? previous
+													       : NULL;
+}
+
 /* ---- versions and their stages ---- */
 
 const struct version *credential_staged(const struct credential *c, enum stage stage)
@@ -381,6 +454,21 @@ static bool drop_oldest_retired(struct credential *c, uint32_t *ret_dropped)
 	return false;
 }
 
+static bool append_version(struct credential *c, const struct version *v, enum stage stage, int64_t now,
+			   uint32_t *ret_number, uint32_t *ret_dropped)
+{
+	*ret_dropped = 0;
+	if (c->last_number == UINT32_MAX || (c->version_count == VERSIONS_MAX && !drop_oldest_retired(c, ret_dropped)))
+		return false;
+	struct version *added = &c->versions[c->version_count++];
+	*added = *v;
+	added->number = ++c->last_number;
+	added->stored_at = now;
+	move_stage(added, stage, now);
+	*ret_number = added->number;
+	return true;
+}
+
 bool credential_add(struct credential *c, const struct version *v, int64_t now, uint32_t *ret_number,
 		    uint32_t *ret_dropped, struct error *err)
 {
@@ -389,16 +477,22 @@ bool credential_add(struct credential *c, const struct version *v, int64_t now, 
 		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
 	if (pending)
 		move_stage(pending, STAGE_RETIRED, now);
-	*ret_dropped = 0;
-	if (c->version_count == VERSIONS_MAX && !drop_oldest_retired(c, ret_dropped))
+	if (!append_version(c, v, STAGE_PENDING, now, ret_number, ret_dropped))
 		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
-	struct version *added = &c->versions[c->version_count++];
-	*added = *v;
-	added->number = ++c->last_number;
-	added->stored_at = now;
-	move_stage(added, STAGE_PENDING, now);
-	*ret_number = added->number;
 	return true;
+}
+
+bool credential_renew(struct credential *c, uint32_t old, const struct version *v, int64_t now, uint32_t *ret_number,
+		      uint32_t *ret_dropped)
+{
+	struct version *current = credential_at_stage(c, STAGE_CURRENT);
+	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
+	if (!current || current->number != old || c->last_number == UINT32_MAX)
+		return false;
+	if (previous)
+		move_stage(previous, STAGE_RETIRED, now);
+	move_stage(current, STAGE_PREVIOUS, now);
+	return append_version(c, v, STAGE_CURRENT, now, ret_number, ret_dropped);
 }
 
 bool credential_promote(struct credential *c, uint32_t number, int64_t now)
@@ -406,7 +500,7 @@ bool credential_promote(struct credential *c, uint32_t number, int64_t now)
 	struct version *pending = credential_at_stage(c, STAGE_PENDING);
 	struct version *current = credential_at_stage(c, STAGE_CURRENT);
 	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
-	if (!pending || pending->number != number)
+	if (!pending || pending->number != number || !version_has_token(pending))
 		return false;
 	if (current && previous)
 		move_stage(previous, STAGE_RETIRED, now);

@@ -42,6 +42,23 @@
 #define FINGERPRINT_LEN 16
 #define DIGEST_LEN 32
 
+/* How a token is renewed: by a person only, or by a refresh token of TikTok's Accounts API or Login Kit. Numbers are
+ * stored: only add. */
+enum family { FAMILY_PLAIN = 0, FAMILY_ACCOUNTS, FAMILY_LOGIN, FAMILY_COUNT };
+
+/* What is known, in clear metadata, of that which renews a token. The secrets of it, refresh token, client id and client
+ * secret, lie in a record of their own (vault/grant.h), which no read path opens. All zero for a plain token. */
+struct renewal {
+	enum family family;
+	int64_t issued_at;    /* when TikTok gave the pair, or a person brought it */
+	int64_t access_until; /* 0 = unknown */
+	int64_t refresh_until;
+	int64_t asked_at;   /* a new pair was asked for and no answer is known of: it may have been lost; 0 = nothing is open */
+	int64_t refused_at; /* TikTok renews it no more; 0 = it was not said */
+	uint8_t fingerprint[FINGERPRINT_LEN]; /* of the refresh token; stays when the record is gone */
+	uint8_t digest[DIGEST_LEN];           /* of the sealed record; zero = it was replaced by a newer version's */
+};
+
 enum stage { STAGE_PENDING = 1, STAGE_CURRENT, STAGE_PREVIOUS, STAGE_RETIRED };
 
 struct version {
@@ -54,6 +71,7 @@ struct version {
 	int64_t taken_at;   /* of retired: given to nobody since then; 0 = pushed out by newer ones, still given by number */
 	uint8_t fingerprint[FINGERPRINT_LEN];
 	uint8_t digest[DIGEST_LEN]; /* of the sealed token: proves it through the metadata */
+	struct renewal renewal;
 };
 
 /* A version whose token was deleted. */
@@ -94,6 +112,18 @@ must_check bool test_code_check(const char *text, struct error *err);
 must_check bool label_parse(const char *text, struct label *ret, struct error *err); /* "key=value"; "key=" is empty */
 must_check bool consumer_name_check(const char *text, struct error *err); /* --as: 1-64 of [A-Za-z0-9_.@:/-] */
 
+const char *family_name(enum family f);                    /* "plain", "accounts", "login" */
+must_check bool family_by_name(const char *name, enum family *ret);
+
+/* A pending version of a family may wait for its first token: it was stored so that the refresh token is safe. */
+bool version_has_token(const struct version *v);
+bool version_has_grant(const struct version *v);
+/* When its token ends, as far as anybody said: the person, else TikTok. 0 = unknown. */
+int64_t version_ends_at(const struct version *v);
+/* The version whose refresh token renews what consumers get: current's, or, where current is an older token of the same
+ * family that came back, the newest that has one; without a current one the pending. NULL = none. */
+const struct version *credential_renewable(const struct credential *c);
+
 /* What cleaning took away; each bit has a name for people and JSON. */
 enum removed {
 	REMOVED_BLANKS = 1 << 0,
@@ -112,6 +142,11 @@ const char *removed_name(enum removed one); /* "blanks", "line-ends", "zero-widt
  * without showing any of it. */
 must_check bool token_clean(const struct secret *pasted, struct secret **ret, unsigned *ret_removed, struct error *err);
 
+/* The same for another secret that is pasted; what names it in messages. Refused: empty, blanks inside, anything but
+ * printable ASCII, shorter than least or longer than most. */
+must_check bool paste_clean(const char *what, struct bytes pasted, size_t least, size_t most, struct secret **ret,
+			    unsigned *ret_removed, struct error *err);
+
 /* NULL when there is none. */
 struct version *credential_at_stage(struct credential *c, enum stage stage);
 const struct version *credential_staged(const struct credential *c, enum stage stage);
@@ -124,8 +159,13 @@ const struct version *credential_with_fingerprint(const struct credential *c,
 must_check bool credential_add(struct credential *c, const struct version *v, int64_t now, uint32_t *ret_number,
 			       uint32_t *ret_dropped, struct error *err);
 
-/* pending -> current, current -> previous, previous -> retired. False when `number` is not pending. */
+/* pending -> current, current -> previous, previous -> retired. False when `number` is not pending, or has no token. */
 must_check bool credential_promote(struct credential *c, uint32_t number, int64_t now);
+
+/* A refresh brought a token: it is current at once, the old current previous, the old previous retired; a pending one
+ * stays. False when `old` is not current any more: what was brought belongs to a pair that was replaced. */
+must_check bool credential_renew(struct credential *c, uint32_t old, const struct version *v, int64_t now,
+				 uint32_t *ret_number, uint32_t *ret_dropped);
 
 /* previous -> current, current -> previous. False when there is no previous. */
 must_check bool credential_rollback(struct credential *c, int64_t now);

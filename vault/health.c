@@ -42,7 +42,7 @@ enum error_code verdict_exit(enum verdict v)
 
 const char *probe_name(enum probe_kind kind)
 {
-	static const char *const names[] = { NULL, "dry", "test", "live", "listing", "report" };
+	static const char *const names[] = { NULL, "dry", "test", "live", "listing", "report", "refresh" };
 	return (unsigned)kind < COUNT_OF(names) ? names[kind] : NULL;
 }
 
@@ -182,7 +182,7 @@ static bool take_verdict(struct bytes *from, enum verdict *ret)
 static bool take_probe(struct bytes *from, enum probe_kind *ret)
 {
 	uint8_t value;
-	if (!bytes_take_u8(from, &value) || value > PROBE_REPORT)
+	if (!bytes_take_u8(from, &value) || value > PROBE_REFRESH)
 		return false;
 	*ret = (enum probe_kind)value;
 	return true;

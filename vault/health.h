@@ -34,7 +34,7 @@ bool verdict_is_bad(enum verdict v);      /* expired .. malformed */
 bool verdict_is_transient(enum verdict v);
 enum error_code verdict_exit(enum verdict v); /* 10, 11, 15, 9, 16, or ERR_NONE */
 
-enum probe_kind { PROBE_NONE = 0, PROBE_DRY, PROBE_TEST, PROBE_LIVE, PROBE_LISTING, PROBE_REPORT };
+enum probe_kind { PROBE_NONE = 0, PROBE_DRY, PROBE_TEST, PROBE_LIVE, PROBE_LISTING, PROBE_REPORT, PROBE_REFRESH };
 const char *probe_name(enum probe_kind kind); /* "dry", ...; NULL for none */
 
 #define EVIDENCE_TEXT_MAX 256

@@ -80,6 +80,11 @@ must_check bool token_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], cons
 			   const struct version *version, const struct store_record *record, struct secret **ret,
 			   struct error *err);
 
+/* The same for what renews it. */
+must_check bool grant_record_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct credential *c,
+				  const struct version *version, const struct store_record *record, struct secret **ret,
+				  struct error *err);
+
 /* Open h/<id>; all zero when it is missing, damaged or not aligned with c. */
 void health_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct bytes sealed, const struct credential *c,
 		 struct health *ret);

@@ -109,9 +109,15 @@ void keys_fingerprint(const struct keys *k, struct bytes token, uint8_t ret[FING
  * own, as there is one for each token and all of them fit. */
 static const uint32_t buckets[] = { 192, 512, 1024, 2048, 4096, 8192, 16384 };
 
+/* Tokens, and what renews them. */
+static bool is_secret(char kind)
+{
+	return kind == 't' || kind == 'g';
+}
+
 static bool bucket_serves(uint32_t bucket, char kind)
 {
-	return kind == 'd' ? bucket == 192 : bucket >= 512 && bucket <= (kind == 't' ? 4096u : 16384u);
+	return kind == 'd' ? bucket == 192 : bucket >= 512 && bucket <= (is_secret(kind) ? 4096u : 16384u);
 }
 
 static uint32_t bucket_for(size_t len, char kind)
@@ -155,7 +161,7 @@ static size_t build_aad(const struct seal_context *context, uint32_t bucket, uin
 
 static const uint8_t *key_for(const struct keys *k, char kind)
 {
-	return subkey(k, kind == 't' ? KEY_TOKEN : KEY_META);
+	return subkey(k, is_secret(kind) ? KEY_TOKEN : KEY_META);
 }
 
 bool seal(const struct keys *k, const struct seal_context *context, struct bytes plain, struct buf *out,

@@ -36,8 +36,8 @@ void keys_mac_finish(const struct secret *start, struct bytes a, uint8_t ret[DIG
 void keys_pixel_id(const struct keys *k, const char *pixel, uint8_t ret[PIXEL_ID_LEN]);
 void keys_fingerprint(const struct keys *k, struct bytes token, uint8_t ret[FINGERPRINT_LEN]);
 
-/* What a value is: kind 'm' metadata, 't' token, 'h' health, 'c' consumer's mark, 'a' note, 'd' duplicate hint. `what`
- * is the Pixel id for m, t and h, the full key for the rest. */
+/* What a value is: kind 'm' metadata, 't' token, 'g' what renews one, 'h' health, 'c' consumer's mark, 'a' note, 'd' duplicate hint. `what`
+ * is the Pixel id for m, t, g and h, the full key for the rest. */
 struct seal_context {
 	const uint8_t *vault_id; /* VAULT_ID_LEN */
 	uint32_t epoch;

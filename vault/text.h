@@ -44,6 +44,33 @@
 #define TXT_TOKEN_IS_REFRESH                                                                                           \
 	"this is a refresh token (it begins with rft.), not an access token", "store the access token that came with " \
 									      "it"
+#define TXT_PASTE_EMPTY "%s is empty", "copy it again, all of it"
+#define TXT_PASTE_CHARACTERS                                                                                           \
+	"%s has blanks, line ends or letters beyond ASCII inside", "copy it again, alone and as it is shown"
+#define TXT_PASTE_LENGTH                                                                                               \
+	"%s has %zu characters, which cannot be right: %zu to %zu are expected", "copy it again, all of it and nothing else"
+#define TXT_GRANT_JSON                                                                                                 \
+	"what was given for a family is no JSON object: %s",                                                           \
+		"{\"client_id\":\"...\",\"client_secret\":\"...\",\"refresh_token\":\"...\"}, and \"access_token\" if there is one"
+#define TXT_GRANT_MEMBER                                                                                               \
+	"'%s' is none of the members of a family's document",                                                          \
+		"client_id, client_secret, refresh_token; and if known access_token, expires_in, refresh_token_expires_in"
+#define TXT_GRANT_MISSING "the document has no %s", "client_id, client_secret and refresh_token are needed, each a text"
+#define TXT_GRANT_NO_TEXT "%s is no text in quotes", "client_id, client_secret, refresh_token and access_token are texts"
+#define TXT_GRANT_SECONDS "%s is no number of seconds", "take it from TikTok's answer, or leave it out"
+#define TXT_GRANT_SWAPPED                                                                                              \
+	"%s begins like %s",                                                                                           \
+		"access tokens of TikTok begin with act. and refresh tokens with rft.: look which goes where"
+#define TXT_GRANT_SAME "access_token and refresh_token are the same", "copy both from TikTok's answer again"
+#define TXT_GRANT_CLIENT                                                                                               \
+	"the client id of the Accounts API is a number, and this one is none",                                         \
+		"it is the app's id in the developer portal; a client key belongs to --family login"
+#define TXT_NO_TOKEN_YET                                                                                               \
+	"version %u of Pixel '%s' has no access token yet", "vault check asks TikTok for one with its refresh token"
+#define TXT_GRANT_TAMPERED                                                                                             \
+	"what renews version %u of Pixel '%s' is not what the vault's inventory names", HINT_TAMPERED
+#define TXT_GRANT_GONE                                                                                                 \
+	"version %u of Pixel '%s' is not renewed any more", "a newer version is; see: vault history"
 #define TXT_TOKEN_IS_URL "this is a web address, not a token", "copy the access token itself"
 #define TXT_TOKEN_IS_JSON "this is JSON, not a token", "copy only the value of access_token, without braces and quotes"
 #define TXT_VERSIONS_FULL                                                                                              \

@@ -849,6 +849,24 @@ bool token_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct cr
 	return false;
 }
 
+bool grant_record_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct credential *c,
+		       const struct version *version, const struct store_record *record, struct secret **ret,
+		       struct error *err)
+{
+	uint8_t digest[DIGEST_LEN];
+	struct error why = { .code = ERR_DAMAGED };
+	struct seal_context context = vault_context(v, 'g', bytes_of(id, PIXEL_ID_LEN), version->number);
+	if (record->is_found)
+		seal_digest(record->value, digest);
+	if (record->is_found && sodium_memcmp(digest, version->renewal.digest, DIGEST_LEN) == 0 &&
+	    unseal_secret(v->keys, &context, record->value, ret, &why))
+		return true;
+	if (why.code == ERR_DAMAGED)
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_GRANT_TAMPERED, (unsigned)version->number, c->pixel);
+	*err = why;
+	return false;
+}
+
 /* Dropped by a later change, or deleted by somebody else: the metadata as it is now tells which. */
 static bool token_is_gone(struct vault *v, const struct credential *c, const struct version *version, struct error *err)
 {
@@ -894,6 +912,8 @@ bool vault_token(struct vault *v, const struct credential *c, const struct versi
 	struct error ignored;
 	if (!vault_is_open(v, err))
 		return false;
+	if (!version_has_token(version))
+		return fail(err, ERR_NOT_FOUND, TXT_NO_TOKEN_YET, (unsigned)version->number, c->pixel);
 	keys_pixel_id(v->keys, c->pixel, id);
 	key_for_token(v->root.epoch, id, version->number, key);
 	const char *const keys[] = { key };
@@ -909,6 +929,33 @@ bool vault_token(struct vault *v, const struct credential *c, const struct versi
 		return false;
 	*ret = take(token);
 	return true;
+}
+
+bool vault_grant(struct vault *v, const struct credential *c, const struct version *version, struct secret **ret,
+		 struct error *err)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	char key[KEY_TEXT_MAX];
+	struct store_record found;
+	scoped(secret_freep) struct secret *grant = NULL;
+	if (!vault_is_open(v, err))
+		return false;
+	if (!version_has_grant(version))
+		return fail(err, ERR_NOT_FOUND, TXT_GRANT_GONE, (unsigned)version->number, c->pixel);
+	keys_pixel_id(v->keys, c->pixel, id);
+	key_for_grant(v->root.epoch, id, version->number, key);
+	const char *const keys[] = { key };
+	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK ||
+	    !grant_record_open(v, id, c, version, &found, &grant, err) ||
+	    !note_reading(v, c, version, "refresh", "ok", AUDIT_ORDINARY, err))
+		return false;
+	*ret = take(grant);
+	return true;
+}
+
+void vault_fingerprint_bytes(const struct vault *v, struct bytes secret, uint8_t ret[FINGERPRINT_LEN])
+{
+	keys_fingerprint(v->keys, secret, ret);
 }
 
 void health_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], struct bytes sealed, const struct credential *c,

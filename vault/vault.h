@@ -75,6 +75,10 @@ must_check bool vault_find(struct vault *v, const char *pixel, bool want_deleted
 /* A line in the audit log with this verb (a literal) is written first; without it no token comes. */
 must_check bool vault_token(struct vault *v, const struct credential *c, const struct version *version,
 			    const char *verb, struct secret **ret, struct error *err);
+/* What renews a token (vault/grant.h), for a refresh and nothing else. Noted in the log as "refresh". ERR_NOT_FOUND when
+ * the version has none any more. */
+must_check bool vault_grant(struct vault *v, const struct credential *c, const struct version *version,
+			    struct secret **ret, struct error *err);
 /* Missing or unreadable health is all zero: it is disposable. Aligned to c. */
 must_check bool vault_health(struct vault *v, const struct credential *c, struct health *ret, struct error *err);
 
@@ -135,6 +139,7 @@ must_check bool vault_opener_open(const struct vault_opener *o, const char *pixe
 
 /* The keyed fingerprint of a token. */
 void vault_fingerprint(const struct vault *v, const struct secret *token, uint8_t ret[FINGERPRINT_LEN]);
+void vault_fingerprint_bytes(const struct vault *v, struct bytes secret, uint8_t ret[FINGERPRINT_LEN]);
 
 /* Another live Pixel that holds this token as pending, current or previous; "" when none is known. Never fails: it is a
  * hint, proven before it is given. */
@@ -169,7 +174,11 @@ must_check bool change_health(struct change *ch, const struct credential *c, str
 /* Seal the token as version->number of the Pixel and fill version->digest and ->fingerprint of c's own row for it. */
 must_check bool change_put_token(struct change *ch, struct credential *c, uint32_t number, const struct secret *token,
 				 struct error *err);
-/* Before change_store, with c no longer listing the version. */
+/* The same for what renews it: fills the version's renewal.digest and .fingerprint. */
+must_check bool change_put_grant(struct change *ch, struct credential *c, uint32_t number, const struct secret *grant,
+				 struct error *err);
+must_check bool change_drop_grant(struct change *ch, struct credential *c, uint32_t number, struct error *err);
+/* Before change_store, with c no longer listing the version. What renews it goes too. */
 must_check bool change_drop_token(struct change *ch, const struct credential *c, uint32_t number, struct error *err);
 must_check bool change_store(struct change *ch, const struct credential *c, struct error *err);
 /* Health written with the change that it speaks of. */

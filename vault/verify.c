@@ -48,7 +48,29 @@ static bool read_id(const char *hex, uint8_t ret[PIXEL_ID_LEN], const char **ret
 	return true;
 }
 
-/* ---- tokens: one look-up per version the metadata names ---- */
+/* ---- tokens, and what renews them: one look-up for each that the metadata name ---- */
+
+static bool check_grant(struct proof *p, const uint8_t id[PIXEL_ID_LEN], const struct credential *c,
+			const struct version *version, struct error *err)
+{
+	char key[KEY_TEXT_MAX];
+	struct store_record found;
+	scoped(secret_freep) struct secret *grant = NULL;
+	struct error why;
+	key_for_grant(p->v->root.epoch, id, version->number, key);
+	const char *const keys[] = { key };
+	if (store_get_many(p->v->store, keys, 1, &p->v->room, &found, err) != STORE_OK)
+		return false;
+	if (grant_record_open(p->v, id, c, version, &found, &grant, &why))
+		return true;
+	if (why.code != ERR_DAMAGED) {
+		*err = why;
+		return false;
+	}
+	fault(p, "what renews version %u of Pixel '%s' is %s", (unsigned)version->number, c->pixel,
+	      found.is_found ? "not what was stored" : "missing");
+	return true;
+}
 
 static bool check_tokens(struct proof *p, const uint8_t id[PIXEL_ID_LEN], const struct credential *c, struct error *err)
 {
@@ -58,6 +80,10 @@ static bool check_tokens(struct proof *p, const uint8_t id[PIXEL_ID_LEN], const 
 		struct store_record found;
 		scoped(secret_freep) struct secret *token = NULL;
 		struct error why;
+		if (version_has_grant(version) && !check_grant(p, id, c, version, err))
+			return false;
+		if (!version_has_token(version))
+			continue;
 		key_for_token(p->v->root.epoch, id, version->number, key);
 		const char *const keys[] = { key };
 		if (store_get_many(p->v->store, keys, 1, &p->v->room, &found, err) != STORE_OK)
@@ -137,8 +163,16 @@ static bool end_metadata(struct proof *p, struct error *err)
 
 /* ---- the other kinds ---- */
 
-/* A token row is proven from its metadata; here only rows that no metadata names are found. */
-static bool meet_token(struct proof *p, const struct store_record *record, const char *hex, struct error *err)
+/* Do the metadata of its Pixel name this row? */
+static bool names_row(const struct proof *p, char kind, uint32_t number)
+{
+	const struct version *v = credential_numbered(&p->credential, number);
+	return v && (kind == 't' ? version_has_token(v) : version_has_grant(v));
+}
+
+/* Such a row is proven from its metadata; here only rows that no metadata names are found. */
+static bool meet_secret(struct proof *p, const struct store_record *record, char kind, const char *hex,
+			struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	const char *rest;
@@ -166,8 +200,8 @@ static bool meet_token(struct proof *p, const struct store_record *record, const
 			p->credential.version_count = 0;
 	}
 	char canonical[KEY_TEXT_MAX];
-	key_for_token(p->v->root.epoch, id, (uint32_t)number, canonical);
-	if (strcmp(canonical, record->key) != 0 || !credential_numbered(&p->credential, (uint32_t)number))
+	(kind == 't' ? key_for_token : key_for_grant)(p->v->root.epoch, id, (uint32_t)number, canonical);
+	if (strcmp(canonical, record->key) != 0 || !names_row(p, kind, (uint32_t)number))
 		fault(p, "a token that no Pixel names was added ('%s')", record->key);
 	return true;
 }
@@ -245,7 +279,8 @@ static bool meet_row(struct proof *p, const struct store_record *record, struct 
 	case 'm':
 		return meet_metadata(p, record, rest, err);
 	case 't':
-		return meet_token(p, record, rest, err);
+	case 'g':
+		return meet_secret(p, record, kind, rest, err);
 	case 'n':
 		if (!node_is_named(p, rest))
 			fault(p, "an inventory node that nothing names was added ('%s')", record->key);
