@@ -187,6 +187,7 @@ static bool sweep(const struct settings *settings, struct command_line *line, st
 	struct check_request request = { .pixels = line->pixels,
 					 .pixel_count = line->pixel_count,
 					 .probe = PROBE_CHOICE_AUTO,
+					 .renews_early = true,
 					 .changed = print_changed,
 					 .context = line };
 	struct listing listing = { .settings = settings, .line = line, .asked_since = clock_wall() };

@@ -72,7 +72,8 @@ static bool is_asked_about(const struct credential *c, const struct health *h)
 {
 	if (credential_staged(c, STAGE_CURRENT))
 		return true;
-	return credential_staged(c, STAGE_PENDING) && !verdict_is_bad(h->pending.verdict);
+	const struct version *pending = credential_staged(c, STAGE_PENDING);
+	return pending && version_has_token(pending) && !verdict_is_bad(h->pending.verdict);
 }
 
 static int64_t wait_s(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now)

@@ -1,5 +1,6 @@
 #include "agent/ruling.h"
 
+#include "agent/renewals.h"
 #include "agent/schedule.h"
 
 #include <stdio.h>
@@ -111,13 +112,28 @@ void ruling_plan(struct health *h, const struct credential *c, const struct sett
 	plan_second_look(&h->pending, settings, now, &h->next_check_at);
 }
 
+/* TikTok renews the token no more. That it still works for a while changes nothing about what is to be done. */
+static bool only_lasts(const struct credential *c, const struct judgement *j, enum ruling ruling, enum verdict outcome)
+{
+	bool was_lost;
+	return ruling == RULING_VERDICT && !verdict_is_bad(outcome) && j->verdict == VERDICT_EXPIRED &&
+	       renewal_is_refused(c, &was_lost);
+}
+
 bool ruling_write(struct health *h, const struct credential *c, uint32_t version, enum ruling ruling,
 		  enum verdict outcome, const struct evidence *evidence, const struct settings *settings)
 {
 	struct judgement *j = ruling_place(h, c, version);
 	if (!j)
 		return false;
-	ruling_apply(j, ruling, outcome, evidence);
+	if (only_lasts(c, j, ruling, outcome)) {
+		j->attempted_at = j->checked_at = evidence->at;
+		j->last_outcome = outcome;
+		if (outcome == VERDICT_HEALTHY)
+			j->proven_at = evidence->at;
+	} else {
+		ruling_apply(j, ruling, outcome, evidence);
+	}
 	if (ruling == RULING_VERDICT)
 		health_remember(h, j);
 	bool is_failure = ruling == RULING_TRANSIENT || ruling == RULING_OUTAGE;

@@ -255,20 +255,25 @@ static struct job *job_of(const struct service *s, uint64_t id)
 	return job;
 }
 
-static bool take_single(struct service *s, struct job *job, const struct answer *answer, struct error *err)
+static bool take_single(struct service *s, struct job *job, const struct reply *reply, struct error *err)
 {
-	struct question_context context = { ENDPOINT_EVENT_TRACK, job->question.kind, job->was_healthy, false, false };
-	struct asked asked = { .answer = *answer, .was_called = true };
+	const struct answer *answer = &reply->answer;
+	bool is_refresh = job->question.kind == PROBE_REFRESH;
+	struct question_context context = { is_refresh ? ENDPOINT_REFRESH : ENDPOINT_EVENT_TRACK, job->question.kind,
+					    job->was_healthy, false, false };
+	struct asked asked = { .answer = *answer, .was_called = true, .pair = reply->pair };
 	asked.finding = verdict_judge(answer, &context);
 	asked.evidence = evidence_of(answer, job->question.kind);
 	if (asked.finding.outcome == OUTCOME_THROTTLED)
 		breaker_throttled(&s->breaker, job->asked_at, clock_wall() + 1);
 	else if (answer->transport == TRANSPORT_OK)
 		breaker_answered(&s->breaker, job->asked_at);
-	if (!service_store_breaker(s, err))
-		return false;
-	hand_answer(job, &asked);
-	return true;
+	/* A pair is stored whatever else cannot be. */
+	bool is_stored = service_store_breaker(s, err);
+	if (is_stored || asked.pair)
+		hand_answer(job, &asked);
+	courier_forget_pair(s->courier);
+	return is_stored || asked.pair;
 }
 
 /* The answer to a job that ended meanwhile is nobody's. */
@@ -279,7 +284,7 @@ static bool take_reply(struct service *s, const struct reply *reply)
 	struct error err;
 	if (!job || job->is_done)
 		return true;
-	bool is_fine = tag == QUESTION_TAG ? take_single(s, job, &reply->answer, &err)
+	bool is_fine = tag == QUESTION_TAG ? take_single(s, job, reply, &err)
 					   : job->ops->answered(job, tag, &reply->answer, &err);
 	if (!is_fine)
 		fail_job(job, &err);

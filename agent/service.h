@@ -47,6 +47,7 @@ struct put_request {
 	bool no_check;
 	bool has_if_version;
 	uint32_t if_version; /* the current number expected; 0 = none */
+	enum family family;  /* other than plain: pasted is a document (vault/grant.h) */
 };
 
 struct put_result {
@@ -85,6 +86,25 @@ must_check bool service_start_put(struct service *s, const struct put_request *r
 must_check bool service_rollback(struct service *s, const char *pixel, struct put_result *ret, struct error *err);
 must_check bool service_start_rollback(struct service *s, const char *pixel, const struct audit_who *who,
 				       put_done_fn *done, void *context, struct error *err);
+
+/* The pair of tokens that a family's refresh token renews is renewed, when it is time: one question at a time across
+ * processes. The new pair is a version of its own, durable and current before anybody is given it; what a person put
+ * meanwhile is never replaced. Refused twice, the old one is `expired`: a person must authorise the app again. */
+enum refresh_when { REFRESH_WHEN_OVER, REFRESH_WHEN_DUE }; /* only a token of no use any more; also at half of its life */
+struct refresh_result {
+	char pixel[PIXEL_CODE_MAX + 1];
+	bool is_renewed;   /* version holds the new token */
+	bool was_needless; /* somebody else did it meanwhile, or it was not due */
+	bool is_overtaken; /* another token was put meanwhile */
+	bool was_asked;
+	uint32_t version;
+	enum verdict outcome; /* of what was asked in vain: expired, or transient */
+	struct evidence evidence;
+	const char *advice;
+};
+typedef void refresh_done_fn(void *context, const struct refresh_result *result, const struct error *err);
+must_check bool service_start_refresh(struct service *s, const char *pixel, enum refresh_when when,
+				      refresh_done_fn *done, void *context, struct error *err);
 
 /* The previous token shall be given to nobody any more. At once when no consumer was last seen with it, or is_forced;
  * else the wish is stored (durable), ERR_CONFLICT says who is waited for and until when (`grace`), and service_upkeep ends
@@ -142,6 +162,8 @@ struct check_request {
 	/* Because a consumer reports: ahead of all sweeps and beside them, with the second look right behind the first, as
 	 * the report was one already. Counts for no outage in a row. */
 	bool is_urgent;
+	/* Pairs whose half life is over are renewed first, not only those whose token has run out. Not when scheduled. */
+	bool renews_early;
 	/* Called after each answer, for progress; may be NULL. */
 	void (*progress)(void *context, size_t done, size_t total, const char *pixel, enum verdict outcome);
 	/* Called once for each Pixel that changed to a bad verdict or recovered in this sweep; may be NULL. */

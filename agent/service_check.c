@@ -1,5 +1,6 @@
 /* The sweep's hands: what agent/sweep.h decides is done here, with the courier, the vault and the clocks. */
 #include "agent/detective.h"
+#include "agent/renewals.h"
 #include "agent/service_own.h"
 #include "agent/sweep_store.h"
 #include "agent/text.h"
@@ -17,8 +18,9 @@
 #define URGENT_DELAY_MS 500
 #define STOP_GRACE_MS 1000 /* for what is on its way */
 #define ROOM_LOOK_MS 50
+#define RENEW_LOOK_MS 50
 
-enum check_phase { CHECK_LOCK, CHECK_WALK, CHECK_SETTLE, CHECK_STORE };
+enum check_phase { CHECK_LOCK, CHECK_RENEW, CHECK_WALK, CHECK_SETTLE, CHECK_STORE };
 
 struct check {
 	struct job job;
@@ -39,6 +41,11 @@ struct check {
 	uint32_t outages_before, outages;
 	int64_t outage_at; /* when outages_before was written */
 	int64_t stopped_at_ms;
+	/* pairs that are renewed before anything is asked */
+	struct job *renewing; /* NULL = none at the moment */
+	size_t renew_at;      /* targets before it were looked at */
+	bool has_renewed;
+	int64_t began_at;
 	const char *advice; /* what concerns no Pixel in particular */
 	/* whose are the strays? */
 	struct detective *detective;
@@ -399,13 +406,77 @@ static struct sweep_limits limits_of(const struct check *run)
 				      .confirms_later = is_scheduled };
 }
 
+/* ---- pairs that are due to be renewed ---- */
+
+static void one_is_renewed(void *context, const struct refresh_result *result, const struct error *err)
+{
+	struct check *run = context;
+	run->renewing = NULL;
+	/* An error is told by what the token is worth now: nothing that another program does ends a check. */
+	if (!err)
+		run->has_renewed = run->has_renewed || result->is_renewed || result->was_asked;
+}
+
+static bool is_to_be_renewed(const struct check *run, const struct target *t)
+{
+	return t->renewal == RENEWAL_OVER || (t->renewal == RENEWAL_DUE && run->request.renews_early);
+}
+
+/* A token that could not be fetched is as good as one that could not be asked about. */
+static void mark_missing(struct check *run)
+{
+	struct health h;
+	for (size_t i = 0; i < run->targets.count; i++) {
+		struct target *t = &run->targets.at[i];
+		if (t->renewal != RENEWAL_OVER || !target_health(t, &h))
+			continue;
+		const struct judgement *j = t->current.number ? &h.current : &h.pending;
+		if (verdict_is_transient(j->last_outcome) && j->attempted_at >= run->began_at)
+			t->transient = j->last_outcome;
+	}
+}
+
+static bool set_out(struct check *run, struct error *err);
+
+/* One after the other; then all is read again. */
+static bool renew(struct check *run, int64_t *ret_wait_ms, struct error *err)
+{
+	struct service *s = run->job.service;
+	enum refresh_when when = run->request.renews_early ? REFRESH_WHEN_DUE : REFRESH_WHEN_OVER;
+	*ret_wait_ms = RENEW_LOOK_MS;
+	if (run->renewing)
+		return true;
+	while (!s->is_stopping && run->renew_at < run->targets.count) {
+		const struct target *t = &run->targets.at[run->renew_at++];
+		if (is_to_be_renewed(run, t))
+			return refresh_start(s, t->pixel, when, &run->job.who, one_is_renewed, run, &run->renewing, err);
+	}
+	if (run->has_renewed) {
+		targets_done(&run->targets);
+		if (!targets_collect(s, &run->request, &run->targets, err))
+			return false;
+		mark_missing(run);
+	}
+	*ret_wait_ms = 0;
+	return set_out(run, err);
+}
+
 static bool begin(struct check *run, struct error *err)
 {
 	struct service *s = run->job.service;
 	s->is_unstored = false;
 	s->is_stopping = s->is_stopping && run->request.is_urgent;
-	if (!targets_collect(s, &run->request, &run->targets, err) || !service_ready(s, err) ||
-	    !read_outages(run, err) || !sweep_store_init(&run->store, err))
+	run->began_at = clock_wall();
+	run->phase = CHECK_RENEW;
+	/* The agent's own schedule renews by itself. */
+	if (run->request.is_scheduled)
+		run->renew_at = SIZE_MAX;
+	return targets_collect(s, &run->request, &run->targets, err) && service_ready(s, err);
+}
+
+static bool set_out(struct check *run, struct error *err)
+{
+	if (!read_outages(run, err) || !sweep_store_init(&run->store, err))
 		return false;
 	run->kept_room = run->targets.pair_count + 1;
 	run->kept = calloc(run->kept_room, sizeof *run->kept);
@@ -444,6 +515,8 @@ static bool do_phase(struct check *run, int64_t *ret_wait_ms, struct error *err)
 {
 	if (run->phase == CHECK_LOCK && !lock(run, ret_wait_ms, err))
 		return false;
+	if (run->phase == CHECK_RENEW && !renew(run, ret_wait_ms, err))
+		return false;
 	if (run->phase == CHECK_WALK && !walk(run, ret_wait_ms, err))
 		return false;
 	if (run->phase == CHECK_SETTLE && !settle_held(run, err))
@@ -458,7 +531,7 @@ static bool check_step(struct job *job, int64_t *ret_wait_ms, struct error *err)
 	if (do_phase(run, ret_wait_ms, err))
 		return true;
 	/* What is known is worth keeping, whatever went wrong; err says what. */
-	if (run->phase != CHECK_LOCK)
+	if (run->phase != CHECK_LOCK && run->phase != CHECK_RENEW)
 		(void)!sweep_store_flush(&run->store, &ignored);
 	return false;
 }
@@ -466,6 +539,7 @@ static bool check_step(struct job *job, int64_t *ret_wait_ms, struct error *err)
 static void check_end(struct job *job, const struct error *err)
 {
 	struct check *run = check_of(job);
+	refresh_detach(run->renewing);
 	vault_unlockp(&run->lock); /* before whoever waited for us begins the next */
 	run->done(run->context, err ? NULL : &run->result, err);
 	check_free(run);

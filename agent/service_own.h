@@ -15,6 +15,7 @@ struct asked {
 	struct finding finding;
 	struct evidence evidence;
 	bool was_called; /* false: the breaker is open for longer than one waits, nothing was sent */
+	const struct token_pair *pair; /* of a refresh: what it brought; only while `asked` runs */
 };
 
 /* What a kind of job does. Every function may end the job by returning false with err filled. */
@@ -75,6 +76,13 @@ void job_commit(struct job *job, change_fn *fn, void *context);
 uint64_t job_question_id(const struct job *job, uint32_t tag);
 /* May such a question be handed over now? Single questions go first. */
 bool service_has_room(const struct service *s);
+
+/* A refresh on behalf of another job. Whoever ends before it detaches it: it goes on, and tells nobody. *ret is gone once
+ * done was called. */
+must_check bool refresh_start(struct service *s, const char *pixel, enum refresh_when when,
+			      const struct audit_who *who, refresh_done_fn *done, void *context, struct job **ret,
+			      struct error *err);
+void refresh_detach(struct job *job); /* NULL is fine */
 
 /* Steps until this job is done; interrupts (Ctrl-C) stop sweeps. The result is where its `end` put it. */
 void service_drive(struct service *s, const struct job *job);

@@ -2,6 +2,7 @@
 #include "agent/service_own.h"
 #include "agent/text.h"
 #include "core/clock.h"
+#include "vault/grant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,9 @@
 
 /* A token comes in: staged in one commit, asked about, settled in another; refused, it is compared with the other
  * Pixels. Each step is a phase of the job. */
-enum put_phase { PUT_STAGE, PUT_ASK, PUT_SETTLE, PUT_FIND_OWNER, PUT_FIND_OTHER, PUT_REPORT };
+#define FETCH_LOOK_MS 50
+
+enum put_phase { PUT_STAGE, PUT_FETCH, PUT_ASK, PUT_SETTLE, PUT_FIND_OWNER, PUT_FIND_OTHER, PUT_REPORT };
 
 struct put {
 	struct job job;
@@ -17,8 +20,13 @@ struct put {
 	char pixel[PIXEL_CODE_MAX + 1];
 	char test_code[TEST_CODE_MAX + 1];
 	struct label labels[LABELS_MAX];
-	struct secret *token; /* cleaned */
+	struct secret *token; /* cleaned; NULL: of a family, and to be fetched with its refresh token */
 	uint8_t fingerprint[FINGERPRINT_LEN];
+	/* of a family */
+	struct grant_document document;
+	uint8_t grant_fingerprint[FINGERPRINT_LEN];
+	struct job *fetching; /* NULL = not under way */
+	struct error fetch_err;
 	put_notice_fn *notice;
 	void *notice_context;
 	put_done_fn *done;
@@ -86,24 +94,87 @@ static bool apply_extras(struct put *p, bool *ret_touched, struct error *err)
 	return true;
 }
 
+static bool is_of_family(const struct put *p)
+{
+	return p->request.family != FAMILY_PLAIN;
+}
+
 static bool add_version(struct put *p, struct change *change, struct error *err)
 {
 	struct version v = { .expires_at = p->request.expires_at };
 	uint32_t dropped;
 	memcpy(v.fingerprint, p->fingerprint, FINGERPRINT_LEN);
 	return credential_add(&p->credential, &v, clock_wall(), &p->version, &dropped, err) &&
-	       change_put_token(change, &p->credential, p->version, p->token, err) &&
+	       (!p->token || change_put_token(change, &p->credential, p->version, p->token, err)) &&
 	       (!dropped || change_drop_token(change, &p->credential, dropped, err));
+}
+
+/* What a person brings is taken anew, also for a token that is stored already: they have authorised again, or corrected
+ * a client secret. */
+static bool put_grant(struct put *p, struct change *change, struct error *err)
+{
+	const struct grant_document *d = &p->document;
+	int64_t now = clock_wall();
+	struct version *v = NULL;
+	for (size_t i = 0; i < p->credential.version_count; i++)
+		if (p->credential.versions[i].number == p->version)
+			v = &p->credential.versions[i];
+	if (!v)
+		return fail(err, ERR_CONFLICT, TXT_PUT_OVERTAKEN, p->version, p->pixel);
+	v->renewal = (struct renewal){ .family = p->request.family,
+				       .issued_at = now,
+				       .access_until = d->life_s && p->token ? now + d->life_s : 0,
+				       .refresh_until = d->refresh_life_s ? now + d->refresh_life_s : 0 };
+	return change_put_grant(change, &p->credential, p->version, d->grant, err);
+}
+
+/* An old pair never comes back over the one that replaced it: TikTok ends the old refresh token with the new one. */
+static bool is_replaced(const struct put *p, const struct version *v)
+{
+	bool is_its_token = p->token && memcmp(v->fingerprint, p->fingerprint, FINGERPRINT_LEN) == 0;
+	bool is_its_grant = memcmp(v->renewal.fingerprint, p->grant_fingerprint, FINGERPRINT_LEN) == 0;
+	return v->renewal.family != FAMILY_PLAIN && !version_has_grant(v) && (is_its_token || is_its_grant);
+}
+
+static bool refuse_old_pair(const struct put *p, struct error *err)
+{
+	const struct credential *c = &p->credential;
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		/* Where the refresh token stays the same, the newer version has it too. */
+		if (v->stage != STAGE_RETIRED && version_has_grant(v) &&
+		    memcmp(v->renewal.fingerprint, p->grant_fingerprint, FINGERPRINT_LEN) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < c->version_count; i++)
+		if (is_replaced(p, &c->versions[i]))
+			return fail(err, ERR_CONFLICT, TXT_PUT_OLD_PAIR, p->pixel, c->versions[i].number);
+	return true;
+}
+
+/* Without a token it is known by its refresh token. */
+static struct version *holder_of_grant(struct put *p)
+{
+	static const enum stage stages[] = { STAGE_CURRENT, STAGE_PENDING };
+	for (size_t i = 0; i < COUNT_OF(stages); i++) {
+		struct version *v = credential_at_stage(&p->credential, stages[i]);
+		if (v && version_has_grant(v) &&
+		    memcmp(v->renewal.fingerprint, p->grant_fingerprint, FINGERPRINT_LEN) == 0)
+			return v;
+	}
+	return NULL;
 }
 
 /* The version that will hold the token: one that does already, or a new one. */
 static bool choose_version(struct put *p, struct change *change, bool *ret_touched, struct error *err)
 {
-	struct version *v = holder(p, STAGE_CURRENT);
-	p->is_unchanged = v != NULL;
-	if (!v)
+	if (is_of_family(p) && !refuse_old_pair(p, err))
+		return false;
+	struct version *v = p->token ? holder(p, STAGE_CURRENT) : holder_of_grant(p);
+	p->is_unchanged = v && v->stage == STAGE_CURRENT;
+	if (!v && p->token)
 		v = holder(p, STAGE_PENDING);
-	if (!v && (v = holder(p, STAGE_PREVIOUS)))
+	if (!v && p->token && (v = holder(p, STAGE_PREVIOUS)))
 		return fail(err, ERR_CONFLICT, TXT_PUT_PREVIOUS, p->request.pixel, v->number);
 	if (!v) {
 		*ret_touched = true;
@@ -135,8 +206,10 @@ static bool stage(void *context, struct change *change, struct error *err)
 	bool exists, is_touched = false, has_version_moved = false;
 	vault_find_duplicate(p->job.service->vault, p->fingerprint, p->pixel, p->result.also_stored);
 	if (!change_find(change, p->request.pixel, &p->credential, &exists, err) || !may_put(p, err) ||
-	    !apply_extras(p, &is_touched, err) || !choose_version(p, change, &has_version_moved, err))
+	    !apply_extras(p, &is_touched, err) || !choose_version(p, change, &has_version_moved, err) ||
+	    (is_of_family(p) && !put_grant(p, change, err)))
 		return false;
+	is_touched = is_touched || is_of_family(p);
 	if (p->request.no_check && !p->is_unchanged) {
 		bool is_promoted = credential_promote(&p->credential, p->version, clock_wall());
 		has_version_moved = has_version_moved || is_promoted;
@@ -206,6 +279,27 @@ static void store_owner(struct service *s, const char *pixel, uint32_t version, 
 static bool will_ask(const struct put *p)
 {
 	return !p->is_unchanged && !p->request.no_check;
+}
+
+/* The fetched token, or what was said instead. */
+static void token_is_fetched(void *context, const struct refresh_result *result, const struct error *err)
+{
+	struct put *p = context;
+	p->fetching = NULL;
+	if (err) {
+		p->fetch_err = *err;
+		return;
+	}
+	p->asked = (struct asked){ .was_called = result->was_asked, .evidence = result->evidence };
+	p->asked.finding.outcome = result->outcome;
+	p->asked.finding.advice = result->advice;
+}
+
+static bool start_fetching(struct put *p, struct error *err)
+{
+	p->phase = PUT_FETCH;
+	return refresh_start(p->job.service, p->pixel, REFRESH_WHEN_OVER, &p->job.who, token_is_fetched, p, &p->fetching,
+			     err);
 }
 
 static void ask_tiktok(struct put *p)
@@ -316,12 +410,41 @@ static void end_search(struct put *p)
 		p->phase = PUT_REPORT;
 }
 
+/* Whoever fetched it, this job or another program: it is there or it is not. */
+static bool go_on_with_fetched(struct put *p, struct error *err)
+{
+	struct vault *v = p->job.service->vault;
+	if (p->fetch_err.code) {
+		*err = p->fetch_err;
+		return false;
+	}
+	if (!vault_find(v, p->pixel, false, &p->credential, err) || !vault_health(v, &p->credential, &p->health, err))
+		return false;
+	const struct version *fetched = credential_numbered(&p->credential, p->version);
+	if (!fetched || fetched->stage == STAGE_RETIRED)
+		return fail(err, ERR_CONFLICT, TXT_PUT_OVERTAKEN, p->version, p->pixel);
+	if (!version_has_token(fetched)) {
+		p->phase = PUT_REPORT;
+		return true;
+	}
+	memcpy(p->result.fingerprint, fetched->fingerprint, FINGERPRINT_LEN);
+	if (!vault_token(v, &p->credential, fetched, "probe", &p->token, err))
+		return false;
+	ask_tiktok(p);
+	return true;
+}
+
 static bool put_step(struct job *job, int64_t *ret_wait_ms, struct error *err)
 {
 	struct put *p = put_of(job);
-	(void)ret_wait_ms;
 	if (p->phase == PUT_STAGE)
 		job_commit(job, stage, p);
+	if (p->phase == PUT_FETCH && p->fetching)
+		*ret_wait_ms = FETCH_LOOK_MS;
+	else if (p->phase == PUT_FETCH && !go_on_with_fetched(p, err))
+		return false;
+	if (job->is_asking)
+		return true;
 	while (p->phase == PUT_FIND_OWNER || p->phase == PUT_FIND_OTHER) {
 		if (search_ask(&p->search, p->detective, job))
 			return true;
@@ -353,6 +476,8 @@ static bool put_committed(struct job *job, struct error *err)
 		job->is_done = !will_ask(p);
 		if (!job->is_done && !service_ready(job->service, err))
 			return false;
+		if (!job->is_done && !p->token)
+			return start_fetching(p, err);
 		if (!job->is_done)
 			ask_tiktok(p);
 		return true;
@@ -368,6 +493,8 @@ static bool put_committed(struct job *job, struct error *err)
 
 static void put_free(struct put *p)
 {
+	refresh_detach(p->fetching);
+	grant_document_done(&p->document);
 	secret_free(p->token);
 	secret_free(p->others_token);
 	detective_freep(&p->detective);
@@ -385,12 +512,25 @@ static const struct job_ops put_ops = { .step = put_step, .asked = put_asked, .c
 
 /* ---- starting ---- */
 
+static bool read_document(struct put *p, struct service *s, struct error *err)
+{
+	struct grant grant;
+	if (!grant_document_read(p->request.pasted, p->request.family, &p->document, err) ||
+	    !grant_open(secret_reveal(p->document.grant), &grant))
+		return false;
+	p->result.removed = p->document.removed;
+	p->token = take(p->document.access_token);
+	vault_fingerprint_bytes(s->vault, grant.refresh_token, p->grant_fingerprint);
+	return p->token || !p->request.no_check || fail(err, ERR_USAGE, TXT_PUT_NO_CHECK_NO_TOKEN);
+}
+
 static bool prepare(struct put *p, struct service *s, struct error *err)
 {
 	const struct put_request *r = &p->request;
 	struct put_result *result = &p->result;
-	if (!pixel_check(r->pixel, err) || (r->test_code && r->test_code[0] && !test_code_check(r->test_code, err)) ||
-	    !token_clean(r->pasted, &p->token, &result->removed, err))
+	if (!pixel_check(r->pixel, err) || (r->test_code && r->test_code[0] && !test_code_check(r->test_code, err)))
+		return false;
+	if (is_of_family(p) ? !read_document(p, s, err) : !token_clean(r->pasted, &p->token, &result->removed, err))
 		return false;
 	snprintf(p->pixel, sizeof p->pixel, "%s", r->pixel);
 	if (r->test_code)
@@ -401,7 +541,8 @@ static bool prepare(struct put *p, struct service *s, struct error *err)
 	p->request.labels = p->labels;
 	p->request.test_code = r->test_code ? p->test_code : NULL;
 	p->request.pasted = NULL; /* only borrowed for the cleaning */
-	vault_fingerprint(s->vault, p->token, p->fingerprint);
+	if (p->token)
+		vault_fingerprint(s->vault, p->token, p->fingerprint);
 	memcpy(result->pixel, p->pixel, sizeof result->pixel);
 	memcpy(result->fingerprint, p->fingerprint, FINGERPRINT_LEN);
 	return true;

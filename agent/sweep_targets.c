@@ -1,5 +1,6 @@
 #include "agent/sweep_targets.h"
 
+#include "agent/renewals.h"
 #include "agent/status.h"
 #include "core/clock.h"
 
@@ -17,25 +18,53 @@ void targets_done(struct targets *t)
 	*t = (struct targets){ 0 };
 }
 
+static struct target_version slim(const struct version *v)
+{
+	struct target_version t = { 0 };
+	if (!v)
+		return t;
+	t = (struct target_version){ .number = v->number,
+				     .stage = (uint8_t)v->stage,
+				     .family = (uint8_t)v->renewal.family,
+				     .is_refused = v->renewal.refused_at != 0 && version_has_grant(v),
+				     .stored_at = v->stored_at,
+				     .staged_at = v->staged_at,
+				     .expires_at = v->expires_at };
+	memcpy(t.fingerprint, v->fingerprint, FINGERPRINT_LEN);
+	memcpy(t.digest, v->digest, DIGEST_LEN);
+	return t;
+}
+
+static struct version whole(const struct target_version *t)
+{
+	struct version v = { .number = t->number,
+			     .stage = (enum stage)t->stage,
+			     .stored_at = t->stored_at,
+			     .staged_at = t->staged_at,
+			     .expires_at = t->expires_at,
+			     .renewal = { .family = (enum family)t->family, .refused_at = t->is_refused } };
+	memcpy(v.fingerprint, t->fingerprint, FINGERPRINT_LEN);
+	memcpy(v.digest, t->digest, DIGEST_LEN);
+	v.renewal.digest[0] = t->is_refused; /* there is something that renews it */
+	return v;
+}
+
 void target_learn(struct target *t, const struct credential *c)
 {
-	static const struct version none;
-	const struct version *current = credential_staged(c, STAGE_CURRENT);
-	const struct version *pending = credential_staged(c, STAGE_PENDING);
-	t->current = current ? *current : none;
-	t->pending = pending ? *pending : none;
+	t->current = slim(credential_staged(c, STAGE_CURRENT));
+	t->pending = slim(credential_staged(c, STAGE_PENDING));
 }
 
 void target_credential(const struct target *t, struct credential *ret)
 {
-	const struct version *both[] = { &t->current, &t->pending };
+	const struct target_version *both[] = { &t->current, &t->pending };
 	bool is_swapped = t->pending.number && t->pending.number < t->current.number;
 	*ret = (struct credential){ .version_count = 0 };
 	memcpy(ret->pixel, t->pixel, sizeof ret->pixel);
 	for (size_t i = 0; i < COUNT_OF(both); i++) {
-		const struct version *v = both[is_swapped ? 1 - i : i];
+		const struct target_version *v = both[is_swapped ? 1 - i : i];
 		if (v->number)
-			ret->versions[ret->version_count++] = *v;
+			ret->versions[ret->version_count++] = whole(v);
 	}
 }
 
@@ -123,11 +152,13 @@ static bool collect(void *context, const struct credential *c, const struct heal
 	memcpy(target->test_code, c->test_code, sizeof target->test_code);
 	target_learn(target, c);
 	target->is_due = status_is_due(c, x->service->settings, x->now);
+	target->renewal = (uint8_t)renewal_need(c, h, x->service->settings, x->now);
 	if (!remember_health(target, h, &x->scratch, err))
 		return false;
 	if (target->current.number && !add_pair(t, &h->current, err))
 		return false;
-	bool is_open = target->pending.number && !verdict_is_bad(h->pending.verdict);
+	const struct version *pending = credential_staged(c, STAGE_PENDING);
+	bool is_open = pending && version_has_token(pending) && !verdict_is_bad(h->pending.verdict);
 	return !is_open || add_pair(t, &h->pending, err);
 }
 

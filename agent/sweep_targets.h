@@ -8,13 +8,23 @@
 
 #define NO_SLOT UINT32_MAX
 
+/* What a sweep needs of a version: half of a struct version. */
+struct target_version {
+	uint32_t number; /* 0 = none */
+	uint8_t stage, family;
+	bool is_refused; /* TikTok renews it no more */
+	int64_t stored_at, staged_at, expires_at;
+	uint8_t fingerprint[FINGERPRINT_LEN], digest[DIGEST_LEN];
+};
+
 struct target {
 	char pixel[PIXEL_CODE_MAX + 1];
 	char test_code[TEST_CODE_MAX + 1];
-	struct version current, pending; /* number 0 = none */
+	struct target_version current, pending;
 	enum verdict spoke;              /* the Pixel's verdict as stored */
 	enum verdict transient;          /* what this sweep got instead of a verdict; VERDICT_UNCHECKED = nothing */
 	bool is_due;
+	uint8_t renewal; /* enum renewal_need */
 	uint32_t slot; /* its place in the batch to be stored, or NO_SLOT */
 	/* Its health as it was found, encoded (a third of a KiB, not one and a half); NULL = read it from the vault.
 	 * Reading ten thousand of them a second time costs a tenth of a whole sweep. */

@@ -212,6 +212,17 @@
 #define TXT_KEEPER_FOLDER                                                                                              \
 	"the socket's folder '%s' could not be given to the group: %s", "make it beforehand, or run with that group"
 #define TXT_AGENT_RESOURCES "the agent could not be started: %s", "look at its limits (ulimit -a)"
+#define TXT_PUT_OLD_PAIR                                                                                               \
+	"this pair of tokens was stored for Pixel '%s' as version %u and replaced by a refresh since then",            \
+		"a newer pair is in use already; to start over, authorise the app again and put what comes of it"
+#define TXT_PUT_NO_CHECK_NO_TOKEN                                                                                      \
+	"--no-check needs an access_token in the document", "without one TikTok must be asked for it: leave out --no-check"
+#define TXT_REFRESH_BUSY                                                                                               \
+	"another program has been renewing tokens for a minute", "wait for it, or end it; then try again"
+#define TXT_REFRESH_NO_PLACE "Pixel '%s' has no place for its new token", "this cannot happen; run: vault verify"
+#define ADVISE_PAIR_LOST                                                                                               \
+	"TikTok may have changed the pair, and its answer was lost: authorise the app again, and 'put --family' what " \
+	"comes of it"
 #define TXT_JOB_CUT_SHORT "the agent ended before this was done", "look at 'status', then try again"
 #define TXT_NO_PREVIOUS_VERSION                                                                                        \
 	"Pixel '%s' has no previous token", "only a token that was current before can come back; see 'history'"

@@ -109,25 +109,29 @@ static void event_track(struct call *call)
 }
 
 static const struct route routes[] = {
-	{ "/event/track/", "POST", NEEDS_EVENTS, event_track_params, event_track },
-	{ "/pixel/list/", "GET", NEEDS_PIXELS, pixel_list_params, pixel_list },
-	{ "/bc/asset/get/", "GET", NEEDS_BC, bc_asset_get_params, bc_asset_get },
-	{ "/bc/pixel/link/get/", "GET", NEEDS_BC, bc_pixel_link_get_params, bc_pixel_link_get },
-	{ "/pixel/event/stats/", "GET", NEEDS_PIXELS, pixel_event_stats_params, pixel_event_stats },
-	{ "/user/info/", "GET", NEEDS_TOKEN, NULL, user_info },
-	{ "/oauth2/advertiser/get/", "GET", NEEDS_TOKEN, advertiser_get_params, advertiser_get },
-	{ "/oauth2/access_token/", "POST", NEEDS_NOTHING, NULL, access_token },
-	{ "/oauth2/revoke_token/", "POST", NEEDS_NOTHING, NULL, revoke_token },
-	{ "/tt_user/oauth2/token/", "POST", NEEDS_NOTHING, NULL, tt_user_token },
-	{ "/tt_user/oauth2/refresh_token/", "POST", NEEDS_NOTHING, NULL, tt_user_refresh },
-	{ "/tt_user/oauth2/revoke/", "POST", NEEDS_NOTHING, NULL, tt_user_revoke },
-	{ "/tt_user/token_info/get/", "POST", NEEDS_NOTHING, NULL, tt_user_info },
+	{ "/event/track/", "POST", NEEDS_EVENTS, event_track_params, event_track, false },
+	{ "/pixel/list/", "GET", NEEDS_PIXELS, pixel_list_params, pixel_list, false },
+	{ "/bc/asset/get/", "GET", NEEDS_BC, bc_asset_get_params, bc_asset_get, false },
+	{ "/bc/pixel/link/get/", "GET", NEEDS_BC, bc_pixel_link_get_params, bc_pixel_link_get, false },
+	{ "/pixel/event/stats/", "GET", NEEDS_PIXELS, pixel_event_stats_params, pixel_event_stats, false },
+	{ "/user/info/", "GET", NEEDS_TOKEN, NULL, user_info, false },
+	{ "/oauth2/advertiser/get/", "GET", NEEDS_TOKEN, advertiser_get_params, advertiser_get, false },
+	{ "/oauth2/access_token/", "POST", NEEDS_NOTHING, NULL, access_token, false },
+	{ "/oauth2/revoke_token/", "POST", NEEDS_NOTHING, NULL, revoke_token, false },
+	{ "/tt_user/oauth2/token/", "POST", NEEDS_NOTHING, NULL, tt_user_token, false },
+	{ "/tt_user/oauth2/refresh_token/", "POST", NEEDS_NOTHING, NULL, tt_user_refresh, false },
+	{ "/tt_user/oauth2/revoke/", "POST", NEEDS_NOTHING, NULL, tt_user_revoke, false },
+	{ "/tt_user/token_info/get/", "POST", NEEDS_NOTHING, NULL, tt_user_info, false },
 };
 
 static const char root[] = "/open_api/v1.3";
 
 static const struct route *route_of(const char *path)
 {
+	static const struct route login = { "/v2/oauth/token/", "POST", NEEDS_NOTHING, NULL, login_token, true };
+
+	if (!strcmp(path, login.path))
+		return &login;
 	if (strncmp(path, root, sizeof root - 1))
 		return NULL;
 	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)

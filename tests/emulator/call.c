@@ -26,11 +26,11 @@ static void unescape(char *s)
 	*to = '\0';
 }
 
-static void read_query(struct call *call)
+static void read_query(struct call *call, const char *from, size_t len)
 {
 	char *at, *next;
 
-	text_puts(&call->query_text, call->request->query);
+	text_add(&call->query_text, from, len);
 	for (at = call->query_text.at; at && *at && call->query_count < QUERY_MAX; at = next) {
 		char *value;
 
@@ -73,8 +73,10 @@ static void read_events(struct call *call)
 void call_read(struct call *call)
 {
 	if (*call->request->query)
-		read_query(call);
-	if (call->request->body_len)
+		read_query(call, call->request->query, strlen(call->request->query));
+	if (call->route && call->route->takes_form && call->request->body_len && !*call->request->query)
+		read_query(call, call->request->body, call->request->body_len);
+	else if (call->request->body_len)
 		call->body = cJSON_ParseWithLength(call->request->body, call->request->body_len);
 	if (call->route && call->route->needs == NEEDS_EVENTS) {
 		read_events(call);

@@ -19,6 +19,7 @@ struct route {
 	enum needs needs;
 	bool (*params)(struct call *call);      /* NULL = takes none; false = has answered */
 	void (*work)(struct call *call);        /* rights, then the deed; always answers */
+	bool takes_form;                        /* its body is read as a query is */
 };
 
 struct call {
@@ -71,6 +72,7 @@ void access_token(struct call *call);
 void revoke_token(struct call *call);
 void tt_user_token(struct call *call);
 void tt_user_refresh(struct call *call);
+void login_token(struct call *call);
 void tt_user_revoke(struct call *call);
 void tt_user_info(struct call *call);
 

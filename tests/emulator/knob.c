@@ -73,6 +73,8 @@ const struct knob_row knob_rows[KNOB_COUNT] = {
 	[KNOB_REFRESH] = { "refresh", "rotates|keeps", "rotates", "the refresh token after a refresh", NULL },
 	[KNOB_REFRESH_LOST] = { "refresh-lost", "off|on", "off", "on: the pair changes, then the connection closes without an answer", NULL },
 	[KNOB_LOGIN_LIFE] = { "login-life", "86400|7200", "86400", "seconds a login token lives (its refresh token: 31536000|15552000)", NULL },
+	[KNOB_ACCESS_LIFE] = { "access-life", "off|SECONDS", "off", "seconds that access tokens of a refresh live; off: as documented", is_code_or_off },
+	[KNOB_EXPIRES_IN] = { "expires-in", "on|quoted|off", "on", "the lifetimes in answers to a refresh: numbers, texts, left out", NULL },
 	[KNOB_DELAY_MS] = { "delay-ms", "MS", "0", "every answer waits so long, other connections go on", is_delay },
 	[KNOB_THROTTLE] = { "throttle", "off|N/WINDOWMS:CODE", "off",
 			    "after N requests in a window answer 40100, 40132, 40133, 40016 or 61000; all endpoints count together", is_throttle },

@@ -181,18 +181,41 @@ void revoke_token(struct call *call)
 	call_succeed(call, out.at);
 }
 
+static int64_t access_life(const struct call *call, const struct token *refresh)
+{
+	const struct knob *knobs = call->world->knobs;
+
+	if (strcmp(knobs[KNOB_ACCESS_LIFE].text, "off"))
+		return knobs[KNOB_ACCESS_LIFE].number;
+	return refresh->mints == TOKEN_LOGIN ? knobs[KNOB_LOGIN_LIFE].number : ACCESS_LIFE_S;
+}
+
+static void put_life(const struct call *call, struct text *out, const char *name, long long seconds)
+{
+	int choice = call->world->knobs[KNOB_EXPIRES_IN].choice;
+
+	if (choice != EXPIRES_IN_OFF)
+		text_printf(out, choice == EXPIRES_IN_ON ? ",\"%s\":%lld" : ",\"%s\":\"%lld\"", name, seconds);
+}
+
 /* A new access token of refresh->mints next to `refresh`. */
 static void answer_pair(struct call *call, const struct token *refresh)
 {
-	int64_t life = refresh->mints == TOKEN_LOGIN ? call->world->knobs[KNOB_LOGIN_LIFE].number : ACCESS_LIFE_S;
+	bool is_login = call->request->path[1] == 'v';
+	int64_t life = access_life(call, refresh);
 	const struct token *access = mint(call, "act.", refresh->mints, refresh, life);
 	long long left = refresh->expires_at ? (long long)(refresh->expires_at - (int64_t)time(NULL)) : REFRESH_LIFE_S;
 	scoped(text_free) struct text out = { 0 };
 
-	text_printf(&out, "{\"access_token\":\"%s\",\"token_type\":\"Bearer\",\"expires_in\":%lld,\"refresh_token\":", access->value, (long long)life);
+	text_printf(&out, "{\"access_token\":\"%s\",\"token_type\":\"Bearer\",\"refresh_token\":", access->value);
 	text_json(&out, refresh->value);
-	text_printf(&out, ",\"refresh_token_expires_in\":%lld,\"open_id\":\"emulated-open-id\",\"scope\":\"user.info.basic,video.list\"}", left);
-	call_succeed(call, out.at);
+	put_life(call, &out, "expires_in", (long long)life);
+	put_life(call, &out, is_login ? "refresh_expires_in" : "refresh_token_expires_in", left);
+	text_puts(&out, ",\"open_id\":\"emulated-open-id\",\"scope\":\"user.info.basic,video.list\"}");
+	if (is_login)
+		call_plain(call, 200, "application/json", out.at);
+	else
+		call_succeed(call, out.at);
 }
 
 static struct token *mint_refresh(struct call *call, const struct token *rights)
@@ -203,6 +226,20 @@ static struct token *mint_refresh(struct call *call, const struct token *rights)
 
 	refresh->mints = mints;
 	return refresh;
+}
+
+/* The pair changes as the knobs say. */
+static void renew(struct call *call, struct token *old)
+{
+	const struct knob *knobs = call->world->knobs;
+
+	if (knobs[KNOB_REFRESH].choice == REFRESH_ROTATES) {
+		old->is_revoked = true;
+		old = mint_refresh(call, old);
+	}
+	answer_pair(call, old);
+	if (knobs[KNOB_REFRESH_LOST].choice == REFRESH_LOST_ON)
+		call->reply->answer.status = 0;
 }
 
 static bool grant_is(struct call *call, const char *wanted)
@@ -228,7 +265,6 @@ void tt_user_token(struct call *call)
 void tt_user_refresh(struct call *call)
 {
 	static const char *const names[] = { "client_id", "client_secret", "grant_type", "refresh_token", NULL };
-	const struct knob *knobs = call->world->knobs;
 	struct token *old;
 
 	if (!has_all(call, names) || !app_is_ours(call, "client_id", "client_secret") || !grant_is(call, "refresh_token"))
@@ -242,13 +278,34 @@ void tt_user_refresh(struct call *call)
 		call_fail_code(call, 40103);
 		return;
 	}
-	if (knobs[KNOB_REFRESH].choice == REFRESH_ROTATES) {
-		old->is_revoked = true;
-		old = mint_refresh(call, old);
-	}
-	answer_pair(call, old);
-	if (knobs[KNOB_REFRESH_LOST].choice == REFRESH_LOST_ON)
-		call->reply->answer.status = 0;
+	renew(call, old);
+}
+
+static void fail_login(struct call *call, const char *error, const char *description)
+{
+	scoped(text_free) struct text out = { 0 };
+
+	text_printf(&out, "{\"error\":\"%s\",\"error_description\":\"%s\",\"log_id\":\"20261122000000AB\"}", error, description);
+	call_plain(call, 400, "application/json", out.at);
+}
+
+/* Login Kit: a form in, a flat object out, errors by name. */
+void login_token(struct call *call)
+{
+	const char *id = call_query(call, "client_key"), *secret = call_query(call, "client_secret"),
+		   *grant = call_query(call, "grant_type"), *value = call_query(call, "refresh_token");
+	struct token *old = value ? world_find_token(call->world, value) : NULL;
+
+	if (!id || !secret || !grant || !value)
+		fail_login(call, "invalid_request", "The request is missing a required parameter.");
+	else if (strcmp(id, EMULATOR_APP_ID) || strcmp(secret, EMULATOR_APP_SECRET))
+		fail_login(call, "invalid_client", "Client key or secret is incorrect.");
+	else if (strcmp(grant, "refresh_token"))
+		fail_login(call, "unsupported_grant_type", "The grant type is not supported.");
+	else if (!old || old->kind != TOKEN_REFRESH || old->mints != TOKEN_LOGIN || old->is_revoked || is_over(old))
+		fail_login(call, "invalid_grant", "Refresh token is invalid or expired.");
+	else
+		renew(call, old);
 }
 
 void tt_user_revoke(struct call *call)
