@@ -35,9 +35,12 @@ static bool take_put_params(const struct call *call, struct errand *e, struct er
 {
 	const char *check = call_param(call, "check"), *test_code = call_param(call, "test-code");
 	const char *expires = call_param(call, "expires"), *as = call_param(call, "as");
+	const char *family = call_param(call, "family");
 	if (check && strcmp(check, "no") != 0)
 		return fail(err, ERR_USAGE, TXT_API_CHECK_PARAM);
 	e->no_check = check != NULL;
+	if (family && (!family_by_name(family, &e->family) || e->family == FAMILY_PLAIN))
+		return fail(err, ERR_USAGE, TXT_API_FAMILY);
 	if (test_code && test_code[0] && !test_code_check(test_code, err))
 		return false;
 	e->has_test_code = test_code != NULL;

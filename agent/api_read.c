@@ -192,7 +192,7 @@ static bool look_up(struct choice *ret, const struct holding *h, uint32_t number
 		return fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, h->pixel, number);
 	if (v->taken_at)
 		return fail(err, ERR_NOT_FOUND, TXT_GET_TAKEN, number, h->pixel);
-	*ret = (struct choice){ .holding = h, .number = number, .expires_at = v->expires_at };
+	*ret = (struct choice){ .holding = h, .number = number, .expires_at = version_ends_at(v) };
 	memcpy(ret->room, v->fingerprint, FINGERPRINT_LEN);
 	ret->fingerprint = ret->room;
 	if (number == h->previous)

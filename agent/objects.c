@@ -69,10 +69,11 @@ static void versions_json(struct json *j, const struct credential *c)
 		json_object(j, NULL);
 		json_int(j, "version", v->number);
 		json_text(j, "stage", stage_name(v->stage));
-		json_text(j, "fingerprint", fingerprint_text(v->fingerprint, fingerprint));
+		json_text(j, "fingerprint",
+			  version_has_token(v) ? fingerprint_text(v->fingerprint, fingerprint) : NULL);
 		json_time(j, "stored_at", v->stored_at);
 		json_time(j, "staged_at", v->staged_at);
-		json_time(j, "expires_at", v->expires_at);
+		json_time(j, "expires_at", version_ends_at(v));
 		json_time(j, "retire_by", v->retire_by);
 		json_time(j, "taken_at", v->taken_at);
 		json_end_object(j);

@@ -1,5 +1,6 @@
 #include "agent/problem.h"
 
+#include "agent/renewals.h"
 #include "agent/text.h"
 #include "core/clock.h"
 
@@ -57,11 +58,12 @@ static void describe_transient(const struct status_row *row, char *text, size_t 
 static void describe_due(const struct status_row *row, int64_t now, char *text, size_t size)
 {
 	const struct version *v = problem_version(row->credential);
+	int64_t at = renewal_person_at(row->credential);
+	const char *what = credential_renewable(row->credential) ? "its refresh token " : "";
 	char when[64], exact[CLOCK_TEXT_MAX];
-	if (v && v->expires_at)
-		snprintf(text, size, "%s: %s %s (%s)", row->credential->pixel,
-			 v->expires_at > now ? "expires" : "expired",
-			 problem_ago(v->expires_at, now, when, sizeof when), clock_format(v->expires_at, exact));
+	if (at)
+		snprintf(text, size, "%s: %s%s %s (%s)", row->credential->pixel, what, at > now ? "expires" : "expired",
+			 problem_ago(at, now, when, sizeof when), clock_format(at, exact));
 	else
 		snprintf(text, size, "%s: stored %s, it is time for a new token", row->credential->pixel,
 			 problem_ago(v ? v->stored_at : 0, now, when, sizeof when));

@@ -28,6 +28,12 @@ int64_t renewal_due_at(const struct credential *c, const struct settings *settin
 	return r->issued_at + settings->interval_s;
 }
 
+int64_t renewal_person_at(const struct credential *c)
+{
+	const struct version *holder = credential_renewable(c), *v = renewed(c);
+	return holder ? holder->renewal.refresh_until : v ? v->expires_at : 0;
+}
+
 bool renewal_is_refused(const struct credential *c, bool *ret_was_lost)
 {
 	const struct version *holder = credential_renewable(c);

@@ -14,6 +14,9 @@ int64_t renewal_due_at(const struct credential *c, const struct settings *settin
 /* TikTok said that it renews the Pixel's token no more; *ret_was_lost: after an answer of its own had been lost. */
 bool renewal_is_refused(const struct credential *c, bool *ret_was_lost);
 
+/* When a person has to bring something at the latest: the end of the token, or of that which renews it. 0 = unknown. */
+int64_t renewal_person_at(const struct credential *c);
+
 enum renewal_need {
 	RENEWAL_NONE,
 	RENEWAL_DUE, /* half of its life is over */

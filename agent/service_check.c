@@ -413,8 +413,11 @@ static void one_is_renewed(void *context, const struct refresh_result *result, c
 	struct check *run = context;
 	run->renewing = NULL;
 	/* An error is told by what the token is worth now: nothing that another program does ends a check. */
-	if (!err)
-		run->has_renewed = run->has_renewed || result->is_renewed || result->was_asked;
+	if (err)
+		return;
+	run->has_renewed = run->has_renewed || result->is_renewed || result->was_asked;
+	if (result->outcome == OUTCOME_UNKNOWN && result->advice)
+		run->advice = result->advice;
 }
 
 static bool is_to_be_renewed(const struct check *run, const struct target *t)
@@ -422,17 +425,16 @@ static bool is_to_be_renewed(const struct check *run, const struct target *t)
 	return t->renewal == RENEWAL_OVER || (t->renewal == RENEWAL_DUE && run->request.renews_early);
 }
 
-/* A token that could not be fetched is as good as one that could not be asked about. */
+/* A first token that could not be fetched is as good as one that could not be asked about. Of any other the sweep tells
+ * what it is worth. */
 static void mark_missing(struct check *run)
 {
 	struct health h;
 	for (size_t i = 0; i < run->targets.count; i++) {
 		struct target *t = &run->targets.at[i];
-		if (t->renewal != RENEWAL_OVER || !target_health(t, &h))
-			continue;
-		const struct judgement *j = t->current.number ? &h.current : &h.pending;
-		if (verdict_is_transient(j->last_outcome) && j->attempted_at >= run->began_at)
-			t->transient = j->last_outcome;
+		bool is_missing = t->renewal == RENEWAL_OVER && !t->current.number && target_health(t, &h);
+		if (is_missing && verdict_is_transient(h.pending.last_outcome) && h.pending.attempted_at >= run->began_at)
+			t->transient = h.pending.last_outcome;
 	}
 }
 

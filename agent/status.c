@@ -1,5 +1,6 @@
 #include "agent/status.h"
 
+#include "agent/renewals.h"
 #include "agent/text.h"
 #include "agent/upkeep.h"
 #include "agent/verdict.h"
@@ -15,10 +16,11 @@ static const struct version *speaking_version(const struct credential *c)
 	return v ? v : credential_staged(c, STAGE_PENDING);
 }
 
-static bool expires_soon(const struct version *v, const struct settings *settings, int64_t now)
+static bool expires_soon(const struct credential *c, const struct settings *settings, int64_t now)
 {
 	/* Steps descend: the first is the longest. */
-	return v->expires_at && v->expires_at - now <= settings->expiry_warning_s[0];
+	int64_t at = renewal_person_at(c);
+	return at && at - now <= settings->expiry_warning_s[0];
 }
 
 static bool is_too_old(const struct version *v, const struct settings *settings, int64_t now)
@@ -29,7 +31,7 @@ static bool is_too_old(const struct version *v, const struct settings *settings,
 bool status_is_due(const struct credential *c, const struct settings *settings, int64_t now)
 {
 	const struct version *v = speaking_version(c);
-	return v && (expires_soon(v, settings, now) || is_too_old(v, settings, now));
+	return v && (expires_soon(c, settings, now) || is_too_old(v, settings, now));
 }
 
 /* ---- advice: the most pressing sentence wins ---- */
@@ -54,15 +56,18 @@ static void advise_on_pending(struct status_row *row, const struct version *curr
 		advise(row, ADVISE_PENDING_REFUSED, pending->number, verdict_name(j->verdict), current->number);
 }
 
-static void advise_on_age(struct status_row *row, const struct version *v, const struct settings *settings, int64_t now)
+static void advise_on_age(struct status_row *row, const struct settings *settings, int64_t now)
 {
 	char text[CLOCK_TEXT_MAX];
-	if (!expires_soon(v, settings, now))
+	int64_t at = renewal_person_at(row->credential);
+	if (!expires_soon(row->credential, settings, now))
 		advise(row, "%s", ADVISE_OLD);
-	else if (v->expires_at <= now)
-		advise(row, ADVISE_EXPIRED, clock_format(v->expires_at, text));
+	else if (credential_renewable(row->credential))
+		advise(row, ADVISE_CONSENT_ENDS, clock_format(at, text));
+	else if (at <= now)
+		advise(row, ADVISE_EXPIRED, clock_format(at, text));
 	else
-		advise(row, ADVISE_EXPIRES, clock_format(v->expires_at, text));
+		advise(row, ADVISE_EXPIRES, clock_format(at, text));
 }
 
 /* What is on its way out, and waits for somebody. */
@@ -88,7 +93,10 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 	/* Asked in vain is not the same as never asked. */
 	bool is_in_vain = j && !row->verdict && verdict_is_transient(j->last_outcome);
 	const char *usual = verdict_advice(is_in_vain ? j->last_outcome : row->verdict);
-	if (verdict_is_bad(row->verdict) && j->belongs_to[0])
+	bool was_lost;
+	if (row->verdict == VERDICT_EXPIRED && renewal_is_refused(row->credential, &was_lost))
+		advise(row, "%s", was_lost ? ADVISE_PAIR_LOST : ADVISE_CONSENT);
+	else if (verdict_is_bad(row->verdict) && j->belongs_to[0])
 		advise(row, ADVISE_BELONGS_TO, j->belongs_to);
 	else if (verdict_is_bad(row->verdict) && upkeep_stand_in(row->credential, row->health) && !settings->failover)
 		advise(row, ADVISE_STAND_IN, usual, upkeep_stand_in(row->credential, row->health)->number,
@@ -100,7 +108,7 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 	else if (j && j->suspected)
 		advise(row, ADVISE_SUSPECTED, verdict_name(j->suspected));
 	else if (row->is_due)
-		advise_on_age(row, current ? current : pending, settings, now);
+		advise_on_age(row, settings, now);
 	else if (row->verdict != VERDICT_UNPROVEN && usual)
 		advise(row, "%s", usual);
 	else if (!advise_on_leaving(row) && usual)
@@ -111,7 +119,10 @@ void status_of(const struct credential *c, const struct health *h, const struct 
 	       struct status_row *ret)
 {
 	const struct judgement *j = health_speaking(h, c);
-	*ret = (struct status_row){ .credential = c, .health = h, .next_check_at = h->next_check_at };
+	*ret = (struct status_row){ .credential = c,
+				    .health = h,
+				    .next_check_at = h->next_check_at,
+				    .renew_at = renewal_due_at(c, settings) };
 	if (j && (j->attempted_at || j->verdict))
 		ret->speaking = j;
 	ret->verdict = ret->speaking ? j->verdict : VERDICT_UNCHECKED;
@@ -178,11 +189,28 @@ static void version_json(struct json *j, const struct status_row *row, enum stag
 	}
 	json_object(j, stage_name(stage));
 	json_int(j, "version", v->number);
-	json_text(j, "fingerprint", fingerprint_text(v->fingerprint, text));
+	json_text(j, "fingerprint", version_has_token(v) ? fingerprint_text(v->fingerprint, text) : NULL);
 	json_time(j, "stored_at", v->stored_at);
-	json_time(j, "expires_at", v->expires_at);
+	json_time(j, "expires_at", version_ends_at(v));
 	if (stage == STAGE_PENDING)
 		json_text(j, "verdict", verdict_name(row->health->pending.verdict));
+	json_end_object(j);
+}
+
+/* null unless a refresh token renews the Pixel's token. */
+static void renewal_json(struct json *j, const struct status_row *row)
+{
+	const struct version *v = credential_renewable(row->credential);
+	if (!v) {
+		json_null(j, "renewal");
+		return;
+	}
+	json_object(j, "renewal");
+	json_text(j, "family", family_name(v->renewal.family));
+	json_time(j, "next_at", row->renew_at);
+	json_time(j, "refresh_token_expires_at", v->renewal.refresh_until);
+	json_time(j, "unanswered_since", v->renewal.asked_at);
+	json_time(j, "refused_at", v->renewal.refused_at);
 	json_end_object(j);
 }
 
@@ -201,6 +229,7 @@ void status_json(struct json *j, const struct status_row *row)
 	version_json(j, row, STAGE_CURRENT);
 	version_json(j, row, STAGE_PENDING);
 	version_json(j, row, STAGE_PREVIOUS);
+	renewal_json(j, row);
 	json_text(j, "advice", text_or_null(row->advice));
 	json_end_object(j);
 }

@@ -212,6 +212,7 @@
 #define TXT_KEEPER_FOLDER                                                                                              \
 	"the socket's folder '%s' could not be given to the group: %s", "make it beforehand, or run with that group"
 #define TXT_AGENT_RESOURCES "the agent could not be started: %s", "look at its limits (ulimit -a)"
+#define TXT_API_FAMILY "'family' must be accounts or login", "leave it out for a token that only a person renews"
 #define TXT_PUT_OLD_PAIR                                                                                               \
 	"this pair of tokens was stored for Pixel '%s' as version %u and replaced by a refresh since then",            \
 		"a newer pair is in use already; to start over, authorise the app again and put what comes of it"
@@ -220,6 +221,12 @@
 #define TXT_REFRESH_BUSY                                                                                               \
 	"another program has been renewing tokens for a minute", "wait for it, or end it; then try again"
 #define TXT_REFRESH_NO_PLACE "Pixel '%s' has no place for its new token", "this cannot happen; run: vault verify"
+#define ADVISE_CONSENT                                                                                                 \
+	"TikTok renews this token no more: let the account's owner authorise the app again, and 'put --family' what "  \
+	"comes of it"
+#define ADVISE_CONSENT_ENDS                                                                                            \
+	"its refresh token ends on %.10s: let the account's owner authorise the app again, and 'put --family' what "   \
+	"comes of it"
 #define ADVISE_PAIR_LOST                                                                                               \
 	"TikTok may have changed the pair, and its answer was lost: authorise the app again, and 'put --family' what " \
 	"comes of it"

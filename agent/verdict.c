@@ -1,5 +1,7 @@
 #include "agent/verdict.h"
 
+#include "agent/text.h"
+
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -83,9 +85,6 @@ struct row {
 #define ADVICE_MALFORMED "TikTok saw no usable token: copy it again and 'put' it, or " NEW_TOKEN
 #define ADVICE_REVOKED "the token is wrong or was revoked: " NEW_TOKEN
 #define ADVICE_EXPIRED "the token has run out: " NEW_TOKEN
-#define ADVICE_CONSENT                                                                                                 \
-	"TikTok renews this token no more: let the account's owner authorise the app again, and 'put --family' what "  \
-	"comes of it"
 #define ADVICE_MISMATCHED                                                                                              \
 	"the token works, but not for this Pixel: open this very Pixel in Events Manager > Settings > Events API, "    \
 	"generate "                                                                                                    \
@@ -149,9 +148,9 @@ static const struct row rows[] = {
 	{ "11", .bodies = JSON_CODE, .codes = { ONE(40105) }, .outcome = OUTCOME_UNKNOWN, .advice = ADVICE_SUSPICIOUS },
 	{ "12", .bodies = JSON_CODE, .codes = { ONE(40102) }, .outcome = VERDICT_EXPIRED, .advice = ADVICE_EXPIRED },
 	{ "13", .bodies = JSON_CODE, .codes = { ONE(40103), ONE(40107) }, .outcome = VERDICT_EXPIRED,
-	  .advice = ADVICE_CONSENT },
+	  .advice = ADVISE_CONSENT },
 	{ "13", .bodies = IN(BODY_NAMED), .endpoints = REFRESH, .text = TEXT_INVALID_GRANT, .outcome = VERDICT_EXPIRED,
-	  .advice = ADVICE_CONSENT },
+	  .advice = ADVISE_CONSENT },
 	{ "14", .bodies = JSON_CODE, .codes = { FROM_TO(40001, 40002) }, .text = TEXT_PIXEL_PAIR,
 	  .history = HISTORY_PROVEN, .outcome = VERDICT_NO_PERMISSION, .advice = ADVICE_LOST_RIGHT },
 	{ "14", .bodies = JSON_CODE, .codes = { FROM_TO(40001, 40002) }, .text = TEXT_PIXEL_PAIR,

@@ -2,6 +2,7 @@
 
 #include "agent/courier.h"
 #include "agent/plan.h"
+#include "agent/renewals.h"
 #include "agent/status.h"
 #include "agent/tend.h"
 #include "agent/text.h"
@@ -25,6 +26,7 @@
 #define HEAD_MS 3600000       /* and into the log, from where it can go to other machines */
 #define MISSING_MS 1000       /* a vault that is not there */
 #define RETRY_MS 5000         /* a sweep that could not begin */
+#define RENEW_REST_MS 1000    /* between two renewals of a Pixel, however short a life TikTok gives */
 #define DUE_AT_ONCE 512       /* Pixels of one scheduled sweep */
 #define TENDED_AT_ONCE 8      /* Pixels with versions on their way out */
 #define REPORT_CONTROLS 2     /* good tokens asked along with one that is reported: are they refused too, it is TikTok's trouble */
@@ -68,11 +70,13 @@ struct worker {
 	struct plan *plan;
 	struct tend *tend;
 	size_t tended; /* jobs under way */
+	struct renewals *renewals;
 	struct vault_opener *opener; /* wraps for the loop; the loop's once it was told, NULL while closed */
 	struct buf wrapped[2];       /* scratch: current, previous */
 	struct vault_position at;
 	size_t damaged; /* handed over with a damaged record */
 	bool is_sweeping;   /* by the schedule */
+	bool is_renewing;   /* likewise */
 	bool is_missing;    /* there is no vault, and the loop was told so */
 	bool is_awaited;    /* as there was none at the start: it is opened when it is made, unless somebody says lock */
 	bool is_closing;    /* the loop was told, and has not let go yet */
@@ -332,6 +336,7 @@ static void unplan(struct worker *w, const char *pixel)
 {
 	plan_forget(w->plan, pixel);
 	tend_forget(w->tend, pixel);
+	renewals_forget(w->renewals, pixel);
 }
 
 static bool plan_item(struct worker *w, const struct vault_item *item, struct error *err)
@@ -339,7 +344,8 @@ static bool plan_item(struct worker *w, const struct vault_item *item, struct er
 	int64_t now = clock_wall(), now_ms = clock_boot_ms();
 	if (!item->damage)
 		return plan_note(w->plan, item->credential, item->health, &w->settings, now, now_ms, err) &&
-		       tend_note(w->tend, item->credential, item->health, &w->settings, now, now_ms, err);
+		       tend_note(w->tend, item->credential, item->health, &w->settings, now, now_ms, err) &&
+		       renewals_note(w->renewals, item->credential, item->health, &w->settings, now, now_ms, err);
 	unplan(w, item->credential->pixel);
 	return true;
 }
@@ -420,7 +426,7 @@ static void begin_closing(struct worker *w, const struct error *why)
 	vault_follow(w->vault, NULL, NULL, NULL);
 	w->relock_ms = INT64_MAX;
 	service_freep(&w->service); /* what runs ends here */
-	w->is_sweeping = false;
+	w->is_sweeping = w->is_renewing = false;
 	tell_closed(w, why);
 }
 
@@ -450,6 +456,7 @@ static void close_vault(struct worker *w)
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
 	tend_clear(w->tend);
+	renewals_clear(w->renewals);
 	w->is_closing = false;
 	if (w->locker)
 		finish(w, take(w->locker));
@@ -533,6 +540,7 @@ static bool open_vault(struct worker *w, const struct secret *root_key, const st
 	vault_closep(&w->vault);
 	plan_clear(w->plan);
 	tend_clear(w->tend);
+	renewals_clear(w->renewals);
 	tell_closed(w, err); /* what was handed over before it went wrong is stale */
 	return false;
 }
@@ -573,6 +581,7 @@ static bool start_put(struct worker *w, struct errand *e, struct carried *c, str
 				       .expires_at = e->expires_at,
 				       .test_code = e->has_test_code ? e->test_code : NULL,
 				       .no_check = e->no_check,
+				       .family = e->family,
 				       .has_if_version = e->has_if_version,
 				       .if_version = e->if_version };
 	return service_start_put(w->service, &request, &e->who, put_is_done, c, err);
@@ -715,6 +724,58 @@ static void tend_what_is_due(struct worker *w)
 		}
 		w->tended++;
 	}
+}
+
+/* ---- pairs that are renewed on time ---- */
+
+/* Not due after all: somebody else was at it, or it was planned too far ahead to be sure. */
+static void plan_renewal_anew(struct worker *w, const char *pixel)
+{
+	struct credential c;
+	struct health h;
+	struct error ignored;
+	if (vault_find(w->vault, pixel, false, &c, &ignored) && vault_health(w->vault, &c, &h, &ignored))
+		(void)!renewals_note(w->renewals, &c, &h, &w->settings, clock_wall(), clock_boot_ms(), &ignored);
+	else
+		renewals_forget(w->renewals, pixel);
+}
+
+/* Planned anew by what was stored of it; what was not asked, or in vain, comes again after a while. */
+static void refresh_is_done(void *context, const struct refresh_result *result, const struct error *err)
+{
+	struct worker *w = context;
+	w->is_renewing = false;
+	if (err && err->code != ERR_CONFLICT)
+		tell_trouble(w, err);
+	if (!result)
+		return;
+	if (result->was_needless || result->is_overtaken)
+		plan_renewal_anew(w, result->pixel);
+	if (result->is_renewed || result->was_needless)
+		renewals_postpone(w->renewals, result->pixel, clock_boot_ms() + RENEW_REST_MS);
+	if (result->is_renewed)
+		log_line(LOG_INFO, "%s: version %u, its pair of tokens was renewed", result->pixel, result->version);
+	else if (result->was_asked)
+		log_line(LOG_WARNING, "%s: not renewed: %s%s%.160s%s%s", result->pixel, verdict_name(result->outcome),
+			 result->evidence.text[0] ? ": " : "", result->evidence.text, result->advice ? "; " : "",
+			 result->advice ? result->advice : "");
+}
+
+static void renew_what_is_due(struct worker *w)
+{
+	char pixel[PIXEL_CODE_MAX + 1];
+	struct error err;
+	int64_t now_ms = clock_boot_ms();
+	const char *due = w->service && !w->is_renewing && !w->has_given_up && !w->next_settings
+				  ? renewals_due(w->renewals, now_ms)
+				  : NULL;
+	if (!due)
+		return;
+	snprintf(pixel, sizeof pixel, "%s", due);
+	renewals_postpone(w->renewals, pixel, now_ms + renewal_retry_s(&w->settings) * 1000);
+	w->is_renewing = service_start_refresh(w->service, pixel, REFRESH_WHEN_DUE, refresh_is_done, w, &err);
+	if (!w->is_renewing)
+		tell_trouble(w, &err);
 }
 
 /* ---- errands that are done at once ---- */
@@ -1064,6 +1125,7 @@ static int turn(struct worker *w)
 	gather_puts(w);
 	sweep_what_is_due(w);
 	tend_what_is_due(w);
+	renew_what_is_due(w);
 	int64_t begun_us = now_us();
 	if (w->service)
 		wait_ms = service_step(w->service);
@@ -1143,6 +1205,7 @@ void worker_free(struct worker *w)
 	courier_free(w->courier);
 	plan_free(w->plan);
 	tend_free(w->tend);
+	renewals_free(w->renewals);
 	buf_done(&w->wrapped[0]);
 	buf_done(&w->wrapped[1]);
 	free(w->next_settings);
@@ -1165,7 +1228,8 @@ static bool prepare(struct worker *w, const struct settings *settings, struct er
 	w->out.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->in.fd < 0 || w->out.fd < 0)
 		return fail(err, ERR_UNEXPECTED, TXT_AGENT_RESOURCES, strerror(errno));
-	return plan_new(&w->plan, err) && tend_new(&w->tend, err) && courier_new_given(&w->settings, &w->courier, err);
+	return plan_new(&w->plan, err) && tend_new(&w->tend, err) && renewals_new(&w->renewals, err) &&
+	       courier_new_given(&w->settings, &w->courier, err);
 }
 
 bool worker_start(const struct settings *settings, struct worker **ret, struct error *err)

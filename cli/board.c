@@ -156,7 +156,7 @@ static void add_row(struct pass *p, const struct status_row *row, enum rank rank
 	cell(p, COLUMN_VERDICT, text, tint_of(rank));
 	cell(p, COLUMN_EVIDENCE, evidence_words(j, text, sizeof text), TINT_NONE);
 	cell(p, COLUMN_PROVEN, age(j ? j->proven_at : 0, p->inv->clock, text, sizeof text), TINT_NONE);
-	cell(p, COLUMN_EXPIRES, until(v ? v->expires_at : 0, p->inv->clock, text, sizeof text), TINT_NONE);
+	cell(p, COLUMN_EXPIRES, until(v ? version_ends_at(v) : 0, p->inv->clock, text, sizeof text), TINT_NONE);
 	if (problem_is_transient(row, 1))
 		snprintf(failing, sizeof failing, " (%s)", verdict_name(j->last_outcome));
 	snprintf(text, sizeof text, "%s%s", age(j ? j->attempted_at : 0, p->inv->clock, when, sizeof when), failing);

@@ -10,7 +10,7 @@ static bool print_json(struct invocation *inv, const struct handout *h, struct e
 				     .fingerprint = h->version->fingerprint,
 				     .verdict = h->verdict,
 				     .proven_at = h->proven_at,
-				     .expires_at = h->version->expires_at };
+				     .expires_at = version_ends_at(h->version) };
 	output_json_begin(&j);
 	token_json(&j, &facts, h->token);
 	output_json_end(inv, &j);

@@ -29,10 +29,10 @@ static bool print_versions(struct invocation *inv, const struct credential *c, b
 		snprintf(text, sizeof text, "v%u", v->number);
 		table_cell(&t, text, TINT_NONE);
 		table_cell(&t, stage_name(v->stage), v->stage == STAGE_CURRENT ? TINT_GOOD : TINT_NONE);
-		table_cell(&t, fingerprint_text(v->fingerprint, fingerprint), TINT_NONE);
+		table_cell(&t, version_has_token(v) ? fingerprint_text(v->fingerprint, fingerprint) : "-", TINT_NONE);
 		table_cell(&t, clock_format(v->stored_at, text), TINT_NONE);
 		table_cell(&t, clock_format(v->staged_at, text), TINT_NONE);
-		table_cell(&t, v->expires_at ? clock_format(v->expires_at, text) : "-", TINT_NONE);
+		table_cell(&t, version_ends_at(v) ? clock_format(version_ends_at(v), text) : "-", TINT_NONE);
 	}
 	return table_print(&t, has_colour, 0, &inv->out, err);
 }

@@ -33,7 +33,42 @@ static bool read_token_file(const char *path, struct secret **ret, struct error 
 	return read_token(fd, ret, err);
 }
 
-static bool take_token(struct invocation *inv, const char *pixel, struct secret **ret, struct error *err)
+/* One field of a family's document, with its comma; nothing where none was given. */
+static bool ask_field(const char *pixel, const char *what, const char *key, enum echo echo, bool may_be_empty,
+		      struct json *document, struct error *err)
+{
+	char prompt[128];
+	scoped(secret_freep) struct secret *field = NULL;
+	snprintf(prompt, sizeof prompt, "%s for %s%s: ", what, pixel, may_be_empty ? " (empty: none)" : "");
+	struct question_on_tty q = { .prompt = prompt,
+				     .echo = echo,
+				     .max = TOKEN_MAX,
+				     .is_only_line = true,
+				     .may_be_empty = may_be_empty };
+	if (!term_ask(&q, &field, err))
+		return false;
+	if (secret_len(field))
+		json_text_n(document, key, secret_reveal(field));
+	return true;
+}
+
+static bool ask_document(const char *pixel, struct secret **ret, struct error *err)
+{
+	struct buf text = BUF_INIT(TOKEN_INPUT_MAX);
+	struct json j = JSON_INIT(&text);
+	json_object(&j, NULL);
+	bool ok = ask_field(pixel, ASK_CLIENT_ID, "client_id", ECHO_ON, false, &j, err) &&
+		  ask_field(pixel, ASK_CLIENT_SECRET, "client_secret", ECHO_OFF, false, &j, err) &&
+		  ask_field(pixel, ASK_REFRESH_TOKEN, "refresh_token", ECHO_OFF, false, &j, err) &&
+		  ask_field(pixel, ASK_ACCESS_TOKEN, "access_token", ECHO_OFF, true, &j, err);
+	json_end_object(&j);
+	ok = ok && buf_ok(&text, err) && secret_copy(buf_bytes(&text), ret, err);
+	buf_done(&text);
+	return ok;
+}
+
+static bool take_token(struct invocation *inv, const char *pixel, enum family family, struct secret **ret,
+		       struct error *err)
 {
 	const char *path = option_text(inv, "from-file");
 	char prompt[PIXEL_CODE_MAX + sizeof ASK_TOKEN];
@@ -43,6 +78,8 @@ static bool take_token(struct invocation *inv, const char *pixel, struct secret 
 		return read_token(STDIN_FILENO, ret, err);
 	if (!term_may_ask(&inv->globals))
 		return fail(err, ERR_USAGE, TXT_PUT_NO_TOKEN);
+	if (family != FAMILY_PLAIN)
+		return ask_document(pixel, ret, err);
 	snprintf(prompt, sizeof prompt, ASK_TOKEN, pixel);
 	struct question_on_tty q = { .prompt = prompt, .echo = ECHO_OFF, .max = TOKEN_INPUT_MAX, .is_only_line = true };
 	return term_ask(&q, ret, err);
@@ -164,18 +201,20 @@ bool cmd_put(struct invocation *inv, struct error *err)
 	scoped(told_done) struct remote_put told = { .advice = "" };
 	struct teller teller = { .inv = inv };
 	scoped(secret_freep) struct secret *pasted = NULL;
-	const struct given *expires = option_find(inv, "expires"), *number = option_find(inv, "if-version");
+	const struct given *expires = option_find(inv, "expires"), *number = option_find(inv, "if-version"),
+			   *family = option_find(inv, "family");
 	struct put_request request = { .pixel = inv->args[0],
 				       .labels = labels,
 				       .expires_at = expires ? expires->number : 0,
 				       .test_code = option_text(inv, "test-code"),
 				       .no_check = option_is_given(inv, "no-check"),
 				       .has_if_version = number != NULL,
-				       .if_version = number ? (uint32_t)number->number : 0 };
+				       .if_version = number ? (uint32_t)number->number : 0,
+				       .family = family ? FAMILY_ACCOUNTS + (enum family)family->number : FAMILY_PLAIN };
 	if (!option_labels(inv, labels, COUNT_OF(labels), &request.label_count, err))
 		return false;
 	warn_about(inv, &request);
-	if (!take_token(inv, request.pixel, &pasted, err))
+	if (!take_token(inv, request.pixel, request.family, &pasted, err))
 		return false;
 	request.pasted = pasted;
 	if (inv->agent)

@@ -23,6 +23,7 @@ static const struct option put_options[] = {
 	  false },
 	{ "no-check", 0, OPTION_FLAG, NULL, "promote at once, without asking TikTok", 0, false },
 	{ "if-version", 0, OPTION_NUMBER, "N", "only if the current version is N (0 = none), else 8", 0, false },
+	{ "family", 0, OPTION_CHOICE, "accounts|login", "a pair of tokens that is renewed by itself; see above", 0, false },
 };
 
 static const struct option filter_options[] = { LABEL_FILTER };
@@ -83,12 +84,16 @@ const struct command commands[] = {
 	  "vault init --key-file ~/.config/pixelvault/key", OPTIONS(init_options), cmd_init },
 
 	{ "put", GROUP_TOKENS, NEEDS_UNLOCK | THROUGH_AGENT | ARGUMENTS_MAY_BE_SECRET, 1, 1, 1,
-	  "PIXEL [--from-file F] [--label K=V]... [--expires RFC3339] [--test-code C] [--no-check] [--if-version N]",
+	  "PIXEL [--from-file F] [--label K=V]... [--expires RFC3339] [--test-code C] [--no-check] [--if-version N] "
+	  "[--family accounts|login]",
 	  "store a token, prove it, make it current",
 	  "The token comes from standard input, from a file, or is asked for without being shown; never from\n"
 	  "the command line. It is cleaned of what pasting adds (quotes, line ends, \"Bearer \"), stored as\n"
 	  "pending, and TikTok is asked whether it works for this Pixel. If TikTok does not refuse it, it\n"
-	  "becomes current and the old one previous; if it does, consumers keep getting the old one.\n",
+	  "becomes current and the old one previous; if it does, consumers keep getting the old one.\n"
+	  "With --family what comes is a JSON object with client_id, client_secret, refresh_token, and if you\n"
+	  "have them access_token and expires_in (on a terminal each is asked for): the pair of TikTok's\n"
+	  "Accounts API or Login Kit is renewed at half of its life, and the refresh token is never shown.\n",
 	  "vault put " PX " --label shop=berlin --test-code TEST12345 < token.txt", OPTIONS(put_options), cmd_put },
 
 	ROW_GET(cmd_get),

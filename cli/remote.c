@@ -257,6 +257,8 @@ static void put_target(struct buf *target, const struct put_request *r)
 	target_of_pixel(target, r->pixel, "/token");
 	if (r->no_check)
 		target_query(target, "check", "no");
+	if (r->family != FAMILY_PLAIN)
+		target_query(target, "family", family_name(r->family));
 	if (r->test_code)
 		target_query(target, "test-code", r->test_code);
 	if (r->expires_at)

@@ -213,7 +213,7 @@ bool term_ask(const struct question_on_tty *q, struct secret **ret, struct error
 		return fail(err, ERR_USAGE, TXT_ANSWER_TOO_LONG, q->max);
 	if (is_several)
 		return fail(err, ERR_MALFORMED, TXT_TOKEN_LINES);
-	if (!len)
+	if (!len && !q->may_be_empty)
 		return fail(err, ERR_USAGE, TXT_ANSWER_NONE);
 	secret_cut(line, len);
 	*ret = take(line);

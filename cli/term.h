@@ -20,6 +20,7 @@ struct question_on_tty {
 	enum echo echo;
 	size_t max;
 	bool is_only_line;
+	bool may_be_empty;
 };
 must_check bool term_ask(const struct question_on_tty *q, struct secret **ret, struct error *err);
 

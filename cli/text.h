@@ -64,6 +64,10 @@
 #define ASK_PASSPHRASE "Passphrase (or recovery key) of %s: "
 #define ASK_NEW_PASSPHRASE "New passphrase, at least %u characters: "
 #define ASK_AGAIN "The same once more: "
+#define ASK_CLIENT_ID "Client id"
+#define ASK_CLIENT_SECRET "Client secret"
+#define ASK_REFRESH_TOKEN "Refresh token"
+#define ASK_ACCESS_TOKEN "Access token"
 #define ASK_TOKEN "Access token of %s (not shown while you paste): "
 
 /* ---- init ---- */

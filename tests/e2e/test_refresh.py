@@ -1,0 +1,560 @@
+"""Pairs of tokens that a refresh token renews (`put --family`): stored, renewed on time and once, never shown."""
+
+import json
+import time
+import unittest
+
+import harness
+from harness import Case, PATIENCE, VIA_AGENT, cases, direct_only, new_pixel, new_token, say, spread
+
+APP, APP_SECRET = "7012345678901234567", "emulator-app-secret"
+PATHS = {"accounts": "/open_api/v1.3/tt_user/oauth2/refresh_token/", "login": "/v2/oauth/token/"}
+KINDS = {"accounts": "tt_user", "login": "login"}
+
+
+class Refreshing(Case):
+    check = {"interval": "90d"}  # what is due is due by the pair's own life
+    family = "accounts"
+
+    def configure(self, **changes):
+        tiktok = dict(changes.pop("tiktok", None) or {})
+        tiktok.setdefault("login-url", self.emu.base_url.replace("/open_api/v1.3", "/v2"))
+        super().configure(tiktok=tiktok, **changes)
+
+    def setUp(self):
+        super().setUp()
+        self.hidden = [APP_SECRET]
+
+    def document(self, life=None, with_access=True, family=None, **more):
+        """(Pixel, access token, refresh token, the document as a person would give it)."""
+        family = family or self.family
+        pixel, access, refresh = new_pixel(), "act." + new_token(), "rft." + new_token()
+        self.hidden.append(refresh)
+        expires = ["expires=%d" % (time.time() + life)] if life else []
+        self.emu.pixel(pixel)
+        self.emu.ctl("token", access, "pixels=" + pixel, "kind=" + KINDS[family], "scopes=8", "refresh=" + refresh, *expires)
+        doc = {"client_key" if family == "login" else "client_id": APP, "client_secret": APP_SECRET, "refresh_token": refresh}
+        if with_access:
+            doc["access_token"] = access
+        if life:
+            doc["expires_in"] = life
+        doc.update(more)
+        return pixel, access, refresh, doc
+
+    def put_pair(self, pixel, doc, *options, family=None, **more):
+        return self.vault("put", pixel, "--family", family or self.family, *options, stdin=json.dumps(doc), **more)
+
+    def stored_pair(self, life=86400, **more):
+        pixel, access, refresh, doc = self.document(life, **more)
+        self.put_pair(pixel, doc, "--test-code", "TEST12345")
+        return pixel, access, refresh, doc
+
+    def refreshes(self, family=None):
+        return [l for l in self.emu.log() if l["path"] == PATHS[family or self.family]]
+
+    def once(self, *words, rc=0, **more):
+        if VIA_AGENT:
+            self.skipTest("direct only: --once beside a running agent, which renews by itself")
+        return self.agent("--once", "--config", self.config, *words, rc=rc, **more)
+
+    def renewal(self, pixel):
+        return self.status(pixel)["renewal"]
+
+    def until(self, what, timeout=20):
+        end = time.monotonic() + timeout * PATIENCE
+        while not what():
+            self.assertLess(time.monotonic(), end, "it never came to that")
+            time.sleep(0.05)
+
+
+@spread
+class Stored(Refreshing):
+    @cases(accounts="accounts", login="login")
+    def test_a_pair_is_stored_proven_and_current(self, family):
+        pixel, access, refresh, doc = self.document(86400, family=family)
+        r = self.put_pair(pixel, doc, "--test-code", "TEST12345", family=family)
+        self.assertEqual(access, self.get(pixel))
+        row = self.status(pixel)
+        self.assertEqual(("healthy", 1, family), (row["verdict"], row["current"]["version"], row["renewal"]["family"]))
+        self.assertMoment(row["current"]["expires_at"])
+        self.assertMoment(row["renewal"]["next_at"])
+        self.assertEqual([None, None], [row["renewal"][k] for k in ("unanswered_since", "refused_at")])
+        self.assertEqual([], self.refreshes(family), say(r))
+        self.vault("verify")
+
+    @cases(accounts="accounts", login="login")
+    def test_without_an_access_token_one_is_fetched(self, family):
+        pixel, access, refresh, doc = self.document(with_access=False, family=family)
+        doc_out = self.object(self.put_pair(pixel, doc, "--test-code", "TEST12345", "--json", family=family))
+        self.assertEqual((1, "current", "healthy"), (doc_out["version"], doc_out["stage"], doc_out["verdict"]))
+        self.assertRegex(self.get(pixel), r"^act\.[0-9a-f]{40}$")
+        self.assertNotEqual(access, self.get(pixel))
+        self.assertEqual(1, len(self.refreshes(family)))
+        self.vault("verify")
+
+    def test_what_cannot_be_fetched_waits_and_is_fetched_later(self):
+        pixel, _, _, doc = self.document(with_access=False)
+        self.emu.fault("code-50000", path="/tt_user/oauth2/refresh_token/")
+        self.assertRegex(self.put_pair(pixel, doc, rc=9).err, "unreachable")
+        row = self.status(pixel)
+        self.assertEqual((None, 1, None), (row["current"], row["pending"]["version"], row["pending"]["fingerprint"]))
+        self.refuses(3, "get", pixel)
+        self.refuses(3, "get", pixel, "--version", "1", says="no access token yet")
+        self.vault("check", pixel, rc=9)
+        self.vault("verify")
+        self.emu.no_faults()
+        self.vault("check", pixel)
+        self.assertRegex(self.get(pixel), r"^act\.[0-9a-f]{40}$")
+        self.assertEqual(1, self.status(pixel)["current"]["version"])
+
+    def test_from_a_file_and_with_what_else_tiktok_answers(self):
+        pixel, access, refresh, doc = self.document(86400, refresh_token_expires_in="31536000", open_id="o", scope="a,b",
+                                                    token_type="Bearer")
+        path = self.write(self.path("pair.json"), json.dumps(doc, indent=1))
+        self.vault("put", pixel, "--family", "accounts", "--from-file", path)
+        self.assertEqual(access, self.get(pixel))
+        self.assertMoment(self.renewal(pixel)["refresh_token_expires_at"])
+
+    def test_pasted_dirt_is_taken_off_each_field(self):
+        pixel, access, refresh, doc = self.document(86400)
+        doc.update(refresh_token=' "%s"\n' % refresh, client_secret="\u201c" + APP_SECRET + "\u201d", access_token="Bearer " + access)
+        out = self.object(self.put_pair(pixel, doc, "--json"))
+        self.assertEqual({"quotes", "blanks", "line-ends", "bearer"}, set(out["removed"]))
+        self.assertEqual(access, self.get(pixel))
+
+    @cases(nothing=("", "no JSON object"), a_token=("act." + "a" * 40, "no JSON object"), a_list=("[]", "no JSON object"),
+           cut=('{"client_id":"1"', "no JSON object"), twice=('{"client_id":"1","client_id":"2"}', "no JSON object"))
+    def test_what_is_no_document_is_refused(self, text, says):
+        pixel = new_pixel()
+        r = self.refuses(15, "put", pixel, "--family", "accounts", stdin=text, says=says)
+        self.assertNotIn("a" * 8, r.err)
+        self.refuses(3, "status", pixel)
+
+    @cases(no_id=({"client_id": None}, "client_id"), no_secret=({"client_secret": None}, "client_secret"),
+           no_refresh=({"refresh_token": None}, "refresh_token"), empty=({"client_secret": "  "}, "client_secret is empty"),
+           blanks=({"client_secret": "a b"}, "client_secret has blanks"), beyond_ascii=({"client_secret": "gehe\u00efm"}, "client_secret"),
+           swapped=({"refresh_token": "act." + "b" * 40}, "begins like an access token"),
+           swapped_too=({"access_token": "rft." + "b" * 40}, "begins like a refresh token"),
+           in_the_secret=({"client_secret": "rft." + "b" * 40}, "begins like a refresh token"),
+           number=({"client_secret": 5}, "no text in quotes"), key_for_id=({"client_id": "awabcdefgh"}, "is a number"),
+           life=({"expires_in": "soon"}, "number of seconds"), other=({"refreshtoken": "x"}, "refreshtoken"),
+           short=({"refresh_token": "rft.1"}, "refresh_token has 5"), a_pixel=({"access_token": "D0123456789ABCDEFG0G"}, "Pixel"))
+    def test_a_field_that_cannot_be_right_is_named(self, change, says):
+        pixel, _, refresh, doc = self.document(86400)
+        doc.update(change)
+        doc = {k: v for k, v in doc.items() if v is not None}
+        r = self.refuses(15, "put", pixel, "--family", "accounts", stdin=json.dumps(doc), says=says)
+        for value in [refresh, APP_SECRET, "b" * 8]:
+            self.assertNotIn(value, r.err, say(r))
+        self.refuses(3, "status", pixel)
+
+    def test_a_refresh_token_alone_is_refused_as_before(self):
+        pixel, _, refresh, _ = self.document()
+        self.refuses(15, "put", pixel, stdin=refresh, says="refresh token")
+
+    def test_an_unknown_family_is_a_mistake(self):
+        self.refuses(2, "put", new_pixel(), "--family", "plain", stdin="{}")
+
+    def test_without_a_check_a_token_is_needed(self):
+        pixel, access, _, doc = self.document(with_access=False)
+        self.refuses(2, "put", pixel, "--family", "accounts", "--no-check", stdin=json.dumps(doc), says="access_token")
+        self.put_pair(pixel, dict(doc, access_token=access), "--no-check")
+        self.assertEqual(access, self.get(pixel))
+
+    def test_a_plain_token_put_over_it_ends_the_renewing(self):
+        pixel, access, _, _ = self.stored_pair()
+        plain = self.more_token(pixel)
+        self.put(pixel, plain)
+        self.assertIsNone(self.renewal(pixel))
+
+    def test_destroyed_with_its_pixel(self):
+        pixel, _, _, _ = self.stored_pair()
+        self.vault("rm", pixel, "--destroy", "--yes")
+        self.assertEqual([(0,)], self.sql("select count(*) from kv where k like '%/g/%'"))
+        self.vault("verify")
+
+
+@direct_only("a terminal of the command's own")
+class Asked(Refreshing):
+    def test_a_person_is_asked_for_one_after_the_other(self):
+        pixel, access, refresh, doc = self.document(86400)
+        t = self.terminal("put", pixel, "--family", "accounts")
+        for prompt, answer in (("Client id for", APP), ("Client secret for", APP_SECRET), ("Refresh token for", refresh),
+                               ("Access token for", access)):
+            t.expect(prompt)
+            t.send(answer + "\n")
+        self.assertEqual(0, t.wait(), t.text())
+        for secret in (APP_SECRET, refresh, access):
+            self.assertNotIn(secret, t.text())
+        self.assertEqual(access, self.get(pixel))
+
+    def test_no_access_token_is_an_answer_too(self):
+        pixel, access, refresh, doc = self.document(86400)
+        t = self.terminal("put", pixel, "--family", "accounts")
+        for prompt, answer in (("Client id for", APP), ("Client secret for", APP_SECRET), ("Refresh token for", refresh),
+                               ("Access token for", "")):
+            t.expect(prompt)
+            t.send(answer + "\n")
+        self.assertEqual(0, t.wait(), t.text())
+        self.assertEqual(1, len(self.refreshes()))
+
+
+@spread
+class Renewed(Refreshing):
+    @cases(accounts="accounts", login="login")
+    def test_at_half_of_its_life_and_once_a_life(self, family):
+        pixel, access, refresh, doc = self.stored_pair(4, family=family) if family == "accounts" else self.login_pair(4)
+        self.once()
+        self.assertEqual([], self.refreshes(family))
+        time.sleep(2.1)
+        self.once()
+        self.assertEqual(1, len(self.refreshes(family)))
+        row = self.status(pixel)
+        self.assertEqual((2, 1, "healthy"), (row["current"]["version"], row["previous"]["version"], row["verdict"]))
+        self.assertNotEqual(access, self.get(pixel))
+        self.assertEqual(access, self.get(pixel, "--previous"))
+        self.once()
+        self.assertEqual(1, len(self.refreshes(family)))
+        self.vault("verify")
+        self.assertEqual([(1,)], self.sql("select count(*) from kv where k like '%/g/%'"))
+
+    def login_pair(self, life):
+        pixel, access, refresh, doc = self.document(life, family="login")
+        self.put_pair(pixel, doc, "--test-code", "TEST12345", family="login")
+        return pixel, access, refresh, doc
+
+    def test_an_agent_does_it_by_itself_and_wakes_who_waits(self):
+        pixel, access, _, _ = self.stored_pair(4)
+        if not VIA_AGENT:
+            del self.env["PIXELVAULT_VAULT"]
+            self.configure(more="[agent]\nsocket = %s\n" % self.socket)
+            self.start_agent()
+            self.addCleanup(self.stop_agent)
+        with harness.contextlib.closing(harness.UnixConnection(self.socket, timeout=30)) as c:
+            c.request("GET", "/v1/pixels/%s/token" % pixel, headers={"If-None-Match": '"1"', "Prefer": "wait=20"})
+            answer = c.getresponse()
+            self.assertEqual((200, '"2"'), (answer.status, answer.getheader("ETag")))
+            token = answer.read().decode()
+        self.assertNotEqual(access, token)
+        self.until(lambda: self.status(pixel)["verdict"] == "healthy")
+        self.assertEqual(1, len(self.refreshes()))
+        self.assertEqual(token, self.get(pixel))
+
+    @cases(rotates="rotates", keeps="keeps")
+    def test_whatever_refresh_token_comes_back_is_used_next(self, way):
+        self.emu.knob("refresh", way)
+        self.emu.knob("access-life", 1)
+        pixel, _, refresh, _ = self.stored_pair(1)
+        for version in (2, 3, 4):
+            time.sleep(1.1)
+            self.vault("check", pixel)
+            self.assertGreaterEqual(self.status(pixel)["current"]["version"], version)
+        self.assertTrue(all(l["code"] == "0" for l in self.refreshes()))
+
+    def test_a_life_may_come_as_text(self):
+        self.emu.knob("expires-in", "quoted")
+        pixel, _, _, _ = self.document_fetched()
+        row = self.status(pixel)
+        self.assertMoment(row["current"]["expires_at"])
+
+    def document_fetched(self):
+        pixel, access, refresh, doc = self.document(with_access=False)
+        self.put_pair(pixel, doc, "--test-code", "TEST12345")
+        return pixel, access, refresh, doc
+
+    def test_without_a_life_it_is_asked_each_interval(self):
+        self.emu.knob("expires-in", "off")
+        self.configure(check={"interval": "3s"})
+        pixel, _, _, _ = self.document_fetched()
+        self.assertIsNone(self.status(pixel)["current"]["expires_at"])
+        if VIA_AGENT:
+            self.until(lambda: len(self.refreshes()) > 1)
+            return
+        self.once()
+        self.assertEqual(1, len(self.refreshes()))
+        time.sleep(3.1)
+        self.once()
+        self.assertEqual(2, len(self.refreshes()))
+
+    def test_a_check_renews_what_has_run_out_and_nothing_else(self):
+        pixel, access, _, _ = self.stored_pair(2)
+        other, _, _, _ = self.stored_pair(86400)
+        time.sleep(2.1)
+        self.vault("check")
+        self.assertEqual(1, len(self.refreshes()))
+        self.assertEqual((2, 1), (self.status(pixel)["current"]["version"], self.status(other)["current"]["version"]))
+
+    def test_a_token_found_expired_is_renewed_by_the_next_check(self):
+        pixel, access, _, _ = self.stored_pair(86400)
+        self.emu.expire(access)
+        self.vault("check", pixel, rc=(10, 0))
+        self.vault("check", pixel)
+        row = self.status(pixel)
+        self.assertEqual((2, "healthy"), (row["current"]["version"], row["verdict"]))
+
+    def test_a_token_that_came_back_by_rollback_is_renewed_by_the_newest_pair(self):
+        pixel, access, _, _ = self.stored_pair(2)
+        self.emu.ctl("restore", access)
+        time.sleep(1.1)
+        self.until(lambda: (VIA_AGENT or self.once()) and self.status(pixel)["current"]["version"] == 2)
+        self.vault("rollback", pixel)
+        self.assertEqual(access, self.get(pixel))
+        time.sleep(1.1)
+        self.vault("check", pixel)
+        row = self.status(pixel)
+        self.assertEqual((3, 1), (row["current"]["version"], row["previous"]["version"]))
+        self.vault("verify")
+
+
+@spread
+class Refused(Refreshing):
+    def dead(self, how, family="accounts"):
+        pixel, access, refresh, doc = self.document(2, family=family)
+        self.put_pair(pixel, doc, "--test-code", "TEST12345", family=family)
+        self.emu.ctl("restore", access)
+        self.emu.ctl(how, refresh)
+        return pixel, access, refresh, doc
+
+    @cases(wrong=("revoke", "accounts", 40107), ended=("expire", "accounts", 40103), login=("revoke", "login", None))
+    def test_a_dead_refresh_token_needs_a_person(self, how, family, code):
+        pixel, access, _, doc = self.dead(how, family)
+        time.sleep(2.1)
+        self.until(lambda: self.vault("check", pixel, rc=(0, 10)).rc == 10)
+        row = self.status(pixel)
+        self.assertEqual(("expired", "refresh", code), (row["verdict"], row["evidence"]["probe"], row["evidence"]["code"]))
+        self.assertRegex(row["advice"], "renews this token no more.*authorise the app again")
+        self.assertMoment(row["renewal"]["refused_at"])
+        self.assertIsNone(row["renewal"]["next_at"])
+        asked = len(self.refreshes(family))
+        self.assertEqual(2, asked)  # a second look decides
+        # The token works for a while yet: senders get it, and nobody is told that all is well.
+        self.assertEqual(access, self.get(pixel))
+        self.vault("check", pixel, rc=10)
+        self.assertEqual((asked, "expired"), (len(self.refreshes(family)), self.status(pixel)["verdict"]))
+        self.vault("verify")
+
+    def test_what_a_person_brings_then_heals_it(self):
+        pixel, access, refresh, doc = self.dead("revoke")
+        time.sleep(2.1)
+        self.until(lambda: self.vault("check", pixel, rc=(0, 10)).rc == 10)
+        _, second, other, more = self.document(86400)
+        self.emu.grant(second, pixel)
+        self.put_pair(pixel, more)
+        row = self.status(pixel)
+        self.assertEqual((2, "healthy", None), (row["current"]["version"], row["verdict"], row["renewal"]["refused_at"]))
+
+    def test_the_same_pair_put_again_is_tried_again(self):
+        pixel, access, refresh, doc = self.dead("revoke")
+        time.sleep(2.1)
+        self.until(lambda: self.vault("check", pixel, rc=(0, 10)).rc == 10)
+        self.emu.works_again(refresh)
+        self.put_pair(pixel, dict(doc, expires_in=1))
+        time.sleep(1.1)
+        self.vault("check", pixel)
+        self.assertEqual((2, "healthy"), (self.status(pixel)["current"]["version"], self.status(pixel)["verdict"]))
+
+    @cases(accounts=("accounts", "client_secret"), login=("login", "client_secret"))
+    def test_wrong_credentials_of_the_app_condemn_no_token(self, family, what):
+        pixel, access, refresh, doc = self.document(2, family=family)
+        self.put_pair(pixel, dict(doc, **{what: "another-secret"}), "--test-code", "TEST12345", family=family)
+        self.emu.ctl("restore", access)
+        time.sleep(2.1)
+        checked = self.vault("check", pixel)
+        row = self.status(pixel)
+        self.assertEqual(("healthy", None, 1), (row["verdict"], row["renewal"]["refused_at"], row["current"]["version"]))
+        self.assertIsNone(row["renewal"]["unanswered_since"])
+        self.assertGreater(len(self.refreshes(family)), 0)
+        if not VIA_AGENT:
+            self.assertRegex(checked.err, "app id, secret")
+        self.put_pair(pixel, dict(doc, expires_in=1), family=family)
+        time.sleep(1.1)
+        self.vault("check", pixel)
+        self.assertEqual(2, self.status(pixel)["current"]["version"])
+
+    def test_an_answer_that_was_lost_is_reported_for_what_it_is(self):
+        pixel, access, refresh, doc = self.document(2)
+        self.put_pair(pixel, doc, "--test-code", "TEST12345")
+        self.emu.ctl("restore", access)
+        self.emu.knob("refresh-lost", "on")
+        time.sleep(2.1)
+        if not VIA_AGENT:
+            self.vault("check", pixel)
+            row = self.status(pixel)
+            self.assertEqual(("healthy", None), (row["verdict"], row["renewal"]["refused_at"]))
+            self.assertMoment(row["renewal"]["unanswered_since"])
+        else:
+            self.until(lambda: self.renewal(pixel)["unanswered_since"])
+        self.emu.knob("refresh-lost", "off")
+        r = self.vault("check", pixel, rc=10)
+        self.assertRegex(r.err + r.out.decode(), "TikTok may have changed the pair, and its answer was lost: authorise the app again")
+        row = self.status(pixel)
+        self.assertEqual(("expired", 40107), (row["verdict"], row["evidence"]["code"]))
+        self.assertIn("its answer was lost", row["advice"])
+
+    def test_a_lost_answer_does_no_harm_where_the_refresh_token_stays(self):
+        self.emu.knob("refresh", "keeps")
+        pixel, access, _, _ = self.stored_pair(2)
+        self.emu.ctl("restore", access)
+        self.emu.knob("refresh-lost", "on")
+        time.sleep(2.1)
+        self.vault("check", pixel)
+        self.emu.knob("refresh-lost", "off")
+        self.vault("check", pixel)
+        row = self.status(pixel)
+        self.assertEqual((2, "healthy", None), (row["current"]["version"], row["verdict"], row["renewal"]["unanswered_since"]))
+
+    @cases(refused_connection=("refuse", False), server_trouble=("code-50002", True), html=("502-html", True), throttled=("code-40100", False))
+    def test_what_passes_is_tried_again(self, fault, may_be_lost):
+        pixel, access, _, _ = self.stored_pair(2)
+        self.emu.ctl("restore", access)
+        time.sleep(2.1)
+        options = {} if fault == "refuse" else {"path": "/tt_user/oauth2/refresh_token/"}
+        self.emu.fault(fault, **options)
+        self.vault("check", pixel, rc=(0, 9))
+        row = self.status(pixel)
+        self.assertEqual(("healthy", 1, None), (row["verdict"], row["current"]["version"], row["renewal"]["refused_at"]))
+        self.assertEqual(may_be_lost, row["renewal"]["unanswered_since"] is not None)
+        self.emu.no_faults()
+        time.sleep(1.1)
+        self.vault("check", pixel)
+        self.assertEqual((2, None), (self.status(pixel)["current"]["version"], self.renewal(pixel)["unanswered_since"]))
+
+    def test_the_end_of_the_refresh_token_is_told_in_time(self):
+        pixel, _, _, _ = self.stored_pair(86400, refresh_token_expires_in=20 * 86400)
+        self.vault("check", pixel, rc=14)
+        self.assertRegex(self.status(pixel)["advice"], "refresh token ends on .*authorise the app again")
+
+
+class Once(Refreshing):
+    """Single flight, and never an old pair over a new one."""
+
+    def test_many_at_once_ask_once(self):
+        pixel, access, _, _ = self.stored_pair(2)
+        time.sleep(2.1)
+        self.emu.knob("delay-ms", 300)
+        running = [self.start("check", pixel) for _ in range(6)]
+        ended = [(p.communicate(timeout=120), p.returncode) for p in running]
+        self.assertEqual({0}, {rc for _, rc in ended} - {8}, ended)
+        self.assertEqual(1, len(self.refreshes()))
+        self.assertEqual(2, self.status(pixel)["current"]["version"])
+
+    @direct_only("starts an agent of its own")
+    def test_an_agent_and_commands_beside_it_ask_once(self):
+        pixel, access, _, _ = self.stored_pair(3)
+        self.configure(more="[agent]\nsocket = %s\n" % self.socket)
+        self.emu.knob("delay-ms", 200)
+        self.start_agent()
+        self.addCleanup(self.stop_agent)
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            self.vault("check", pixel, rc=(0, 8))  # PIXELVAULT_VAULT: the file itself
+        self.assertEqual(1, len(self.refreshes()))
+        self.assertEqual(2, self.status(pixel)["current"]["version"])
+
+    def slow_check(self, pixel):
+        """A check whose refresh is at TikTok."""
+        self.emu.knob("delay-ms", 1500)
+        running = self.start("check", pixel)
+        self.until(lambda: self.refreshes())
+        return running
+
+    def test_what_a_person_put_meanwhile_stays(self):
+        pixel, access, _, _ = self.stored_pair(2)
+        _, second, _, doc = self.document(86400)
+        self.emu.grant(second, pixel)
+        time.sleep(2.1)
+        running = self.slow_check(pixel)
+        self.put_pair(pixel, doc, "--no-check")
+        running.communicate(timeout=60)
+        self.emu.knob("delay-ms", 0)
+        row = self.status(pixel)
+        self.assertEqual((second, 2), (self.get(pixel), row["current"]["version"]))
+        self.assertEqual(1, len(self.refreshes()))
+        self.vault("check", pixel)
+        self.assertEqual(second, self.get(pixel))
+
+    def test_a_pending_token_stays_pending(self):
+        pixel, access, _, _ = self.stored_pair(2)
+        stranger = self.token()
+        self.put(pixel, stranger, rc=10)
+        time.sleep(2.1)
+        self.vault("check", pixel)
+        row = self.status(pixel)
+        self.assertEqual((3, 2, 1), (row["current"]["version"], row["pending"]["version"], row["previous"]["version"]))
+
+    def test_the_old_pair_put_again_is_refused(self):
+        pixel, access, refresh, doc = self.stored_pair(2)
+        time.sleep(2.1)
+        self.vault("check", pixel)
+        token = self.get(pixel)
+        for again in (doc, {k: v for k, v in doc.items() if k != "access_token"}):
+            self.refuses(8, "put", pixel, "--family", "accounts", stdin=json.dumps(again), says="replaced by a refresh")
+        self.assertEqual(token, self.get(pixel))
+
+    def test_killed_while_tiktok_answers(self):
+        """The next run knows that an answer may have been lost."""
+        if VIA_AGENT:
+            self.skipTest("direct only: it kills the command that asks")
+        pixel, access, _, _ = self.stored_pair(2)
+        self.emu.ctl("restore", access)
+        time.sleep(2.1)
+        running = self.slow_check(pixel)
+        running.kill()
+        running.communicate()
+        self.emu.knob("delay-ms", 0)
+        self.assertMoment(self.renewal(pixel)["unanswered_since"])
+        self.assertEqual(access, self.get(pixel))
+        time.sleep(1.6)
+        r = self.vault("check", pixel, rc=10)
+        self.assertIn("its answer was lost", self.status(pixel)["advice"], say(r))
+
+
+@direct_only("it looks into the file")
+class Hidden(Refreshing):
+    def test_no_way_out(self):
+        """Refresh token and client secret stand in no output and in no file, and no command hands them out."""
+        pixel, access, refresh, _ = self.stored_pair(2)
+        time.sleep(2.1)
+        outputs = [self.vault("check", pixel), self.vault("check", pixel, "--json"), self.vault("status", "--json"),
+                   self.vault("history", pixel, "--json"), self.vault("list", "--json"), self.vault("get", pixel, "--json"),
+                   self.vault("get", pixel, "--version", "1"), self.vault("audit", "show", "--json"), self.vault("config", "show"),
+                   self.vault("verify", "--json"), self.vault("run", "--env", "X=" + pixel, "--", "env")]
+        hidden = [s.encode() for s in self.hidden]
+        for r in outputs:
+            for secret in hidden:
+                self.assertNotIn(secret, r.out + r.err.encode(), say(r))
+                self.assertNotIn(secret[4:], r.out, say(r))
+        for name, data in self.files().items():
+            for secret in hidden + [access.encode()]:
+                self.assertNotIn(secret, data, name)
+
+    def rows(self):
+        return [k.decode() for (k,) in self.sql("select k from kv where k like '%/g/%' order by k")]
+
+    def test_a_record_that_was_exchanged_is_noticed(self):
+        one, _, _, _ = self.stored_pair(2)
+        other, _, _, _ = self.stored_pair(2)
+        a, b = self.rows()
+        (va,), (vb,) = (self.sql("select v from kv where k = ?", k)[0] for k in (a, b))
+        self.sql("update kv set v = ? where k = ?", vb, a)
+        self.sql("update kv set v = ? where k = ?", va, b)
+        self.refuses(7, "verify", says="what renews version 1")
+        time.sleep(2.1)
+        asked = len(self.refreshes())
+        self.vault("check", rc=None)
+        self.assertEqual(asked, len(self.refreshes()))
+
+    def test_one_that_was_deleted_or_added_is_noticed(self):
+        pixel, _, _, _ = self.stored_pair(86400)
+        (row,) = self.rows()
+        (value,) = self.sql("select v from kv where k = ?", row)[0]
+        self.sql("delete from kv where k = ?", row)
+        self.refuses(7, "verify", says="is missing")
+        self.sql("insert into kv values (?, ?, 1)", row, value)
+        self.vault("verify")
+        self.sql("insert into kv values (?, ?, 1)", row[:-1] + "2", value)
+        self.refuses(7, "verify", says="added")
+
+
+if __name__ == "__main__":
+    unittest.main()
