@@ -47,18 +47,25 @@ static bool is_known_to_be_over(const struct judgement *j, const struct version 
 	return j->version == v->number && j->verdict == VERDICT_EXPIRED && j->evidence.at >= v->renewal.issued_at;
 }
 
+const struct version *renewal_unfetched(const struct credential *c, const struct health *h)
+{
+	const struct version *v = credential_unfetched(c);
+	/* Refused, it waits for a person. */
+	bool is_refused = v && (v->renewal.refused_at ||
+				(h->pending.version == v->number && verdict_is_bad(h->pending.verdict)));
+	return is_refused ? NULL : v;
+}
+
 enum renewal_need renewal_need(const struct credential *c, const struct health *h, const struct settings *settings,
 			       int64_t now)
 {
 	int64_t due_at = renewal_due_at(c, settings);
-	const struct version *v = renewed(c);
-	if (!due_at)
+	const struct version *v = credential_staged(c, STAGE_CURRENT);
+	if (renewal_unfetched(c, h))
+		return RENEWAL_OVER;
+	if (!due_at || !v)
 		return RENEWAL_NONE;
-	/* Refused as pending: it waits for a person. */
-	if (v->stage == STAGE_PENDING && h->pending.version == v->number && verdict_is_bad(h->pending.verdict))
-		return RENEWAL_NONE;
-	if (!version_has_token(v) || (v->renewal.access_until && v->renewal.access_until <= now) ||
-	    is_known_to_be_over(&h->current, v))
+	if ((v->renewal.access_until && v->renewal.access_until <= now) || is_known_to_be_over(&h->current, v))
 		return RENEWAL_OVER;
 	return due_at <= now ? RENEWAL_DUE : RENEWAL_NONE;
 }
@@ -135,9 +142,9 @@ static struct planned *find_or_make(struct renewals *r, const char *pixel, struc
 
 /* One whose last question is still open is left in peace for a while: another process may be at it, or TikTok's answer
  * was lost. */
-static int64_t wait_s(const struct credential *c, const struct settings *settings, int64_t due_at, int64_t now)
+static int64_t wait_s(const struct version *v, const struct settings *settings, int64_t due_at, int64_t now)
 {
-	int64_t asked_at = credential_renewable(c)->renewal.asked_at;
+	int64_t asked_at = v->renewal.asked_at;
 	int64_t again_at = asked_at ? asked_at + renewal_retry_s(settings) : 0;
 	int64_t wait = (due_at > again_at ? due_at : again_at) - now;
 	return wait < 0 ? 0 : wait;
@@ -146,10 +153,13 @@ static int64_t wait_s(const struct credential *c, const struct settings *setting
 bool renewals_note(struct renewals *r, const struct credential *c, const struct health *h,
 		   const struct settings *settings, int64_t now, int64_t now_ms, struct error *err)
 {
+	const struct version *v = renewal_unfetched(c, h);
 	int64_t due_at = renewal_due_at(c, settings);
-	if (renewal_need(c, h, settings, now) == RENEWAL_OVER)
+	if (!v)
+		v = credential_renewable(c);
+	if (v && renewal_need(c, h, settings, now) == RENEWAL_OVER) {
 		due_at = now;
-	else if (!due_at || renewal_need(c, h, settings, due_at) == RENEWAL_NONE) {
+	} else if (!due_at || renewal_need(c, h, settings, due_at) == RENEWAL_NONE) {
 		renewals_forget(r, c->pixel);
 		return true;
 	}
@@ -158,7 +168,7 @@ bool renewals_note(struct renewals *r, const struct credential *c, const struct 
 		return false;
 	/* Boot time, so that a wall clock that jumps makes no storm; no further off than a day, so that it is not trusted
 	 * for long either. */
-	int64_t wait = wait_s(c, settings, due_at, now);
+	int64_t wait = wait_s(v, settings, due_at, now);
 	planned->at_ms = now_ms + (wait < 86400 ? wait : 86400) * 1000;
 	return true;
 }

@@ -25,6 +25,9 @@ enum renewal_need {
 enum renewal_need renewal_need(const struct credential *c, const struct health *h, const struct settings *settings,
 			       int64_t now);
 
+/* The pending version that waits for its first token, and may still be given one; NULL = none. */
+const struct version *renewal_unfetched(const struct credential *c, const struct health *h);
+
 /* After an attempt that brought nothing the next one waits as long. */
 int64_t renewal_retry_s(const struct settings *settings);
 

@@ -451,7 +451,7 @@ static bool renew(struct check *run, int64_t *ret_wait_ms, struct error *err)
 	while (!s->is_stopping && run->renew_at < run->targets.count) {
 		const struct target *t = &run->targets.at[run->renew_at++];
 		if (is_to_be_renewed(run, t))
-			return refresh_start(s, t->pixel, when, &run->job.who, one_is_renewed, run, &run->renewing, err);
+			return refresh_start(s, t->pixel, when, 0, &run->job.who, one_is_renewed, run, &run->renewing, err);
 	}
 	if (run->has_renewed) {
 		targets_done(&run->targets);

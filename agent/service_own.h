@@ -77,9 +77,9 @@ uint64_t job_question_id(const struct job *job, uint32_t tag);
 /* May such a question be handed over now? Single questions go first. */
 bool service_has_room(const struct service *s);
 
-/* A refresh on behalf of another job. Whoever ends before it detaches it: it goes on, and tells nobody. *ret is gone once
+/* A refresh on behalf of another job: of this pending version, or (wanted 0) of what is due. Whoever ends before it detaches it: it goes on, and tells nobody. *ret is gone once
  * done was called. */
-must_check bool refresh_start(struct service *s, const char *pixel, enum refresh_when when,
+must_check bool refresh_start(struct service *s, const char *pixel, enum refresh_when when, uint32_t wanted,
 			      const struct audit_who *who, refresh_done_fn *done, void *context, struct job **ret,
 			      struct error *err);
 void refresh_detach(struct job *job); /* NULL is fine */

@@ -27,6 +27,7 @@ struct put {
 	uint8_t grant_fingerprint[FINGERPRINT_LEN];
 	struct job *fetching; /* NULL = not under way */
 	struct error fetch_err;
+	bool has_fetched;
 	put_notice_fn *notice;
 	void *notice_context;
 	put_done_fn *done;
@@ -298,7 +299,8 @@ static void token_is_fetched(void *context, const struct refresh_result *result,
 static bool start_fetching(struct put *p, struct error *err)
 {
 	p->phase = PUT_FETCH;
-	return refresh_start(p->job.service, p->pixel, REFRESH_WHEN_OVER, &p->job.who, token_is_fetched, p, &p->fetching,
+	p->has_fetched = true;
+	return refresh_start(p->job.service, p->pixel, REFRESH_WHEN_OVER, p->version, &p->job.who, token_is_fetched, p, &p->fetching,
 			     err);
 }
 
@@ -423,10 +425,13 @@ static bool go_on_with_fetched(struct put *p, struct error *err)
 	const struct version *fetched = credential_numbered(&p->credential, p->version);
 	if (!fetched || fetched->stage == STAGE_RETIRED)
 		return fail(err, ERR_CONFLICT, TXT_PUT_OVERTAKEN, p->version, p->pixel);
-	if (!version_has_token(fetched)) {
+	bool is_new = memcmp(fetched->fingerprint, p->fingerprint, FINGERPRINT_LEN) != 0;
+	if (!version_has_token(fetched) || !is_new) {
 		p->phase = PUT_REPORT;
 		return true;
 	}
+	secret_freep(&p->token);
+	memcpy(p->fingerprint, fetched->fingerprint, FINGERPRINT_LEN);
 	memcpy(p->result.fingerprint, fetched->fingerprint, FINGERPRINT_LEN);
 	if (!vault_token(v, &p->credential, fetched, "probe", &p->token, err))
 		return false;
@@ -456,9 +461,11 @@ static bool put_step(struct job *job, int64_t *ret_wait_ms, struct error *err)
 static bool put_asked(struct job *job, const struct asked *asked, struct error *err)
 {
 	struct put *p = put_of(job);
-	(void)err;
 	if (p->phase == PUT_ASK) {
 		p->asked = *asked;
+		/* It has run out since it was copied: what renews it may well be good. */
+		if (asked->finding.outcome == VERDICT_EXPIRED && is_of_family(p) && !p->has_fetched)
+			return start_fetching(p, err);
 		settle(p);
 	} else {
 		search_answer(&p->search, p->detective, asked);

@@ -27,6 +27,8 @@ struct refresh {
 	/* what is renewed, as it was when the lock was taken */
 	enum family family;
 	uint32_t holder, renewed; /* whose refresh token, whose token */
+	uint32_t wanted;          /* this pending one and no other; 0 = what is due */
+	bool is_first;            /* it is pending: the pair becomes its own */
 	bool was_open;            /* an earlier question got no answer: it may have been lost */
 	bool is_sure;             /* refused twice */
 	struct secret *grant;
@@ -56,14 +58,17 @@ static bool find_holder(struct refresh *r, struct change *change, struct credent
 	*ret_holder = NULL;
 	if (!change_find(change, r->pixel, ret, &exists, err))
 		return false;
-	const struct version *holder =
-		exists && !ret->deleted_at && !ret->is_destroyed ? credential_renewable(ret) : NULL;
-	const struct version *current = credential_staged(ret, STAGE_CURRENT);
-	if (!holder || holder->number != r->holder || (current && current->number != r->renewed))
+	if (!exists || ret->deleted_at || ret->is_destroyed)
 		return true;
-	for (size_t i = 0; i < ret->version_count; i++)
-		if (ret->versions[i].number == r->holder)
-			*ret_holder = &ret->versions[i];
+	const struct version *current = credential_staged(ret, STAGE_CURRENT), *renewable = credential_renewable(ret);
+	bool is_still_current =
+		current && current->number == r->renewed && renewable && renewable->number == r->holder;
+	for (size_t i = 0; i < ret->version_count; i++) {
+		struct version *v = &ret->versions[i];
+		bool is_pending = v->stage == STAGE_PENDING && version_has_grant(v);
+		if (v->number == r->holder && (r->is_first ? is_pending : is_still_current))
+			*ret_holder = v;
+	}
 	return true;
 }
 
@@ -97,7 +102,7 @@ static bool place_pair(struct refresh *r, struct change *change, struct credenti
 	uint32_t number = r->renewed, dropped = 0;
 	int64_t now = clock_wall();
 	describe_pair(r, &holder->renewal, now, &fresh.renewal);
-	if (holder->stage == STAGE_PENDING) {
+	if (r->is_first) {
 		holder->renewal = fresh.renewal;
 	} else {
 		holder->renewal.asked_at = holder->renewal.refused_at = 0;
@@ -176,6 +181,17 @@ static bool is_wanted(const struct refresh *r, const struct credential *c, const
 	return need == RENEWAL_OVER || (need == RENEWAL_DUE && r->when == REFRESH_WHEN_DUE);
 }
 
+/* Whose refresh token is used; NULL = none, it is not due. */
+static const struct version *choose_holder(struct refresh *r, const struct credential *c, const struct health *h)
+{
+	const struct version *pending = credential_staged(c, STAGE_PENDING), *unfetched = renewal_unfetched(c, h);
+	if (r->wanted)
+		return pending && pending->number == r->wanted && version_has_grant(pending) ? pending : NULL;
+	if (!is_wanted(r, c, h))
+		return NULL;
+	return unfetched ? unfetched : credential_renewable(c);
+}
+
 /* With the lock held: another process may have been here while we waited for it. */
 static bool look(struct refresh *r, struct error *err)
 {
@@ -186,15 +202,16 @@ static bool look(struct refresh *r, struct error *err)
 		return false;
 	if (!vault_find(v, r->pixel, false, &c, err) || !vault_health(v, &c, &h, err))
 		return false;
-	const struct version *holder = credential_renewable(&c), *current = credential_staged(&c, STAGE_CURRENT);
-	if (!holder || !is_wanted(r, &c, &h)) {
+	const struct version *holder = choose_holder(r, &c, &h), *current = credential_staged(&c, STAGE_CURRENT);
+	if (!holder) {
 		r->result.was_needless = true;
 		end(r);
 		return true;
 	}
 	r->family = holder->renewal.family;
 	r->holder = holder->number;
-	r->renewed = current ? current->number : holder->number;
+	r->is_first = holder->stage == STAGE_PENDING;
+	r->renewed = r->is_first ? holder->number : current->number;
 	r->was_open = holder->renewal.asked_at != 0;
 	if (!vault_grant(v, &c, holder, &r->grant, err))
 		return false;
@@ -339,8 +356,9 @@ static const struct job_ops refresh_ops = {
 
 /* ---- starting ---- */
 
-bool refresh_start(struct service *s, const char *pixel, enum refresh_when when, const struct audit_who *who,
-		   refresh_done_fn *done, void *context, struct job **ret, struct error *err)
+bool refresh_start(struct service *s, const char *pixel, enum refresh_when when, uint32_t wanted,
+		   const struct audit_who *who, refresh_done_fn *done, void *context, struct job **ret,
+		   struct error *err)
 {
 	if (!pixel_check(pixel, err))
 		return false;
@@ -349,6 +367,7 @@ bool refresh_start(struct service *s, const char *pixel, enum refresh_when when,
 		return fail_no_memory(err);
 	memcpy(r->pixel, pixel, strlen(pixel) + 1); /* checked: it fits */
 	r->when = when;
+	r->wanted = wanted;
 	r->lock_until_ms = clock_boot_ms() + LOCK_WAIT_MS;
 	r->done = done;
 	r->context = context;
@@ -367,5 +386,5 @@ bool service_start_refresh(struct service *s, const char *pixel, enum refresh_wh
 			   void *context, struct error *err)
 {
 	struct job *unused;
-	return refresh_start(s, pixel, when, NULL, done, context, &unused, err);
+	return refresh_start(s, pixel, when, 0, NULL, done, context, &unused, err);
 }

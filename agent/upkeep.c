@@ -8,6 +8,9 @@ const struct version *upkeep_stand_in(const struct credential *c, const struct h
 	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);
 	if (!current || !previous || h->current.version != current->number || !verdict_is_bad(h->current.verdict))
 		return NULL;
+	/* One that a refresh replaced is no way out: it ends before the one that it would stand in for. */
+	if (previous->renewal.family != FAMILY_PLAIN && !version_has_grant(previous))
+		return NULL;
 	const struct fading *f = health_fading(h, previous->number);
 	return f && verdict_is_bad(f->verdict) ? NULL : previous;
 }

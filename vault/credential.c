@@ -393,6 +393,12 @@ const struct version *credential_renewable(const struct credential *c)
 													       : NULL;
 }
 
+const struct version *credential_unfetched(const struct credential *c)
+{
+	const struct version *pending = credential_staged(c, STAGE_PENDING);
+	return pending && !version_has_token(pending) && version_has_grant(pending) ? pending : NULL;
+}
+
 /* ---- versions and their stages ---- */
 
 const struct version *credential_staged(const struct credential *c, enum stage stage)

@@ -123,6 +123,8 @@ int64_t version_ends_at(const struct version *v);
 /* The version whose refresh token renews what consumers get: current's, or, where current is an older token of the same
  * family that came back, the newest that has one; without a current one the pending. NULL = none. */
 const struct version *credential_renewable(const struct credential *c);
+/* The pending version, while it waits for its first token. NULL = none. */
+const struct version *credential_unfetched(const struct credential *c);
 
 /* What cleaning took away; each bit has a name for people and JSON. */
 enum removed {

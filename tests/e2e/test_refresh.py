@@ -1,11 +1,16 @@
 """Pairs of tokens that a refresh token renews (`put --family`): stored, renewed on time and once, never shown."""
 
 import json
+import os
+import sys
 import time
 import unittest
 
 import harness
 from harness import Case, PATIENCE, VIA_AGENT, cases, direct_only, new_pixel, new_token, say, spread
+
+sys.path.insert(0, os.path.join(harness.ROOT, "tests", "support"))
+import reader  # noqa: E402
 
 APP, APP_SECRET = "7012345678901234567", "emulator-app-secret"
 PATHS = {"accounts": "/open_api/v1.3/tt_user/oauth2/refresh_token/", "login": "/v2/oauth/token/"}
@@ -106,6 +111,32 @@ class Stored(Refreshing):
         self.vault("check", pixel)
         self.assertRegex(self.get(pixel), r"^act\.[0-9a-f]{40}$")
         self.assertEqual(1, self.status(pixel)["current"]["version"])
+
+    def test_an_access_token_that_has_run_out_is_replaced_at_once(self):
+        pixel, access, _, doc = self.document(86400)
+        self.emu.expire(access)
+        out = self.object(self.put_pair(pixel, doc, "--test-code", "TEST12345", "--json"))
+        self.assertEqual((1, "current", "healthy"), (out["version"], out["stage"], out["verdict"]))
+        self.assertNotEqual(access, self.get(pixel))
+        self.assertEqual(1, len(self.refreshes()))
+        self.vault("verify")
+
+    @cases(plain=True, family=False)
+    def test_one_without_an_access_token_is_put_over_another(self, is_plain):
+        if is_plain:
+            pixel, old = self.stored()
+        else:
+            pixel, old, _, _ = self.stored_pair(86400)
+        _, more, refresh, doc = self.document(with_access=False)
+        self.emu.ctl("token", more, "pixels=" + pixel, "kind=tt_user", "scopes=8", "refresh=" + refresh)
+        self.emu.fault("code-50000", path="/tt_user/oauth2/refresh_token/")
+        self.put_pair(pixel, doc, rc=9)
+        self.assertEqual((old, 2), (self.get(pixel), self.status(pixel)["pending"]["version"]))
+        self.emu.no_faults()
+        self.until(lambda: self.vault("check", pixel, rc=(0, 9)) and self.status(pixel)["current"]["version"] == 2)
+        self.assertNotEqual(old, self.get(pixel))
+        self.assertEqual("accounts", self.renewal(pixel)["family"])
+        self.vault("verify")
 
     def test_from_a_file_and_with_what_else_tiktok_answers(self):
         pixel, access, refresh, doc = self.document(86400, refresh_token_expires_in="31536000", open_id="o", scope="a,b",
@@ -243,10 +274,10 @@ class Renewed(Refreshing):
     @cases(rotates="rotates", keeps="keeps")
     def test_whatever_refresh_token_comes_back_is_used_next(self, way):
         self.emu.knob("refresh", way)
-        self.emu.knob("access-life", 1)
-        pixel, _, refresh, _ = self.stored_pair(1)
+        self.emu.knob("access-life", 3)
+        pixel, _, refresh, _ = self.stored_pair(3)
         for version in (2, 3, 4):
-            time.sleep(1.1)
+            time.sleep(3.1)
             self.vault("check", pixel)
             self.assertGreaterEqual(self.status(pixel)["current"]["version"], version)
         self.assertTrue(all(l["code"] == "0" for l in self.refreshes()))
@@ -332,6 +363,19 @@ class Refused(Refreshing):
         self.vault("check", pixel, rc=10)
         self.assertEqual((asked, "expired"), (len(self.refreshes(family)), self.status(pixel)["verdict"]))
         self.vault("verify")
+
+    def test_no_failover_to_a_pair_that_was_replaced(self):
+        """It is older than the one that TikTok renews no more, and ends before it."""
+        self.emu.knob("refresh", "keeps")
+        pixel, access, refresh, _ = self.dead("restore")
+        time.sleep(2.1)
+        self.until(lambda: self.vault("check", pixel) and self.status(pixel)["current"]["version"] == 2)
+        renewed = self.get(pixel)
+        self.emu.revoke(renewed)
+        self.emu.revoke(refresh)
+        self.vault("check", pixel, rc=10)
+        time.sleep(0.5)
+        self.assertEqual(renewed, self.get(pixel))
 
     def test_what_a_person_brings_then_heals_it(self):
         pixel, access, refresh, doc = self.dead("revoke")
@@ -527,6 +571,27 @@ class Hidden(Refreshing):
         for name, data in self.files().items():
             for secret in hidden + [access.encode()]:
                 self.assertNotIn(secret, data, name)
+
+    def test_a_reader_of_the_format_finds_it_and_nobody_else_does(self):
+        pixel, access, refresh, _ = self.stored_pair(2)
+        plain, _ = self.stored()
+        time.sleep(2.1)
+        vault = reader.open_vault(self.file, self.key)
+        (v,) = vault.credential(pixel)["versions"]
+        self.assertEqual((APP, APP_SECRET, refresh), vault.grant(vault.credential(pixel), v))
+        self.assertEqual(1, v["family"])
+        self.vault("check", pixel)
+        vault = reader.open_vault(self.file, self.key)
+        c = vault.credential(pixel)
+        old, new = c["versions"]
+        self.assertIsNone(vault.grant(c, old))
+        self.assertEqual((APP, APP_SECRET), vault.grant(c, new)[:2])
+        self.assertNotEqual(refresh, vault.grant(c, new)[2])
+        self.assertEqual(self.get(pixel), vault.token(c, new))
+        rest = set(vault.rows) - vault.expected_keys()
+        self.assertEqual(set(), vault.expected_keys() - set(vault.rows))
+        self.assertEqual(set(), {k for k in rest if k.split("/")[1] not in "hcad"})
+        self.assertNotIn("grant_fingerprint", vault.credential(plain)["versions"][0])
 
     def rows(self):
         return [k.decode() for (k,) in self.sql("select k from kv where k like '%/g/%' order by k")]

@@ -121,11 +121,11 @@ def associated_data(vault_id, epoch, kind, what, version, bucket):
 
 
 def key_of_kind(keys, kind):
-    return keys[TOKEN] if kind == "t" else keys[META]
+    return keys[TOKEN] if kind in "tg" else keys[META]
 
 
 def buckets_of(kind):
-    return (HINT_BUCKET,) if kind == "d" else BUCKETS[:4] if kind == "t" else BUCKETS
+    return (HINT_BUCKET,) if kind == "d" else BUCKETS[:4] if kind in "tg" else BUCKETS
 
 
 def seal(keys, vault_id, epoch, kind, what, version, plain, nonce):
@@ -218,7 +218,7 @@ def parse_credential(data):
     r["labels"] = [(c.text(), c.text()) for _ in range(c.number("B"))]
     r["versions"] = [{"number": c.number("I"), "stage": STAGES[c.number("B")], "stored_at": c.number("q"),
                       "staged_at": c.number("q"), "expires_at": c.number("q"), "fingerprint": c.take(16),
-                      "digest": c.take(32)} for _ in range(c.number("B"))]
+                      "digest": c.take(32), "family": 0, "grant_digest": bytes(32)} for _ in range(c.number("B"))]
     last = 0
     while c.rest():
         tag = c.number("B")
@@ -237,7 +237,22 @@ def parse_lifecycle(c, r):
                   "is_dead": c.number("B"), "fingerprint": c.take(16)} for _ in range(c.number("B"))]
 
 
-BLOCKS = {1: parse_lifecycle}
+def parse_families(c, r):
+    for v in r["versions"]:
+        v["family"] = c.number("B")
+        if v["family"] > 2:
+            raise Bad("format", "a family")
+        if v["family"]:
+            for name in ("issued_at", "access_until", "refresh_until", "asked_at", "refused_at"):
+                v[name] = c.number("q")
+            v["grant_fingerprint"], v["grant_digest"] = c.take(16), c.take(32)
+
+
+def has_token(version):
+    return version["family"] == 0 or version["digest"] != bytes(32)
+
+
+BLOCKS = {1: parse_lifecycle, 2: parse_families}
 
 
 def parse_judgement(c):
@@ -395,6 +410,19 @@ class Vault:
             raise Bad("tampered", "a fingerprint")
         return token.decode()
 
+    def grant(self, c, version):
+        """(client id, client secret, refresh token), or None."""
+        if version["grant_digest"] == bytes(32):
+            return None
+        pixel_id = self.pixel_id(c["pixel"])
+        sealed = self.rows.get("%sg/%s/%d" % (self.prefix, pixel_id.hex(), version["number"]))
+        cutter = Cutter(self.unseal("g", pixel_id, version["number"], sealed, version["grant_digest"]), "a grant")
+        texts = tuple(cutter.text("H") for _ in range(3))
+        cutter.end()
+        if blake2b(16, texts[2].encode(), key=self.keys[FINGERPRINT]) != version["grant_fingerprint"]:
+            raise Bad("tampered", "a refresh token's fingerprint")
+        return texts
+
     def health(self, c):
         pixel_id = self.pixel_id(c["pixel"])
         sealed = self.rows.get(self.prefix + "h/" + pixel_id.hex())
@@ -429,7 +457,9 @@ class Vault:
         for pixel_id in self.leaves:
             name = pixel_id.hex()
             keys |= {self.prefix + "m/" + name} | {self.prefix + "n/" + name[:n] for n in (1, 2, 3)}
-            keys |= {"%st/%s/%d" % (self.prefix, name, v["number"]) for v in self.credential_at(pixel_id)["versions"]}
+            for v in self.credential_at(pixel_id)["versions"]:
+                kinds = ("t" if has_token(v) else "") + ("g" if v["grant_digest"] != bytes(32) else "")
+                keys |= {"%s%s/%s/%d" % (self.prefix, kind, name, v["number"]) for kind in kinds}
         return keys
 
 
@@ -450,7 +480,7 @@ def main():
     vault = open_vault(sys.argv[1], sys.argv[2])
     print(json.dumps([{"pixel": c["pixel"], "labels": dict(c["labels"]), "versions": [
         {"number": v["number"], "stage": v["stage"], "expires_at": v["expires_at"],
-         "fingerprint": fingerprint_text(v["fingerprint"]), "token": vault.token(c, v)} for v in c["versions"]]}
+         "fingerprint": fingerprint_text(v["fingerprint"]), "token": vault.token(c, v) if has_token(v) else None} for v in c["versions"]]}
         for c in vault.credentials()], indent=1))
 
 

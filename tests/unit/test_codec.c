@@ -195,6 +195,18 @@ static struct credential moving(void)
 	return c;
 }
 
+static struct credential renewing(void)
+{
+	struct credential c = moving();
+	for (uint32_t i = 0; i < VERSIONS_MAX; i += 3) {
+		struct renewal *r = &c.versions[i].renewal;
+		*r = (struct renewal){ i % 2 ? FAMILY_LOGIN : FAMILY_ACCOUNTS, i, INT64_MAX, INT64_MIN, 4 * i, 5, { 0 }, { 0 } };
+		fill(r->fingerprint, sizeof r->fingerprint, (uint8_t)(i + 7));
+		fill(r->digest, sizeof r->digest, (uint8_t)(i + 70));
+	}
+	return c;
+}
+
 static void encode_credential(const struct credential *c, struct buf *out)
 {
 	struct error err;
@@ -225,6 +237,15 @@ static void metadata__assert_equal(const struct credential *a, const struct cred
 		assert_memory_equal(a->versions[i].digest, b->versions[i].digest, DIGEST_LEN);
 		assert_int_equal(a->versions[i].retire_by, b->versions[i].retire_by);
 		assert_int_equal(a->versions[i].taken_at, b->versions[i].taken_at);
+		const struct renewal *x = &a->versions[i].renewal, *y = &b->versions[i].renewal;
+		assert_int_equal(x->family, y->family);
+		assert_int_equal(x->issued_at, y->issued_at);
+		assert_int_equal(x->access_until, y->access_until);
+		assert_int_equal(x->refresh_until, y->refresh_until);
+		assert_int_equal(x->asked_at, y->asked_at);
+		assert_int_equal(x->refused_at, y->refused_at);
+		assert_memory_equal(x->fingerprint, y->fingerprint, FINGERPRINT_LEN);
+		assert_memory_equal(x->digest, y->digest, DIGEST_LEN);
 	}
 	assert_int_equal(a->rotate_from, b->rotate_from);
 	assert_int_equal(a->rotate_since, b->rotate_since);
@@ -244,9 +265,10 @@ static void metadata__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **
 	(void)state;
 	struct credential all[] = { full(),
 				    moving(),
+				    renewing(),
 				    { .pixel = "ABCDEFGH", .rotate_since = 1 },
 				    { .pixel = "C0U2T02IU8J6B9GC2B90", .last_number = 1 } };
-	all[3].versions[all[3].version_count++] = (struct version){ .number = 1, .stage = STAGE_PENDING };
+	all[4].versions[all[4].version_count++] = (struct version){ .number = 1, .stage = STAGE_PENDING };
 	for (size_t i = 0; i < COUNT_OF(all); i++) {
 		struct credential back;
 		struct buf out = BUF_INIT(16384), again = BUF_INIT(16384);
@@ -321,10 +343,37 @@ static void metadata__moves_under_way_have_one_spelling(void **state)
 	buf_done(&out);
 }
 
+/* Without a family the block is not there, and nothing in it is said of a plain version. */
+static void metadata__families_have_one_spelling(void **state)
+{
+	(void)state;
+	struct credential c = { .pixel = "ABCDEFGH", .last_number = 1, .version_count = 1 }, back;
+	struct buf out = BUF_INIT(16384);
+	c.versions[0] = (struct version){ .number = 1, .stage = STAGE_CURRENT };
+	c.versions[0].renewal.asked_at = 5; /* of a plain one: not written */
+	encode_credential(&c, &out);
+	assert_true(credential_decode(buf_bytes(&out), &back));
+	assert_int_equal(back.versions[0].renewal.asked_at, 0);
+	size_t len = out.len;
+	buf_append_uint(&out, 1, 2);
+	buf_append_uint(&out, 1, FAMILY_PLAIN);
+	assert_false(credential_decode(buf_bytes(&out), &back)); /* all plain: no block */
+	out.at[len + 1] = FAMILY_COUNT;
+	assert_false(credential_decode(buf_bytes(&out), &back));
+	out.at[len + 1] = FAMILY_LOGIN;
+	assert_false(credential_decode(buf_bytes(&out), &back)); /* cut short */
+	buf_append_zeros(&out, 5 * 8 + FINGERPRINT_LEN + DIGEST_LEN);
+	assert_true(credential_decode(buf_bytes(&out), &back));
+	assert_int_equal(back.versions[0].renewal.family, FAMILY_LOGIN);
+	assert_false(version_has_token(&back.versions[0]));
+	assert_false(version_has_grant(&back.versions[0]));
+	buf_done(&out);
+}
+
 static void metadata__whatever_decodes_encodes_to_the_same_bytes(void **state)
 {
 	(void)state;
-	struct credential c = moving();
+	struct credential c = renewing();
 	struct buf out = BUF_INIT(16384);
 	unsigned refused = 0;
 	encode_credential(&c, &out);
@@ -627,6 +676,7 @@ int main(void)
 		cmocka_unit_test(metadata__comes_back_as_it_was_and_encodes_to_the_same_bytes),
 		cmocka_unit_test(metadata__cut_short_or_with_a_byte_more_is_refused_and_leaves_the_result_alone),
 		cmocka_unit_test(metadata__moves_under_way_have_one_spelling),
+		cmocka_unit_test(metadata__families_have_one_spelling),
 		cmocka_unit_test(metadata__whatever_decodes_encodes_to_the_same_bytes),
 		cmocka_unit_test(metadata__versions_must_ascend_stay_below_the_counter_and_hold_each_stage_once),
 		cmocka_unit_test(metadata__labels_out_of_order_twice_or_empty_are_refused),

@@ -284,6 +284,7 @@ static const struct {
 	{ "check", "max-age", "90d" },
 	{ "check", "probe", "test" },
 	{ "tiktok", "base-url", "https://localhost:8443/open_api/v1.3" },
+	{ "tiktok", "login-url", "https://localhost:8443/v2" },
 	{ "tiktok", "ca-file", "/srv/ca.pem" },
 	{ "tiktok", "connect-timeout", "2s" },
 	{ "tiktok", "timeout", "9s" },

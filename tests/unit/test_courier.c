@@ -24,7 +24,7 @@
 static struct {
 	char folder[PATH_MAX]; /* of this program: build/tests/unit */
 	char emulator[PATH_MAX], dir[64];
-	char base_url[512], ca_file[128];
+	char base_url[512], login_url[512], ca_file[128];
 	pid_t pid;
 	int stdin_fd;
 } emu;
@@ -127,6 +127,9 @@ static int set_up(void **state)
 	assert_non_null(mkdtemp(emu.dir));
 	start_emulator();
 	read_line("base-url", emu.base_url, sizeof emu.base_url);
+	const char *path = strstr(emu.base_url, "/open_api");
+	assert_non_null(path);
+	snprintf(emu.login_url, sizeof emu.login_url, "%.*s/v2", (int)(path - emu.base_url), emu.base_url);
 	snprintf(emu.ca_file, sizeof emu.ca_file, "%s/ca.pem", emu.dir);
 	ctl(NULL, 0, "token %s pixels=%s", TOKEN, PIXEL);
 	return 0;
@@ -175,6 +178,7 @@ static struct courier *courier_for(const char *base_url, unsigned in_flight, int
 	s->connect_timeout_ms = 5000;
 	s->timeout_ms = timeout_ms;
 	snprintf(s->base_url, sizeof s->base_url, "%s", base_url);
+	snprintf(s->login_url, sizeof s->login_url, "%s", emu.login_url);
 	snprintf(s->ca_file, sizeof s->ca_file, "%s", emu.ca_file);
 	assert_true(courier_new(s, &c, &err));
 	free(s);
@@ -713,7 +717,53 @@ static const char *const lies[] = {
 	"http",       "code-missing", "code-huge",  "code-none", "took",
 	"text-open",  "text-control", "text-high",  "id-open",   "id-control",
 	"id-unknown", "twice",        "half",       "exit",      "deaf",
+	"pair",       "pair-odd",
 };
+
+/* Of what follows the answer to a refresh. */
+static const char *const pair_lies[] = { "none",	  "short",    "version",     "zero",	   "id",   "access-long", "access-none",
+					 "access-blank", "refresh-long", "refresh-odd", "life-minus", "life-long", "half", "two" };
+
+static void spoil_pair(struct courier_pair *p, const char *lie)
+{
+	struct token_pair *t = &p->pair;
+	if (strcmp(lie, "version") == 0)
+		p->version++;
+	if (strcmp(lie, "zero") == 0)
+		p->zero++;
+	if (strcmp(lie, "id") == 0)
+		p->id++;
+	if (strcmp(lie, "access-long") == 0)
+		t->access_len = UINT32_MAX;
+	if (strcmp(lie, "access-none") == 0)
+		t->access_len = 0;
+	if (strcmp(lie, "access-blank") == 0)
+		t->access[3] = ' ';
+	if (strcmp(lie, "refresh-long") == 0)
+		t->refresh_len = REFRESH_TOKEN_MAX + 1;
+	if (strcmp(lie, "refresh-odd") == 0)
+		t->refresh[0] = 0x80;
+	if (strcmp(lie, "life-minus") == 0)
+		t->life_s = -1;
+	if (strcmp(lie, "life-long") == 0)
+		t->refresh_life_s = LIFE_MAX_S + 1;
+}
+
+/* False: that was all of it. */
+static bool lie_about_a_pair(struct courier_answer *a, const char *lie)
+{
+	static struct courier_pair p;
+	p = (struct courier_pair){ .version = COURIER_VERSION, .id = a->id };
+	p.pair.access_len = p.pair.refresh_len = 12;
+	memcpy(p.pair.access, "act.11112222", 12);
+	memcpy(p.pair.refresh, "rft.33334444", 12);
+	a->has_pair = strcmp(lie, "none") != 0;
+	spoil_pair(&p, lie);
+	size_t len = strcmp(lie, "half") == 0 ? sizeof p / 2 : strcmp(lie, "short") == 0 ? 0 : sizeof p;
+	if (write(COURIER_FD, a, sizeof *a) != sizeof *a || write(COURIER_FD, &p, len) != (ssize_t)len)
+		return false;
+	return len == sizeof p && (strcmp(lie, "two") != 0 || write(COURIER_FD, &p, len) == (ssize_t)len);
+}
 
 static void spoil(struct courier_answer *a, const char *lie)
 {
@@ -749,6 +799,10 @@ static void spoil(struct courier_answer *a, const char *lie)
 		a->request_id[0] = '\n';
 	if (strcmp(lie, "id-unknown") == 0)
 		a->id++;
+	if (strcmp(lie, "pair") == 0)
+		a->has_pair = 1; /* nobody asked for one */
+	if (strcmp(lie, "pair-odd") == 0)
+		a->has_pair = 2;
 }
 
 static bool read_all(void *at, size_t len)
@@ -779,6 +833,11 @@ static int lie_as_courier(void)
 					    .id = probe.id,
 					    .text = "OK",
 					    .request_id = "1" };
+		if (probe.kind == PROBE_REFRESH) {
+			if (!lie_about_a_pair(&a, lie))
+				return 0;
+			continue;
+		}
 		spoil(&a, lie);
 		size_t len = strcmp(lie, "half") == 0 ? sizeof a / 2 : strcmp(lie, "exit") == 0 ? 0 : sizeof a;
 		if (write(COURIER_FD, &a, len) != (ssize_t)len)
@@ -826,6 +885,114 @@ static void courier__the_liar_without_a_lie_is_believed(void **state)
 	courier_free(c);
 }
 
+/* --- refreshes --- */
+
+#define APP "7012345678901234567"
+#define APP_SECRET "emulator-app-secret"
+
+static struct secret *grant_with(const char *client_secret, const char *refresh_token)
+{
+	struct secret *packed;
+	struct error err;
+	struct grant g = { bytes_of_text(APP), bytes_of_text(client_secret), bytes_of_text(refresh_token) };
+	assert_true(grant_pack(&g, &packed, &err));
+	return packed;
+}
+
+static struct reply refresh(struct courier *c, uint64_t id, enum family family, const struct secret *grant)
+{
+	struct reply r;
+	struct question q = { .id = id, .kind = PROBE_REFRESH, .is_fresh = true, .pixel = PIXEL, .test_code = "", .family = family,
+			      .token = grant };
+	courier_ask(c, &q);
+	assert_true(courier_next(c, 20000, &r));
+	assert_int_equal(r.id, id);
+	return r;
+}
+
+static void courier__a_refresh_brings_a_pair_of_either_family(void **state)
+{
+	NEEDS_EMULATOR();
+	static const struct {
+		enum family family;
+		const char *kind, *token;
+	} rows[] = { { FAMILY_ACCOUNTS, "tt_user", "rft.of-the-accounts-api" }, { FAMILY_LOGIN, "login", "rft.of-login-kit" } };
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		scoped(secret_freep) struct secret *grant = grant_with(APP_SECRET, rows[i].token);
+		ctl(NULL, 0, "token act.%zu.0123456789 kind=%s pixels=%s refresh=%s", i, rows[i].kind, PIXEL, rows[i].token);
+		struct reply r = refresh(c, 7 + i, rows[i].family, grant);
+		assert_int_equal(r.answer.transport, TRANSPORT_OK);
+		assert_non_null(r.pair);
+		assert_int_equal(r.pair->access_len, 44);
+		assert_memory_equal(r.pair->access, "act.", 4);
+		assert_memory_equal(r.pair->refresh, "rft.", 4);
+		assert_int_equal(r.pair->life_s, 86400);
+		courier_forget_pair(c);
+		assert_int_equal(r.pair->access_len, 0);
+		r = refresh(c, 9, rows[i].family, grant); /* it was replaced */
+		assert_null(r.pair);
+		assert_string_equal(verdict_judge(&r.answer, &(struct question_context){ .endpoint = ENDPOINT_REFRESH,
+											   .kind = PROBE_REFRESH })
+					    .row,
+				    "13");
+	}
+	courier_free(c);
+}
+
+static void courier__a_refresh_goes_along_with_probes(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 32, 15000);
+	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
+	scoped(secret_freep) struct secret *grant = grant_with(APP_SECRET, "rft.among-others");
+	struct question q = { .id = 1, .kind = PROBE_REFRESH, .pixel = PIXEL, .test_code = "", .family = FAMILY_ACCOUNTS,
+			      .token = grant };
+	struct reply r;
+	size_t pairs = 0, refused = 0;
+	ctl(NULL, 0, "token act.among-others kind=tt_user refresh=rft.among-others");
+	ask_many(c, token, 15);
+	courier_ask(c, &q);
+	q.id = 2; /* one at a time */
+	courier_ask(c, &q);
+	for (size_t i = 0; i < 14; i++)
+		courier_ask(c, &(struct question){
+				       .id = 200 + i, .kind = PROBE_DRY, .pixel = PIXEL, .test_code = "", .token = token });
+	for (size_t i = 0; i < 31; i++) {
+		assert_true(courier_next(c, 20000, &r));
+		pairs += r.pair != NULL;
+		refused += r.answer.transport == TRANSPORT_NO_COURIER;
+		assert_true((r.pair != NULL) == (r.id == 1));
+		assert_true((r.answer.transport == TRANSPORT_NO_COURIER) == (r.id == 2));
+	}
+	assert_int_equal(pairs, 1);
+	assert_int_equal(refused, 1);
+	assert_int_equal(courier_unanswered(c), 0);
+	courier_free(c);
+}
+
+static void courier__a_pair_that_cannot_be_is_never_taken(void **state)
+{
+	NEEDS_EMULATOR();
+	scoped(secret_freep) struct secret *grant = grant_with(APP_SECRET, "rft.whatever-it-is");
+	for (size_t i = 0; i < COUNT_OF(pair_lies); i++) {
+		char url[64], self[PATH_MAX + 32];
+		snprintf(self, sizeof self, "%s/test_courier", emu.folder);
+		use_courier(self);
+		snprintf(url, sizeof url, "https://%s", pair_lies[i]);
+		struct courier *c = courier_for(url, 2, 1000);
+		struct reply r = refresh(c, 3, FAMILY_LOGIN, grant);
+		bool is_true = strcmp(pair_lies[i], "two") == 0;
+		assert_true((r.pair != NULL) == is_true);
+		if (!is_true && strcmp(pair_lies[i], "none") != 0)
+			assert_int_equal(r.answer.transport, TRANSPORT_NO_COURIER);
+		r = refresh(c, 4, FAMILY_LOGIN, grant); /* and the next question finds a new one */
+		assert_int_equal(courier_unanswered(c), 0);
+		courier_free(c);
+		assert_int_equal(courier_pid(), 0);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, before_each)
 
 int main(int argc, char **argv)
@@ -855,6 +1022,9 @@ int main(int argc, char **argv)
 		TEST(courier__unreachable_hosts_are_told_apart),
 		TEST(courier__a_lie_is_never_believed),
 		TEST(courier__the_liar_without_a_lie_is_believed),
+		TEST(courier__a_refresh_brings_a_pair_of_either_family),
+		TEST(courier__a_refresh_goes_along_with_probes),
+		TEST(courier__a_pair_that_cannot_be_is_never_taken),
 	};
 	if (argc == 2 && strcmp(argv[1], "--courier") == 0)
 		return lie_as_courier();

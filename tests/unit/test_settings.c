@@ -453,7 +453,7 @@ static void settings__each_row_has_what_reader_show_and_manual_need(void **state
 	const struct settings_row *rows = settings_rows(&count);
 	struct config_key keys[SETTINGS_KEYS_MAX];
 	size_t key_count = settings_keys(keys), in_file = 0;
-	assert_int_equal(count, 36);
+	assert_int_equal(count, 37);
 	for (size_t i = 0; i < count; i++) {
 		assert_true(rows[i].wanted && rows[i].hint && rows[i].parse);
 		assert_true(strlen(rows[i].hint) < sizeof((struct error *)NULL)->hint);

@@ -380,6 +380,158 @@ static void text__cleaning_needs_no_token_and_no_room(void **state)
 	assert_string_equal(tiny, "[to");
 }
 
+/* --- refreshes --- */
+
+#define SECRET "app-secret-of-ours"
+#define REFRESH "rft.fedcba9876543210fedcba9876543210fedcba98"
+#define ACCESS "act.00112233445566778899aabbccddeeff00112233"
+
+static struct grant grant_of(const char *id, const char *secret, const char *refresh)
+{
+	return (struct grant){ bytes_of_text(id), bytes_of_text(secret), bytes_of_text(refresh) };
+}
+
+static void refresh_is(enum family family, const struct grant *g, const char *wanted)
+{
+	struct buf body = BUF_INIT(TIKTOK_REFRESH_MAX);
+	tiktok_refresh_request(family, g, &body);
+	buf_append(&body, "", 1);
+	assert_false(body.is_bad);
+	assert_string_equal((const char *)body.at, wanted);
+	buf_done(&body);
+}
+
+static void refresh__asks_each_family_in_its_own_way(void **state)
+{
+	(void)state;
+	struct grant g = grant_of("701", "s\"e\\c&r=t", REFRESH);
+	refresh_is(FAMILY_ACCOUNTS, &g,
+		   "{\"grant_type\":\"refresh_token\",\"client_id\":\"701\",\"client_secret\":\"s\\\"e\\\\c&r=t\","
+		   "\"refresh_token\":\"" REFRESH "\"}");
+	refresh_is(FAMILY_LOGIN, &g,
+		   "grant_type=refresh_token&client_key=701&client_secret=s%22e%5Cc%26r%3Dt&refresh_token=" REFRESH);
+}
+
+static void refresh__the_longest_of_all_fits(void **state)
+{
+	(void)state;
+	static char id[CLIENT_ID_MAX + 1], secret[CLIENT_SECRET_MAX + 1], refresh[REFRESH_TOKEN_MAX + 1];
+	memset(id, '%', CLIENT_ID_MAX);
+	memset(secret, '"', CLIENT_SECRET_MAX);
+	memset(refresh, '\\', REFRESH_TOKEN_MAX);
+	struct grant g = grant_of(id, secret, refresh);
+	for (enum family f = FAMILY_ACCOUNTS; f <= FAMILY_LOGIN; f++) {
+		struct buf body = BUF_INIT(TIKTOK_REFRESH_MAX);
+		tiktok_refresh_request(f, &g, &body);
+		assert_false(body.is_bad);
+		buf_done(&body);
+	}
+}
+
+static bool read_pair(enum family family, int http, const char *body, struct answer *ret, struct token_pair *pair)
+{
+	struct grant g = grant_of("701", SECRET, REFRESH);
+	*ret = (struct answer){ .http = http };
+	*pair = (struct token_pair){ 0 };
+	return tiktok_read_pair(family, bytes_of_text(body), &g, ret, pair);
+}
+
+static void pair__is_read_from_either_shape(void **state)
+{
+	(void)state;
+	struct answer a;
+	struct token_pair p;
+	assert_true(read_pair(FAMILY_ACCOUNTS, 200,
+			      "{\"code\":0,\"message\":\"OK\",\"data\":{\"access_token\":\"" ACCESS "\",\"expires_in\":86400,"
+			      "\"refresh_token\":\"rft.new.new\",\"refresh_token_expires_in\":\"31527314\"}}",
+			      &a, &p));
+	assert_int_equal(p.access_len, strlen(ACCESS));
+	assert_memory_equal(p.access, ACCESS, p.access_len);
+	assert_int_equal(p.refresh_len, strlen("rft.new.new"));
+	assert_int_equal(p.life_s, 86400);
+	assert_int_equal(p.refresh_life_s, 31527314);
+	assert_true(read_pair(FAMILY_LOGIN, 200,
+			      "{\"access_token\":\"" ACCESS "\",\"expires_in\":7200,\"refresh_token\":\"rft.new.new\","
+			      "\"refresh_expires_in\":15552000,\"token_type\":\"Bearer\"}",
+			      &a, &p));
+	assert_int_equal(p.life_s, 7200);
+	assert_int_equal(p.refresh_life_s, 15552000);
+}
+
+static void pair__what_is_not_said_is_not_assumed(void **state)
+{
+	(void)state;
+	static const char *const lives[] = { "", ",\"expires_in\":0", ",\"expires_in\":-5", ",\"expires_in\":\"soon\"",
+					     ",\"expires_in\":1e9", ",\"expires_in\":99999999999999999999" };
+	for (size_t i = 0; i < COUNT_OF(lives); i++) {
+		struct answer a;
+		struct token_pair p;
+		char body[300];
+		snprintf(body, sizeof body, "{\"code\":0,\"data\":{\"access_token\":\"" ACCESS "\"%s}}", lives[i]);
+		assert_true(read_pair(FAMILY_ACCOUNTS, 200, body, &a, &p));
+		assert_int_equal(p.life_s, 0);
+		assert_int_equal(p.refresh_len, 0);
+	}
+}
+
+static void pair__there_is_none_without_a_token_that_can_be_sent(void **state)
+{
+	(void)state;
+	static const char *const bodies[] = {
+		"{\"code\":0,\"data\":{}}",
+		"{\"code\":0}",
+		"{\"code\":0,\"data\":null}",
+		"{\"code\":0,\"data\":{\"access_token\":\"\"}}",
+		"{\"code\":0,\"data\":{\"access_token\":\"act. with a blank\"}}",
+		"{\"code\":0,\"data\":{\"access_token\":\"act.\\nX-Header: 1\"}}",
+		"{\"code\":0,\"data\":{\"access_token\":5}}",
+		"{\"code\":40107,\"data\":{\"access_token\":\"" ACCESS "\"}}",
+		"{\"access_token\":\"" ACCESS "\"}",
+		"[{\"access_token\":\"" ACCESS "\"}]",
+		"{\"code\":0,\"data\":{\"access_token\":\"" ACCESS "\"",
+		"<html>",
+	};
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		struct answer a;
+		struct token_pair p;
+		assert_false(read_pair(FAMILY_ACCOUNTS, 200, bodies[i], &a, &p));
+	}
+}
+
+static void pair__login_kit_names_its_errors(void **state)
+{
+	(void)state;
+	struct answer a;
+	struct token_pair p;
+	assert_false(read_pair(FAMILY_LOGIN, 400,
+			       "{\"error\":\"invalid_grant\",\"error_description\":\"Refresh token is gone.\",\"log_id\":\"L1\"}", &a, &p));
+	assert_int_equal(a.body, BODY_NAMED);
+	assert_int_equal(a.code, NO_CODE);
+	assert_string_equal(a.text, "invalid_grant: Refresh token is gone.");
+	assert_string_equal(a.request_id, "L1");
+	assert_false(read_pair(FAMILY_LOGIN, 400, "{\"error\":\"invalid_client\",\"access_token\":\"" ACCESS "\"}", &a, &p));
+	assert_string_equal(a.text, "invalid_client");
+	assert_false(read_pair(FAMILY_ACCOUNTS, 400, "{\"error\":\"invalid_grant\"}", &a, &p));
+	assert_int_equal(a.body, BODY_ODD_JSON);
+}
+
+static void pair__nothing_that_was_sent_comes_back_in_a_text(void **state)
+{
+	(void)state;
+	static const char *const bodies[] = {
+		"{\"code\":40107,\"message\":\"no " REFRESH " of " SECRET "!\"}",
+		"{\"error\":\"invalid_grant\",\"error_description\":\"no " REFRESH " of " SECRET "!\"}",
+	};
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		struct answer a;
+		struct token_pair p;
+		assert_false(read_pair(FAMILY_LOGIN, 400, bodies[i], &a, &p));
+		assert_non_null(strstr(a.text, "no [token] of [token]!"));
+		assert_null(strstr(a.text, "app-secret"));
+		assert_null(strstr(a.text, "rft."));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +558,13 @@ int main(void)
 		cmocka_unit_test(text__only_printable_ascii_comes_through),
 		cmocka_unit_test(text__is_cut_to_its_size),
 		cmocka_unit_test(text__cleaning_needs_no_token_and_no_room),
+		cmocka_unit_test(refresh__asks_each_family_in_its_own_way),
+		cmocka_unit_test(refresh__the_longest_of_all_fits),
+		cmocka_unit_test(pair__is_read_from_either_shape),
+		cmocka_unit_test(pair__what_is_not_said_is_not_assumed),
+		cmocka_unit_test(pair__there_is_none_without_a_token_that_can_be_sent),
+		cmocka_unit_test(pair__login_kit_names_its_errors),
+		cmocka_unit_test(pair__nothing_that_was_sent_comes_back_in_a_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
