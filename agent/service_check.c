@@ -44,7 +44,7 @@ struct check {
 	/* pairs that are renewed before anything is asked */
 	struct job *renewing; /* NULL = none at the moment */
 	size_t renew_at;      /* targets before it were looked at */
-	bool has_renewed;
+	bool has_renewed; /* what was read of the targets is old */
 	int64_t began_at;
 	const char *advice; /* what concerns no Pixel in particular */
 	/* whose are the strays? */
@@ -415,7 +415,8 @@ static void one_is_renewed(void *context, const struct refresh_result *result, c
 	/* An error is told by what the token is worth now: nothing that another program does ends a check. */
 	if (err)
 		return;
-	run->has_renewed = run->has_renewed || result->is_renewed || result->was_asked;
+	/* Needless: somebody else did it since the targets were read. */
+	run->has_renewed = true;
 	if (result->outcome == OUTCOME_UNKNOWN && result->advice)
 		run->advice = result->advice;
 }
