@@ -275,6 +275,8 @@
 #define ADVISE_RETIRING "version %u is taken away when all consumers have moved on, at the latest at %s: vault rollout"
 #define ADVISE_REVOKE "version %u was retired: revoke that token in Events Manager, TikTok still takes it"
 #define ADVISE_REVOKE_UNKNOWN "version %u was retired: revoke that token in Events Manager"
+#define ADVISE_STANDBY_DEAD "the standby token, version %u, is %s: put another one with vault put %s --standby"
+#define ADVISE_STANDS_BY "%s; version %u stands by: set failover = yes in [check], then: vault check %s"
 #define ADVISE_STAND_IN "%s; version %u was good when it was replaced: 'vault rollback %s' tries it, failover = yes would have"
 #define ADVISE_OLD "the token is older than max-age: generate a new one in Events Manager and 'put' it"
 

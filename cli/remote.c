@@ -257,6 +257,8 @@ static void put_target(struct buf *target, const struct put_request *r)
 	target_of_pixel(target, r->pixel, "/token");
 	if (r->no_check)
 		target_query(target, "check", "no");
+	if (r->is_standby)
+		target_query(target, "standby", "1");
 	if (r->test_code)
 		target_query(target, "test-code", r->test_code);
 	if (r->expires_at)

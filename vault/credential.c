@@ -361,6 +361,7 @@ static void move_stage(struct version *v, enum stage stage, int64_t now)
 	v->stage = stage;
 	v->staged_at = now;
 	v->retire_by = 0;
+	v->is_aside = false;
 }
 
 static void remove_version(struct credential *c, size_t i)
@@ -397,23 +398,61 @@ bool credential_add(struct credential *c, const struct version *v, int64_t now, 
 	added->number = ++c->last_number;
 	added->stored_at = now;
 	move_stage(added, STAGE_PENDING, now);
+	added->is_aside = v->is_aside;
 	*ret_number = added->number;
 	return true;
+}
+
+static void become_current(struct credential *c, struct version *v, int64_t now)
+{
+	struct version *current = credential_at_stage(c, STAGE_CURRENT);
+	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
+	if (current && previous)
+		move_stage(previous, STAGE_RETIRED, now);
+	if (current)
+		move_stage(current, STAGE_PREVIOUS, now);
+	move_stage(v, STAGE_CURRENT, now);
 }
 
 bool credential_promote(struct credential *c, uint32_t number, int64_t now)
 {
 	struct version *pending = credential_at_stage(c, STAGE_PENDING);
 	struct version *current = credential_at_stage(c, STAGE_CURRENT);
-	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
+	struct version *standby = credential_at_stage(c, STAGE_STANDBY);
 	if (!pending || pending->number != number)
 		return false;
-	if (current && previous)
-		move_stage(previous, STAGE_RETIRED, now);
-	if (current)
-		move_stage(current, STAGE_PREVIOUS, now);
-	move_stage(pending, STAGE_CURRENT, now);
-	credential_want_new(c, false, now);
+	if (!pending->is_aside || !current) {
+		become_current(c, pending, now);
+		credential_want_new(c, false, now);
+		return true;
+	}
+	if (standby)
+		move_stage(standby, STAGE_RETIRED, now);
+	move_stage(pending, STAGE_STANDBY, now);
+	return true;
+}
+
+void credential_recall(struct credential *c, bool is_aside, int64_t now)
+{
+	struct version *standby = credential_at_stage(c, STAGE_STANDBY);
+	struct version *pending = credential_at_stage(c, STAGE_PENDING);
+	if (!standby)
+		return;
+	if (pending)
+		move_stage(pending, STAGE_RETIRED, now);
+	move_stage(standby, STAGE_PENDING, now);
+	standby->is_aside = is_aside;
+}
+
+bool credential_bring_in(struct credential *c, uint32_t number, int64_t now)
+{
+	struct version *standby = credential_at_stage(c, STAGE_STANDBY);
+	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);
+	if (previous && previous->number == number)
+		return credential_rollback(c, now);
+	if (!standby || standby->number != number)
+		return false;
+	become_current(c, standby, now);
 	return true;
 }
 
@@ -478,7 +517,8 @@ void credential_want_new(struct credential *c, bool is_wanted, int64_t now)
 enum rotation credential_rotation(const struct credential *c)
 {
 	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);
-	if (credential_staged(c, STAGE_PENDING))
+	const struct version *pending = credential_staged(c, STAGE_PENDING);
+	if (pending && !pending->is_aside)
 		return ROTATION_CAPTURED;
 	if (c->rotate_since)
 		return ROTATION_DUE;
@@ -528,7 +568,7 @@ bool credential_has_label(const struct credential *c, const struct label *label)
 
 const char *stage_name(enum stage stage)
 {
-	static const char *const names[] = { "?", "pending", "current", "previous", "retired" };
+	static const char *const names[] = { "?", "pending", "current", "previous", "retired", "standby" };
 	return (unsigned)stage < COUNT_OF(names) ? names[stage] : "?";
 }
 
