@@ -20,7 +20,7 @@
 const struct route api_routes[] = {
 	/* clang-format off */
 	{ "get",      METHOD_GET,    { TOKEN },                           ACCESS_READ,   ROUTE_UNLOCKED, "version previous healthy", 0, api_serve_token },
-	{ "put",      METHOD_PUT,    { TOKEN },                           ACCESS_PUT,    ROUTE_UNLOCKED, "label+ check test-code expires as family", TOKEN_BODY, api_serve_put },
+	{ "put",      METHOD_PUT,    { TOKEN },                           ACCESS_PUT,    ROUTE_UNLOCKED, "label+ check test-code expires as standby family", TOKEN_BODY, api_serve_put },
 	{ "list",     METHOD_GET,    { "v1", "pixels" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "label+ pixel+", 0, api_serve_pixels },
 	{ "status",   METHOD_GET,    { "v1", "pixels", "*" },             ACCESS_META,   ROUTE_UNLOCKED, "", 0, api_serve_pixel },
 	{ "remove",   METHOD_DELETE, { "v1", "pixels", "*" },             ACCESS_ADMIN,  ROUTE_UNLOCKED, "destroy", 0, api_serve_delete },

@@ -41,6 +41,8 @@ static bool take_put_params(const struct call *call, struct errand *e, struct er
 	e->no_check = check != NULL;
 	if (family && (!family_by_name(family, &e->family) || e->family == FAMILY_PLAIN))
 		return fail(err, ERR_USAGE, TXT_API_FAMILY);
+	if (!take_flag(call, "standby", &e->is_standby, err))
+		return false;
 	if (test_code && test_code[0] && !test_code_check(test_code, err))
 		return false;
 	e->has_test_code = test_code != NULL;

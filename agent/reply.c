@@ -339,7 +339,7 @@ int verdict_by_name(struct bytes name)
 
 int stage_by_name(struct bytes name)
 {
-	for (int i = STAGE_PENDING; i <= STAGE_RETIRED; i++)
+	for (int i = STAGE_PENDING; i <= STAGE_STANDBY; i++)
 		if (bytes_equal(name, bytes_of_text(stage_name((enum stage)i))))
 			return i;
 	return -1;

@@ -500,11 +500,15 @@ bool service_settle(void *settlement, struct change *change, struct error *err)
 		exists && !c.deleted_at && !c.is_destroyed ? credential_numbered(&c, x->version) : NULL;
 	if (!v)
 		return true;
+	/* Judged while it is pending: put aside, it has no judgement of its own, and this one goes along. */
+	bool is_aside = v->is_aside;
+	if (is_aside && !ruling_write(&h, &c, x->version, x->ruling, x->outcome, x->evidence, x->settings))
+		return true;
 	/* Only while it is still the pending one: a newer put, or a sweep, may have been here since it was asked. */
 	if (v->stage == STAGE_PENDING && may_serve(x, &c))
 		x->is_promoted = credential_promote(&c, x->version, clock_wall());
 	health_align(&h, &c);
-	if (!ruling_write(&h, &c, x->version, x->ruling, x->outcome, x->evidence, x->settings))
+	if (!is_aside && !ruling_write(&h, &c, x->version, x->ruling, x->outcome, x->evidence, x->settings))
 		return true;
 	if (x->is_promoted && !change_store(change, &c, err))
 		return false;

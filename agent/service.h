@@ -45,6 +45,7 @@ struct put_request {
 	int64_t expires_at;    /* 0 = unknown */
 	const char *test_code; /* NULL = keep what is stored, "" = remove */
 	bool no_check;
+	bool is_standby; /* not current but standby, where there is a current one */
 	bool has_if_version;
 	uint32_t if_version; /* the current number expected; 0 = none */
 	enum family family;  /* other than plain: pasted is a document (vault/grant.h) */

@@ -102,7 +102,7 @@ static bool is_of_family(const struct put *p)
 
 static bool add_version(struct put *p, struct change *change, struct error *err)
 {
-	struct version v = { .expires_at = p->request.expires_at };
+	struct version v = { .expires_at = p->request.expires_at, .is_aside = p->request.is_standby };
 	uint32_t dropped;
 	memcpy(v.fingerprint, p->fingerprint, FINGERPRINT_LEN);
 	return credential_add(&p->credential, &v, clock_wall(), &p->version, &dropped, err) &&
@@ -173,6 +173,10 @@ static bool choose_version(struct put *p, struct change *change, bool *ret_touch
 		return false;
 	struct version *v = p->token ? holder(p, STAGE_CURRENT) : holder_of_grant(p);
 	p->is_unchanged = v && v->stage == STAGE_CURRENT;
+	if (!v && p->token && holder(p, STAGE_STANDBY)) {
+		credential_recall(&p->credential, p->request.is_standby, clock_wall());
+		*ret_touched = true;
+	}
 	if (!v && p->token)
 		v = holder(p, STAGE_PENDING);
 	if (!v && p->token && (v = holder(p, STAGE_PREVIOUS)))
@@ -182,6 +186,10 @@ static bool choose_version(struct put *p, struct change *change, bool *ret_touch
 		return add_version(p, change, err);
 	}
 	p->version = v->number;
+	if (v->stage == STAGE_PENDING && v->is_aside != p->request.is_standby) {
+		v->is_aside = p->request.is_standby;
+		*ret_touched = true;
+	}
 	if (p->request.expires_at && v->expires_at != p->request.expires_at) {
 		v->expires_at = p->request.expires_at;
 		*ret_touched = true;
@@ -194,9 +202,9 @@ static bool stage_health(struct put *p, struct change *change, struct error *err
 {
 	if (!change_health(change, &p->credential, &p->health, err))
 		return false;
-	if (!p->is_unchanged)
-		*ruling_place(&p->health, &p->credential, p->version) =
-			(struct judgement){ .version = p->version, .evidence.code = NO_CODE };
+	struct judgement *place = ruling_place(&p->health, &p->credential, p->version);
+	if (!p->is_unchanged && place)
+		*place = (struct judgement){ .version = p->version, .evidence.code = NO_CODE };
 	ruling_plan(&p->health, &p->credential, p->job.service->settings, clock_wall());
 	return change_store_health(change, p->request.pixel, &p->health, err);
 }
@@ -348,11 +356,11 @@ static bool conclude(struct put *p, struct error *err)
 	bool is_good = !verdict_is_bad(outcome) && !verdict_is_transient(outcome);
 	if (is_good && ret->stage == STAGE_RETIRED)
 		return fail(err, ERR_CONFLICT, TXT_PUT_OVERTAKEN, p->version, p->pixel);
-	bool is_served = ret->stage == STAGE_CURRENT || ret->stage == STAGE_PREVIOUS;
+	bool is_served = ret->stage != STAGE_PENDING && ret->stage != STAGE_RETIRED;
 	/* Not judged is one answer to a caller, whatever the reason: try later. */
 	ret->exit = !verdict_is_transient(outcome) ? verdict_exit(outcome) : is_served ? ERR_NONE : ERR_UNREACHABLE;
-	if (!ret->verdict && verdict_is_bad(outcome))
-		ret->verdict = outcome; /* overtaken meanwhile: the health no longer speaks of it */
+	if (!ret->verdict && (verdict_is_bad(outcome) || ret->stage == STAGE_STANDBY))
+		ret->verdict = verdict_is_transient(outcome) ? VERDICT_UNCHECKED : outcome; /* no judgement speaks of it */
 	p->job.is_done = true;
 	return true;
 }
@@ -522,6 +530,8 @@ static const struct job_ops put_ops = { .step = put_step, .asked = put_asked, .c
 static bool read_document(struct put *p, struct service *s, struct error *err)
 {
 	struct grant grant;
+	if (p->request.is_standby)
+		return fail(err, ERR_USAGE, TXT_PUT_STANDBY_FAMILY);
 	if (!grant_document_read(p->request.pasted, p->request.family, &p->document, err) ||
 	    !grant_open(secret_reveal(p->document.grant), &grant))
 		return false;

@@ -59,7 +59,7 @@ static bool fail_over(void *context, struct change *ch, struct error *err)
 	const struct version *current = exists ? credential_staged(c, STAGE_CURRENT) : NULL;
 	const struct version *stand_in = exists ? upkeep_stand_in(c, &u->health) : NULL;
 	if (!current || current->number != u->dead || !stand_in || stand_in->number != u->version ||
-	    !credential_rollback(c, clock_wall()))
+	    !credential_bring_in(c, u->version, clock_wall()))
 		return true;
 	health_align(&u->health, c);
 	(void)ruling_write(&u->health, c, u->version, RULING_VERDICT, u->asked.finding.outcome, &u->asked.evidence,
@@ -111,7 +111,7 @@ static bool note_answer(void *context, struct change *ch, struct error *err)
 	if (!read_again(u, ch, &exists, err))
 		return false;
 	const struct version *v = exists ? credential_numbered(&u->credential, u->version) : NULL;
-	if (!v || (v->stage != STAGE_PREVIOUS && v->stage != STAGE_RETIRED))
+	if (!v || v->stage == STAGE_CURRENT || v->stage == STAGE_PENDING)
 		return true;
 	bool is_dead = upkeep_note_answer(&u->health, u->version, u->asked.finding.outcome, u->job.service->settings,
 					  clock_wall());
@@ -167,11 +167,11 @@ static bool may_take_away(struct upkeep *u, bool *ret, struct error *err)
 	return true;
 }
 
-static bool step_taken(struct upkeep *u, struct error *err)
+static bool step_idle(struct upkeep *u, struct error *err)
 {
 	for (size_t i = 0; i < u->credential.version_count; i++) {
 		const struct version *v = &u->credential.versions[i];
-		switch (upkeep_of_taken(v, &u->health, u->job.service->settings, clock_wall())) {
+		switch (upkeep_of_idle(v, &u->health, u->job.service->settings, clock_wall())) {
 		case UPKEEP_DELETE:
 			u->version = v->number;
 			job_commit(&u->job, purge, u);
@@ -204,7 +204,7 @@ static bool upkeep_step(struct job *job, int64_t *ret_wait_ms, struct error *err
 		job_commit(job, take_away, u);
 		return true;
 	}
-	return step_taken(u, err);
+	return step_idle(u, err);
 }
 
 static bool upkeep_asked(struct job *job, const struct asked *asked, struct error *err)

@@ -75,7 +75,13 @@ static bool advise_on_leaving(struct status_row *row)
 {
 	const struct version *retiring = upkeep_retiring(row->credential), *taken = credential_taken(row->credential);
 	const struct fading *f = taken ? health_fading(row->health, taken->number) : NULL;
+	const struct version *standby = credential_staged(row->credential, STAGE_STANDBY);
+	const struct fading *aside = standby ? health_fading(row->health, standby->number) : NULL;
 	char text[CLOCK_TEXT_MAX];
+	if (aside && verdict_is_bad(aside->verdict)) {
+		advise(row, ADVISE_STANDBY_DEAD, standby->number, verdict_name(aside->verdict), row->credential->pixel);
+		return true;
+	}
 	if (retiring)
 		advise(row, ADVISE_RETIRING, retiring->number, clock_format(retiring->retire_by, text));
 	else if (f && f->checked_at >= taken->taken_at && !f->refused_at)
@@ -89,6 +95,7 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 {
 	const struct version *current = credential_staged(row->credential, STAGE_CURRENT);
 	const struct version *pending = credential_staged(row->credential, STAGE_PENDING);
+	const struct version *stand_in = upkeep_stand_in(row->credential, row->health);
 	const struct judgement *j = row->speaking;
 	/* Asked in vain is not the same as never asked. */
 	bool is_in_vain = j && !row->verdict && verdict_is_transient(j->last_outcome);
@@ -98,8 +105,8 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 		advise(row, "%s", was_lost ? ADVISE_PAIR_LOST : ADVISE_CONSENT);
 	else if (verdict_is_bad(row->verdict) && j->belongs_to[0])
 		advise(row, ADVISE_BELONGS_TO, j->belongs_to);
-	else if (verdict_is_bad(row->verdict) && upkeep_stand_in(row->credential, row->health) && !settings->failover)
-		advise(row, ADVISE_STAND_IN, usual, upkeep_stand_in(row->credential, row->health)->number,
+	else if (verdict_is_bad(row->verdict) && stand_in && !settings->failover)
+		advise(row, stand_in->stage == STAGE_STANDBY ? ADVISE_STANDS_BY : ADVISE_STAND_IN, usual, stand_in->number,
 		       row->credential->pixel);
 	else if (verdict_is_bad(row->verdict))
 		advise(row, "%s", usual);
@@ -192,8 +199,11 @@ static void version_json(struct json *j, const struct status_row *row, enum stag
 	json_text(j, "fingerprint", version_has_token(v) ? fingerprint_text(v->fingerprint, text) : NULL);
 	json_time(j, "stored_at", v->stored_at);
 	json_time(j, "expires_at", version_ends_at(v));
+	const struct fading *f = health_fading(row->health, v->number);
 	if (stage == STAGE_PENDING)
 		json_text(j, "verdict", verdict_name(row->health->pending.verdict));
+	if (stage == STAGE_STANDBY)
+		json_text(j, "verdict", verdict_name(f ? f->verdict : VERDICT_UNCHECKED));
 	json_end_object(j);
 }
 
@@ -229,6 +239,7 @@ void status_json(struct json *j, const struct status_row *row)
 	version_json(j, row, STAGE_CURRENT);
 	version_json(j, row, STAGE_PENDING);
 	version_json(j, row, STAGE_PREVIOUS);
+	version_json(j, row, STAGE_STANDBY);
 	renewal_json(j, row);
 	json_text(j, "advice", text_or_null(row->advice));
 	json_end_object(j);

@@ -26,7 +26,7 @@ void status_of(const struct credential *c, const struct health *h, const struct 
 bool status_is_due(const struct credential *c, const struct settings *settings, int64_t now);
 
 /* The object of `status`: pixel, labels, verdict, evidence, last_attempt, checked_at, proven_at, next_check_at,
- * current, pending, previous, renewal, advice. key NULL inside an array. */
+ * current, pending, previous, standby, renewal, advice. key NULL inside an array. */
 void status_json(struct json *j, const struct status_row *row);
 
 /* null unless TikTok was asked. Serves `put` and `history` too. */

@@ -216,6 +216,8 @@
 #define TXT_PUT_OLD_PAIR                                                                                               \
 	"this pair of tokens was stored for Pixel '%s' as version %u and replaced by a refresh since then",            \
 		"a newer pair is in use already; to start over, authorise the app again and put what comes of it"
+#define TXT_PUT_STANDBY_FAMILY                                                                                         \
+	"a pair that is renewed cannot stand by", "it is renewed when it is current; keep a token that a person made as standby"
 #define TXT_PUT_NO_CHECK_NO_TOKEN                                                                                      \
 	"--no-check needs an access_token in the document", "without one TikTok must be asked for it: leave out --no-check"
 #define TXT_REFRESH_BUSY                                                                                               \
@@ -295,6 +297,8 @@
 #define ADVISE_RETIRING "version %u is taken away when all consumers have moved on, at the latest at %s: vault rollout"
 #define ADVISE_REVOKE "version %u was retired: revoke that token in Events Manager, TikTok still takes it"
 #define ADVISE_REVOKE_UNKNOWN "version %u was retired: revoke that token in Events Manager"
+#define ADVISE_STANDBY_DEAD "the standby token, version %u, is %s: put another one with vault put %s --standby"
+#define ADVISE_STANDS_BY "%s; version %u stands by: set failover = yes in [check], then: vault check %s"
 #define ADVISE_STAND_IN "%s; version %u was good when it was replaced: 'vault rollback %s' tries it, failover = yes would have"
 #define ADVISE_OLD "the token is older than max-age: generate a new one in Events Manager and 'put' it"
 

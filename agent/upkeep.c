@@ -5,14 +5,18 @@
 const struct version *upkeep_stand_in(const struct credential *c, const struct health *h)
 {
 	const struct version *current = credential_staged(c, STAGE_CURRENT);
-	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);
-	if (!current || !previous || h->current.version != current->number || !verdict_is_bad(h->current.verdict))
+	const struct version *both[] = { credential_staged(c, STAGE_STANDBY), credential_staged(c, STAGE_PREVIOUS) };
+	if (!current || h->current.version != current->number || !verdict_is_bad(h->current.verdict))
 		return NULL;
-	/* One that a refresh replaced is no way out: it ends before the one that it would stand in for. */
-	if (previous->renewal.family != FAMILY_PLAIN && !version_has_grant(previous))
-		return NULL;
-	const struct fading *f = health_fading(h, previous->number);
-	return f && verdict_is_bad(f->verdict) ? NULL : previous;
+	for (size_t i = 0; i < COUNT_OF(both); i++) {
+		const struct version *v = both[i];
+		const struct fading *f = v ? health_fading(h, v->number) : NULL;
+		/* One that a refresh replaced is no way out: it ends before the one that it would stand in for. */
+		bool is_replaced = v && v->renewal.family != FAMILY_PLAIN && !version_has_grant(v);
+		if (v && !is_replaced && !(f && verdict_is_bad(f->verdict)))
+			return v;
+	}
+	return NULL;
 }
 
 const struct version *upkeep_retiring(const struct credential *c)
@@ -30,20 +34,30 @@ static int64_t confirm_delay_s(const struct settings *settings)
 static int64_t ask_at(const struct version *v, const struct health *h, const struct settings *settings)
 {
 	const struct fading *f = health_fading(h, v->number);
+	if (v->stage == STAGE_STANDBY)
+		return f ? f->checked_at + settings->interval_s : v->staged_at;
 	if (!f || f->checked_at < v->taken_at)
 		return v->taken_at;
-	return f->refused_at ? f->checked_at + confirm_delay_s(settings) : f->checked_at + settings->interval_s;
+	if (!f->refused_at)
+		return f->checked_at + settings->interval_s;
+	int64_t delay_s = confirm_delay_s(settings);
+	return f->checked_at + (delay_s ? delay_s : 1); /* never in one go */
 }
 
 static int64_t delete_at(const struct version *v, const struct settings *settings)
 {
-	return settings->purge_after_s ? v->taken_at + settings->purge_after_s : INT64_MAX;
+	return settings->purge_after_s && v->taken_at ? v->taken_at + settings->purge_after_s : INT64_MAX;
 }
 
-enum upkeep_end upkeep_of_taken(const struct version *v, const struct health *h, const struct settings *settings,
-				int64_t now)
+static bool is_asked_about(const struct version *v)
 {
-	if (v->stage != STAGE_RETIRED || !v->taken_at)
+	return v->stage == STAGE_STANDBY || (v->stage == STAGE_RETIRED && v->taken_at);
+}
+
+enum upkeep_end upkeep_of_idle(const struct version *v, const struct health *h, const struct settings *settings,
+			       int64_t now)
+{
+	if (!is_asked_about(v))
 		return UPKEEP_LEAVE;
 	if (now >= delete_at(v, settings))
 		return UPKEEP_DELETE;
@@ -85,7 +99,7 @@ int64_t upkeep_at(const struct credential *c, const struct health *h, const stru
 		return now;
 	for (size_t i = 0; i < c->version_count; i++) {
 		const struct version *v = &c->versions[i];
-		if (v->stage == STAGE_RETIRED && v->taken_at)
+		if (is_asked_about(v))
 			at = earlier(at, earlier(delete_at(v, settings), ask_at(v, h, settings)));
 	}
 	return at;

@@ -1,6 +1,8 @@
-/* agent/upkeep.h - what is to be done about the versions of a Pixel that are on their way out. Pure.
+/* agent/upkeep.h - what is to be done about the versions of a Pixel that stand by or are on their way out. Pure.
  *
- *     current refused, confirmed       -> the previous one is asked about, and takes its place (failover = yes)
+ *     current refused, confirmed       -> the standby one is asked about, else the previous one, and takes its place
+ *                                         (failover = yes)
+ *     standby                          -> asked about once an interval, so that one that died is known before it is needed
  *     previous, somebody said retire   -> taken from everybody when all consumers moved on, at the latest at retire_by
  *     taken from everybody             -> asked about once an interval, until TikTok takes it no longer, twice in a row
  *                                         with confirm-delay between, or until purge-after is over: then its token is
@@ -19,9 +21,9 @@ const struct version *upkeep_stand_in(const struct credential *c, const struct h
 const struct version *upkeep_retiring(const struct credential *c);
 
 enum upkeep_end { UPKEEP_LEAVE, UPKEEP_ASK, UPKEEP_DELETE };
-/* What a version that was taken from everybody is due for at `now`. */
-enum upkeep_end upkeep_of_taken(const struct version *v, const struct health *h, const struct settings *settings,
-				int64_t now);
+/* What a version that nobody is given is due for at `now`. */
+enum upkeep_end upkeep_of_idle(const struct version *v, const struct health *h, const struct settings *settings,
+			       int64_t now);
 
 /* TikTok answered about a version on its way out. True: it is dead, as far as two answers can tell; never while the
  * Pixel's current token is refused too, which would rather be TikTok's trouble. */

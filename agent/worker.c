@@ -582,6 +582,7 @@ static bool start_put(struct worker *w, struct errand *e, struct carried *c, str
 				       .test_code = e->has_test_code ? e->test_code : NULL,
 				       .no_check = e->no_check,
 				       .family = e->family,
+				       .is_standby = e->is_standby,
 				       .has_if_version = e->has_if_version,
 				       .if_version = e->if_version };
 	return service_start_put(w->service, &request, &e->who, put_is_done, c, err);

@@ -134,6 +134,8 @@ static void tell_current(struct invocation *inv, const struct put_result *r)
 	const char *pixel = r->pixel;
 	if (r->is_unchanged)
 		say(inv, SAY_PUT_UNCHANGED, pixel, r->version, verdict_name(r->verdict));
+	else if (r->stage == STAGE_STANDBY)
+		say(inv, SAY_PUT_STANDBY, pixel, r->version, verdict_name(r->verdict));
 	else if (r->was_asked && verdict_is_transient(r->outcome))
 		say(inv, SAY_PUT_NOT_JUDGED, pixel, r->version, verdict_name(r->outcome),
 		    r->evidence.text[0] ? ": " : "", r->evidence.text, pixel);
@@ -208,6 +210,7 @@ bool cmd_put(struct invocation *inv, struct error *err)
 				       .expires_at = expires ? expires->number : 0,
 				       .test_code = option_text(inv, "test-code"),
 				       .no_check = option_is_given(inv, "no-check"),
+				       .is_standby = option_is_given(inv, "standby"),
 				       .has_if_version = number != NULL,
 				       .if_version = number ? (uint32_t)number->number : 0,
 				       .family = family ? FAMILY_ACCOUNTS + (enum family)family->number : FAMILY_PLAIN };

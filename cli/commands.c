@@ -22,6 +22,7 @@ static const struct option put_options[] = {
 	{ "test-code", 0, OPTION_TEST_CODE, "C", "the Pixel's test event code, for proof; \"\" takes it away", 0,
 	  false },
 	{ "no-check", 0, OPTION_FLAG, NULL, "promote at once, without asking TikTok", 0, false },
+	{ "standby", 0, OPTION_FLAG, NULL, "keep it proven beside the current one, for failover", 0, false },
 	{ "if-version", 0, OPTION_NUMBER, "N", "only if the current version is N (0 = none), else 8", 0, false },
 	{ "family", 0, OPTION_CHOICE, "accounts|login", "a pair of tokens that is renewed by itself; see above", 0, false },
 };
@@ -84,7 +85,7 @@ const struct command commands[] = {
 	  "vault init --key-file ~/.config/pixelvault/key", OPTIONS(init_options), cmd_init },
 
 	{ "put", GROUP_TOKENS, NEEDS_UNLOCK | THROUGH_AGENT | ARGUMENTS_MAY_BE_SECRET, 1, 1, 1,
-	  "PIXEL [--from-file F] [--label K=V]... [--expires RFC3339] [--test-code C] [--no-check] [--if-version N] "
+	  "PIXEL [--from-file F] [--label K=V]... [--expires RFC3339] [--test-code C] [--no-check] [--standby] [--if-version N] "
 	  "[--family accounts|login]",
 	  "store a token, prove it, make it current",
 	  "The token comes from standard input, from a file, or is asked for without being shown; never from\n"

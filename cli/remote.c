@@ -259,6 +259,8 @@ static void put_target(struct buf *target, const struct put_request *r)
 		target_query(target, "check", "no");
 	if (r->family != FAMILY_PLAIN)
 		target_query(target, "family", family_name(r->family));
+	if (r->is_standby)
+		target_query(target, "standby", "1");
 	if (r->test_code)
 		target_query(target, "test-code", r->test_code);
 	if (r->expires_at)

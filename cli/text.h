@@ -114,6 +114,8 @@
 /* What became of the token: message, then hint where it is a failure. */
 #define SAY_PUT_UNCHANGED                                                                                              \
 	"%s: this token is current already (version %u, %s); nothing to do, so TikTok was not asked"
+#define SAY_PUT_STANDBY                                                                                                \
+	"%s: version %u stands by (%s): with failover = yes it takes over when the current token is found dead"
 #define SAY_PUT_HEALTHY "%s: version %u is current; TikTok accepts it for this Pixel"
 #define SAY_PUT_UNPROVEN                                                                                               \
 	"%s: version %u is current; TikTok did not refuse it, but only a test code proves it (--test-code)"

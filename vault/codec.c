@@ -53,7 +53,7 @@ enum block { BLOCK_LIFECYCLE = 1, BLOCK_FAMILIES };
 static bool has_lifecycle(const struct credential *c)
 {
 	for (size_t i = 0; i < c->version_count; i++)
-		if (c->versions[i].retire_by || c->versions[i].taken_at)
+		if (c->versions[i].retire_by || c->versions[i].taken_at || c->versions[i].is_aside)
 			return true;
 	return c->rotate_from || c->rotate_since || c->gone_count;
 }
@@ -66,6 +66,7 @@ static void put_lifecycle(const struct credential *c, struct buf *out)
 	for (size_t i = 0; i < c->version_count; i++) {
 		buf_append_uint(out, 8, (uint64_t)c->versions[i].retire_by);
 		buf_append_uint(out, 8, (uint64_t)c->versions[i].taken_at);
+		buf_append_uint(out, 1, c->versions[i].is_aside);
 	}
 	buf_append_uint(out, 1, c->gone_count);
 	for (size_t i = 0; i < c->gone_count; i++) {
@@ -95,9 +96,13 @@ static bool take_lifecycle(struct bytes *from, struct credential *c)
 	uint8_t gone;
 	if (!bytes_take_u32(from, &c->rotate_from) || !bytes_take_i64(from, &c->rotate_since))
 		return false;
-	for (size_t i = 0; i < c->version_count; i++)
-		if (!bytes_take_i64(from, &c->versions[i].retire_by) || !bytes_take_i64(from, &c->versions[i].taken_at))
+	for (size_t i = 0; i < c->version_count; i++) {
+		uint8_t is_aside;
+		if (!bytes_take_i64(from, &c->versions[i].retire_by) ||
+		    !bytes_take_i64(from, &c->versions[i].taken_at) || !bytes_take_u8(from, &is_aside) || is_aside > 1)
 			return false;
+		c->versions[i].is_aside = is_aside;
+	}
 	if (!bytes_take_u8(from, &gone) || gone > GONE_MAX)
 		return false;
 	for (c->gone_count = 0; c->gone_count < gone; c->gone_count++)
@@ -213,7 +218,7 @@ static bool take_version(struct bytes *from, struct version *v)
 	if (!bytes_take_u32(from, &v->number) || !bytes_take_u8(from, &stage) || !bytes_take_i64(from, &v->stored_at) ||
 	    !bytes_take_i64(from, &v->staged_at) || !bytes_take_i64(from, &v->expires_at) ||
 	    !bytes_take_copy(from, v->fingerprint, FINGERPRINT_LEN) || !bytes_take_copy(from, v->digest, DIGEST_LEN) ||
-	    stage < STAGE_PENDING || stage > STAGE_RETIRED)
+	    stage < STAGE_PENDING || stage > STAGE_STANDBY)
 		return false;
 	v->stage = (enum stage)stage;
 	return true;
@@ -222,14 +227,15 @@ static bool take_version(struct bytes *from, struct version *v)
 /* Numbers ascend, none above the highest ever given, and no live stage is held twice. */
 static bool versions_are_sound(const struct credential *c)
 {
-	unsigned held[STAGE_RETIRED + 1] = { 0 };
+	unsigned held[STAGE_STANDBY + 1] = { 0 };
 	for (size_t i = 0; i < c->version_count; i++) {
 		const struct version *v = &c->versions[i];
 		if (v->number == 0 || v->number > c->last_number || (i && v->number <= c->versions[i - 1].number))
 			return false;
 		if (v->stage != STAGE_RETIRED && held[v->stage]++)
 			return false;
-		if ((v->retire_by && v->stage != STAGE_PREVIOUS) || (v->taken_at && v->stage != STAGE_RETIRED))
+		if ((v->retire_by && v->stage != STAGE_PREVIOUS) || (v->taken_at && v->stage != STAGE_RETIRED) ||
+		    (v->is_aside && v->stage != STAGE_PENDING))
 			return false;
 	}
 	return true;

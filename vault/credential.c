@@ -440,6 +440,7 @@ static void move_stage(struct version *v, enum stage stage, int64_t now)
 	v->stage = stage;
 	v->staged_at = now;
 	v->retire_by = 0;
+	v->is_aside = false;
 }
 
 static void remove_version(struct credential *c, size_t i)
@@ -471,6 +472,7 @@ static bool append_version(struct credential *c, const struct version *v, enum s
 	added->number = ++c->last_number;
 	added->stored_at = now;
 	move_stage(added, stage, now);
+	added->is_aside = v->is_aside;
 	*ret_number = added->number;
 	return true;
 }
@@ -501,19 +503,56 @@ bool credential_renew(struct credential *c, uint32_t old, const struct version *
 	return append_version(c, v, STAGE_CURRENT, now, ret_number, ret_dropped);
 }
 
-bool credential_promote(struct credential *c, uint32_t number, int64_t now)
+static void become_current(struct credential *c, struct version *v, int64_t now)
 {
-	struct version *pending = credential_at_stage(c, STAGE_PENDING);
 	struct version *current = credential_at_stage(c, STAGE_CURRENT);
 	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
-	if (!pending || pending->number != number || !version_has_token(pending))
-		return false;
 	if (current && previous)
 		move_stage(previous, STAGE_RETIRED, now);
 	if (current)
 		move_stage(current, STAGE_PREVIOUS, now);
-	move_stage(pending, STAGE_CURRENT, now);
-	credential_want_new(c, false, now);
+	move_stage(v, STAGE_CURRENT, now);
+}
+
+bool credential_promote(struct credential *c, uint32_t number, int64_t now)
+{
+	struct version *pending = credential_at_stage(c, STAGE_PENDING);
+	struct version *current = credential_at_stage(c, STAGE_CURRENT);
+	struct version *standby = credential_at_stage(c, STAGE_STANDBY);
+	if (!pending || pending->number != number || !version_has_token(pending))
+		return false;
+	if (!pending->is_aside || !current) {
+		become_current(c, pending, now);
+		credential_want_new(c, false, now);
+		return true;
+	}
+	if (standby)
+		move_stage(standby, STAGE_RETIRED, now);
+	move_stage(pending, STAGE_STANDBY, now);
+	return true;
+}
+
+void credential_recall(struct credential *c, bool is_aside, int64_t now)
+{
+	struct version *standby = credential_at_stage(c, STAGE_STANDBY);
+	struct version *pending = credential_at_stage(c, STAGE_PENDING);
+	if (!standby)
+		return;
+	if (pending)
+		move_stage(pending, STAGE_RETIRED, now);
+	move_stage(standby, STAGE_PENDING, now);
+	standby->is_aside = is_aside;
+}
+
+bool credential_bring_in(struct credential *c, uint32_t number, int64_t now)
+{
+	struct version *standby = credential_at_stage(c, STAGE_STANDBY);
+	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);
+	if (previous && previous->number == number)
+		return credential_rollback(c, now);
+	if (!standby || standby->number != number)
+		return false;
+	become_current(c, standby, now);
 	return true;
 }
 
@@ -578,7 +617,8 @@ void credential_want_new(struct credential *c, bool is_wanted, int64_t now)
 enum rotation credential_rotation(const struct credential *c)
 {
 	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);
-	if (credential_staged(c, STAGE_PENDING))
+	const struct version *pending = credential_staged(c, STAGE_PENDING);
+	if (pending && !pending->is_aside)
 		return ROTATION_CAPTURED;
 	if (c->rotate_since)
 		return ROTATION_DUE;
@@ -628,7 +668,7 @@ bool credential_has_label(const struct credential *c, const struct label *label)
 
 const char *stage_name(enum stage stage)
 {
-	static const char *const names[] = { "?", "pending", "current", "previous", "retired" };
+	static const char *const names[] = { "?", "pending", "current", "previous", "retired", "standby" };
 	return (unsigned)stage < COUNT_OF(names) ? names[stage] : "?";
 }
 

@@ -6,7 +6,10 @@
  *        │                    ◀──────rollback──────▶                                        ▲
  *        └──────────────────── a newer put ─────────────────────────────────────────────────┘
  *
- * At most one version is pending, one current, one previous. Consumers are only ever given `current` (or what they ask
+ * A pending one that was put aside (is_aside) is not promoted to current but to standby: proven, and given to nobody until
+ * the current one is found dead (agent/upkeep.h). A newer standby retires it.
+ *
+ * At most one version is pending, one current, one previous, one standby. Consumers are only ever given `current` (or what they ask
  * for by number), so a new token never takes a working one away before it was judged.
  *
  * A rotation is not a second state beside these moves, it is read from them, so it is resumed wherever it was left:
@@ -59,7 +62,7 @@ struct renewal {
 	uint8_t digest[DIGEST_LEN];           /* of the sealed record; zero = it was replaced by a newer version's */
 };
 
-enum stage { STAGE_PENDING = 1, STAGE_CURRENT, STAGE_PREVIOUS, STAGE_RETIRED };
+enum stage { STAGE_PENDING = 1, STAGE_CURRENT, STAGE_PREVIOUS, STAGE_RETIRED, STAGE_STANDBY };
 
 struct version {
 	uint32_t number;
@@ -68,6 +71,7 @@ struct version {
 	int64_t staged_at;  /* when it came to its present stage */
 	int64_t expires_at; /* what the person told us, 0 = unknown */
 	int64_t retire_by;  /* of previous: taken away at the latest then; 0 = nobody asked for it */
+	bool is_aside;      /* of pending: it shall be standby */
 	int64_t taken_at;   /* of retired: given to nobody since then; 0 = pushed out by newer ones, still given by number */
 	uint8_t fingerprint[FINGERPRINT_LEN];
 	uint8_t digest[DIGEST_LEN]; /* of the sealed token: proves it through the metadata */
@@ -161,8 +165,12 @@ const struct version *credential_with_fingerprint(const struct credential *c,
 must_check bool credential_add(struct credential *c, const struct version *v, int64_t now, uint32_t *ret_number,
 			       uint32_t *ret_dropped, struct error *err);
 
-/* pending -> current, current -> previous, previous -> retired. False when `number` is not pending, or has no token. */
+/* pending -> current, current -> previous, previous -> retired; one that was put aside, while there is a current one:
+ * pending -> standby, an earlier standby -> retired. False when `number` is not pending, or has no
+ * token. */
 must_check bool credential_promote(struct credential *c, uint32_t number, int64_t now);
+/* standby -> pending, to be judged anew; an earlier pending one -> retired. */
+void credential_recall(struct credential *c, bool is_aside, int64_t now);
 
 /* A refresh brought a token: it is current at once, the old current previous, the old previous retired; a pending one
  * stays. False when `old` is not current any more: what was brought belongs to a pair that was replaced. */
@@ -171,6 +179,8 @@ must_check bool credential_renew(struct credential *c, uint32_t old, const struc
 
 /* previous -> current, current -> previous. False when there is no previous. */
 must_check bool credential_rollback(struct credential *c, int64_t now);
+/* standby -> current, current -> previous, previous -> retired; or, where `number` is previous, credential_rollback. */
+must_check bool credential_bring_in(struct credential *c, uint32_t number, int64_t now);
 /* previous -> retired, and given to nobody any more. False when `number` is not previous. */
 must_check bool credential_retire(struct credential *c, uint32_t number, int64_t now);
 /* A retired version leaves the list; what is known of it stays, of the last GONE_MAX. False when it is not retired. */

@@ -77,12 +77,11 @@ struct fading *health_fade(struct health *h, uint32_t version)
 	return f;
 }
 
-/* Current gave way to another: what was found about it goes on to count. */
-static void fade_current(struct health *h, const struct credential *c)
+/* Current gave way to another, or pending was put aside: what was found about it goes on to count. */
+static void fade(struct health *h, const struct credential *c, const struct judgement *j)
 {
-	const struct judgement *j = &h->current;
 	const struct version *v = credential_numbered(c, j->version);
-	if (!v || (v->stage != STAGE_PREVIOUS && v->stage != STAGE_RETIRED))
+	if (!v || v->stage == STAGE_CURRENT || v->stage == STAGE_PENDING)
 		return;
 	struct fading *f = health_fade(h, j->version);
 	f->verdict = j->verdict;
@@ -106,7 +105,10 @@ void health_align(struct health *h, const struct credential *c)
 	const struct version *pending = credential_staged(c, STAGE_PENDING);
 	uint32_t current_number = current ? current->number : 0, pending_number = pending ? pending->number : 0;
 	if (h->current.version && h->current.version != current_number)
-		fade_current(h, c);
+		fade(h, c, &h->current);
+	const struct version *standby = credential_staged(c, STAGE_STANDBY);
+	if (standby && h->pending.version == standby->number)
+		fade(h, c, &h->pending);
 	drop_unfaded(h, c);
 	if (current_number && h->pending.version == current_number)
 		h->current = h->pending;

@@ -1,5 +1,6 @@
 """Secrets of a running agent stay in its locked memory, and are gone from there after `lock` (T27)."""
 
+import json
 import os
 import socket
 import subprocess
@@ -7,7 +8,7 @@ import threading
 import time
 import unittest
 
-from harness import BUILD, IS_SANITIZED, cases, spread
+from harness import BUILD, IS_SANITIZED, cases, new_pixel, spread
 from running_agent import AgentCase
 from test_hygiene import forms
 
@@ -224,6 +225,47 @@ class Passphrase(Searched):
         self.vault("lock", env={"PIXELVAULT_VAULT": None})
         self.assertTrue(self.health()["locked"])
         self.assertEqual([], self.scan(secrets, allowed=()))
+
+
+class PairsOfTokens(Searched):
+    """What renews a token lies in locked memory only, in keeper and courier, and not for longer than it is needed."""
+    check = {"interval": "90d"}
+
+    def configure(self, **sections):
+        tiktok = {"login-url": self.emu.base_url.replace("/open_api/v1.3", "/v2")}
+        super().configure(tiktok=tiktok, **sections)
+
+    def renewed(self, family, kind, life):
+        """A pair that the agent renewed: everything that is secret about it."""
+        pixel, access, refresh = new_pixel(), "act." + self.token(), "rft." + self.token()
+        self.emu.knob("refresh", "keeps")
+        self.emu.pixel(pixel)
+        self.emu.ctl("token", access, "pixels=" + pixel, "kind=" + kind, "scopes=8", "refresh=" + refresh)
+        doc = {"client_id": "7012345678901234567", "client_secret": "emulator-app-secret", "refresh_token": refresh,
+               "access_token": access, "expires_in": life}
+        self.asks(200, "PUT", "/v1/pixels/%s/token?family=%s&test-code=T1" % (pixel, family), json.dumps(doc).encode())
+        self.until(lambda: self.asks(200, "GET", "/v1/pixels/" + pixel)["pixels"][0]["current"]["version"] == 2, 20, "renewed")
+        token = self.asks(200, "GET", "/v1/pixels/%s/token" % pixel)
+        return {"access": access[4:].encode(), "refresh": refresh[4:].encode(), "client-secret": b"r-app-secret", "new": token[4:]}
+
+    def scan_each(self, secrets, **how):
+        """One by one: the search takes so many pieces at a time."""
+        return [hit for name, secret in secrets.items() for hit in self.scan({name: secret}, **how)]
+
+    def test_a_refresh_leaves_its_secrets_in_locked_memory_only(self):
+        self.start_agent()
+        found = []
+        for family, kind in (("accounts", "tt_user"), ("login", "login")):
+            secrets = self.renewed(family, kind, 2)
+            found += [(family,) + hit for hit in self.scan_each(secrets)]
+        self.assertEqual([], found)
+
+    def test_between_refreshes_only_tokens_are_held(self):
+        self.start_agent()
+        secrets = self.renewed("accounts", "tt_user", 2)
+        del secrets["access"], secrets["new"]  # handed out from memory, sealed
+        time.sleep(1)
+        self.assertEqual([], self.scan_each(secrets, allowed=()))
 
 
 if __name__ == "__main__":

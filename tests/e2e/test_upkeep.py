@@ -182,6 +182,70 @@ class Leaving(Case):
         self.assertEqual(2, self.status(pixel)["current"]["version"])
         self.assertNotIn("rollback", self.status(pixel)["advice"])
 
+    # ---- standby ----
+
+    def test_a_standby_token_is_given_to_nobody_until_the_current_one_is_dead(self):
+        pixel, first = self.stored()
+        second = self.more_token(pixel)
+        doc = self.put_json(pixel, second, "--standby")
+        self.assertEqual((2, "standby", "healthy"), (doc["version"], doc["stage"], doc["verdict"]))
+        self.assertEqual(first, self.get(pixel))
+        s = self.status(pixel)
+        self.assertEqual((1, None, 2, "healthy"), (s["current"]["version"], s["pending"], s["standby"]["version"],
+                                                   s["standby"]["verdict"]))
+        self.vault("check")
+        self.assertEqual(first, self.get(pixel), "no sweep promotes it")
+        self.emu.revoke(first)
+        self.vault("check", pixel, rc=10)
+        self.until(lambda: self.get(pixel) == second, 5, "it takes over")
+        s = self.status(pixel)
+        self.assertEqual((2, 1, None), (s["current"]["version"], s["previous"]["version"], s["standby"]))
+        self.vault("verify")
+
+    def test_without_a_current_one_it_becomes_current(self):
+        pixel, token = self.pair()
+        self.assertEqual("current", self.put_json(pixel, token, "--standby")["stage"])
+
+    def test_a_refused_one_does_not_stand_by(self):
+        pixel, first = self.stored()
+        bad = self.token()
+        self.put(pixel, bad, "--standby", rc=10)
+        s = self.status(pixel)
+        self.assertEqual((2, None), (s["pending"]["version"], s["standby"]))
+        self.assertEqual(first, self.get(pixel))
+
+    def test_one_not_judged_stands_by_once_it_is(self):
+        pixel, first = self.stored()
+        second = self.more_token(pixel)
+        self.emu.fault("refuse")
+        self.put(pixel, second, "--standby", rc=9)
+        self.emu.no_faults()
+        self.vault("check", pixel)
+        self.assertEqual(2, self.status(pixel)["standby"]["version"])
+        self.assertEqual(first, self.get(pixel))
+
+    def test_put_without_the_option_makes_it_current(self):
+        pixel, first = self.stored()
+        second = self.more_token(pixel)
+        self.put(pixel, second, "--standby")
+        self.put(pixel, second, "--standby")
+        self.assertEqual((2, "current"), tuple(self.put_json(pixel, second)[k] for k in ("version", "stage")))
+        self.assertEqual(second, self.get(pixel))
+        third = self.more_token(pixel)
+        self.assertEqual("standby", self.put_json(pixel, third, "--standby", "--no-check")["stage"])
+        self.vault("verify")
+
+    def test_one_that_died_is_told_before_it_is_needed(self):
+        pixel, first = self.stored()
+        second = self.more_token(pixel)
+        self.put(pixel, second, "--standby")
+        self.emu.revoke(second)
+        self.until(lambda: "standby token" in (self.status(pixel)["advice"] or ""), 40, "its death is told")
+        self.emu.revoke(first)
+        self.vault("check", pixel, rc=10)
+        time.sleep(0.5)
+        self.assertEqual(1, self.status(pixel)["current"]["version"])
+
     def test_while_tiktok_refuses_everybody_nothing_moves(self):
         pairs = [self.two_versions() for _ in range(4)]
         self.emu.knob("all", "40105")

@@ -16,7 +16,7 @@ BUCKETS = (512, 1024, 2048, 4096, 8192, 16384)
 HINT_BUCKET = 192
 KEY_FILE, ALGORITHM_BLAKE2B = 2, 2
 MAC, META, TOKEN, INDEX, FINGERPRINT, ANCHOR, AUDIT = range(1, 8)
-STAGES = {1: "pending", 2: "current", 3: "previous", 4: "retired"}
+STAGES = {1: "pending", 2: "current", 3: "previous", 4: "retired", 5: "standby"}
 
 
 class Bad(Exception):
@@ -232,7 +232,7 @@ def parse_credential(data):
 def parse_lifecycle(c, r):
     r["rotate_from"], r["rotate_since"] = c.number("I"), c.number("q")
     for v in r["versions"]:
-        v["retire_by"], v["taken_at"] = c.number("q"), c.number("q")
+        v["retire_by"], v["taken_at"], v["is_aside"] = c.number("q"), c.number("q"), c.number("B")
     r["gone"] = [{"number": c.number("I"), "stored_at": c.number("q"), "taken_at": c.number("q"), "gone_at": c.number("q"),
                   "is_dead": c.number("B"), "fingerprint": c.take(16)} for _ in range(c.number("B"))]
 

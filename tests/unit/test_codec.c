@@ -187,6 +187,8 @@ static struct credential moving(void)
 	c.rotate_since = 1800000000;
 	c.versions[12].taken_at = INT64_MIN;
 	c.versions[13].retire_by = INT64_MAX;
+	c.versions[15].is_aside = true;
+	c.versions[0].stage = STAGE_STANDBY;
 	for (uint32_t i = 0; i < GONE_MAX; i++) {
 		struct gone *g = &c.gone[c.gone_count++];
 		*g = (struct gone){ .number = i + 1, .stored_at = i, .taken_at = 2 * i, .gone_at = 3 * i, .is_dead = i % 2 };
@@ -246,6 +248,7 @@ static void metadata__assert_equal(const struct credential *a, const struct cred
 		assert_int_equal(x->refused_at, y->refused_at);
 		assert_memory_equal(x->fingerprint, y->fingerprint, FINGERPRINT_LEN);
 		assert_memory_equal(x->digest, y->digest, DIGEST_LEN);
+		assert_int_equal(a->versions[i].is_aside, b->versions[i].is_aside);
 	}
 	assert_int_equal(a->rotate_from, b->rotate_from);
 	assert_int_equal(a->rotate_since, b->rotate_since);
@@ -323,6 +326,12 @@ static void metadata__moves_under_way_have_one_spelling(void **state)
 	assert_false(decodes(&c));
 	c = moving();
 	c.versions[14].retire_by = 1; /* current */
+	assert_false(decodes(&c));
+	c = moving();
+	c.versions[14].is_aside = true; /* current */
+	assert_false(decodes(&c));
+	c = moving();
+	c.versions[1].stage = STAGE_STANDBY; /* a second one */
 	assert_false(decodes(&c));
 	c = moving();
 	c.gone[3].number = 0;
@@ -425,7 +434,7 @@ static void metadata__versions_must_ascend_stay_below_the_counter_and_hold_each_
 	c = full();
 	c.versions[0].stage = (enum stage)0;
 	assert_false(decodes(&c));
-	c.versions[0].stage = (enum stage)5;
+	c.versions[0].stage = (enum stage)6;
 	assert_false(decodes(&c));
 }
 

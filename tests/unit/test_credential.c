@@ -546,6 +546,64 @@ static void version__of_one_that_is_forgotten_a_line_stays(void **state)
 	assert_int_equal(add(&c, 50, NULL), GONE_MAX + 3); /* no number comes back */
 }
 
+static void standby__is_promoted_beside_the_current_one(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	struct version aside = { .is_aside = true };
+	uint32_t number, dropped;
+	struct error err;
+	/* Where there is no current one, a token is needed at once. */
+	assert_true(credential_add(&c, &aside, 1, &number, &dropped, &err));
+	assert_true(credential_promote(&c, 1, 2));
+	assert_int_equal(stage_of(&c, 1), STAGE_CURRENT);
+	credential_want_new(&c, true, 3);
+	assert_true(credential_add(&c, &aside, 4, &number, &dropped, &err));
+	assert_int_equal(credential_rotation(&c), ROTATION_DUE); /* not by this one */
+	assert_true(credential_promote(&c, 2, 5));
+	assert_int_equal(stage_of(&c, 1), STAGE_CURRENT);
+	assert_int_equal(stage_of(&c, 2), STAGE_STANDBY);
+	assert_false(c.versions[1].is_aside);
+	assert_int_equal(c.rotate_since, 3);
+	/* A newer one takes its place; a usual put leaves it. */
+	assert_true(credential_add(&c, &aside, 6, &number, &dropped, &err));
+	assert_true(credential_promote(&c, 3, 7));
+	assert_int_equal(stage_of(&c, 2), STAGE_RETIRED);
+	assert_int_equal(stage_of(&c, 3), STAGE_STANDBY);
+	add(&c, 8, NULL);
+	assert_true(credential_promote(&c, 4, 9));
+	assert_int_equal(stage_of(&c, 1), STAGE_PREVIOUS);
+	assert_int_equal(stage_of(&c, 3), STAGE_STANDBY);
+	/* It comes in, and what was current is previous. */
+	assert_false(credential_bring_in(&c, 2, 10));
+	assert_true(credential_bring_in(&c, 3, 10));
+	assert_int_equal(stage_of(&c, 3), STAGE_CURRENT);
+	assert_int_equal(stage_of(&c, 4), STAGE_PREVIOUS);
+	assert_int_equal(stage_of(&c, 1), STAGE_RETIRED);
+	assert_true(credential_bring_in(&c, 4, 11)); /* as a rollback does */
+	assert_int_equal(stage_of(&c, 3), STAGE_PREVIOUS);
+}
+
+static void standby__put_again_is_judged_anew(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	struct version aside = { .is_aside = true };
+	uint32_t number, dropped;
+	struct error err;
+	add(&c, 1, NULL);
+	assert_true(credential_promote(&c, 1, 1));
+	credential_recall(&c, true, 2); /* there is none */
+	assert_true(credential_add(&c, &aside, 2, &number, &dropped, &err));
+	assert_true(credential_promote(&c, 2, 2));
+	add(&c, 3, NULL);
+	credential_recall(&c, false, 4);
+	assert_int_equal(stage_of(&c, 3), STAGE_RETIRED);
+	assert_int_equal(stage_of(&c, 2), STAGE_PENDING);
+	assert_true(credential_promote(&c, 2, 5));
+	assert_int_equal(stage_of(&c, 2), STAGE_CURRENT);
+}
+
 static void rotation__is_read_from_the_versions(void **state)
 {
 	(void)state;
@@ -756,6 +814,8 @@ int main(void)
 		cmocka_unit_test(version__rollback_swaps_current_and_previous),
 		cmocka_unit_test(version__retire_takes_the_previous_one_away_and_no_other),
 		cmocka_unit_test(version__of_one_that_is_forgotten_a_line_stays),
+		cmocka_unit_test(standby__is_promoted_beside_the_current_one),
+		cmocka_unit_test(standby__put_again_is_judged_anew),
 		cmocka_unit_test(rotation__is_read_from_the_versions),
 		cmocka_unit_test(version__the_seventeenth_drops_the_oldest_retired_one_and_no_number_comes_back),
 		cmocka_unit_test(version__when_numbers_are_used_up_nothing_is_changed),

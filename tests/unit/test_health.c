@@ -248,6 +248,20 @@ static void align__what_was_current_fades_and_its_verdict_counts(void **state)
 	assert_int_equal(h.fading_count, 0);
 }
 
+static void align__what_was_put_aside_takes_its_judgement_along(void **state)
+{
+	(void)state;
+	struct health h = full();
+	struct credential c = with(3, 0);
+	c.versions[c.version_count++] = (struct version){ .number = 4, .stage = STAGE_STANDBY };
+	health_align(&h, &c);
+	const struct fading *f = health_fading(&h, 4);
+	assert_non_null(f);
+	assert_int_equal(f->verdict, VERDICT_HEALTHY);
+	assert_int_equal(h.pending.version, 0);
+	assert_int_equal(h.current.verdict, VERDICT_REVOKED);
+}
+
 static void fading__the_oldest_gives_way(void **state)
 {
 	(void)state;
@@ -380,7 +394,7 @@ static void probe__names(void **state)
 	assert_null(probe_name(PROBE_NONE));
 	for (int i = 0; i < 5; i++)
 		assert_string_equal(probe_name((enum probe_kind)(i + 1)), names[i]);
-	assert_null(probe_name((enum probe_kind)6));
+	assert_null(probe_name((enum probe_kind)7));
 }
 
 int main(void)
@@ -392,6 +406,7 @@ int main(void)
 		cmocka_unit_test(align__a_promoted_version_brings_its_judgement_along),
 		cmocka_unit_test(align__what_still_stands_is_left_alone),
 		cmocka_unit_test(align__what_was_current_fades_and_its_verdict_counts),
+		cmocka_unit_test(align__what_was_put_aside_takes_its_judgement_along),
 		cmocka_unit_test(fading__the_oldest_gives_way),
 		cmocka_unit_test(align__what_is_gone_or_new_is_as_never_asked),
 		cmocka_unit_test(speaking__is_current_else_pending_else_nobody),

@@ -87,24 +87,53 @@ static void stand_in__needs_both_and_a_verdict_on_this_very_version(void **state
 	assert_null(upkeep_stand_in(&c, &h));
 }
 
+static void stand_in__is_rather_the_standby_one(void **state)
+{
+	(void)state;
+	struct credential c = two();
+	struct health h = judged(VERDICT_REVOKED);
+	c.versions[c.version_count++] = (struct version){ .number = 3, .stage = STAGE_STANDBY, .staged_at = NOW };
+	assert_int_equal(upkeep_stand_in(&c, &h)->number, 3);
+	health_fade(&h, 3)->verdict = VERDICT_EXPIRED;
+	assert_int_equal(upkeep_stand_in(&c, &h)->number, 1);
+	health_fade(&h, 1)->verdict = VERDICT_EXPIRED;
+	assert_null(upkeep_stand_in(&c, &h));
+}
+
+static void standby__is_asked_about_once_an_interval_and_never_deleted(void **state)
+{
+	(void)state;
+	struct credential c = two();
+	struct health h = judged(VERDICT_HEALTHY);
+	c.versions[c.version_count++] = (struct version){ .number = 3, .stage = STAGE_STANDBY, .staged_at = NOW };
+	const struct version *v = &c.versions[2];
+	assert_int_equal(upkeep_at(&c, &h, &settings, NOW), NOW);
+	for (int64_t i = 0; i < 1000; i++) {
+		assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + i * 3600), UPKEEP_ASK);
+		(void)upkeep_note_answer(&h, 3, VERDICT_REVOKED, &settings, NOW + i * 3600);
+		assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + i * 3600 + 3599), UPKEEP_LEAVE);
+	}
+	assert_int_equal(upkeep_at(&c, &h, &settings, NOW + 999 * 3600), NOW + 1000 * 3600);
+}
+
 static void taken__is_asked_about_once_an_interval_and_deleted_at_its_time(void **state)
 {
 	(void)state;
 	struct credential c = taken();
 	struct health h = judged(VERDICT_HEALTHY);
 	const struct version *v = &c.versions[0];
-	assert_int_equal(upkeep_of_taken(v, &h, &settings, NOW), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW), UPKEEP_ASK);
 	assert_false(upkeep_note_answer(&h, 1, VERDICT_HEALTHY, &settings, NOW));
-	assert_int_equal(upkeep_of_taken(v, &h, &settings, NOW + 3599), UPKEEP_LEAVE);
-	assert_int_equal(upkeep_of_taken(v, &h, &settings, NOW + 3600), UPKEEP_ASK);
-	assert_int_equal(upkeep_of_taken(v, &h, &settings, NOW + 30 * 86400 - 1), UPKEEP_ASK);
-	assert_int_equal(upkeep_of_taken(v, &h, &settings, NOW + 30 * 86400), UPKEEP_DELETE);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 3599), UPKEEP_LEAVE);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 3600), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 30 * 86400 - 1), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 30 * 86400), UPKEEP_DELETE);
 	struct settings never = settings;
 	never.purge_after_s = 0;
-	assert_int_equal(upkeep_of_taken(v, &h, &never, NOW + 3000LL * 86400), UPKEEP_ASK);
-	assert_int_equal(upkeep_of_taken(&c.versions[1], &h, &settings, NOW + 30 * 86400), UPKEEP_LEAVE);
+	assert_int_equal(upkeep_of_idle(v, &h, &never, NOW + 3000LL * 86400), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(&c.versions[1], &h, &settings, NOW + 30 * 86400), UPKEEP_LEAVE);
 	c.versions[0].taken_at = 0; /* pushed out by newer ones: nobody asked for its end */
-	assert_int_equal(upkeep_of_taken(v, &h, &settings, NOW + 30 * 86400), UPKEEP_LEAVE);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 30 * 86400), UPKEEP_LEAVE);
 }
 
 static void taken__is_dead_when_it_was_refused_twice_with_the_delay_between(void **state)
@@ -113,8 +142,8 @@ static void taken__is_dead_when_it_was_refused_twice_with_the_delay_between(void
 	struct credential c = taken();
 	struct health h = judged(VERDICT_HEALTHY);
 	assert_false(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW));
-	assert_int_equal(upkeep_of_taken(&c.versions[0], &h, &settings, NOW + 599), UPKEEP_LEAVE);
-	assert_int_equal(upkeep_of_taken(&c.versions[0], &h, &settings, NOW + 600), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 599), UPKEEP_LEAVE);
+	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 600), UPKEEP_ASK);
 	assert_false(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW + 599)); /* by hand, too early */
 	assert_true(upkeep_note_answer(&h, 1, VERDICT_EXPIRED, &settings, NOW + 600));
 }
@@ -159,7 +188,7 @@ static void taken__that_was_refused_as_the_current_one_needs_one_more_refusal(vo
 	c.versions[1].taken_at = NOW;
 	c.versions[0].stage = STAGE_CURRENT;
 	health_align(&h, &c);
-	assert_int_equal(upkeep_of_taken(&c.versions[1], &h, &settings, NOW), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(&c.versions[1], &h, &settings, NOW), UPKEEP_ASK);
 	assert_true(upkeep_note_answer(&h, 2, VERDICT_REVOKED, &settings, NOW));
 }
 
@@ -269,6 +298,8 @@ int main(void)
 		cmocka_unit_test(stand_in__is_the_previous_one_of_a_current_one_that_is_refused),
 		cmocka_unit_test(stand_in__is_none_that_was_refused_itself),
 		cmocka_unit_test(stand_in__needs_both_and_a_verdict_on_this_very_version),
+		cmocka_unit_test(stand_in__is_rather_the_standby_one),
+		cmocka_unit_test(standby__is_asked_about_once_an_interval_and_never_deleted),
 		cmocka_unit_test(taken__is_asked_about_once_an_interval_and_deleted_at_its_time),
 		cmocka_unit_test(taken__is_dead_when_it_was_refused_twice_with_the_delay_between),
 		cmocka_unit_test(taken__that_answers_between_two_refusals_is_alive),
