@@ -51,8 +51,8 @@ const struct version *renewal_unfetched(const struct credential *c, const struct
 {
 	const struct version *v = credential_unfetched(c);
 	/* Refused, it waits for a person. */
-	bool is_refused = v && (v->renewal.refused_at ||
-				(h->pending.version == v->number && verdict_is_bad(h->pending.verdict)));
+	bool is_refused =
+		v && (v->renewal.refused_at || (h->pending.version == v->number && verdict_is_bad(h->pending.verdict)));
 	return is_refused ? NULL : v;
 }
 
@@ -166,8 +166,8 @@ bool renewals_note(struct renewals *r, const struct credential *c, const struct 
 	struct planned *planned = find_or_make(r, c->pixel, err);
 	if (!planned)
 		return false;
-	/* Boot time, so that a wall clock that jumps makes no storm; no further off than a day, so that it is not trusted
-	 * for long either. */
+	/* Boot time, so that a wall clock that jumps makes no storm; no further off than a day, so that it is not
+	 * trusted for long either. */
 	int64_t wait = wait_s(v, settings, due_at, now);
 	planned->at_ms = now_ms + (wait < 86400 ? wait : 86400) * 1000;
 	return true;

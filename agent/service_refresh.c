@@ -49,8 +49,8 @@ static struct refresh *refresh_of(struct job *job)
 
 /* ---- the commits ---- */
 
-/* The credential as it is now, while it still is what the question was about. *ret_holder NULL: it is not, by a person or
- * another program; then what was asked is nobody's any more. */
+/* The credential as it is now, while it still is what the question was about. *ret_holder NULL: it is not, by a person
+ * or another program; then what was asked is nobody's any more. */
 static bool find_holder(struct refresh *r, struct change *change, struct credential *ret, struct version **ret_holder,
 			struct error *err)
 {
@@ -61,8 +61,7 @@ static bool find_holder(struct refresh *r, struct change *change, struct credent
 	if (!exists || ret->deleted_at || ret->is_destroyed)
 		return true;
 	const struct version *current = credential_staged(ret, STAGE_CURRENT), *renewable = credential_renewable(ret);
-	bool is_still_current =
-		current && current->number == r->renewed && renewable && renewable->number == r->holder;
+	bool is_still_current = current && current->number == r->renewed && renewable && renewable->number == r->holder;
 	for (size_t i = 0; i < ret->version_count; i++) {
 		struct version *v = &ret->versions[i];
 		bool is_pending = v->stage == STAGE_PENDING && version_has_grant(v);
