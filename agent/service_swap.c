@@ -147,8 +147,9 @@ static void ask(struct swap *s)
 }
 
 /* Both pairs, or nothing moves. */
-static bool refuse(const struct swap *s, const struct side *side, struct error *err)
+static bool refuse(const struct swap *s, struct error *err)
 {
+	const struct side *side = &s->sides[s->at];
 	const struct asked *asked = &side->asked;
 	enum verdict outcome = asked->finding.outcome;
 	const char *other = s->sides[1 - s->at].pixel;
@@ -167,13 +168,12 @@ static bool refuse(const struct swap *s, const struct side *side, struct error *
 static bool swap_asked(struct job *job, const struct asked *asked, struct error *err)
 {
 	struct swap *s = (struct swap *)job;
-	struct side *side = &s->sides[s->at++];
 	enum verdict outcome = asked->finding.outcome;
-	side->asked = *asked;
-	if (!verdict_is_bad(outcome) && !verdict_is_transient(outcome))
-		return true;
-	s->at--;
-	return refuse(s, side, err);
+	s->sides[s->at].asked = *asked;
+	if (verdict_is_bad(outcome) || verdict_is_transient(outcome))
+		return refuse(s, err);
+	s->at++;
+	return true;
 }
 
 /* ---- the commit ---- */
