@@ -334,6 +334,47 @@ class Swapped(Mismatch):
         self.obey(r.err)
         self.assertEqual(stray, self.get(a))
 
+    def test_no_check_takes_no_proven_token_from_consumers(self):
+        (a, own), (b, _) = self.stored(), self.pair()
+        of_b, of_a = self.more_token(b), self.more_token(a)
+        self.put(a, of_b, rc=11)
+        self.put(b, of_a, "--test-code", "T2", rc=11)
+        r = self.vault("swap", a, b, "--no-check")
+        self.assertIn("waits as pending", r.err)
+        s = self.status(a)
+        self.assertEqual((1, 3, "unchecked"), (s["current"]["version"], s["pending"]["version"], s["pending"]["verdict"]))
+        self.assertEqual([own, of_b], [self.get(p) for p in (a, b)])
+        self.vault("check")
+        self.healthy(**{a: of_a, b: of_b})
+
+    def test_of_two_at_once_one_swaps(self):
+        a, of_a, b, of_b = self.crossed()
+        self.emu.knob("delay-ms", "300")
+        runs = [self.start("swap", *words) for words in ((a, b), (b, a), (a, b))]
+        self.assertEqual([0, 8, 8], sorted(p.wait() for p in runs))
+        self.emu.knob("delay-ms", "0")
+        self.healthy(**{a: of_a, b: of_b})
+        self.assertEqual([2, 2], [self.status(p)["current"]["version"] for p in (a, b)])
+
+    def test_a_put_meanwhile_counts(self):
+        a, of_a, b, of_b = self.crossed()
+        self.emu.knob("delay-ms", "500")
+        run = self.start("swap", a, b)
+        better = self.more_token(b)
+        self.put(b, better, "--no-check")
+        self.assertEqual(8, run.wait(), run.stderr.read())
+        self.emu.knob("delay-ms", "0")
+        self.assertEqual([of_b, better], [self.get(p) for p in (a, b)])
+
+    def test_nagios_and_cron_name_the_command(self):
+        a, of_a, b, of_b = self.crossed()
+        lines = self.vault("check", "--nagios", rc=2).out.decode().splitlines()
+        self.assertIn(["swap", a, b], self.commands("\n".join(lines)))
+        self.assertEqual(3, len(lines))
+        if not VIA_AGENT:
+            r = self.agent("--once", rc=11)
+            self.assertEqual({("swap", a, b), ("swap", b, a)}, {tuple(c) for c in self.commands(r.err)}, say(r))
+
     def test_what_makes_no_sense(self):
         a, of_a = self.stored(test_code=None)
         b = new_pixel()
