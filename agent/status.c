@@ -97,7 +97,9 @@ void status_advise(struct status_row *row, const struct credential *owner, const
 
 void status_share(struct status_row *row, const char *other)
 {
-	if (!row->advice[0] || row->verdict == VERDICT_UNPROVEN || row->verdict == VERDICT_UNCHECKED)
+	const char *usual = verdict_advice(row->verdict);
+	bool is_calm = !verdict_is_bad(row->verdict) && usual && strcmp(row->advice, usual) == 0;
+	if (!row->advice[0] || is_calm)
 		advise(row, ADVISE_SHARED, other, row->credential->pixel, other);
 }
 
