@@ -62,7 +62,7 @@ bool mend_can_spare(const struct holder *of, const struct version *v)
 
 const struct version *mend_held(const struct holder *of, const uint8_t fingerprint[FINGERPRINT_LEN])
 {
-	static const enum stage stages[] = { STAGE_CURRENT, STAGE_PENDING, STAGE_PREVIOUS };
+	static const enum stage stages[] = { STAGE_CURRENT, STAGE_PENDING, STAGE_PREVIOUS, STAGE_STANDBY };
 	for (size_t i = 0; is_stored(of) && i < COUNT_OF(stages); i++) {
 		const struct version *v = credential_staged(of->credential, stages[i]);
 		if (v && memcmp(v->fingerprint, fingerprint, FINGERPRINT_LEN) == 0)

@@ -28,7 +28,7 @@ bool mend_is_proven(const struct holder *of, const struct version *v);
 /* Does another version speak for the Pixel when this one is gone? */
 bool mend_can_spare(const struct holder *of, const struct version *v);
 
-/* current, pending or previous with this token; NULL = none. */
+/* current, pending, previous or standby with this token; NULL = none. */
 const struct version *mend_held(const struct holder *of, const uint8_t fingerprint[FINGERPRINT_LEN]);
 
 enum mend {

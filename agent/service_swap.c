@@ -205,19 +205,26 @@ static bool may_serve(const struct swap *s, const struct side *side)
 	       (!s->no_check && side->asked.finding.outcome == VERDICT_HEALTHY);
 }
 
+/* What was put aside stays so, unless it is needed now. */
+static bool is_for_standby(const struct side *side, const struct version *came_as)
+{
+	return came_as->is_aside && credential_staged(&side->credential, STAGE_CURRENT) &&
+	       !verdict_is_bad(side->health.current.verdict);
+}
+
 static bool place_version(const struct swap *s, struct side *side, const struct version *came_as, uint32_t *ret_dropped,
 			  struct error *err)
 {
-	struct version v = { .expires_at = came_as->expires_at };
+	struct version v = { .expires_at = came_as->expires_at, .is_aside = is_for_standby(side, came_as) };
 	struct credential *c = &side->credential;
-	bool is_served = may_serve(s, side);
+	bool is_settled = v.is_aside ? !s->no_check : may_serve(s, side);
 	int64_t now = clock_wall();
 	memcpy(v.fingerprint, came_as->fingerprint, FINGERPRINT_LEN);
 	if (side->given.number && side->given.stage == STAGE_CURRENT)
 		return credential_replace(c, &v, now, &side->version, ret_dropped, err);
 	if (!credential_add(c, &v, now, &side->version, ret_dropped, err))
 		return false;
-	return !is_served || credential_promote(c, side->version, now) ||
+	return !is_settled || credential_promote(c, side->version, now) ||
 	       fail(err, ERR_CONFLICT, TXT_ROLLBACK_MOVED, side->pixel);
 }
 

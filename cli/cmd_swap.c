@@ -8,6 +8,8 @@ static void tell_side(struct invocation *inv, const struct put_result *r)
 {
 	if (r->stage == STAGE_PENDING)
 		say(inv, SAY_SWAP_WAITS, r->pixel, r->version, verdict_name(r->verdict));
+	else if (r->stage == STAGE_STANDBY)
+		say(inv, SAY_PUT_STANDBY, r->pixel, r->version, verdict_name(r->verdict));
 	else if (r->verdict == VERDICT_HEALTHY)
 		say(inv, SAY_PUT_HEALTHY, r->pixel, r->version);
 	else if (r->verdict == VERDICT_UNPROVEN)

@@ -334,6 +334,18 @@ class Swapped(Mismatch):
         self.obey(r.err)
         self.assertEqual(stray, self.get(a))
 
+    def test_tokens_that_were_put_aside_stay_aside(self):
+        (a, old_a), (b, old_b) = self.stored(), self.stored()
+        of_a, of_b = self.more_token(a), self.more_token(b)
+        self.put(a, of_b, "--standby", rc=11)
+        r = self.put(b, of_a, "--standby", rc=11)
+        self.swaps(r.err, a, b)
+        self.healthy(**{a: old_a, b: old_b})
+        for pixel in (a, b):
+            stages = {v["version"]: v["stage"] for v in self.json("history", pixel)["versions"]}
+            self.assertEqual({1: "current", 2: "retired", 3: "standby"}, stages)
+        self.assertEqual(of_a, self.get(a, "--version", "3"))
+
     def test_no_check_takes_no_proven_token_from_consumers(self):
         (a, own), (b, _) = self.stored(), self.pair()
         of_b, of_a = self.more_token(b), self.more_token(a)

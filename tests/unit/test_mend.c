@@ -90,7 +90,7 @@ static void mend__one_that_alone_holds_a_foreign_token_gives_it_away(void **stat
 static void mend__a_token_that_lies_there_already_only_has_to_go_here(void **state)
 {
 	(void)state;
-	static const enum stage stages[] = { STAGE_CURRENT, STAGE_PENDING, STAGE_PREVIOUS };
+	static const enum stage stages[] = { STAGE_CURRENT, STAGE_PENDING, STAGE_PREVIOUS, STAGE_STANDBY };
 	for (size_t i = 0; i < COUNT_OF(stages); i++) {
 		struct world a = pixel(A), b = pixel(B);
 		has(&b, stages[i], 'b', VERDICT_HEALTHY, "");
