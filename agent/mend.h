@@ -1,8 +1,8 @@
 /* agent/mend.h - a token lies under a Pixel that is not its own: which version is it, and which command puts it right?
  * Pure.
  *
- * Whatever names such a command (a refused put, the board, a check) asks here, and so do the commands themselves: what is
- * advised is what they do. */
+ * Whatever names such a command (a refused put, the board, a check) asks here, and so do the commands themselves: what
+ * is advised is what they do. */
 #ifndef AGENT_MEND_H
 #define AGENT_MEND_H
 
@@ -39,7 +39,7 @@ enum mend {
 };
 enum mend mend_of(const struct holder *of, const struct holder *other);
 
-const char *mend_name(enum mend m);      /* the command's; NULL for none */
+const char *mend_name(enum mend m);       /* the command's; NULL for none */
 enum mend mend_by_name(const char *name); /* MEND_NONE for what is no name */
 
 #endif

@@ -1,5 +1,5 @@
-/* A token that lies under the wrong Pixel goes where it belongs: swap (two Pixels hold each other's) and move (one alone
- * holds a foreign one). TikTok is asked about the new pairs first; then all of it is one commit. */
+/* A token that lies under the wrong Pixel goes where it belongs: swap (two Pixels hold each other's) and move (one
+ * alone holds a foreign one). TikTok is asked about the new pairs first; then all of it is one commit. */
 #include "agent/mend.h"
 #include "agent/service_own.h"
 #include "agent/text.h"
@@ -201,8 +201,7 @@ static bool may_serve(const struct swap *s, const struct side *side)
 {
 	struct holder holder = holder_of(side);
 	const struct version *current = credential_staged(&side->credential, STAGE_CURRENT);
-	return !mend_is_proven(&holder, current) ||
-	       (!s->no_check && side->asked.finding.outcome == VERDICT_HEALTHY);
+	return !mend_is_proven(&holder, current) || (!s->no_check && side->asked.finding.outcome == VERDICT_HEALTHY);
 }
 
 /* What was put aside stays so, unless it is needed now. */
@@ -212,45 +211,47 @@ static bool is_for_standby(const struct side *side, const struct version *came_a
 	       !verdict_is_bad(side->health.current.verdict);
 }
 
-static bool place_version(const struct swap *s, struct side *side, const struct version *came_as, uint32_t *ret_dropped,
-			  struct error *err)
+/* In the place of the current version that is given away; else as pending, to be judged first. */
+static bool place_version(struct side *side, const struct version *came_as, uint32_t *ret_dropped, struct error *err)
 {
 	struct version v = { .expires_at = came_as->expires_at, .is_aside = is_for_standby(side, came_as) };
 	struct credential *c = &side->credential;
-	bool is_settled = v.is_aside ? !s->no_check : may_serve(s, side);
-	int64_t now = clock_wall();
 	memcpy(v.fingerprint, came_as->fingerprint, FINGERPRINT_LEN);
 	if (side->given.number && side->given.stage == STAGE_CURRENT)
-		return credential_replace(c, &v, now, &side->version, ret_dropped, err);
-	if (!credential_add(c, &v, now, &side->version, ret_dropped, err))
-		return false;
-	return !is_settled || credential_promote(c, side->version, now) ||
-	       fail(err, ERR_CONFLICT, TXT_ROLLBACK_MOVED, side->pixel);
+		return credential_replace(c, &v, clock_wall(), &side->version, ret_dropped, err);
+	return credential_add(c, &v, clock_wall(), &side->version, ret_dropped, err);
 }
 
-static bool store_health(const struct swap *s, struct change *change, struct side *side, struct error *err)
+/* Judged where it lies, so that what was found goes with it when it is promoted. */
+static void settle(const struct swap *s, struct side *side)
 {
 	const struct settings *settings = s->job.service->settings;
-	health_align(&side->health, &side->credential);
-	if (s->no_check)
-		ruling_plan(&side->health, &side->credential, settings, clock_wall());
-	else if (!ruling_write(&side->health, &side->credential, side->version, RULING_VERDICT,
-			       side->asked.finding.outcome, &side->asked.evidence, settings))
-		return true;
-	return change_store_health(change, side->pixel, &side->health, err);
+	struct credential *c = &side->credential;
+	const struct version *v = credential_numbered(c, side->version);
+	bool is_pending = v->stage == STAGE_PENDING, is_aside = v->is_aside;
+	health_align(&side->health, c);
+	if (!s->no_check)
+		(void)!ruling_write(&side->health, c, side->version, RULING_VERDICT, side->asked.finding.outcome,
+				    &side->asked.evidence, settings);
+	if (is_pending && (is_aside ? !s->no_check : may_serve(s, side)) &&
+	    credential_promote(c, side->version, clock_wall()))
+		health_align(&side->health, c);
+	ruling_plan(&side->health, c, settings, clock_wall());
 }
 
 static bool take_in(const struct swap *s, struct change *change, struct side *side, const struct side *from,
 		    struct error *err)
 {
 	uint32_t dropped;
-	if (!place_version(s, side, &from->given, &dropped, err) ||
+	if (!place_version(side, &from->given, &dropped, err) ||
 	    !change_put_token(change, &side->credential, side->version, from->token, err) ||
 	    (dropped && !change_drop_token(change, &side->credential, dropped, err)))
 		return false;
 	keep_age(side, &from->given);
+	settle(s, side);
 	change_note(change, s->is_move ? "move" : "swap", side->pixel, side->version);
-	return change_store(change, &side->credential, err) && store_health(s, change, side, err);
+	return change_store(change, &side->credential, err) &&
+	       change_store_health(change, side->pixel, &side->health, err);
 }
 
 /* After a move: what the Pixel can do without goes, as it lies where it belongs now. */
@@ -293,17 +294,24 @@ static bool exchange(void *context, struct change *change, struct error *err)
 
 /* ---- the job ---- */
 
-static void report_side(const struct swap *s, const struct side *side, struct put_result *ret)
+/* Of a version that stands by the health speaks in its own way. */
+static enum verdict verdict_of(struct health *h, uint32_t version)
+{
+	const struct fading *f = health_fading(h, version);
+	if (h->current.version == version)
+		return h->current.verdict;
+	if (h->pending.version == version)
+		return h->pending.verdict;
+	return f ? f->verdict : VERDICT_UNCHECKED;
+}
+
+static void report_side(const struct swap *s, struct side *side, struct put_result *ret)
 {
 	const struct version *v = credential_numbered(&side->credential, side->version);
-	const struct health *h = &side->health;
-	const struct judgement *j = h->current.version == side->version ? &h->current
-				    : h->pending.version == side->version ? &h->pending
-									  : NULL;
 	memcpy(ret->pixel, side->pixel, sizeof ret->pixel);
 	ret->version = side->version;
 	ret->stage = v ? v->stage : STAGE_RETIRED;
-	ret->verdict = j ? j->verdict : VERDICT_UNCHECKED;
+	ret->verdict = verdict_of(&side->health, side->version);
 	ret->is_unchanged = !side->takes;
 	ret->was_asked = side->takes && !s->no_check;
 	ret->outcome = side->asked.finding.outcome;
@@ -316,7 +324,7 @@ static void report_side(const struct swap *s, const struct side *side, struct pu
 static void report(struct swap *s)
 {
 	struct swap_result *r = &s->result;
-	const struct side *from = &s->sides[0];
+	struct side *from = &s->sides[0];
 	r->is_move = s->is_move;
 	report_side(s, &s->sides[1], &r->to);
 	if (!s->is_move) {

@@ -7,7 +7,7 @@
 static void tell_side(struct invocation *inv, const struct put_result *r)
 {
 	if (r->stage == STAGE_PENDING)
-		say(inv, SAY_SWAP_WAITS, r->pixel, r->version, verdict_name(r->verdict));
+		say(inv, SAY_SWAP_WAITS, r->pixel, r->version, verdict_name(r->verdict), r->pixel);
 	else if (r->stage == STAGE_STANDBY)
 		say(inv, SAY_PUT_STANDBY, r->pixel, r->version, verdict_name(r->verdict));
 	else if (r->verdict == VERDICT_HEALTHY)

@@ -157,7 +157,7 @@
 
 /* ---- rollback, retire, ack, report, rollout ---- */
 #define SAY_ROLLBACK_DONE "%s: version %u is current again (%s)"
-#define SAY_SWAP_WAITS "%s: version %u waits as pending (%s): the current one is proven, and gives way only to a proven one"
+#define SAY_SWAP_WAITS "%s: version %u waits as pending (%s), as the current one is proven; 'vault check %s' asks again"
 #define SAY_MOVE_HELD "%s: it has this token already, as version %u"
 #define SAY_MOVE_GONE "%s: version %u is retired here"
 #define SAY_MOVE_KEPT "%s: version %u stays until its own token comes, from its own settings page: vault put %s"

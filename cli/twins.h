@@ -10,7 +10,8 @@ struct twins {
 };
 
 void twins_done(struct twins *t);
-/* Note what the Pixel holds as current and pending. *ret_other: the first Pixel that was noted with one of these, or "". */
+/* Note what the Pixel holds as current and pending. *ret_other: the first Pixel that was noted with one of these, or
+ * "". */
 must_check bool twins_note(struct twins *t, const struct credential *c, char ret_other[PIXEL_CODE_MAX + 1],
 			   struct error *err);
 
