@@ -31,6 +31,8 @@ const struct route api_routes[] = {
 	{ "report",   METHOD_POST,   { "v1", "pixels", "*", "report" },   ACCESS_REPORT, ROUTE_UNLOCKED, "", JSON_BODY, api_serve_report },
 	{ "ack",      METHOD_POST,   { "v1", "pixels", "*", "ack" },      ACCESS_REPORT, ROUTE_UNLOCKED, "", JSON_BODY, api_serve_ack },
 	{ "rollback", METHOD_POST,   { "v1", "pixels", "*", "rollback" }, ACCESS_PUT,    ROUTE_UNLOCKED, "", JSON_BODY, api_serve_rollback },
+	{ "swap",     METHOD_POST,   { "v1", "pixels", "*", "swap" },     ACCESS_PUT,    ROUTE_UNLOCKED, "check", JSON_BODY, api_serve_swap },
+	{ "move",     METHOD_POST,   { "v1", "pixels", "*", "move" },     ACCESS_PUT,    ROUTE_UNLOCKED, "check", JSON_BODY, api_serve_move },
 	{ "retire",   METHOD_POST,   { "v1", "pixels", "*", "retire" },   ACCESS_PUT,    ROUTE_UNLOCKED, "force", JSON_BODY, api_serve_retire },
 	{ "label",    METHOD_POST,   { "v1", "pixels", "*", "labels" },   ACCESS_PUT,    ROUTE_UNLOCKED, "label+", JSON_BODY, api_serve_labels },
 	{ "restore",  METHOD_POST,   { "v1", "pixels", "*", "restore" },  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_restore },

@@ -31,17 +31,21 @@ static bool take_flag(const struct call *call, const char *name, bool *ret, stru
 
 /* ---- put ---- */
 
+static bool take_check_param(const struct call *call, bool *ret_no_check, struct error *err)
+{
+	const char *check = call_param(call, "check");
+	*ret_no_check = check != NULL;
+	return !check || strcmp(check, "no") == 0 || fail(err, ERR_USAGE, TXT_API_CHECK_PARAM);
+}
+
 static bool take_put_params(const struct call *call, struct errand *e, struct error *err)
 {
-	const char *check = call_param(call, "check"), *test_code = call_param(call, "test-code");
+	const char *test_code = call_param(call, "test-code");
 	const char *expires = call_param(call, "expires"), *as = call_param(call, "as");
 	const char *family = call_param(call, "family");
-	if (check && strcmp(check, "no") != 0)
-		return fail(err, ERR_USAGE, TXT_API_CHECK_PARAM);
-	e->no_check = check != NULL;
 	if (family && (!family_by_name(family, &e->family) || e->family == FAMILY_PLAIN))
 		return fail(err, ERR_USAGE, TXT_API_FAMILY);
-	if (!take_flag(call, "standby", &e->is_standby, err))
+	if (!take_check_param(call, &e->no_check, err) || !take_flag(call, "standby", &e->is_standby, err))
 		return false;
 	if (test_code && test_code[0] && !test_code_check(test_code, err))
 		return false;
@@ -83,6 +87,8 @@ static void put_members(struct json *j, const struct put_result *r)
 	json_text(j, "message", r->evidence.text[0] ? r->evidence.text : NULL);
 	json_text(j, "advice", r->advice);
 	json_text(j, "also_stored", r->also_stored[0] ? r->also_stored : NULL);
+	json_text(j, "mend", mend_name(r->mend));
+	json_int(j, "tried", (int64_t)r->tried);
 	json_bool(j, "unchanged", r->is_unchanged);
 }
 
@@ -353,6 +359,38 @@ void api_serve_rollback(struct api *api, struct call *call)
 	send_plain(api, call, ERRAND_ROLLBACK);
 }
 
+/* Whoever changes two Pixels needs the right to both: the route has asked about the one in the path. */
+static void serve_pair(struct api *api, struct call *call, enum errand_kind kind, const char *member)
+{
+	struct error err;
+	struct bytes body;
+	struct errand *e = api_errand(api, call, kind);
+	if (!e)
+		return;
+	bool is_fine = take_check_param(call, &e->no_check, &err) && check_body(call, member, &body, &err) &&
+		       (raw_text(body, member, e->other, sizeof e->other) ||
+			fail(&err, ERR_USAGE, TXT_API_OTHER, member)) &&
+		       pixel_check(e->other, &err);
+	if (!is_fine) {
+		refuse(call, e, &err);
+	} else if (!api_may(api, call->peer, ACCESS_PUT, e->other)) {
+		api_deny(api, call, e->other);
+		errand_free(e);
+	} else {
+		api_send(api, call, e);
+	}
+}
+
+void api_serve_swap(struct api *api, struct call *call)
+{
+	serve_pair(api, call, ERRAND_SWAP, "with");
+}
+
+void api_serve_move(struct api *api, struct call *call)
+{
+	serve_pair(api, call, ERRAND_MOVE, "to");
+}
+
 void api_serve_retire(struct api *api, struct call *call)
 {
 	struct error err;
@@ -417,9 +455,14 @@ static void finish_simple(struct call *call, const struct errand *e)
 	struct buf out = BUF_INIT(API_BODY_MAX);
 	struct json j = JSON_INIT(&out);
 	api_json_begin(&j);
-	if (e->pixel[0])
+	bool is_of_two = e->kind == ERRAND_SWAP || e->kind == ERRAND_MOVE;
+	if (e->pixel[0] && !is_of_two)
 		json_text(&j, "pixel", e->pixel);
 	switch (e->kind) {
+	case ERRAND_SWAP:
+	case ERRAND_MOVE:
+		swap_json(&j, &e->swap);
+		break;
 	case ERRAND_REPORT:
 		json_text(&j, "probe", e->was_nothing ? "recent" : "started");
 		break;

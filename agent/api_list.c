@@ -73,12 +73,24 @@ static void add_record(struct buf *out, const struct holding *h)
 	buf_append(out, h->health.at, h->health.len);
 }
 
-static void add_object(const struct settings *settings, struct buf *out, const struct credential *c,
+/* Of another Pixel nothing is told to one who may not know of it. */
+static void advise_on_owner(const struct api *api, const struct peer *peer, struct status_row *row)
+{
+	const char *owner = status_owner(row);
+	const struct holding *h = owner ? holdings_find(api->setup.holdings, owner) : NULL;
+	struct credential c;
+	struct health health;
+	if (h && api_may(api, peer, ACCESS_META, owner) && holding_decode(h, &c, &health))
+		status_advise(row, &c, &health);
+}
+
+static void add_object(const struct api *api, const struct peer *peer, struct buf *out, const struct credential *c,
 		       const struct health *health, int64_t now, bool is_first)
 {
 	struct json j = JSON_INIT(out);
 	struct status_row row;
-	status_of(c, health, settings, now, &row);
+	status_of(c, health, api->setup.settings, now, &row);
+	advise_on_owner(api, peer, &row);
 	if (!is_first)
 		buf_append_text(out, ",");
 	status_json(&j, &row);
@@ -105,7 +117,7 @@ static void add_one(struct listing *l, struct buf *out, const struct holding *h)
 	if (l->is_records)
 		add_record(out, h);
 	else
-		add_object(l->api->setup.settings, out, &c, &health, l->now, !l->is_first_done);
+		add_object(l->api, l->peer, out, &c, &health, l->now, !l->is_first_done);
 	l->is_first_done = true;
 }
 
@@ -254,7 +266,7 @@ void api_serve_pixel(struct api *api, struct call *call)
 		buf_append_uint(&out, 4, RECORDS_END);
 	} else {
 		buf_append_text(&out, "{\"schema\":1,\"pixels\":[");
-		add_object(api->setup.settings, &out, &c, &health, now, true);
+		add_object(api, call->peer, &out, &c, &health, now, true);
 		buf_append_text(&out, "]}\n");
 	}
 	say_clock(call, now);

@@ -212,6 +212,8 @@ void api_serve_check(struct api *api, struct call *call);
 void api_serve_report(struct api *api, struct call *call);
 void api_serve_ack(struct api *api, struct call *call);
 void api_serve_rollback(struct api *api, struct call *call);
+void api_serve_swap(struct api *api, struct call *call);
+void api_serve_move(struct api *api, struct call *call);
 void api_serve_retire(struct api *api, struct call *call);
 void api_serve_labels(struct api *api, struct call *call);
 void api_serve_delete(struct api *api, struct call *call);

@@ -133,6 +133,7 @@ bool search_ask(struct search *s, struct detective *d, struct job *job)
 			return false;
 		d->budget--;
 		s->calls--;
+		s->tried++;
 		s->asked = candidate;
 		s->tried_by = candidate->test_code[0] ? PROBE_TEST : PROBE_DRY;
 		job_ask(job,

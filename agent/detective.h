@@ -55,6 +55,7 @@ struct search {
 	const char *not_pixel;
 	enum probe_kind refuted_by, tried_by;
 	size_t calls; /* left for this token */
+	size_t tried; /* calls made */
 	size_t likely, at;
 	const struct candidate *asked;
 	char found[PIXEL_CODE_MAX + 1]; /* "" = nobody yet */

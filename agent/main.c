@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define STRAYS_BYTES_MAX ((size_t)1 << 24)
+
 enum mode { MODE_STAY, MODE_ONCE, MODE_HELP, MODE_VERSION };
 
 struct command_line {
@@ -138,20 +140,54 @@ struct listing {
 	const struct settings *settings;
 	const struct command_line *line;
 	int64_t asked_since, now;
+	struct buf strays; /* codes of Pixels, one behind the other: what to do depends on another one */
 };
+
+static void print_row(const struct listing *listing, const struct status_row *row)
+{
+	char text[512];
+	if (problem_of(row, listing->asked_since, listing->now, text, sizeof text))
+		fprintf(stderr, "vault-agent: %s\n  hint: %s\n", text, problem_hint(row));
+}
 
 static bool print_problem(void *context, const struct credential *c, const struct health *h, struct error *err)
 {
-	const struct listing *listing = context;
+	struct listing *listing = context;
 	struct status_row row;
-	char text[512];
-	(void)err;
 	if (!status_matches(c, (const char *const *)listing->line->pixels, listing->line->pixel_count, NULL, 0))
 		return true;
 	status_of(c, h, listing->settings, listing->now, &row);
-	if (problem_of(&row, listing->asked_since, listing->now, text, sizeof text))
-		fprintf(stderr, "vault-agent: %s\n  hint: %s\n", text, problem_hint(&row));
+	if (!status_owner(&row)) {
+		print_row(listing, &row);
+		return true;
+	}
+	buf_append(&listing->strays, c->pixel, sizeof c->pixel);
+	return buf_ok(&listing->strays, err);
+}
+
+static bool print_stray(const struct listing *listing, struct vault *v, const char *pixel, struct error *err)
+{
+	struct credential c, owner;
+	struct health h, of_owner;
+	struct status_row row;
+	struct error unknown;
+	if (!vault_find(v, pixel, false, &c, err) || !vault_health(v, &c, &h, err))
+		return err->code == ERR_NOT_FOUND; /* removed meanwhile */
+	status_of(&c, &h, listing->settings, listing->now, &row);
+	const char *code = status_owner(&row);
+	if (code && vault_find(v, code, false, &owner, &unknown) && vault_health(v, &owner, &of_owner, &unknown))
+		status_advise(&row, &owner, &of_owner);
+	print_row(listing, &row);
 	return true;
+}
+
+static bool print_problems(struct listing *listing, struct vault *v, struct error *err)
+{
+	bool is_done = vault_each(v, true, false, print_problem, listing, err);
+	for (size_t at = 0; is_done && at < listing->strays.len; at += PIXEL_CODE_MAX + 1)
+		is_done = print_stray(listing, v, (const char *)listing->strays.at + at, err);
+	buf_done(&listing->strays);
+	return is_done;
 }
 
 static const char *plural(size_t count)
@@ -190,7 +226,10 @@ static bool sweep(const struct settings *settings, struct command_line *line, st
 					 .renews_early = true,
 					 .changed = print_changed,
 					 .context = line };
-	struct listing listing = { .settings = settings, .line = line, .asked_since = clock_wall() };
+	struct listing listing = { .settings = settings,
+				   .line = line,
+				   .asked_since = clock_wall(),
+				   .strays = BUF_INIT(STRAYS_BYTES_MAX) };
 	if (!unlock_open(settings, NULL, NULL, &vault, err) || !service_new(vault, settings, &service, err) ||
 	    !service_check(service, &request, ret, err))
 		return false;
@@ -199,7 +238,7 @@ static bool sweep(const struct settings *settings, struct command_line *line, st
 	struct error why;
 	if (!line->pixel_count && !metrics_write(settings->state_dir, ret, clock_wall(), &why))
 		print_error(&why);
-	return (ret->exit == ERR_NONE || vault_each(vault, true, false, print_problem, &listing, err)) &&
+	return (ret->exit == ERR_NONE || print_problems(&listing, vault, err)) &&
 	       service_upkeep(service, line->pixels, line->pixel_count, print_upkeep, line, err);
 }
 

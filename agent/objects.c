@@ -20,35 +20,90 @@ void put_json(struct json *j, const struct put_result *r)
 	json_text(j, "belongs_to", r->belongs_to[0] ? r->belongs_to : NULL);
 }
 
+static void put_object(struct json *j, const char *key, const struct put_result *r)
+{
+	json_object(j, key);
+	put_json(j, r);
+	json_end_object(j);
+}
+
+void swap_json(struct json *j, const struct swap_result *r)
+{
+	if (r->is_move) {
+		json_object(j, "from");
+		json_text(j, "pixel", r->from.pixel);
+		json_int(j, "version", r->from.version);
+		json_text(j, "stage", stage_name(r->from.stage));
+		json_end_object(j);
+		put_object(j, "moved", &r->to);
+		json_bool(j, "unchanged", r->to.is_unchanged);
+		return;
+	}
+	json_array(j, "swapped");
+	put_object(j, NULL, &r->from);
+	put_object(j, NULL, &r->to);
+	json_end_array(j);
+}
+
+#define HINT_MAX 240 /* as in struct error */
+
+/* The command that puts right what the detective found. */
+static void mismatch_hint(const struct put_result *r, char hint[HINT_MAX])
+{
+	const char *pixel = r->pixel, *owner = r->belongs_to;
+	if (r->mend == MEND_SWAP)
+		snprintf(hint, HINT_MAX, HINT_SWAP, pixel, owner);
+	else if (r->mend == MEND_MOVE)
+		snprintf(hint, HINT_MAX, HINT_MOVE, pixel, owner, pixel);
+	else if (owner[0])
+		snprintf(hint, HINT_MAX, HINT_HELD, owner, pixel);
+	else
+		snprintf(hint, HINT_MAX, HINT_NOBODYS, pixel);
+}
+
 /* What to do about a refusal, where the service has no better word. */
-static const char *refusal_hint(const struct put_result *r)
+static const char *refusal_hint(const struct put_result *r, char room[HINT_MAX])
 {
 	static const char *const hints[OUTCOME_COUNT] = {
 		[VERDICT_EXPIRED] = "make a new token in TikTok's Events Manager, on the settings page of this Pixel",
 		[VERDICT_REVOKED] = "make a new token in TikTok's Events Manager, on the settings page of this Pixel",
-		[VERDICT_MISMATCHED] = "take the token from the settings page of this very Pixel",
 		[VERDICT_NO_PERMISSION] = "let somebody who manages this Pixel make the token",
 		[VERDICT_MALFORMED] = "copy the token again, all of it",
 	};
-	if (r->belongs_to[0])
-		return "store it for that Pixel instead, and take this Pixel's own token from its own settings page";
+	if (r->stage != STAGE_PREVIOUS && r->outcome == VERDICT_MISMATCHED) {
+		mismatch_hint(r, room);
+		return room;
+	}
 	const char *hint = r->advice ? r->advice : (unsigned)r->outcome < OUTCOME_COUNT ? hints[r->outcome] : NULL;
 	return hint ? hint : "copy the token again from the settings page of this Pixel";
 }
 
+/* "", or whose token it is as far as that was found out. */
+static const char *whose(const struct put_result *r, char room[80])
+{
+	room[0] = '\0';
+	if (r->belongs_to[0])
+		snprintf(room, 80, ", it belongs to %s", r->belongs_to);
+	else if (r->tried)
+		snprintf(room, 80, ", it fits none of the %zu other stored Pixel%s tried", r->tried,
+			 r->tried == 1 ? "" : "s");
+	return room;
+}
+
 static bool rollback_refusal(const struct put_result *r, const char *consumers, struct error *err)
 {
+	char hint[HINT_MAX], of[80];
 	if (!verdict_is_bad(r->outcome))
 		return fail(err, r->exit, TXT_ROLLBACK_OPEN, r->pixel, verdict_name(r->outcome),
 			    r->evidence.text[0] ? ": " : "", r->evidence.text, consumers);
-	return fail(err, r->exit, TXT_ROLLBACK_REFUSED, refusal_hint(r), r->pixel, verdict_name(r->outcome),
-		    r->belongs_to[0] ? ", it belongs to " : "", r->belongs_to, consumers);
+	return fail(err, r->exit, TXT_ROLLBACK_REFUSED, refusal_hint(r, hint), r->pixel, verdict_name(r->outcome),
+		    whose(r, of), consumers);
 }
 
 bool put_refusal(const struct put_result *r, uint32_t current, struct error *err)
 {
 	/* The sentence every reader of a refusal asks for first: do my senders still work? */
-	char consumers[64] = "consumers get nothing for this Pixel yet";
+	char consumers[64] = "consumers get nothing for this Pixel yet", hint[HINT_MAX], of[80];
 	if (current)
 		snprintf(consumers, sizeof consumers, "consumers still get version %u", current);
 	if (r->stage == STAGE_PREVIOUS)
@@ -56,8 +111,8 @@ bool put_refusal(const struct put_result *r, uint32_t current, struct error *err
 	if (!verdict_is_bad(r->outcome))
 		return fail(err, r->exit, TXT_PUT_PENDING, r->pixel, verdict_name(r->outcome),
 			    r->evidence.text[0] ? ": " : "", r->evidence.text, r->version, consumers);
-	return fail(err, r->exit, TXT_PUT_REFUSED, refusal_hint(r), r->pixel, verdict_name(r->outcome),
-		    r->belongs_to[0] ? ", it belongs to " : "", r->belongs_to, r->version, consumers);
+	return fail(err, r->exit, TXT_PUT_REFUSED, refusal_hint(r, hint), r->pixel, verdict_name(r->outcome),
+		    whose(r, of), r->version, consumers);
 }
 
 static void versions_json(struct json *j, const struct credential *c)

@@ -10,6 +10,9 @@
 /* put: pixel, version, stage, verdict, fingerprint, removed, belongs_to. */
 void put_json(struct json *j, const struct put_result *r);
 
+/* swap: swapped, two objects of put; move: from (pixel, version, stage), moved, an object of put. */
+void swap_json(struct json *j, const struct swap_result *r);
+
 /* What became of a token that TikTok refused or did not judge, put or (stage previous) about to come back by a rollback, as a
  * failure of r->exit: message and what to do.
  * current: the version that consumers get meanwhile, 0 = none. */

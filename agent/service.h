@@ -11,6 +11,7 @@
 #ifndef AGENT_SERVICE_H
 #define AGENT_SERVICE_H
 
+#include "agent/mend.h"
 #include "agent/settings.h"
 #include "agent/verdict.h"
 #include "vault/vault.h"
@@ -64,6 +65,8 @@ struct put_result {
 	uint8_t fingerprint[FINGERPRINT_LEN];
 	unsigned removed;                     /* enum removed bits */
 	char belongs_to[PIXEL_CODE_MAX + 1];  /* refuted here, known to work there; "" */
+	enum mend mend;                       /* what puts that right, where belongs_to is known */
+	size_t tried;                         /* with so many other Pixels it was tried, in vain */
 	char also_stored[PIXEL_CODE_MAX + 1]; /* the same token lies under this Pixel too; "" */
 	enum error_code exit; /* ERR_NONE, ERR_UNREACHABLE, ERR_EXPIRED, ERR_MISMATCHED, ERR_MALFORMED, ERR_UNCLEAR */
 };
@@ -106,6 +109,27 @@ struct refresh_result {
 typedef void refresh_done_fn(void *context, const struct refresh_result *result, const struct error *err);
 must_check bool service_start_refresh(struct service *s, const char *pixel, enum refresh_when when,
 				      refresh_done_fn *done, void *context, struct error *err);
+
+/* A token that lies under the wrong Pixel. A swap: each of the two gets the other's, the stray one where it is known,
+ * else the one that speaks for it. A move: `other` gets the one of `pixel` that was found to be its own. What is given
+ * away is retired where it was, but for the last token of a Pixel in a move: get hands out a wrong token rather than none.
+ * TikTok is asked about each new pair first (with no_check nobody is); a refusal is an error (10, 11, 15), no verdict too
+ * (9), and then nothing was moved. A current token that is proven for its Pixel is not given away (ERR_CONFLICT), and
+ * gives way only to one that is proven too: else that one waits as pending. */
+struct swap_request {
+	const char *pixel, *other;
+	bool is_move, no_check;
+};
+struct swap_result {
+	bool is_move;
+	struct put_result from, to; /* `pixel` and `other` as they are then; of a move `from` is what it gave: pixel,
+				     * version and stage alone */
+};
+must_check bool service_swap(struct service *s, const struct swap_request *request, struct swap_result *ret,
+			     struct error *err);
+typedef void swap_done_fn(void *context, const struct swap_result *result, const struct error *err);
+must_check bool service_start_swap(struct service *s, const struct swap_request *request, const struct audit_who *who,
+				   swap_done_fn *done, void *context, struct error *err);
 
 /* The previous token shall be given to nobody any more. At once when no consumer was last seen with it, or is_forced;
  * else the wish is stored (durable), ERR_CONFLICT says who is waited for and until when (`grace`), and service_upkeep ends

@@ -343,12 +343,29 @@ static void settle(struct put *p)
 	job_commit(&p->job, service_settle, &p->settlement);
 }
 
+/* What is known of both by now, also of the owner's own stray. */
+static enum mend mend_for(struct put *p)
+{
+	struct vault *v = p->job.service->vault;
+	struct credential c;
+	struct health h;
+	struct error ignored;
+	if (!p->owner[0])
+		return MEND_NONE;
+	const struct holder here = { &p->credential, &p->health };
+	if (!vault_find(v, p->owner, false, &c, &ignored) || !vault_health(v, &c, &h, &ignored))
+		return MEND_PUT;
+	const struct holder there = { &c, &h };
+	return mend_of(&here, &there);
+}
+
 static bool conclude(struct put *p, struct error *err)
 {
 	struct put_result *ret = &p->result;
 	enum verdict outcome = p->asked.finding.outcome;
 	report(p, ret);
 	memcpy(ret->belongs_to, p->owner, sizeof p->owner);
+	ret->mend = mend_for(p);
 	ret->was_asked = true;
 	ret->outcome = outcome;
 	ret->evidence = p->asked.evidence;
@@ -408,6 +425,8 @@ static void end_search(struct put *p)
 	struct health unused;
 	bool is_own = p->phase == PUT_FIND_OWNER;
 	p->phase = PUT_REPORT;
+	if (is_own && !p->search.found[0])
+		p->result.tried = p->search.tried;
 	if (!p->search.found[0])
 		return;
 	if (!is_own) {

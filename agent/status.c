@@ -1,5 +1,6 @@
 #include "agent/status.h"
 
+#include "agent/mend.h"
 #include "agent/renewals.h"
 #include "agent/text.h"
 #include "agent/upkeep.h"
@@ -45,13 +46,70 @@ static void advise(struct status_row *row, const char *format, ...)
 	va_end(args);
 }
 
+/* The refused version that the advice is about: the one that speaks, else one that waits beside it; NULL = none. */
+static const struct judgement *refused(const struct status_row *row)
+{
+	if (verdict_is_bad(row->verdict))
+		return row->speaking;
+	const struct version *pending = credential_staged(row->credential, STAGE_PENDING);
+	const struct judgement *j = &row->health->pending;
+	return pending && verdict_is_bad(j->verdict) ? j : NULL;
+}
+
+const char *status_owner(const struct status_row *row)
+{
+	const struct judgement *j = refused(row);
+	return j && j->belongs_to[0] ? j->belongs_to : NULL;
+}
+
+static void advise_on_owner(struct status_row *row, enum mend m)
+{
+	const char *pixel = row->credential->pixel, *owner = status_owner(row);
+	if (m == MEND_SWAP)
+		advise(row, ADVISE_SWAP, owner, pixel, owner);
+	else if (m == MEND_MOVE)
+		advise(row, ADVISE_MOVE, owner, pixel, owner, pixel);
+	else
+		advise(row, ADVISE_OWN, owner, pixel);
+}
+
+static void advise_on_owner_of_pending(struct status_row *row, enum mend m)
+{
+	const char *pixel = row->credential->pixel, *owner = status_owner(row);
+	uint32_t number = row->health->pending.version;
+	if (m == MEND_SWAP)
+		advise(row, ADVISE_PENDING_SWAP, number, owner, pixel, owner);
+	else if (m == MEND_MOVE)
+		advise(row, ADVISE_PENDING_MOVE, number, owner, pixel, owner);
+	else
+		advise(row, ADVISE_PENDING_BELONGS, number, owner, pixel);
+}
+
+void status_advise(struct status_row *row, const struct credential *owner, const struct health *health)
+{
+	const struct holder here = { row->credential, row->health }, there = { owner, health };
+	if (!status_owner(row))
+		return;
+	enum mend m = owner ? mend_of(&here, &there) : MEND_NONE;
+	if (verdict_is_bad(row->verdict))
+		advise_on_owner(row, m);
+	else
+		advise_on_owner_of_pending(row, m);
+}
+
+void status_share(struct status_row *row, const char *other)
+{
+	const char *usual = verdict_advice(row->verdict);
+	bool is_calm = !verdict_is_bad(row->verdict) && usual && strcmp(row->advice, usual) == 0;
+	if (!row->advice[0] || is_calm)
+		advise(row, ADVISE_SHARED, other, row->credential->pixel, other);
+}
+
 static void advise_on_pending(struct status_row *row, const struct version *current, const struct version *pending)
 {
 	const struct judgement *j = &row->health->pending;
 	if (!verdict_is_bad(j->verdict))
 		advise(row, ADVISE_PENDING_OPEN, pending->number, current->number);
-	else if (j->belongs_to[0])
-		advise(row, ADVISE_PENDING_BELONGS, pending->number, j->belongs_to);
 	else
 		advise(row, ADVISE_PENDING_REFUSED, pending->number, verdict_name(j->verdict), current->number);
 }
@@ -103,11 +161,13 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 	bool was_lost;
 	if (row->verdict == VERDICT_EXPIRED && renewal_is_refused(row->credential, &was_lost))
 		advise(row, "%s", was_lost ? ADVISE_PAIR_LOST : ADVISE_CONSENT);
-	else if (verdict_is_bad(row->verdict) && j->belongs_to[0])
-		advise(row, ADVISE_BELONGS_TO, j->belongs_to);
+	else if (status_owner(row))
+		status_advise(row, NULL, NULL);
 	else if (verdict_is_bad(row->verdict) && stand_in && !settings->failover)
 		advise(row, stand_in->stage == STAGE_STANDBY ? ADVISE_STANDS_BY : ADVISE_STAND_IN, usual, stand_in->number,
 		       row->credential->pixel);
+	else if (row->verdict == VERDICT_MISMATCHED)
+		advise(row, ADVISE_NOBODYS, row->credential->pixel);
 	else if (verdict_is_bad(row->verdict))
 		advise(row, "%s", usual);
 	else if (current && pending)

@@ -22,6 +22,13 @@ struct status_row {
 void status_of(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now,
 	       struct status_row *ret);
 
+/* The other Pixel that the advice has to do with, as it was found to own the token; NULL = none. */
+const char *status_owner(const struct status_row *row);
+/* The advice once more, with what is known of that Pixel: only then is it known which command helps. NULL: nothing is. */
+void status_advise(struct status_row *row, const struct credential *owner, const struct health *health);
+/* Another Pixel holds the same token, which may be well: advice where there is nothing more pressing. */
+void status_share(struct status_row *row, const char *other);
+
 /* Only that: cheaper than a row. */
 bool status_is_due(const struct credential *c, const struct settings *settings, int64_t now);
 

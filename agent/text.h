@@ -125,6 +125,8 @@
 		"such as {\"code\":40105,\"request_id\":\"...\"}"
 #define TXT_API_ACK                                                                                                    \
 	"an acknowledgement is a JSON object with version and as", "such as {\"version\":3,\"as\":\"checkout\"}"
+#define TXT_API_OTHER \
+	"the body is a JSON object that names the other Pixel: %s", "such as {\"with\":\"PIXEL\"} for swap, {\"to\":\"PIXEL\"} for move"
 #define TXT_API_SPAN "for takes seconds, at most 7776000 (90 days)", "such as ?for=28800"
 #define TXT_API_UNLOCK_BODY "the key must be exactly 32 bytes", "send the root key as it is, or nothing at all"
 #define TXT_API_UNLOCK_BUSY "two tries of yours are waiting already", "wait for their answers"
@@ -213,6 +215,9 @@
 	"the socket's folder '%s' could not be given to the group: %s", "make it beforehand, or run with that group"
 #define TXT_AGENT_RESOURCES "the agent could not be started: %s", "look at its limits (ulimit -a)"
 #define TXT_API_FAMILY "'family' must be accounts or login", "leave it out for a token that only a person renews"
+#define TXT_SWAP_FAMILY                                                                                                \
+	"version %u of Pixel '%s' comes with a refresh token, which is not moved",                                     \
+		"put its document under the right Pixel: vault put --family"
 #define TXT_PUT_OLD_PAIR                                                                                               \
 	"this pair of tokens was stored for Pixel '%s' as version %u and replaced by a refresh since then",            \
 		"a newer pair is in use already; to start over, authorise the app again and put what comes of it"
@@ -236,6 +241,23 @@
 #define TXT_NO_PREVIOUS_VERSION                                                                                        \
 	"Pixel '%s' has no previous token", "only a token that was current before can come back; see 'history'"
 #define TXT_ROLLBACK_MOVED "Pixel '%s' was changed meanwhile", "look at 'status', then try again if it is still needed"
+/* swap, move: where no hint stands here, it is the command that fits the two Pixels */
+#define TXT_SWAP_ITSELF "'%s' cannot change places with itself", "name two Pixels: vault swap PIXEL PIXEL"
+#define TXT_SWAP_PROVEN "the token of '%s' is proven for it and is not given away; nothing was moved"
+#define TXT_SWAP_SAME                                                                                                  \
+	"'%s' and '%s' hold the same token; there is nothing to swap",                                                 \
+		"the one it was not made for needs its own: vault put PIXEL"
+#define TXT_SWAP_REFUSED "%s: TikTok refuses the token that lies under %s (%s); nothing was moved"
+#define TXT_SWAP_OPEN                                                                                                  \
+	"%s: TikTok gave no verdict on the token that lies under %s (%s%s%.120s); nothing was moved",                  \
+		"try again later; --no-check does not wait"
+#define TXT_MOVE_NO_STRAY "no token of '%s' is known to belong to '%s'"
+#define TXT_MOVE_CROSSED "'%s' and '%s' hold each other's token"
+#define TXT_MOVE_HELD "'%s' holds this token already, and '%s' has no other; nothing was moved"
+#define HINT_ONE_SIDED "they do not simply hold each other's token: "
+#define HINT_LOOK_AT_BOTH "see what is known of the two: vault status %s %s"
+#define HINT_ASK_WHOSE "have TikTok asked whose it is: vault check %s"
+#define HINT_TAKE_OWN "take its own token from its own settings page: "
 #define TXT_RETIRE_WAITS                                                                                               \
 	"version %u of Pixel '%s' is still used by %s; it is taken away when all have moved on, at the latest at %s",  \
 		"see who has: vault rollout; take it away now: vault retire --force"
@@ -248,8 +270,14 @@
 	"%s: the token of version %u was deleted, as purge-after is over; TikTok may still take it: revoke it there"
 #define TXT_ACK_NO_VERSION "version %u of Pixel '%s' is not kept", "see 'history' for the versions there are"
 /* The hint of these follows the verdict: table in objects.c. */
-#define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s%s; it waits as version %u, %s"
-#define TXT_ROLLBACK_REFUSED "%s: TikTok refuses the previous token too (%s)%s%s; nothing was moved, %s"
+#define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s; it waits as version %u, %s"
+#define TXT_ROLLBACK_REFUSED "%s: TikTok refuses the previous token too (%s)%s; nothing was moved, %s"
+#define HINT_SWAP "the two hold each other's token; exchange them: vault swap %s %s"
+#define HINT_MOVE "put it where it belongs: vault move %s %s; then this Pixel's own: vault put %s"
+#define HINT_HELD "leave it with %s; take this Pixel's own token from its own settings page: vault put %s"
+#define HINT_NOBODYS                                                                                                   \
+	"generate one on the settings page of this very Pixel: vault put %s; if you know whose the other is, put it "  \
+	"under that Pixel"
 #define TXT_ROLLBACK_OPEN                                                                                              \
 	"%s: TikTok gave no verdict on the previous token (%s%s%.150s); nothing was moved, %s", "try again later"
 #define TXT_PUT_PENDING                                                                                                \
@@ -284,12 +312,21 @@
 #define NOTICE_INTERRUPTED "interrupted: what was answered is stored, the rest was not asked"
 
 /* status: what to do, in one sentence */
-#define ADVISE_BELONGS_TO                                                                                              \
-	"this token works for Pixel '%s', not for this one: put it there, and this Pixel's own token here"
+/* arguments: the owner, this Pixel, as often as they are named */
+#define ADVISE_SWAP "this Pixel and '%s' hold each other's token: vault swap %s %s"
+#define ADVISE_MOVE "this token works for Pixel '%s', not for this one: vault move %s %s; then its own: vault put %s"
+#define ADVISE_OWN "this token works for Pixel '%s', not for this one: take its own from its settings page: vault put %s"
+#define ADVISE_NOBODYS                                                                                                 \
+	"the token works, but not for this Pixel, and no other stored one is known to fit: generate its own in "      \
+	"Events Manager: vault put %s"
+/* what is said of the version that waits, beside a current one */
+#define ADVISE_PENDING_SWAP "the new token (version %u) and one of '%s' lie under each other's name: vault swap %s %s"
+#define ADVISE_PENDING_MOVE "the new token (version %u) works for Pixel '%s', not for this one: vault move %s %s"
+#define ADVISE_SHARED "'%s' holds the same token: one of them needs its own: vault put %s, or vault put %s"
 #define ADVISE_PENDING_REFUSED                                                                                         \
 	"the new token (version %u) was refused as %s: 'put' another; version %u is still handed out"
 #define ADVISE_PENDING_BELONGS                                                                                         \
-	"the new token (version %u) works for Pixel '%s', not for this one: 'put' it there, and another here"
+	"the new token (version %u) works for Pixel '%s', not for this one: put this Pixel's own: vault put %s"
 #define ADVISE_PENDING_OPEN "the new token (version %u) waits to be proven: run 'check'; version %u is still handed out"
 #define ADVISE_SUSPECTED "TikTok refused the token once (%s): run 'check' for the second look that decides"
 #define ADVISE_EXPIRED "the token was to expire on %.10s: generate a new one in Events Manager and 'put' it"

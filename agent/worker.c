@@ -593,6 +593,23 @@ static bool start_rollback(struct worker *w, struct errand *e, struct carried *c
 	return service_start_rollback(w->service, e->pixel, &e->who, put_is_done, c, err);
 }
 
+static void swap_is_done(void *context, const struct swap_result *result, const struct error *err)
+{
+	struct carried *c = context;
+	if (result)
+		c->errand->swap = *result;
+	finish_with(c->worker, c->errand, err);
+	free(c);
+}
+
+static bool start_swap(struct worker *w, struct errand *e, struct carried *c, struct error *err)
+{
+	struct swap_request request = {
+		.pixel = e->pixel, .other = e->other, .is_move = e->kind == ERRAND_MOVE, .no_check = e->no_check
+	};
+	return service_start_swap(w->service, &request, &e->who, swap_is_done, c, err);
+}
+
 static void show_progress(void *context, size_t done, size_t total, const char *pixel, enum verdict outcome)
 {
 	struct carried *c = context;
@@ -891,6 +908,8 @@ static const struct {
 	[ERRAND_PUT] = { .as_job = start_put },
 	[ERRAND_CHECK] = { .as_job = start_check },
 	[ERRAND_ROLLBACK] = { .as_job = start_rollback },
+	[ERRAND_SWAP] = { .as_job = start_swap },
+	[ERRAND_MOVE] = { .as_job = start_swap },
 	[ERRAND_TOKEN] = { .at_once = do_token },
 	[ERRAND_REMOVE] = { .at_once = do_remove },
 	[ERRAND_RESTORE] = { .at_once = do_remove },

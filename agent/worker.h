@@ -26,6 +26,8 @@ enum errand_kind {
 	ERRAND_REPORT,   /* code, request_id: what a consumer was told; a probe follows */
 	ERRAND_ACK,      /* number, who.as */
 	ERRAND_ROLLBACK, /* proves the previous token first */
+	ERRAND_SWAP,     /* other; proves first unless no_check */
+	ERRAND_MOVE,     /* the same */
 	ERRAND_RETIRE,   /* force */
 	ERRAND_HISTORY,  /* credential and health, also of a removed Pixel */
 	ERRAND_ROLLOUT,  /* marks: who was last seen with which version */
@@ -41,6 +43,7 @@ struct errand {
 	struct audit_who who;
 	char pixel[PIXEL_CODE_MAX + 1]; /* checked by the caller: pixel_check */
 	/* what is asked */
+	char other[PIXEL_CODE_MAX + 1]; /* checked too */
 	struct secret *secret; /* belongs to the errand */
 	uint32_t number;
 	int64_t span_s;
@@ -60,6 +63,7 @@ struct errand {
 	/* what came of it; err.code ERR_NONE = it was done (a put that TikTok refused was done: see put.exit) */
 	struct error err;
 	struct put_result put;
+	struct swap_result swap;
 	struct check_result check;
 	struct credential credential; /* HISTORY, LABEL */
 	struct health health;

@@ -2,9 +2,11 @@
 
 #include "agent/problem.h"
 #include "cli/output.h"
+#include "cli/source.h"
 #include "cli/table.h"
 #include "cli/term.h"
 #include "cli/text.h"
+#include "cli/twins.h"
 #include "core/clock.h"
 
 #include <stdio.h>
@@ -14,6 +16,7 @@
 
 #define BOARD_BYTES_MAX ((size_t)1 << 30)
 #define ADVICE_LINES_MAX 20
+#define AGAIN_MAX 1000
 
 /* What needs a person comes first. */
 enum rank { RANK_BAD, RANK_SUSPECTED, RANK_DUE, RANK_TRANSIENT, RANK_UNCHECKED, RANK_UNPROVEN, RANK_HEALTHY };
@@ -25,10 +28,17 @@ struct piece {
 	size_t at, len;
 };
 
+/* A Pixel whose advice depends on another one, which is looked at when the walk is over. */
+struct again {
+	char pixel[PIXEL_CODE_MAX + 1];
+	char twin[PIXEL_CODE_MAX + 1]; /* holds the same token; "" = the other one is the token's owner */
+};
+
 struct pass {
 	struct invocation *inv;
 	const struct board_request *request;
-	struct buf text, pieces;
+	struct buf text, pieces, again;
+	struct twins twins;
 	struct table table;
 	const char *headings[TABLE_COLUMNS_MAX];
 	unsigned width; /* of the terminal; 0 = none */
@@ -39,6 +49,8 @@ static void pass_done(struct pass *p)
 {
 	buf_done(&p->text);
 	buf_done(&p->pieces);
+	buf_done(&p->again);
+	twins_done(&p->twins);
 	table_done(&p->table);
 }
 
@@ -188,9 +200,9 @@ static void add_problem(struct pass *p, const struct status_row *row, enum rank 
 	end_piece(p, row, rank, at);
 }
 
-static void add_advice(struct pass *p, const struct status_row *row, enum rank rank)
+static void add_advice(struct pass *p, const struct status_row *row, enum rank rank, bool has_twin)
 {
-	if (rank > RANK_DUE || !row->advice[0])
+	if ((rank > RANK_DUE && !has_twin && !status_owner(row)) || !row->advice[0])
 		return;
 	size_t at = p->text.len;
 	buf_printf(&p->text, "%s  %s\n", row->credential->pixel, row->advice);
@@ -222,6 +234,51 @@ static void add_object(struct pass *p, const struct status_row *row)
 	end_piece(p, row, RANK_BAD, at);
 }
 
+/* What is said of the Pixel in lines of its own; the table's row is another thing. */
+static void add_piece(struct pass *p, const struct status_row *row, bool has_twin)
+{
+	enum rank rank = rank_of(row);
+	switch (p->request->face) {
+	case BOARD_TABLE:
+		add_advice(p, row, rank, has_twin);
+		break;
+	case BOARD_JSON:
+		add_object(p, row);
+		break;
+	case BOARD_PROBLEM:
+		add_problem(p, row, rank);
+		break;
+	case BOARD_NAGIOS:
+		add_nagios(p, row, rank);
+		break;
+	}
+}
+
+static void look_again(struct pass *p, const char *pixel, const char *twin)
+{
+	struct again again = { .pixel = "" };
+	snprintf(again.pixel, sizeof again.pixel, "%s", pixel);
+	snprintf(again.twin, sizeof again.twin, "%s", twin);
+	buf_append(&p->again, &again, sizeof again);
+}
+
+/* Of a token that is shared both are told; that is no problem by itself, so those who want problems alone are not. */
+static bool note_others(struct pass *p, const struct status_row *row, bool *ret_is_later, struct error *err)
+{
+	const struct credential *c = row->credential;
+	char twin[PIXEL_CODE_MAX + 1] = "";
+	bool tells_twins = p->request->face == BOARD_TABLE || p->request->face == BOARD_JSON;
+	if (tells_twins && !twins_note(&p->twins, c, twin, err))
+		return false;
+	*ret_is_later = (status_owner(row) || twin[0]) && p->again.len < AGAIN_MAX * sizeof(struct again);
+	if (!*ret_is_later)
+		return true;
+	look_again(p, c->pixel, twin);
+	if (twin[0])
+		look_again(p, twin, c->pixel);
+	return true;
+}
+
 static bool add(void *context, const struct credential *c, const struct health *h, struct error *err)
 {
 	struct pass *p = context;
@@ -232,22 +289,14 @@ static bool add(void *context, const struct credential *c, const struct health *
 	p->bad += rank == RANK_BAD;
 	p->due += row.is_due && rank != RANK_BAD;
 	p->unproven += rank == RANK_UNPROVEN || rank == RANK_UNCHECKED;
-	switch (p->request->face) {
-	case BOARD_TABLE:
+	if (p->request->face == BOARD_TABLE)
 		add_row(p, &row, rank);
-		add_advice(p, &row, rank);
-		break;
-	case BOARD_JSON:
-		add_object(p, &row);
-		break;
-	case BOARD_PROBLEM:
-		add_problem(p, &row, rank);
-		break;
-	case BOARD_NAGIOS:
-		add_nagios(p, &row, rank);
-		break;
-	}
-	return buf_ok(&p->text, err) && buf_ok(&p->pieces, err);
+	bool is_later;
+	if (!note_others(p, &row, &is_later, err))
+		return false;
+	if (!is_later)
+		add_piece(p, &row, false);
+	return buf_ok(&p->text, err) && buf_ok(&p->pieces, err) && buf_ok(&p->again, err);
 }
 
 static int by_rank_then_pixel(const void *a, const void *b)
@@ -259,6 +308,47 @@ static int by_rank_then_pixel(const void *a, const void *b)
 static const struct piece *piece_at(const struct pass *p, size_t i)
 {
 	return (const struct piece *)(const void *)p->pieces.at + i;
+}
+
+/* What was said of the Pixel before: it is said anew. */
+static void drop_pieces(struct pass *p, const char *pixel)
+{
+	struct piece *pieces = (struct piece *)(void *)p->pieces.at;
+	size_t count = p->pieces.len / sizeof *pieces, kept = 0;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(pieces[i].pixel, pixel) != 0)
+			pieces[kept++] = pieces[i];
+	p->pieces.len = kept * sizeof *pieces;
+}
+
+static bool say_again(struct pass *p, const struct again *again, struct error *err)
+{
+	struct credential c, of_owner;
+	struct health h, owners;
+	struct status_row row;
+	struct error unknown;
+	if (!source_find(p->inv, again->pixel, false, &c, &h, err))
+		return err->code == ERR_NOT_FOUND; /* removed meanwhile */
+	status_of(&c, &h, p->inv->settings, p->inv->clock, &row);
+	const char *owner = status_owner(&row);
+	if (owner && source_find(p->inv, owner, false, &of_owner, &owners, &unknown))
+		status_advise(&row, &of_owner, &owners);
+	if (again->twin[0])
+		status_share(&row, again->twin);
+	drop_pieces(p, again->pixel);
+	add_piece(p, &row, again->twin[0] != '\0');
+	return buf_ok(&p->text, err) && buf_ok(&p->pieces, err);
+}
+
+static bool say_all_again(struct pass *p, struct error *err)
+{
+	struct again again;
+	for (size_t at = 0; at < p->again.len; at += sizeof again) {
+		memcpy(&again, p->again.at + at, sizeof again);
+		if (!say_again(p, &again, err))
+			return false;
+	}
+	return true;
 }
 
 static size_t sort_pieces(struct pass *p)
@@ -337,10 +427,11 @@ bool board_show(struct invocation *inv, const struct selection *which, const str
 	scoped(pass_done) struct pass p = { .inv = inv,
 					    .request = request,
 					    .text = BUF_INIT(BOARD_BYTES_MAX),
-					    .pieces = BUF_INIT(BOARD_BYTES_MAX) };
+					    .pieces = BUF_INIT(BOARD_BYTES_MAX),
+					    .again = BUF_INIT(BOARD_BYTES_MAX) };
 	p.width = request->face == BOARD_TABLE ? term_width(STDOUT_FILENO) : 0;
 	begin_table(&p);
-	if (!select_each(inv, which, true, add, &p, err))
+	if (!select_each(inv, which, true, add, &p, err) || !say_all_again(&p, err))
 		return false;
 	*ret_pixels = p.pixels;
 	warn_of_clock(inv);

@@ -110,7 +110,7 @@ static void tell_found(struct teller *t, const struct put_result *r)
 {
 	tell_removed(t, r);
 	if (r->also_stored[0] && !t->has_told_also)
-		say(t->inv, SAY_ALSO_STORED, r->also_stored);
+		say(t->inv, SAY_ALSO_STORED, r->also_stored, r->pixel, r->also_stored);
 	t->has_told_also = t->has_told_also || r->also_stored[0];
 }
 

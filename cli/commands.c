@@ -42,6 +42,10 @@ static const struct option rm_options[] = {
 	{ "yes", 0, OPTION_FLAG, NULL, "do not ask whether this is meant", 0, false },
 };
 
+static const struct option swap_options[] = {
+	{ "no-check", 0, OPTION_FLAG, NULL, "move at once, without asking TikTok", 0, false },
+};
+
 static const struct option retire_options[] = {
 	{ "force", 0, OPTION_FLAG, NULL, "now, although a consumer was last seen with it", 0, false },
 };
@@ -142,6 +146,21 @@ const struct command commands[] = {
 	  "TikTok is asked about the previous token first; unless it is refused, the two change places.\n"
 	  "Nothing is moved when it is refused (10, 11, 15) or not judged (9).\n",
 	  "vault rollback " PX, NO_OPTIONS, cmd_rollback },
+
+	{ "swap", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 2, 2, 2, "PIXEL PIXEL [--no-check]",
+	  "exchange the tokens of two Pixels that hold each other's",
+	  "For two tokens that were pasted the wrong way round: each Pixel gets the other's as a new version, in\n"
+	  "one step. TikTok is asked about both new pairs first; nothing is moved when it refuses one (10, 11,\n"
+	  "15) or gives no verdict (9). A token that is proven for its Pixel is never given away (8). 'status'\n"
+	  "and 'check' name the two when they find such a pair.\n",
+	  "vault swap " PX " " PX2, OPTIONS(swap_options), cmd_swap },
+
+	{ "move", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 2, 2, 2, "PIXEL OTHER [--no-check]",
+	  "give OTHER its token that lies under PIXEL by mistake",
+	  "For a token that was found to belong to another stored Pixel: it becomes that Pixel's new version once\n"
+	  "TikTok accepts it there (else 9, 10, 11 or 15, and nothing is moved). PIXEL lets go of it, but keeps\n"
+	  "its only token until it gets its own. 'status' and 'check' name the two.\n",
+	  "vault move " PX " " PX2, OPTIONS(swap_options), cmd_move },
 
 	{ "ack", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --version N --as NAME",
 	  "tell that a consumer uses a version",

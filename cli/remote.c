@@ -291,10 +291,10 @@ static enum verdict verdict_member(struct bytes object, const char *key)
 	return verdict < 0 ? VERDICT_UNCHECKED : (enum verdict)verdict;
 }
 
-static void read_put(struct bytes object, struct remote_put *ret)
+/* What an object of a put says; its texts are copied. */
+static void read_object(struct bytes object, struct put_result *r)
 {
-	struct put_result *r = &ret->result;
-	char stage[32];
+	char stage[32], mend[16];
 	struct bytes outcome;
 	*r = (struct put_result){ .version = (uint32_t)member_int(object, "version"),
 				  .is_unchanged = member_bool(object, "unchanged"),
@@ -302,18 +302,26 @@ static void read_put(struct bytes object, struct remote_put *ret)
 				  .was_asked = json_find_raw(object, "outcome", &outcome) &&
 					       !bytes_equal(outcome, bytes_of_text("null")),
 				  .outcome = verdict_member(object, "outcome"),
+				  .tried = (size_t)member_int(object, "tried"),
 				  .removed = removed_of(object) };
 	int64_t status = member_int(object, "exit");
 	r->exit = status > 0 && status < ERR_COUNT ? (enum error_code)status : ERR_NONE;
 	member_text(object, "stage", stage, sizeof stage);
 	int number = stage_by_name(bytes_of_text(stage));
 	r->stage = number < 0 ? STAGE_PENDING : (enum stage)number;
+	member_text(object, "mend", mend, sizeof mend);
+	r->mend = mend_by_name(mend);
 	member_text(object, "pixel", r->pixel, sizeof r->pixel);
 	member_text(object, "belongs_to", r->belongs_to, sizeof r->belongs_to);
 	member_text(object, "also_stored", r->also_stored, sizeof r->also_stored);
 	member_text(object, "message", r->evidence.text, sizeof r->evidence.text);
+}
+
+static void read_put(struct bytes object, struct remote_put *ret)
+{
+	read_object(object, &ret->result);
 	member_text(object, "advice", ret->advice, sizeof ret->advice);
-	r->advice = ret->advice[0] ? ret->advice : NULL;
+	ret->result.advice = ret->advice[0] ? ret->advice : NULL;
 }
 
 /* A token that TikTok refused is a problem to HTTP, and an ordinary result to us: the object tells. */
@@ -371,6 +379,47 @@ void remote_put_json(const struct remote_put *told, struct buf *out)
 		buf_append(out, raw.at, raw.len);
 	}
 	buf_append_text(out, "}\n");
+}
+
+/* ---- swap, move ---- */
+
+/* The objects of an array in a checked document. Ours hold no brackets of any kind inside. */
+static bool next_object(struct bytes *from, struct bytes *ret)
+{
+	const uint8_t *start = from->len ? memchr(from->at, '{', from->len) : NULL;
+	const uint8_t *end = start ? memchr(start, '}', from->len - (size_t)(start - from->at)) : NULL;
+	if (!end)
+		return false;
+	*ret = bytes_of(start, (size_t)(end - start) + 1);
+	*from = bytes_of(end + 1, from->len - (size_t)(end + 1 - from->at));
+	return true;
+}
+
+static bool read_swap(struct bytes object, struct swap_result *ret)
+{
+	struct bytes from, to, both;
+	if (ret->is_move ? !json_find_raw(object, "from", &from) || !json_find_raw(object, "moved", &to)
+			 : !json_find_raw(object, "swapped", &both) || !next_object(&both, &from) ||
+				   !next_object(&both, &to))
+		return false;
+	read_object(from, &ret->from);
+	read_object(to, &ret->to);
+	ret->to.is_unchanged = member_bool(object, "unchanged");
+	return true;
+}
+
+bool remote_swap(struct client *c, const struct swap_request *r, struct remote_swap *ret, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	char json[PIXEL_CODE_MAX + 16];
+	target_of_pixel(&target, r->pixel, r->is_move ? "/move" : "/swap");
+	if (r->no_check)
+		target_query(&target, "check", "no");
+	snprintf(json, sizeof json, "{\"%s\":\"%s\"}", r->is_move ? "to" : "with", r->other);
+	ret->body = (struct buf)BUF_INIT(ANSWER_BYTES_MAX);
+	ret->result.is_move = r->is_move;
+	return remote_order(c, "POST", &target, json, &ret->body, err) &&
+	       (read_swap(buf_bytes(&ret->body), &ret->result) || fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE));
 }
 
 /* ---- check ---- */
@@ -503,18 +552,6 @@ bool remote_unlock(struct client *c, const struct secret *root_key, int64_t for_
 }
 
 /* ---- who reads what ---- */
-
-/* The objects of an array in a checked document. Ours hold no brackets of any kind inside. */
-static bool next_object(struct bytes *from, struct bytes *ret)
-{
-	const uint8_t *start = from->len ? memchr(from->at, '{', from->len) : NULL;
-	const uint8_t *end = start ? memchr(start, '}', from->len - (size_t)(start - from->at)) : NULL;
-	if (!end)
-		return false;
-	*ret = bytes_of(start, (size_t)(end - start) + 1);
-	*from = bytes_of(end + 1, from->len - (size_t)(end + 1 - from->at));
-	return true;
-}
 
 bool remote_marks(struct bytes object, vault_mark_fn *fn, void *context, struct error *err)
 {

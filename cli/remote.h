@@ -33,6 +33,12 @@ struct remote_put {
 };
 must_check bool remote_put(struct client *c, const struct put_request *r, struct remote_put *ret, struct error *err);
 must_check bool remote_rollback(struct client *c, const char *pixel, struct remote_put *ret, struct error *err);
+/* body: the object of `swap --json`, as the agent wrote it. */
+struct remote_swap {
+	struct swap_result result;
+	struct buf body;
+};
+must_check bool remote_swap(struct client *c, const struct swap_request *r, struct remote_swap *ret, struct error *err);
 /* The object of `put --json`: the same members, as the agent wrote them. */
 void remote_put_json(const struct remote_put *told, struct buf *out);
 

@@ -9,8 +9,9 @@
 #define NO_OPTIONS NULL, 0
 #define ALL_ARGS ARGS_MANY
 
-/* A Pixel code for examples, made up. */
+/* Pixel codes for examples, made up. */
 #define PX "C0U2T02IU8J6B9GC2B90"
+#define PX2 "C1U2T02IU8J6B9GC2B9G"
 
 static const struct option get_options[] = {
 	{ "version", 0, OPTION_NUMBER, "N", "this version instead of the current one", 1, false },

@@ -106,6 +106,14 @@ bool source_upkeep(struct invocation *inv, const char *const *pixels, size_t cou
 			      service_upkeep(service, pixels, count, tell_upkeep, inv, err));
 }
 
+bool source_swap(struct invocation *inv, const struct swap_request *r, struct remote_swap *ret, struct error *err)
+{
+	scoped(service_freep) struct service *service = NULL;
+	if (inv->agent)
+		return remote_swap(inv->agent, r, ret, err);
+	return service_new(inv->vault, inv->settings, &service, err) && service_swap(service, r, &ret->result, err);
+}
+
 /* ---- orders that an agent answers with one object ---- */
 
 typedef void look_fn(void *context, struct bytes object);

@@ -36,6 +36,9 @@ must_check bool source_remove(struct invocation *inv, const char *pixel, enum se
 			      struct error *err);
 
 must_check bool source_rollback(struct invocation *inv, const char *pixel, struct remote_put *ret, struct error *err);
+/* ret->body stays empty without an agent. */
+must_check bool source_swap(struct invocation *inv, const struct swap_request *r, struct remote_swap *ret,
+			    struct error *err);
 must_check bool source_retire(struct invocation *inv, const char *pixel, bool is_forced, uint32_t *ret_version,
 			      struct error *err);
 must_check bool source_ack(struct invocation *inv, const char *pixel, uint32_t version, const char *as,

@@ -108,7 +108,9 @@
 	"'%s' is not shaped like the Pixel codes TikTok gives out (20 characters, 0-9 and A-V); stored as it is"
 #define SAY_EXPIRES_PAST "the expiry given, %s, has passed already"
 #define SAY_REMOVED "removed from the pasted token: %s"
-#define SAY_ALSO_STORED "this very token is stored for %s too; a token belongs to one Pixel as a rule"
+#define SAY_ALSO_STORED                                                                                                \
+	"this very token is stored for %s too; a token belongs to one Pixel as a rule: the one it was not made for "   \
+	"needs its own: vault put %s, or vault put %s"
 #define SAY_ASKING "asking TikTok about %s ..."
 
 /* What became of the token: message, then hint where it is a failure. */
@@ -159,6 +161,10 @@
 
 /* ---- rollback, retire, ack, report, rollout ---- */
 #define SAY_ROLLBACK_DONE "%s: version %u is current again (%s)"
+#define SAY_SWAP_WAITS "%s: version %u waits as pending (%s), as the current one is proven; 'vault check %s' asks again"
+#define SAY_MOVE_HELD "%s: it has this token already, as version %u"
+#define SAY_MOVE_GONE "%s: version %u is retired here"
+#define SAY_MOVE_KEPT "%s: version %u stays until its own token comes, from its own settings page: vault put %s"
 #define SAY_RETIRED "%s: version %u is retired and given to nobody any more; now revoke that token in Events Manager"
 #define TXT_ACK_INCOMPLETE "ack needs to know who uses which version", "such as: vault ack PIXEL --version 3 --as checkout"
 #define TXT_REPORT_NO_CODE "report needs the code that TikTok answered", "such as: vault report PIXEL --code 40105"

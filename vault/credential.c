@@ -461,32 +461,42 @@ static bool drop_oldest_retired(struct credential *c, uint32_t *ret_dropped)
 	return false;
 }
 
-static bool append_version(struct credential *c, const struct version *v, enum stage stage, int64_t now,
-			   uint32_t *ret_number, uint32_t *ret_dropped)
+/* At a stage that nobody holds after `outgoing` (NULL = nobody held it) is retired. */
+static bool add_at(struct credential *c, enum stage stage, struct version *outgoing, const struct version *v, int64_t now,
+		   uint32_t *ret_dropped, struct error *err)
 {
+	if (c->last_number == UINT32_MAX)
+		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
+	if (outgoing)
+		move_stage(outgoing, STAGE_RETIRED, now);
 	*ret_dropped = 0;
-	if (c->last_number == UINT32_MAX || (c->version_count == VERSIONS_MAX && !drop_oldest_retired(c, ret_dropped)))
-		return false;
+	if (c->version_count == VERSIONS_MAX && !drop_oldest_retired(c, ret_dropped))
+		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
 	struct version *added = &c->versions[c->version_count++];
 	*added = *v;
 	added->number = ++c->last_number;
 	added->stored_at = now;
 	move_stage(added, stage, now);
-	added->is_aside = v->is_aside;
-	*ret_number = added->number;
 	return true;
 }
 
 bool credential_add(struct credential *c, const struct version *v, int64_t now, uint32_t *ret_number,
 		    uint32_t *ret_dropped, struct error *err)
 {
-	struct version *pending = credential_at_stage(c, STAGE_PENDING);
-	if (c->last_number == UINT32_MAX)
-		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
-	if (pending)
-		move_stage(pending, STAGE_RETIRED, now);
-	if (!append_version(c, v, STAGE_PENDING, now, ret_number, ret_dropped))
-		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
+	if (!add_at(c, STAGE_PENDING, credential_at_stage(c, STAGE_PENDING), v, now, ret_dropped, err))
+		return false;
+	c->versions[c->version_count - 1].is_aside = v->is_aside;
+	*ret_number = c->last_number;
+	return true;
+}
+
+bool credential_replace(struct credential *c, const struct version *v, int64_t now, uint32_t *ret_number,
+			uint32_t *ret_dropped, struct error *err)
+{
+	if (!add_at(c, STAGE_CURRENT, credential_at_stage(c, STAGE_CURRENT), v, now, ret_dropped, err))
+		return false;
+	credential_want_new(c, false, now);
+	*ret_number = c->last_number;
 	return true;
 }
 
@@ -500,7 +510,11 @@ bool credential_renew(struct credential *c, uint32_t old, const struct version *
 	if (previous)
 		move_stage(previous, STAGE_RETIRED, now);
 	move_stage(current, STAGE_PREVIOUS, now);
-	return append_version(c, v, STAGE_CURRENT, now, ret_number, ret_dropped);
+	struct error ignored;
+	if (!add_at(c, STAGE_CURRENT, NULL, v, now, ret_dropped, &ignored))
+		return false;
+	*ret_number = c->last_number;
+	return true;
 }
 
 static void become_current(struct credential *c, struct version *v, int64_t now)
@@ -575,6 +589,15 @@ bool credential_retire(struct credential *c, uint32_t number, int64_t now)
 		return false;
 	move_stage(previous, STAGE_RETIRED, now);
 	previous->taken_at = now;
+	return true;
+}
+
+bool credential_withdraw(struct credential *c, uint32_t number, int64_t now)
+{
+	struct version *pending = credential_at_stage(c, STAGE_PENDING);
+	if (!pending || pending->number != number)
+		return false;
+	move_stage(pending, STAGE_RETIRED, now);
 	return true;
 }
 

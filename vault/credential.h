@@ -183,6 +183,12 @@ must_check bool credential_rollback(struct credential *c, int64_t now);
 must_check bool credential_bring_in(struct credential *c, uint32_t number, int64_t now);
 /* previous -> retired, and given to nobody any more. False when `number` is not previous. */
 must_check bool credential_retire(struct credential *c, uint32_t number, int64_t now);
+/* v takes the place of the current version, whose token turned out to be another Pixel's: that one is retired, previous
+ * and pending stay what they are. ret_dropped as of credential_add. */
+must_check bool credential_replace(struct credential *c, const struct version *v, int64_t now, uint32_t *ret_number,
+				   uint32_t *ret_dropped, struct error *err);
+/* pending -> retired: it waits no longer. False when `number` is not pending. */
+must_check bool credential_withdraw(struct credential *c, uint32_t number, int64_t now);
 /* A retired version leaves the list; what is known of it stays, of the last GONE_MAX. False when it is not retired. */
 must_check bool credential_forget(struct credential *c, uint32_t number, bool is_dead, int64_t now);
 

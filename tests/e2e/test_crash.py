@@ -208,5 +208,60 @@ class CrashChecked(Crash):
     del _name
 
 
+@unittest.skipUnless(os.path.exists(STEPPER), "no " + STEPPER)
+class CrashSwap(Crash):
+    """Two Pixels change in one commit: both are old or both are new."""
+    uses_emulator = True
+
+    def setUp(self):
+        Case.setUp(self)
+        (self.pixel, self.of_a), (self.other, self.of_b) = self.pair(), self.pair()
+        self.put(self.pixel, self.of_b, "--no-check", "--test-code", "T1")
+        self.put(self.other, self.of_a, "--no-check", "--test-code", "T2")
+
+    def ready(self):
+        self.vault("verify")
+        self.save("base")
+
+    def both(self, place):
+        found = []
+        for pixel in (self.pixel, self.other):
+            s = json.loads(place.run("status", pixel, "--json").stdout)["pixels"][0]
+            r = place.run("get", pixel)
+            found.append((s["current"]["version"], s["pending"] and s["pending"]["version"], r.stdout.decode()))
+        return found
+
+    def judge(self, old, new):
+        def judge(place, acknowledged):
+            found = self.both(place)
+            if found != new and (acknowledged or found != old):
+                raise AssertionError("neither both old nor both new: %s" % [f[:2] for f in found])
+        return judge
+
+    def swap(self, most, *options):
+        self.ready()
+        old, new = [(1, None, self.of_b), (1, None, self.of_a)], [(2, None, self.of_a), (2, None, self.of_b)]
+        self.everywhere(["swap", self.pixel, self.other, "--json", *options], b"", self.judge(old, new), most)
+
+    def test_swap_at_once(self):
+        self.swap(80 if IS_SANITIZED else 300, "--no-check")
+
+    def test_swap_with_its_proof(self):
+        self.swap(60 if IS_SANITIZED else 200)
+
+    def test_move(self):
+        self.vault("swap", self.pixel, self.other, "--no-check")
+        stray = self.more_token(self.other)
+        self.put(self.pixel, stray, rc=11)
+        self.ready()
+        old, new = [(2, 3, self.of_a), (2, None, self.of_b)], [(2, None, self.of_a), (3, None, stray)]
+        self.everywhere(["move", self.pixel, self.other, "--json", "--no-check"], b"", self.judge(old, new),
+                        most=60 if IS_SANITIZED else 200)
+
+    for _name in [n for n in vars(Crash) if n.startswith("test_")]:
+        locals()[_name] = None
+    del _name
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -199,6 +199,14 @@ class Stored(Refreshing):
         self.put(pixel, plain)
         self.assertIsNone(self.renewal(pixel))
 
+    def test_it_is_not_swapped_without_what_renews_it(self):
+        one, access, _, doc = self.document(86400)
+        self.put_pair(one, doc, "--no-check")
+        other, token = self.pair()
+        self.put(other, token, "--no-check")
+        self.refuses(8, "swap", one, other, "--no-check", says="not moved")
+        self.assertEqual((access, token), (self.get(one), self.get(other)))
+
     def test_destroyed_with_its_pixel(self):
         pixel, _, _, _ = self.stored_pair()
         self.vault("rm", pixel, "--destroy", "--yes")

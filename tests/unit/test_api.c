@@ -14,9 +14,11 @@
 #include <sys/resource.h>
 
 static const char rules[] = "[access reader]\nuser = 1001\npixels = " A "\nverbs = meta read\n"
-			    "[access putter]\nuser = 1002\npixels = " A "\nverbs = put report\n";
+			    "[access putter]\nuser = 1002\npixels = " A "\nverbs = put report\n"
+			    "[access pair]\nuser = 1004\npixels = " A " " B "\nverbs = put\n";
 #define READER 1001
 #define PUTTER 1002
+#define PAIR 1004
 #define STRANGER 1009
 
 static int start(void **state)
@@ -310,6 +312,7 @@ static void api__every_request_but_health_asks_for_a_rule(void **state)
 		{ "POST", "/v1/pixels/" A "/check" },	   { "POST", "/v1/check" },
 		{ "POST", "/v1/check?pixel=" A },	   { "POST", "/v1/pixels/" A "/report" },
 		{ "POST", "/v1/pixels/" A "/ack" },	   { "POST", "/v1/pixels/" A "/rollback" },
+		{ "POST", "/v1/pixels/" A "/swap" },	   { "POST", "/v1/pixels/" A "/move" },
 		{ "POST", "/v1/pixels/" A "/retire" },	   { "POST", "/v1/pixels/" A "/labels" },
 		{ "POST", "/v1/pixels/" A "/restore" },	   { "POST", "/v1/verify" },
 		{ "POST", "/v1/unlock" },		   { "POST", "/v1/lock" },
@@ -805,6 +808,49 @@ static void api__reports_and_acknowledgements_are_strict_json(void **state)
 	fake_done(&f);
 }
 
+static void api__a_change_of_two_pixels_needs_the_right_to_both(void **state)
+{
+	static const struct {
+		const char *target, *body;
+		enum errand_kind kind;
+		const char *says;
+	} changes[] = {
+		{ "/v1/pixels/" A "/swap", "{\"with\":\"" B "\"}", ERRAND_SWAP,
+		  "{\"schema\":1,\"swapped\":[{\"pixel\":\"" A "\"" },
+		{ "/v1/pixels/" A "/move?check=no", "{\"to\":\"" B "\"}", ERRAND_MOVE,
+		  "{\"schema\":1,\"from\":{\"pixel\":\"" A "\",\"version\":2,\"stage\":\"retired\"},\"moved\":{\"pixel\":\"" B
+		  "\"" },
+	};
+	struct fake f;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		fake_init(&f, PUTTER);
+		ask(&f, "POST", changes[i].target, changes[i].body);
+		expect_problem(&f, 403, "denied");
+		assert_null(kit.errands);
+		fake_done(&f);
+		fake_init(&f, PAIR);
+		ask(&f, "POST", changes[i].target, changes[i].body);
+		struct errand *e = kit_errand(changes[i].kind);
+		assert_non_null(e);
+		assert_string_equal(e->pixel, A);
+		assert_string_equal(e->other, B);
+		assert_int_equal(e->no_check, i == 1);
+		e->swap = (struct swap_result){ .is_move = i == 1, .from = { .pixel = A }, .to = { .pixel = B } };
+		e->swap.from.version = 2;
+		e->swap.from.stage = STAGE_RETIRED;
+		api_finish(kit.api, e);
+		expect_json(&f, 200);
+		expect_in(&f, changes[i].says);
+		fake_done(&f);
+	}
+	refuses("POST", "/v1/pixels/" A "/swap", "{\"to\":\"" B "\"}", 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/swap", "{\"with\":1}", 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/swap", "{\"with\":\"c1u2t02iu8j6b9gc2b9g\"}", 400, "malformed");
+	refuses("POST", "/v1/pixels/" A "/move", "", 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/move?check=yes", "{\"to\":\"" B "\"}", 400, "usage");
+}
+
 static void api__every_simple_change_has_its_errand_and_its_answer(void **state)
 {
 	static const struct {
@@ -1176,6 +1222,7 @@ int main(void)
 		TEST(api__a_put_that_failed_is_a_problem),
 		TEST(api__a_put_said_wrong_gives_no_errand),
 		TEST(api__reports_and_acknowledgements_are_strict_json),
+		TEST(api__a_change_of_two_pixels_needs_the_right_to_both),
 		TEST(api__every_simple_change_has_its_errand_and_its_answer),
 		TEST(api__events_tell_what_changed_to_who_may_know),
 		TEST(api__events_are_resumed_and_a_reset_comes_first_when_they_cannot_be),

@@ -518,6 +518,57 @@ static void version__retire_takes_the_previous_one_away_and_no_other(void **stat
 	assert_false(credential_rollback(&c, 9));
 }
 
+static void version__replaces_current_alone_when_a_token_changes_hands(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	struct version v = { .expires_at = 77 };
+	uint32_t number, dropped;
+	struct error err;
+	for (uint32_t i = 1; i <= 2; i++) {
+		add(&c, i, NULL);
+		assert_true(credential_promote(&c, i, i));
+	}
+	add(&c, 3, NULL);
+	credential_want_new(&c, true, 4);
+	assert_true(credential_replace(&c, &v, 5, &number, &dropped, &err));
+	assert_int_equal(number, 4);
+	assert_int_equal(dropped, 0);
+	assert_int_equal(stage_of(&c, 1), STAGE_PREVIOUS);
+	assert_int_equal(stage_of(&c, 2), STAGE_RETIRED);
+	assert_int_equal(stage_of(&c, 3), STAGE_PENDING);
+	assert_int_equal(stage_of(&c, 4), STAGE_CURRENT);
+	assert_int_equal(credential_numbered(&c, 4)->expires_at, 77);
+	assert_int_equal(credential_numbered(&c, 2)->staged_at, 5);
+	assert_int_equal(credential_numbered(&c, 2)->taken_at, 0); /* it lives on elsewhere: nothing to revoke */
+	assert_int_equal(c.rotate_since, 0);
+	for (uint32_t i = 0; i < VERSIONS_MAX; i++)
+		assert_true(credential_replace(&c, &v, 6 + i, &number, &dropped, &err));
+	assert_int_equal(c.version_count, VERSIONS_MAX);
+	assert_int_not_equal(dropped, 0);
+	assert_int_equal(stage_of(&c, 1), STAGE_PREVIOUS);
+	assert_int_equal(stage_of(&c, 3), STAGE_PENDING);
+	c.last_number = UINT32_MAX;
+	struct credential before = c;
+	assert_false(credential_replace(&c, &v, 99, &number, &dropped, &err));
+	assert_memory_equal(&c, &before, sizeof c);
+}
+
+static void version__only_a_pending_one_is_withdrawn(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	add(&c, 1, NULL);
+	assert_true(credential_promote(&c, 1, 2));
+	add(&c, 3, NULL);
+	assert_false(credential_withdraw(&c, 1, 4));
+	assert_false(credential_withdraw(&c, 9, 4));
+	assert_true(credential_withdraw(&c, 2, 5));
+	assert_int_equal(stage_of(&c, 2), STAGE_RETIRED);
+	assert_int_equal(stage_of(&c, 1), STAGE_CURRENT);
+	assert_false(credential_withdraw(&c, 2, 6));
+}
+
 static void version__of_one_that_is_forgotten_a_line_stays(void **state)
 {
 	(void)state;
@@ -812,6 +863,8 @@ int main(void)
 		cmocka_unit_test(version__promotion_without_and_with_a_previous_one),
 		cmocka_unit_test(version__only_the_pending_one_can_be_promoted),
 		cmocka_unit_test(version__rollback_swaps_current_and_previous),
+		cmocka_unit_test(version__replaces_current_alone_when_a_token_changes_hands),
+		cmocka_unit_test(version__only_a_pending_one_is_withdrawn),
 		cmocka_unit_test(version__retire_takes_the_previous_one_away_and_no_other),
 		cmocka_unit_test(version__of_one_that_is_forgotten_a_line_stays),
 		cmocka_unit_test(standby__is_promoted_beside_the_current_one),

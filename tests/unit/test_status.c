@@ -56,15 +56,95 @@ static void status__a_healthy_pixel_needs_no_advice(void **state)
 	assert_string_equal(row.advice, "");
 }
 
-static void status__the_owner_of_a_stray_token_is_named(void **state)
+#define OWNER "C9AAAAAAAAAAAAAAAAA0"
+
+static struct credential owner_of(struct health *h, enum verdict verdict, const char *belongs_to)
+{
+	struct credential c = stored();
+	strcpy(c.pixel, OWNER);
+	memset(c.versions[0].fingerprint, 7, sizeof c.versions[0].fingerprint);
+	*h = judged(verdict);
+	strcpy(h->current.belongs_to, belongs_to);
+	return c;
+}
+
+static void status__a_stray_token_is_told_with_its_owner_and_the_command(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct health h = judged(VERDICT_MISMATCHED), owners;
+	struct status_row row;
+	strcpy(h.current.belongs_to, OWNER);
+	status_of(&c, &h, &settings, NOW, &row);
+	assert_string_equal(status_owner(&row), OWNER);
+	assert_non_null(strstr(row.advice, OWNER)); /* nothing is known of it */
+	assert_non_null(strstr(row.advice, "vault put " PIXEL));
+	struct credential owner = owner_of(&owners, VERDICT_EXPIRED, "");
+	status_advise(&row, &owner, &owners);
+	assert_non_null(strstr(row.advice, "vault move " PIXEL " " OWNER "; then its own: vault put " PIXEL));
+	owner = owner_of(&owners, VERDICT_MISMATCHED, PIXEL);
+	status_advise(&row, &owner, &owners);
+	assert_non_null(strstr(row.advice, "vault swap " PIXEL " " OWNER));
+	memcpy(owner.versions[0].fingerprint, c.versions[0].fingerprint, FINGERPRINT_LEN);
+	status_advise(&row, &owner, &owners);
+	assert_null(strstr(row.advice, "swap"));
+	assert_non_null(strstr(row.advice, "vault put " PIXEL));
+}
+
+static void status__a_stray_of_nobody_known_needs_another_token(void **state)
 {
 	(void)state;
 	struct credential c = stored();
 	struct health h = judged(VERDICT_MISMATCHED);
 	struct status_row row;
-	strcpy(h.current.belongs_to, "C9AAAAAAAAAAAAAAAAA0");
 	status_of(&c, &h, &settings, NOW, &row);
-	assert_non_null(strstr(row.advice, "C9AAAAAAAAAAAAAAAAA0"));
+	assert_null(status_owner(&row));
+	assert_non_null(strstr(row.advice, "vault put " PIXEL));
+	char before[sizeof row.advice];
+	strcpy(before, row.advice);
+	status_advise(&row, &c, &h);
+	assert_string_equal(row.advice, before);
+}
+
+static void status__a_stray_that_waits_is_told_beside_a_healthy_current_one(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct health h = judged(VERDICT_HEALTHY), owners;
+	struct status_row row;
+	c.version_count = 2;
+	c.versions[1] = (struct version){ .number = 2, .stage = STAGE_PENDING, .stored_at = NOW };
+	memset(c.versions[1].fingerprint, 9, sizeof c.versions[1].fingerprint);
+	h.pending = (struct judgement){ .version = 2, .verdict = VERDICT_MISMATCHED, .attempted_at = NOW };
+	strcpy(h.pending.belongs_to, OWNER);
+	struct credential owner = owner_of(&owners, VERDICT_HEALTHY, "");
+	status_of(&c, &h, &settings, NOW, &row);
+	assert_string_equal(status_owner(&row), OWNER);
+	status_advise(&row, &owner, &owners);
+	assert_non_null(strstr(row.advice, "version 2"));
+	assert_non_null(strstr(row.advice, "vault move " PIXEL " " OWNER));
+	assert_null(strstr(row.advice, "put"));
+	owner = owner_of(&owners, VERDICT_MISMATCHED, PIXEL);
+	status_advise(&row, &owner, &owners);
+	assert_non_null(strstr(row.advice, "vault swap " PIXEL " " OWNER));
+}
+
+static void status__a_shared_token_is_told_only_where_nothing_presses_more(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	static const enum verdict calm[] = { VERDICT_HEALTHY, VERDICT_UNPROVEN, VERDICT_UNCHECKED };
+	struct status_row row;
+	for (size_t i = 0; i < 3; i++) {
+		struct health h = judged(calm[i]);
+		status_of(&c, &h, &settings, NOW, &row);
+		status_share(&row, OWNER);
+		assert_non_null(strstr(row.advice, "vault put " PIXEL ", or vault put " OWNER));
+	}
+	struct health h = judged(VERDICT_REVOKED);
+	status_of(&c, &h, &settings, NOW, &row);
+	status_share(&row, OWNER);
+	assert_null(strstr(row.advice, OWNER));
 }
 
 static void status__a_refused_pending_token_shows_in_the_advice_only(void **state)
@@ -189,7 +269,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(status__a_pixel_nobody_asked_about_speaks_of_nothing),
 		cmocka_unit_test(status__a_healthy_pixel_needs_no_advice),
-		cmocka_unit_test(status__the_owner_of_a_stray_token_is_named),
+		cmocka_unit_test(status__a_stray_token_is_told_with_its_owner_and_the_command),
+		cmocka_unit_test(status__a_stray_of_nobody_known_needs_another_token),
+		cmocka_unit_test(status__a_stray_that_waits_is_told_beside_a_healthy_current_one),
+		cmocka_unit_test(status__a_shared_token_is_told_only_where_nothing_presses_more),
 		cmocka_unit_test(status__a_refused_pending_token_shows_in_the_advice_only),
 		cmocka_unit_test(status__due_means_expiring_within_the_longest_step_or_too_old),
 		cmocka_unit_test(status__expiry_is_said_with_its_date),
