@@ -321,19 +321,25 @@ void api_serve_report(struct api *api, struct call *call)
 		refuse(call, e, &err);
 }
 
-static bool take_ack(const struct call *call, struct errand *e, struct error *err)
+static bool take_ack(struct api *api, const struct call *call, struct errand *e, struct error *err)
 {
-	struct bytes body;
+	struct bytes body, raw;
 	int64_t version;
 	char as[AUDIT_NAME_MAX + 1];
 	if (!check_body(call, "version as", &body, err))
 		return false;
-	if (!raw_number(body, "version", 1, UINT32_MAX, &version) || !raw_text(body, "as", as, sizeof as))
+	if (!raw_number(body, "version", 1, UINT32_MAX, &version))
+		return fail(err, ERR_USAGE, TXT_API_ACK);
+	e->number = (uint32_t)version;
+	if (!json_find_raw(body, "as", &raw) || bytes_equal(raw, bytes_of_text("null"))) {
+		text_copy(e->who.as, sizeof e->who.as, api_reader_name(api, &e->who, call->unnamed));
+		return true;
+	}
+	if (!raw_text(body, "as", as, sizeof as))
 		return fail(err, ERR_USAGE, TXT_API_ACK);
 	if (!consumer_name_check(as, err))
 		return false;
-	e->number = (uint32_t)version;
-	memcpy(e->who.as, as, sizeof as);
+	text_copy(e->who.as, sizeof e->who.as, as);
 	return true;
 }
 
@@ -343,7 +349,7 @@ void api_serve_ack(struct api *api, struct call *call)
 	struct errand *e = api_errand(api, call, ERRAND_ACK);
 	if (!e)
 		return;
-	if (take_ack(call, e, &err))
+	if (take_ack(api, call, e, &err))
 		api_send(api, call, e);
 	else
 		refuse(call, e, &err);
@@ -506,7 +512,7 @@ void api_change_finish(struct api *api, struct ticket *t, struct errand *e)
 	else if (e->kind == ERRAND_HISTORY)
 		api_list_finish_history(api, call, e);
 	else if (e->kind == ERRAND_ROLLOUT)
-		api_list_finish_rollout(call, e);
+		api_list_finish_rollout(api, call, e);
 	else
 		finish_simple(call, e);
 }

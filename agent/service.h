@@ -150,8 +150,10 @@ enum service_removal { REMOVAL_SOFT, REMOVAL_UNDO, REMOVAL_DESTROY };
 must_check bool service_remove(struct service *s, const char *pixel, enum service_removal what, bool *ret_was_nothing,
 			       struct error *err);
 
-/* A consumer says which version it uses from now on. ERR_NOT_FOUND for a version that is not kept. */
-must_check bool service_ack(struct service *s, const char *pixel, uint32_t version, const char *as, struct error *err);
+/* A consumer (who->as, of user who->uid) says which version it uses from now on. ERR_NOT_FOUND for a version that is not
+ * kept. */
+must_check bool service_ack(struct service *s, const char *pixel, uint32_t version, const struct audit_who *who,
+			    struct error *err);
 /* A consumer says that TikTok refused it. Is a probe due? *ret_is_recent: one was, for a report less than a minute ago. */
 must_check bool service_report(struct service *s, const char *pixel, bool *ret_is_recent, struct error *err);
 

@@ -122,7 +122,7 @@
 	"a report is a JSON object with TikTok's code as a number",                                                    \
 		"such as {\"code\":40105,\"request_id\":\"...\"}"
 #define TXT_API_ACK                                                                                                    \
-	"an acknowledgement is a JSON object with version and as", "such as {\"version\":3,\"as\":\"checkout\"}"
+	"an acknowledgement is a JSON object with version, and as where the caller has a name", "such as {\"version\":3,\"as\":\"checkout\"}"
 #define TXT_API_OTHER \
 	"the body is a JSON object that names the other Pixel: %s", "such as {\"with\":\"PIXEL\"} for swap, {\"to\":\"PIXEL\"} for move"
 #define TXT_API_SPAN "for takes seconds, at most 7776000 (90 days)", "such as ?for=28800"

@@ -394,7 +394,9 @@ static bool store_marks(struct worker *w, struct error *err)
 static bool do_mark(struct worker *w, struct errand *e, struct error *err)
 {
 	struct mark_update *m = &w->marks[w->mark_count++];
-	*m = (struct mark_update){ .mark = { .version = e->number, .at = clock_wall() } };
+	*m = (struct mark_update){
+		.mark = { .version = e->number, .at = clock_wall(), .has_uid = true, .uid = e->who.uid }
+	};
 	snprintf(m->pixel, sizeof m->pixel, "%s", e->pixel);
 	snprintf(m->mark.name, sizeof m->mark.name, "%s", e->who.as);
 	if (w->mark_count == 1)
@@ -781,7 +783,7 @@ static bool do_look(struct worker *w, struct errand *e, struct error *err)
 static bool do_ack(struct worker *w, struct errand *e, struct error *err)
 {
 	tend_hurry(w->tend, e->pixel);
-	return store_marks(w, err) && service_ack(w->service, e->pixel, e->number, e->who.as, err);
+	return store_marks(w, err) && service_ack(w->service, e->pixel, e->number, &e->who, err);
 }
 
 static bool do_retire(struct worker *w, struct errand *e, struct error *err)

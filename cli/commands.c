@@ -126,8 +126,10 @@ const struct command commands[] = {
 	  "vault history " PX, NO_OPTIONS, cmd_history },
 
 	{ "rollout", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "who uses which version",
-	  "Lists the consumers that named themselves (get --as, ack), the version each was last seen with, and\n"
-	  "when; those that are behind the current one first.\n",
+	  "Lists the consumers that fetched a token, the version each was last seen with, whether it read or\n"
+	  "acknowledged that, and when; those that are behind the current one first. A consumer goes by the\n"
+	  "name it gave (get --as, X-Consumer), else by its user and systemd service. A person who looks at a\n"
+	  "token on a terminal is none.\n",
 	  "vault rollout " PX, NO_OPTIONS, cmd_rollout },
 
 	{ "report", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --code N [--request-id R]",
@@ -157,9 +159,10 @@ const struct command commands[] = {
 	  "its only token until it gets its own. 'status' and 'check' name the two.\n",
 	  "vault move " PX " " PX2, OPTIONS(swap_options), cmd_move },
 
-	{ "ack", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --version N --as NAME",
+	{ "ack", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --version N [--as NAME]",
 	  "tell that a consumer uses a version",
-	  "For consumers that keep a token for long: rollout shows it, and retire waits for it.\n",
+	  "For consumers that keep a token for long: rollout shows it, and retire waits for it. Without --as\n"
+	  "the consumer is who asks: its user and systemd service.\n",
 	  "vault ack " PX " --version 3 --as checkout", OPTIONS(ack_options), cmd_ack },
 
 	{ "retire", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL [--force]",

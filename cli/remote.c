@@ -112,6 +112,8 @@ bool remote_get(struct client *c, const struct handout_request *r, bool as_json,
 		buf_append_text(&headers, r->reader);
 		buf_append_text(&headers, "\r\n");
 	}
+	if (r->is_look)
+		buf_append_text(&headers, "Prefer: unnoted\r\n");
 	if (as_json)
 		buf_append_text(&headers, "Accept: application/json\r\n");
 	request.headers = headers.len ? target_text(&headers) : NULL;
@@ -559,7 +561,9 @@ bool remote_marks(struct bytes object, vault_mark_fn *fn, void *context, struct 
 	if (!json_find_raw(object, "readers", &readers))
 		return fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
 	while (next_object(&readers, &one)) {
-		struct read_mark mark = { .version = (uint32_t)member_int(one, "version") };
+		struct read_mark mark = {
+			.version = (uint32_t)member_int(one, "version"), .is_acked = member_bool(one, "acked")
+		};
 		member_text(one, "as", mark.name, sizeof mark.name);
 		member_text(one, "at", moment, sizeof moment);
 		if (moment[0] && !clock_parse(moment, &mark.at, &unused))

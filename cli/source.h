@@ -41,8 +41,12 @@ must_check bool source_swap(struct invocation *inv, const struct swap_request *r
 			    struct error *err);
 must_check bool source_retire(struct invocation *inv, const char *pixel, bool is_forced, uint32_t *ret_version,
 			      struct error *err);
+/* Who we are to those who take notes: as = the name that was given, or NULL. */
+struct audit_who source_who(const char *as);
+/* as NULL = ourselves. ret_as: under which name. */
 must_check bool source_ack(struct invocation *inv, const char *pixel, uint32_t version, const char *as,
-			   struct error *err);
+			   char ret_as[CONSUMER_NAME_MAX + 1], struct error *err);
+#define SOURCE_MARKS_BYTES_MAX ((size_t)4 << 20)
 
 /* What TikTok answered a consumer. *ret_is_recent: TikTok was asked a moment ago, and is not asked again. */
 struct report {

@@ -162,13 +162,18 @@
 #define SAY_MOVE_GONE "%s: version %u is retired here"
 #define SAY_MOVE_KEPT "%s: version %u stays until its own token comes, from its own settings page: vault put %s"
 #define SAY_RETIRED "%s: version %u is retired and given to nobody any more; now revoke that token in Events Manager"
-#define TXT_ACK_INCOMPLETE "ack needs to know who uses which version", "such as: vault ack PIXEL --version 3 --as checkout"
+#define TXT_ACK_INCOMPLETE "ack needs to know which version", "such as: vault ack PIXEL --version 3 --as checkout"
 #define TXT_REPORT_NO_CODE "report needs the code that TikTok answered", "such as: vault report PIXEL --code 40105"
 #define TXT_REPORT_REQUEST_ID                                                                                          \
 	"a request id has at most 64 plain characters and no blanks", "give it as TikTok's answer has it, or leave it out"
 #define SAY_REPORT_STARTED "%s: noted; TikTok is asked about it: vault status %s"
 #define SAY_REPORT_RECENT "%s: noted; TikTok was asked about it a moment ago: vault status %s"
-#define SAY_ROLLOUT_NOBODY "nobody was seen with a token of %s yet; consumers name themselves: vault get %s --as NAME"
+#define SAY_ROLLOUT_NOBODY "nobody was seen with a token of %s yet; consumers can name themselves: vault get %s --as NAME"
+#define SAY_ROLLOUT_NO_CURRENT "%s: no version is current"
+#define SAY_ROLLOUT_ALL "%s: v%u is current, and so far all have it: %zu consumer%s"
+#define SAY_ROLLOUT_SOME "%s: v%u is current: %zu of %zu consumer%s; %.*s"
+#define SAY_ROLLOUT_BEHIND "%s%s still on v%u, %s%s"
+#define SAY_ROLLOUT_MORE " and %zu more"
 
 /* ---- unlock, lock, access ---- */
 #define SAY_UNLOCKED "the agent is unlocked"
