@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FEW_NODES 32
+
 static void refuse(struct call *call, struct errand *e, const struct error *err)
 {
 	errand_free(e);
@@ -42,7 +44,8 @@ static bool take_put_params(const struct call *call, struct errand *e, struct er
 {
 	const char *test_code = call_param(call, "test-code");
 	const char *expires = call_param(call, "expires"), *as = call_param(call, "as");
-	if (!take_check_param(call, &e->no_check, err) || !take_flag(call, "standby", &e->is_standby, err))
+	if (!take_check_param(call, &e->no_check, err) || !take_flag(call, "standby", &e->is_standby, err) ||
+	    !take_flag(call, "own", &e->must_be_own, err))
 		return false;
 	if (test_code && test_code[0] && !test_code_check(test_code, err))
 		return false;
@@ -238,15 +241,13 @@ static void finish_stream(struct ticket *t, const struct errand *e)
 
 /* ---- report, ack ---- */
 
-/* One JSON object with these members (blank-separated) and no others: what is not understood is not passed over, as with
- * parameters. */
-static bool check_body(const struct call *call, const char *members, struct bytes *ret, struct error *err)
+bool api_body(const struct call *call, const char *members, size_t nodes, struct bytes *ret, struct error *err)
 {
 	const char *why;
 	struct bytes other;
 	char name[64];
 	*ret = call->body ? secret_reveal(call->body) : bytes_of("", 0);
-	if (!ret->len || !json_check(*ret, (struct json_limits){ .depth = 4, .nodes = 32 }, &why))
+	if (!ret->len || !json_check(*ret, (struct json_limits){ .depth = 4, .nodes = nodes }, &why))
 		return fail(err, ERR_USAGE, TXT_API_JSON, ret->len ? why : "it is empty");
 	if (!json_find_other(*ret, members, &other))
 		return true;
@@ -254,7 +255,7 @@ static bool check_body(const struct call *call, const char *members, struct byte
 	return fail(err, ERR_USAGE, TXT_API_MEMBER, error_repeatable(name));
 }
 
-static bool raw_number(struct bytes body, const char *key, int64_t least, int64_t most, int64_t *ret)
+bool api_member_number(struct bytes body, const char *key, int64_t least, int64_t most, int64_t *ret)
 {
 	struct bytes raw;
 	char text[24];
@@ -294,9 +295,9 @@ static bool take_report(const struct call *call, struct errand *e, struct error 
 {
 	struct bytes body, raw;
 	int64_t code;
-	if (!check_body(call, "code request_id", &body, err))
+	if (!api_body(call, "code request_id", FEW_NODES, &body, err))
 		return false;
-	if (!raw_number(body, "code", INT32_MIN + 1, INT32_MAX, &code))
+	if (!api_member_number(body, "code", INT32_MIN + 1, INT32_MAX, &code))
 		return fail(err, ERR_USAGE, TXT_API_REPORT);
 	e->code = (int32_t)code;
 	if (json_find_raw(body, "request_id", &raw) && !bytes_equal(raw, bytes_of_text("null")) &&
@@ -326,9 +327,9 @@ static bool take_ack(struct api *api, const struct call *call, struct errand *e,
 	struct bytes body, raw;
 	int64_t version;
 	char as[AUDIT_NAME_MAX + 1];
-	if (!check_body(call, "version as", &body, err))
+	if (!api_body(call, "version as", FEW_NODES, &body, err))
 		return false;
-	if (!raw_number(body, "version", 1, UINT32_MAX, &version))
+	if (!api_member_number(body, "version", 1, UINT32_MAX, &version))
 		return fail(err, ERR_USAGE, TXT_API_ACK);
 	e->number = (uint32_t)version;
 	if (!json_find_raw(body, "as", &raw) || bytes_equal(raw, bytes_of_text("null"))) {
@@ -370,7 +371,7 @@ static void serve_pair(struct api *api, struct call *call, enum errand_kind kind
 	struct errand *e = api_errand(api, call, kind);
 	if (!e)
 		return;
-	bool is_fine = take_check_param(call, &e->no_check, &err) && check_body(call, member, &body, &err) &&
+	bool is_fine = take_check_param(call, &e->no_check, &err) && api_body(call, member, FEW_NODES, &body, &err) &&
 		       (raw_text(body, member, e->other, sizeof e->other) ||
 			fail(&err, ERR_USAGE, TXT_API_OTHER, member)) &&
 		       pixel_check(e->other, &err);
@@ -509,6 +510,8 @@ void api_change_finish(struct api *api, struct ticket *t, struct errand *e)
 		finish_put(api, call, e);
 	else if (e->kind == ERRAND_CHECK)
 		api_list_checked(api, call, e);
+	else if (e->kind == ERRAND_SELECT || e->kind == ERRAND_ROTATE)
+		api_rotate_finish(api, call, e);
 	else if (e->kind == ERRAND_HISTORY)
 		api_list_finish_history(api, call, e);
 	else if (e->kind == ERRAND_ROLLOUT)

@@ -11,6 +11,7 @@ enum route_flags {
 	ROUTE_ANYONE = 1 << 1,   /* no rule is asked */
 	ROUTE_PIXELS = 1 << 2,   /* the Pixels named in the query are what is decided about */
 	ROUTE_MANY = 1 << 3,     /* about no Pixel in particular: lists are filtered */
+	ROUTE_BODY = 1 << 4,     /* the body says which Pixels; who serves it asks for each */
 };
 struct route {
 	const char *name; /* in metrics and the audit log */
@@ -231,6 +232,15 @@ void api_serve_swap(struct api *api, struct call *call);
 void api_serve_move(struct api *api, struct call *call);
 void api_serve_retire(struct api *api, struct call *call);
 void api_serve_labels(struct api *api, struct call *call);
+void api_serve_rotate(struct api *api, struct call *call);
+/* What was selected, as far as the caller may put there, is asked for; or the answer. */
+void api_rotate_finish(struct api *api, struct call *call, const struct errand *e);
+
+/* One JSON object with these members (blank-separated) and no others: what is not understood is not passed over, as with
+ * parameters. */
+must_check bool api_body(const struct call *call, const char *members, size_t nodes, struct bytes *ret,
+			 struct error *err);
+must_check bool api_member_number(struct bytes body, const char *key, int64_t least, int64_t most, int64_t *ret);
 void api_serve_delete(struct api *api, struct call *call);
 void api_serve_restore(struct api *api, struct call *call);
 void api_serve_verify(struct api *api, struct call *call);

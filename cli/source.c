@@ -22,6 +22,14 @@ bool source_demand_agent(struct invocation *inv, struct error *err)
 	return inv->agent || fail(err, ERR_UNEXPECTED, TXT_NO_AGENT, s->socket);
 }
 
+bool source_renew(struct invocation *inv, struct error *err)
+{
+	if (!inv->agent)
+		return true;
+	client_freep(&inv->agent);
+	return source_demand_agent(inv, err);
+}
+
 /* ---- reading ---- */
 
 bool source_find(struct invocation *inv, const char *pixel, bool want_removed, struct credential *ret,
@@ -114,6 +122,16 @@ bool source_swap(struct invocation *inv, const struct swap_request *r, struct re
 	if (inv->agent)
 		return remote_swap(inv->agent, r, ret, err);
 	return service_new(inv->vault, inv->settings, &service, err) && service_swap(service, r, &ret->result, err);
+}
+
+bool source_rotate(struct invocation *inv, const struct rotate_request *r, struct buf *ret, size_t *ret_changed,
+		   struct error *err)
+{
+	scoped(service_freep) struct service *service = NULL;
+	if (inv->agent)
+		return remote_rotate(inv->agent, r, ret, ret_changed, err);
+	return service_new(inv->vault, inv->settings, &service, err) &&
+	       service_rotate(service, r, ret, ret_changed, err);
 }
 
 /* ---- orders that an agent answers with one object ---- */

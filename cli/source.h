@@ -6,6 +6,8 @@
 
 #include "cli/remote.h"
 
+/* The agent hangs up on whoever is silent for long: the way to it anew, before each request of a long conversation. */
+must_check bool source_renew(struct invocation *inv, struct error *err);
 /* Sets inv->agent when one listens, and the person did not name a vault to be opened. */
 must_check bool source_connect(struct invocation *inv, struct error *err);
 /* For commands that make no sense without one. */
@@ -27,6 +29,10 @@ must_check bool source_upkeep(struct invocation *inv, const char *const *pixels,
 /* ret->body stays empty without an agent. */
 must_check bool source_put(struct invocation *inv, const struct put_request *r, put_notice_fn *notice, void *context,
 			   struct remote_put *ret, struct error *err);
+
+/* As service_rotate. */
+must_check bool source_rotate(struct invocation *inv, const struct rotate_request *r, struct buf *ret,
+			      size_t *ret_changed, struct error *err);
 
 /* Labels set or (empty value) removed. */
 must_check bool source_label(struct invocation *inv, const char *pixel, const struct label *labels, size_t count,

@@ -155,6 +155,43 @@
 #define SAY_ADOPTED "this host now remembers the vault %s at generation %llu, with a history of its own"
 #define SAY_CONFIG_FINE "the configuration is in order"
 
+/* ---- rotate ---- */
+#define TXT_ROTATE_NO_TERMINAL                                                                                         \
+	"new tokens are asked for on a terminal, and there is none, or --no-input forbids it",                         \
+		"see who needs one: vault rotate --list; store one without a terminal: vault put PIXEL < FILE"
+#define SAY_ROTATE_NOTHING "no Pixel needs a new token"
+#define SAY_ROTATE_LATER "a new token is asked for, for %zu Pixel%s: vault rotate"
+#define SAY_ROTATE_CANCELLED "no new token is asked for any more, for %zu Pixel%s"
+#define SAY_ROTATE_SUM "%zu rotated, %zu skipped, %zu refused, %zu not judged yet, %zu left%s"
+#define SAY_ROTATE_GO_ON "; to go on: vault rotate"
+#define ASK_ROTATE "New token of %s (not shown; s skips, q leaves): "
+#define SHOW_ROTATE_WHICH "[%zu of %zu] %s%s%s"
+#define SHOW_ROTATE_WHY "  why:   %s"
+#define SHOW_ROTATE_WHO "  login: %s%s%s"
+#define SHOW_ROTATE_WHO_UNKNOWN "  login: not noted; for the next time: vault label %s user=NAME"
+#define SHOW_ROTATE_CENTER "  where: TikTok for Business, with the Business Center %s active (with another one the list is empty)"
+#define SHOW_ROTATE_CENTER_UNKNOWN                                                                                     \
+	"  where: TikTok for Business, with the Pixel's Business Center active (with another one the list is empty);"  \
+	" note which: vault label %s bc=NAME"
+#define SHOW_ROTATE_PATH "         -> Events Manager -> data source %s -> Settings -> Events API -> Generate access token"
+#define SHOW_ROTATE_ONCE "         TikTok shows the token once: copy it before you leave that page"
+#define SHOW_ROTATE_PENDING "  Version %u was pasted before and is not judged yet: asking TikTok about it ..."
+#define SHOW_ROTATE_STILL_OPEN                                                                                         \
+	"  TikTok gave no verdict; version %u waits, and takes over once it is proven: by vault-agent, or 'vault check %s'"
+#define SHOW_ROTATE_ASKING "  Asking TikTok ..."
+#define SHOW_ROTATE_MEANWHILE "  done meanwhile: version %u is current"
+#define SHOW_ROTATE_SAME "  Nothing new: this is the token that is current already (version %u). Generate a new one."
+#define SHOW_ROTATE_PREVIOUS                                                                                           \
+	"  Version %u stays as previous; once 'vault rollout %s' shows nobody with it: vault retire %s"
+#define SHOW_LINE "  %s"
+#define SHOW_HINT "  hint: %s"
+#define WHY_BAD "TikTok refuses its token (%s)"
+#define WHY_BELONGS "its token is the one of %s"
+#define WHY_EXPIRED "its token was to expire on %.10s"
+#define WHY_EXPIRES "its token expires on %.10s"
+#define WHY_OLD "its token was stored %s ago"
+#define WHY_ASKED "a new token was asked for on %.10s"
+
 /* ---- rollback, retire, ack, report, rollout ---- */
 #define SAY_ROLLBACK_DONE "%s: version %u is current again (%s)"
 #define SAY_SWAP_WAITS "%s: version %u waits as pending (%s), as the current one is proven; 'vault check %s' asks again"
