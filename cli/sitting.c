@@ -93,8 +93,10 @@ static void introduce(const struct turn *t, size_t number, size_t count)
 	if (center[0])
 		show(SHOW_ROTATE_CENTER, center);
 	else
-		show(SHOW_ROTATE_CENTER_UNKNOWN, c->pixel);
+		show("%s", SHOW_ROTATE_CENTER_UNKNOWN);
 	show(SHOW_ROTATE_PATH, c->pixel);
+	if (!center[0])
+		show(SHOW_ROTATE_CENTER_NOTE, c->pixel);
 	show("%s", SHOW_ROTATE_ONCE);
 }
 

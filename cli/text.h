@@ -169,11 +169,12 @@
 #define SHOW_ROTATE_WHY "  why:   %s"
 #define SHOW_ROTATE_WHO "  login: %s%s%s"
 #define SHOW_ROTATE_WHO_UNKNOWN "  login: not noted; for the next time: vault label %s user=NAME"
-#define SHOW_ROTATE_CENTER "  where: TikTok for Business, with the Business Center %s active (with another one the list is empty)"
+#define SHOW_ROTATE_CENTER "  where: TikTok for Business, Business Center %s active (with another one the list is empty)"
 #define SHOW_ROTATE_CENTER_UNKNOWN                                                                                     \
-	"  where: TikTok for Business, with the Pixel's Business Center active (with another one the list is empty);"  \
-	" note which: vault label %s bc=NAME"
-#define SHOW_ROTATE_PATH "         -> Events Manager -> data source %s -> Settings -> Events API -> Generate access token"
+	"  where: TikTok for Business, this Pixel's Business Center active (with another one the list is empty)"
+#define SHOW_ROTATE_CENTER_NOTE "         which one is not noted; for the next time: vault label %s bc=NAME"
+#define SHOW_ROTATE_PATH                                                                                               \
+	"         > Events Manager > data source %s > Settings > Events API > Generate access token"
 #define SHOW_ROTATE_ONCE "         TikTok shows the token once: copy it before you leave that page"
 #define SHOW_ROTATE_PENDING "  Version %u was pasted before and is not judged yet: asking TikTok about it ..."
 #define SHOW_ROTATE_STILL_OPEN                                                                                         \
