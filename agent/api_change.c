@@ -249,6 +249,11 @@ bool api_body(const struct call *call, const char *members, size_t nodes, struct
 	*ret = call->body ? secret_reveal(call->body) : bytes_of("", 0);
 	if (!ret->len || !json_check(*ret, (struct json_limits){ .depth = 4, .nodes = nodes }, &why))
 		return fail(err, ERR_USAGE, TXT_API_JSON, ret->len ? why : "it is empty");
+	size_t first = 0;
+	while (strchr(" \t\r\n", ret->at[first])) /* checked: a value follows */
+		first++;
+	if (ret->at[first] != '{')
+		return fail(err, ERR_USAGE, TXT_API_JSON, "it is no object");
 	if (!json_find_other(*ret, members, &other))
 		return true;
 	snprintf(name, sizeof name, "%.*s", (int)(other.len < sizeof name ? other.len : sizeof name), (const char *)other.at);

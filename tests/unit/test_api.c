@@ -315,6 +315,7 @@ static void api__every_request_but_health_asks_for_a_rule(void **state)
 		{ "POST", "/v1/pixels/" A "/ack" },	   { "POST", "/v1/pixels/" A "/rollback" },
 		{ "POST", "/v1/pixels/" A "/swap" },	   { "POST", "/v1/pixels/" A "/move" },
 		{ "POST", "/v1/pixels/" A "/retire" },	   { "POST", "/v1/pixels/" A "/labels" },
+		{ "POST", "/v1/rotate" },
 		{ "POST", "/v1/pixels/" A "/restore" },	   { "POST", "/v1/verify" },
 		{ "POST", "/v1/unlock" },		   { "POST", "/v1/lock" },
 		{ "GET", "/v1/access" },		   { "GET", "/v1/events" },
@@ -1030,6 +1031,76 @@ static void api__every_simple_change_has_its_errand_and_its_answer(void **state)
 	}
 }
 
+/* ---- rotate ---- */
+
+static void api__a_rotation_of_some_asks_for_a_rule_for_each(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/rotate", "{\"pixels\":[\"" A "\",\"" B "\"]}");
+	expect_problem(&f, 403, "denied");
+	assert_null(kit.errands);
+	fake_done(&f);
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/rotate", "{\"pixels\":[\"" A "\"],\"labels\":[\"a=b\", \"c=\\u00e9\"],\"max_age\":60}");
+	struct errand *e = kit_errand(ERRAND_ROTATE);
+	assert_int_equal(e->pixel_count, 1);
+	assert_string_equal(e->pixels[0], A);
+	assert_int_equal(e->label_count, 2);
+	assert_string_equal(e->labels[1].value, "\xc3\xa9");
+	assert_int_equal(e->span_s, 60);
+	assert_false(e->is_cancel);
+	e->number = 1;
+	api_finish(kit.api, e);
+	expect_json(&f, 200);
+	expect_in(&f, "{\"schema\":1,\"cancel\":false,\"changed\":1,\"pixels\":[\"" A "\"]}");
+	fake_done(&f);
+}
+
+/* The worker selects, and of what it found the caller gets what the caller may put to. */
+static void api__a_rotation_by_label_is_only_of_what_one_may_put_to(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/rotate", "{\"labels\":[\"a=b\"],\"cancel\":true}");
+	struct errand *e = kit_errand(ERRAND_SELECT);
+	e->pixels = calloc(2, sizeof *e->pixels);
+	assert_non_null(e->pixels);
+	snprintf(e->pixels[0], sizeof e->pixels[0], "%s", B);
+	snprintf(e->pixels[1], sizeof e->pixels[1], "%s", A);
+	e->pixel_count = 2;
+	api_finish(kit.api, e);
+	assert_false(f.call.is_answered);
+	e = kit_errand(ERRAND_ROTATE);
+	assert_int_equal(e->pixel_count, 1);
+	assert_string_equal(e->pixels[0], A);
+	assert_true(e->is_cancel);
+	api_finish(kit.api, e);
+	expect_in(&f, "\"cancel\":true,\"changed\":0,\"pixels\":[\"" A "\"]");
+	fake_done(&f);
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/rotate", "{\"max_age\":60}");
+	e = kit_errand(ERRAND_SELECT);
+	api_finish(kit.api, e);
+	expect_json(&f, 200);
+	expect_in(&f, "\"changed\":0,\"pixels\":[]");
+	fake_done(&f);
+}
+
+static void api__a_rotation_that_makes_no_sense_is_refused(void **state)
+{
+	static const char *const bodies[] = { "{\"pixels\":\"" A "\"}", "{\"pixels\":[1]}",	"{\"labels\":[\"a\"]}",
+					      "{\"max_age\":0}",	   "{\"max_age\":\"1h\"}", "{\"cancel\":1}",
+					      "{\"pixel\":[]}",	   "[]",		    "" };
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bodies); i++)
+		refuses("POST", "/v1/rotate", bodies[i], 400, "usage");
+	refuses("POST", "/v1/rotate", "{\"pixels\":[\"short\"]}", 400, "malformed");
+	refuses("POST", "/v1/rotate?pixel=" A, "{}", 400, "usage");
+}
+
 /* ---- events ---- */
 
 static const char *read_events(struct fake *f)
@@ -1376,6 +1447,9 @@ int main(void)
 		TEST(api__a_change_of_two_pixels_needs_the_right_to_both),
 		TEST(api__an_acknowledgement_without_a_name_is_its_callers_own),
 		TEST(api__every_simple_change_has_its_errand_and_its_answer),
+		TEST(api__a_rotation_of_some_asks_for_a_rule_for_each),
+		TEST(api__a_rotation_by_label_is_only_of_what_one_may_put_to),
+		TEST(api__a_rotation_that_makes_no_sense_is_refused),
 		TEST(api__events_tell_what_changed_to_who_may_know),
 		TEST(api__events_are_resumed_and_a_reset_comes_first_when_they_cannot_be),
 		TEST(api__a_silent_stream_shows_life),
