@@ -397,6 +397,16 @@ class InOneSitting(RotateCase):
         self.assertShowsNoToken(text, early, *fresh.values())
         self.assertEqual(fresh[pixels[1]], self.get(pixels[1]))
 
+    def test_those_that_are_too_old(self):
+        old, _ = self.stored()
+        time.sleep(3.1)
+        fresh, _ = self.stored()
+        s = self.sit("--max-age", "2s")
+        s.give(old, self.more_token(old))
+        s.expect("is current")
+        self.assertIn("1 rotated", s.end())
+        self.assertEqual([], self.wanted(), fresh)
+
     def test_a_terminal_with_nobody_at_it(self):
         pixel, _ = self.stored()
         s = self.sit(pixel)
