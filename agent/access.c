@@ -252,8 +252,10 @@ static int weight(const struct rule *rule)
 	return (rule->is_group ? 0 : 3) + (int)rule->aim;
 }
 
-static bool any_grants(const struct access_view *view, enum access_verb verb)
+bool access_may_some(const struct access_view *view, enum access_verb verb)
 {
+	if (view->is_owner)
+		return true;
 	for (size_t i = 0; i < view->count; i++)
 		if (view->rules[i]->verbs & 1u << verb)
 			return true;
@@ -267,7 +269,7 @@ bool access_may(const struct access_view *view, enum access_verb verb, const str
 	if (view->is_owner)
 		return true;
 	if (!subject->pixel && verb != ACCESS_ADMIN && verb != ACCESS_PUT)
-		return any_grants(view, verb);
+		return access_may_some(view, verb);
 	for (size_t i = 0; i < view->count; i++) {
 		const struct rule *rule = view->rules[i];
 		int heavy = weight(rule);

@@ -49,6 +49,9 @@ struct access_subject {
 };
 bool access_may(const struct access_view *view, enum access_verb verb, const struct access_subject *subject);
 
+/* Does any rule grant the verb for anything? For what is then decided Pixel by Pixel. */
+bool access_may_some(const struct access_view *view, enum access_verb verb);
+
 /* For `vault access explain`: one line per rule that matches, in the order of their weight, and the ruling per verb. */
 void access_explain(const struct access_view *view, const struct access_subject *subject, struct buf *out);
 

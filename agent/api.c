@@ -20,7 +20,7 @@
 const struct route api_routes[] = {
 	/* clang-format off */
 	{ "get",      METHOD_GET,    { TOKEN },                           ACCESS_READ,   ROUTE_UNLOCKED, "version previous healthy", 0, api_serve_token },
-	{ "put",      METHOD_PUT,    { TOKEN },                           ACCESS_PUT,    ROUTE_UNLOCKED, "label+ check test-code expires as standby family", TOKEN_BODY, api_serve_put },
+	{ "put",      METHOD_PUT,    { TOKEN },                           ACCESS_PUT,    ROUTE_UNLOCKED, "label+ check test-code expires as standby own family", TOKEN_BODY, api_serve_put },
 	{ "list",     METHOD_GET,    { "v1", "pixels" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "label+ pixel+", 0, api_serve_pixels },
 	{ "status",   METHOD_GET,    { "v1", "pixels", "*" },             ACCESS_META,   ROUTE_UNLOCKED, "", 0, api_serve_pixel },
 	{ "remove",   METHOD_DELETE, { "v1", "pixels", "*" },             ACCESS_ADMIN,  ROUTE_UNLOCKED, "destroy", 0, api_serve_delete },
@@ -35,6 +35,7 @@ const struct route api_routes[] = {
 	{ "move",     METHOD_POST,   { "v1", "pixels", "*", "move" },     ACCESS_PUT,    ROUTE_UNLOCKED, "check", JSON_BODY, api_serve_move },
 	{ "retire",   METHOD_POST,   { "v1", "pixels", "*", "retire" },   ACCESS_PUT,    ROUTE_UNLOCKED, "force", JSON_BODY, api_serve_retire },
 	{ "label",    METHOD_POST,   { "v1", "pixels", "*", "labels" },   ACCESS_PUT,    ROUTE_UNLOCKED, "label+", JSON_BODY, api_serve_labels },
+	{ "rotate",   METHOD_POST,   { "v1", "rotate" },                  ACCESS_PUT,    ROUTE_UNLOCKED | ROUTE_BODY, "", JSON_BODY, api_serve_rotate },
 	{ "restore",  METHOD_POST,   { "v1", "pixels", "*", "restore" },  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_restore },
 	{ "verify",   METHOD_POST,   { "v1", "verify" },                  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_verify },
 	{ "unlock",   METHOD_POST,   { "v1", "unlock" },                  ACCESS_ADMIN,  0, "for", 64, api_serve_unlock },
@@ -269,7 +270,8 @@ static bool check_access(struct api *api, const struct route *route, struct call
 			return false;
 		}
 	}
-	if (named || api_may(api, call->peer, route->verb, pixel))
+	if (route->flags & ROUTE_BODY ? access_may_some(call->peer->view, route->verb)
+				      : named || api_may(api, call->peer, route->verb, pixel))
 		return true;
 	api_deny(api, call, pixel);
 	return false;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FEW_NODES 32
+
 static void refuse(struct call *call, struct errand *e, const struct error *err)
 {
 	errand_free(e);
@@ -45,7 +47,8 @@ static bool take_put_params(const struct call *call, struct errand *e, struct er
 	const char *family = call_param(call, "family");
 	if (family && (!family_by_name(family, &e->family) || e->family == FAMILY_PLAIN))
 		return fail(err, ERR_USAGE, TXT_API_FAMILY);
-	if (!take_check_param(call, &e->no_check, err) || !take_flag(call, "standby", &e->is_standby, err))
+	if (!take_check_param(call, &e->no_check, err) || !take_flag(call, "standby", &e->is_standby, err) ||
+	    !take_flag(call, "own", &e->must_be_own, err))
 		return false;
 	if (test_code && test_code[0] && !test_code_check(test_code, err))
 		return false;
@@ -241,23 +244,26 @@ static void finish_stream(struct ticket *t, const struct errand *e)
 
 /* ---- report, ack ---- */
 
-/* One JSON object with these members (blank-separated) and no others: what is not understood is not passed over, as with
- * parameters. */
-static bool check_body(const struct call *call, const char *members, struct bytes *ret, struct error *err)
+bool api_body(const struct call *call, const char *members, size_t nodes, struct bytes *ret, struct error *err)
 {
 	const char *why;
 	struct bytes other;
 	char name[64];
 	*ret = call->body ? secret_reveal(call->body) : bytes_of("", 0);
-	if (!ret->len || !json_check(*ret, (struct json_limits){ .depth = 4, .nodes = 32 }, &why))
+	if (!ret->len || !json_check(*ret, (struct json_limits){ .depth = 4, .nodes = nodes }, &why))
 		return fail(err, ERR_USAGE, TXT_API_JSON, ret->len ? why : "it is empty");
+	size_t first = 0;
+	while (strchr(" \t\r\n", ret->at[first])) /* checked: a value follows */
+		first++;
+	if (ret->at[first] != '{')
+		return fail(err, ERR_USAGE, TXT_API_JSON, "it is no object");
 	if (!json_find_other(*ret, members, &other))
 		return true;
 	snprintf(name, sizeof name, "%.*s", (int)(other.len < sizeof name ? other.len : sizeof name), (const char *)other.at);
 	return fail(err, ERR_USAGE, TXT_API_MEMBER, error_repeatable(name));
 }
 
-static bool raw_number(struct bytes body, const char *key, int64_t least, int64_t most, int64_t *ret)
+bool api_member_number(struct bytes body, const char *key, int64_t least, int64_t most, int64_t *ret)
 {
 	struct bytes raw;
 	char text[24];
@@ -297,9 +303,9 @@ static bool take_report(const struct call *call, struct errand *e, struct error 
 {
 	struct bytes body, raw;
 	int64_t code;
-	if (!check_body(call, "code request_id", &body, err))
+	if (!api_body(call, "code request_id", FEW_NODES, &body, err))
 		return false;
-	if (!raw_number(body, "code", INT32_MIN + 1, INT32_MAX, &code))
+	if (!api_member_number(body, "code", INT32_MIN + 1, INT32_MAX, &code))
 		return fail(err, ERR_USAGE, TXT_API_REPORT);
 	e->code = (int32_t)code;
 	if (json_find_raw(body, "request_id", &raw) && !bytes_equal(raw, bytes_of_text("null")) &&
@@ -324,19 +330,25 @@ void api_serve_report(struct api *api, struct call *call)
 		refuse(call, e, &err);
 }
 
-static bool take_ack(const struct call *call, struct errand *e, struct error *err)
+static bool take_ack(struct api *api, const struct call *call, struct errand *e, struct error *err)
 {
-	struct bytes body;
+	struct bytes body, raw;
 	int64_t version;
 	char as[AUDIT_NAME_MAX + 1];
-	if (!check_body(call, "version as", &body, err))
+	if (!api_body(call, "version as", FEW_NODES, &body, err))
 		return false;
-	if (!raw_number(body, "version", 1, UINT32_MAX, &version) || !raw_text(body, "as", as, sizeof as))
+	if (!api_member_number(body, "version", 1, UINT32_MAX, &version))
+		return fail(err, ERR_USAGE, TXT_API_ACK);
+	e->number = (uint32_t)version;
+	if (!json_find_raw(body, "as", &raw) || bytes_equal(raw, bytes_of_text("null"))) {
+		text_copy(e->who.as, sizeof e->who.as, api_reader_name(api, &e->who, call->unnamed));
+		return true;
+	}
+	if (!raw_text(body, "as", as, sizeof as))
 		return fail(err, ERR_USAGE, TXT_API_ACK);
 	if (!consumer_name_check(as, err))
 		return false;
-	e->number = (uint32_t)version;
-	memcpy(e->who.as, as, sizeof as);
+	text_copy(e->who.as, sizeof e->who.as, as);
 	return true;
 }
 
@@ -346,7 +358,7 @@ void api_serve_ack(struct api *api, struct call *call)
 	struct errand *e = api_errand(api, call, ERRAND_ACK);
 	if (!e)
 		return;
-	if (take_ack(call, e, &err))
+	if (take_ack(api, call, e, &err))
 		api_send(api, call, e);
 	else
 		refuse(call, e, &err);
@@ -367,7 +379,7 @@ static void serve_pair(struct api *api, struct call *call, enum errand_kind kind
 	struct errand *e = api_errand(api, call, kind);
 	if (!e)
 		return;
-	bool is_fine = take_check_param(call, &e->no_check, &err) && check_body(call, member, &body, &err) &&
+	bool is_fine = take_check_param(call, &e->no_check, &err) && api_body(call, member, FEW_NODES, &body, &err) &&
 		       (raw_text(body, member, e->other, sizeof e->other) ||
 			fail(&err, ERR_USAGE, TXT_API_OTHER, member)) &&
 		       pixel_check(e->other, &err);
@@ -506,10 +518,12 @@ void api_change_finish(struct api *api, struct ticket *t, struct errand *e)
 		finish_put(api, call, e);
 	else if (e->kind == ERRAND_CHECK)
 		api_list_checked(api, call, e);
+	else if (e->kind == ERRAND_SELECT || e->kind == ERRAND_ROTATE)
+		api_rotate_finish(api, call, e);
 	else if (e->kind == ERRAND_HISTORY)
 		api_list_finish_history(api, call, e);
 	else if (e->kind == ERRAND_ROLLOUT)
-		api_list_finish_rollout(call, e);
+		api_list_finish_rollout(api, call, e);
 	else
 		finish_simple(call, e);
 }

@@ -289,7 +289,7 @@ void api_serve_rollout(struct api *api, struct call *call)
 		api_send(api, call, e);
 }
 
-void api_list_finish_rollout(struct call *call, const struct errand *e)
+void api_list_finish_rollout(const struct api *api, struct call *call, const struct errand *e)
 {
 	struct buf out = BUF_INIT(API_BODY_MAX);
 	struct json j = JSON_INIT(&out);
@@ -304,10 +304,12 @@ void api_list_finish_rollout(struct call *call, const struct errand *e)
 	for (size_t at = 0; at < e->marks.len; at += sizeof(struct read_mark)) {
 		struct read_mark mark;
 		memcpy(&mark, e->marks.at + at, sizeof mark);
+		api_freshen(api, e->pixel, &mark);
 		json_object(&j, NULL);
 		json_text(&j, "as", mark.name);
 		json_int(&j, "version", mark.version);
 		json_time(&j, "at", mark.at);
+		json_bool(&j, "acked", mark.is_acked);
 		json_end_object(&j);
 	}
 	json_end_array(&j);

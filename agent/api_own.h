@@ -11,6 +11,7 @@ enum route_flags {
 	ROUTE_ANYONE = 1 << 1,   /* no rule is asked */
 	ROUTE_PIXELS = 1 << 2,   /* the Pixels named in the query are what is decided about */
 	ROUTE_MANY = 1 << 3,     /* about no Pixel in particular: lists are filtered */
+	ROUTE_BODY = 1 << 4,     /* the body says which Pixels; who serves it asks for each */
 };
 struct route {
 	const char *name; /* in metrics and the audit log */
@@ -28,7 +29,7 @@ extern const size_t api_route_count;
 /* ---- held calls ---- */
 
 struct read_request {
-	bool has_number, is_previous, must_be_healthy, wants_json;
+	bool has_number, is_previous, must_be_healthy, wants_json, is_look;
 	uint32_t number;
 	unsigned wait_s;
 	char reader[AUDIT_NAME_MAX + 1]; /* "" = not named */
@@ -80,12 +81,22 @@ struct event {
 struct noted {
 	uint64_t hash; /* 0 = free */
 	uint32_t version;
-	int64_t at;
+	int64_t at, seen_at;
 };
 #define NOTED_WAYS 8
 #define NOTED_GROUPS 1024 /* at the start */
 #define NOTED_PER_PIXEL 4
 #define NOTES_UNDER_WAY 64
+
+/* How a process is remembered that names itself nowhere. */
+struct process_name {
+	pid_t pid;
+	uid_t uid;
+	int64_t until_ms;
+	char name[CONSUMER_NAME_MAX + 1];
+};
+#define PROCESSES_KEPT 64
+#define PROCESS_KNOWN_MS 10000 /* by then its number may be another's: see consumer_name_of */
 
 /* A read whose line in the audit log goes out together with those of others: it is answered when api_settle has seen the
  * line written. */
@@ -134,6 +145,7 @@ struct api {
 	size_t noted_groups;
 	uint8_t noted_key[16];
 	size_t notes_under_way;
+	struct process_name processes[PROCESSES_KEPT];
 	struct collected_read collected[COLLECTED_MAX];
 	size_t collected_count;
 	struct guesser guessers[GUESSERS_KEPT];
@@ -194,7 +206,11 @@ void api_read_tick(struct api *api);
 void api_read_closed(struct api *api);
 void api_read_settle(struct api *api);
 void api_read_stop(struct api *api);
-void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version);
+/* The name that was given, else the one made of user and unit, which is then left in unnamed. Lives as long as those two,
+ * or (unnamed NULL) until the next call. */
+const char *api_reader_name(struct api *api, const struct audit_who *who, char *unnamed);
+/* The mark as of today, where its consumer was here since it was written. */
+void api_freshen(const struct api *api, const char *pixel, struct read_mark *mark);
 
 void api_serve_pixels(struct api *api, struct call *call);
 /* True: this Pixel is not in memory, and may be one that is damaged; the call is answered when the worker has looked. */
@@ -202,7 +218,7 @@ bool api_look(struct api *api, struct call *call, const char *pixel);
 void api_serve_pixel(struct api *api, struct call *call);
 void api_serve_history(struct api *api, struct call *call);
 void api_serve_rollout(struct api *api, struct call *call);
-void api_list_finish_rollout(struct call *call, const struct errand *e);
+void api_list_finish_rollout(const struct api *api, struct call *call, const struct errand *e);
 void api_list_finish_history(struct api *api, struct call *call, const struct errand *e);
 /* The status of what the errand checked, then its numbers. */
 void api_list_checked(struct api *api, struct call *call, const struct errand *e);
@@ -216,6 +232,15 @@ void api_serve_swap(struct api *api, struct call *call);
 void api_serve_move(struct api *api, struct call *call);
 void api_serve_retire(struct api *api, struct call *call);
 void api_serve_labels(struct api *api, struct call *call);
+void api_serve_rotate(struct api *api, struct call *call);
+/* What was selected, as far as the caller may put there, is asked for; or the answer. */
+void api_rotate_finish(struct api *api, struct call *call, const struct errand *e);
+
+/* One JSON object with these members (blank-separated) and no others: what is not understood is not passed over, as with
+ * parameters. */
+must_check bool api_body(const struct call *call, const char *members, size_t nodes, struct bytes *ret,
+			 struct error *err);
+must_check bool api_member_number(struct bytes body, const char *key, int64_t least, int64_t most, int64_t *ret);
 void api_serve_delete(struct api *api, struct call *call);
 void api_serve_restore(struct api *api, struct call *call);
 void api_serve_verify(struct api *api, struct call *call);

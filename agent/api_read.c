@@ -1,6 +1,7 @@
 /* Tokens: the one thing that is asked for all the time. */
 #include "agent/api_own.h"
 
+#include "agent/consumer.h"
 #include "agent/objects.h"
 #include "agent/text.h"
 #include "core/clock.h"
@@ -53,11 +54,26 @@ static unsigned wanted_wait(const char *prefer)
 	return 0;
 }
 
+/* A person who looks is no consumer, unless under a name. */
+static bool wants_no_note(const char *prefer)
+{
+	while (prefer && *prefer) {
+		prefer += strspn(prefer, " \t,");
+		size_t len = strcspn(prefer, " \t,;");
+		if (len == strlen("unnoted") && strncmp(prefer, "unnoted", len) == 0)
+			return true;
+		prefer += strcspn(prefer, ",");
+	}
+	return false;
+}
+
 static bool read_head(const struct call *call, struct read_request *r, struct error *err)
 {
 	const char *reader = call->header(call, "X-Consumer");
 	r->wants_json = api_prefers(call, API_JSON, "text/plain");
-	r->wait_s = wanted_wait(call->header(call, "Prefer"));
+	const char *prefer = call->header(call, "Prefer");
+	r->wait_s = wanted_wait(prefer);
+	r->is_look = !reader && wants_no_note(prefer);
 	if (!reader)
 		return true;
 	if (!consumer_name_check(reader, err))
@@ -88,15 +104,14 @@ static bool is_known(const struct call *call, uint32_t number)
 
 /* ---- who reads what ---- */
 
-static uint64_t hash_of(const struct api *api, const struct audit_who *who, const char *pixel)
+static uint64_t hash_of(const struct api *api, const char *name, const char *pixel)
 {
 	struct {
-		char pixel[PIXEL_CODE_MAX + 1], as[AUDIT_NAME_MAX + 1];
-		uid_t uid;
-	} reader = { .uid = who->as[0] ? 0 : who->uid };
+		char pixel[PIXEL_CODE_MAX + 1], name[CONSUMER_NAME_MAX + 1];
+	} reader = { .pixel = "" };
 	uint64_t hash;
 	memcpy(reader.pixel, pixel, strlen(pixel));
-	memcpy(reader.as, who->as, strlen(who->as));
+	memcpy(reader.name, name, strlen(name));
 	crypto_shorthash((uint8_t *)&hash, (const uint8_t *)&reader, sizeof reader, api->noted_key);
 	return hash;
 }
@@ -133,28 +148,67 @@ static void grow_noted(struct api *api)
 	api->noted_groups = groups;
 }
 
-void api_note_reader(struct api *api, const struct audit_who *who, const char *pixel, uint32_t version)
+/* Some connect anew for each read, and a look at /proc costs more than the read. */
+static const char *name_of_process(struct api *api, uid_t uid, pid_t pid)
+{
+	struct process_name *p = &api->processes[(unsigned)pid % PROCESSES_KEPT];
+	if (p->pid != pid || p->uid != uid || api->now_ms >= p->until_ms) {
+		p->pid = pid;
+		p->uid = uid;
+		p->until_ms = api->now_ms + PROCESS_KNOWN_MS;
+		consumer_name_of(uid, pid, p->name);
+	}
+	return p->name;
+}
+
+/* The process is looked up once a connection, before it has its first answer: who asks but once is gone with it. */
+const char *api_reader_name(struct api *api, const struct audit_who *who, char *unnamed)
+{
+	if (who->as[0])
+		return who->as;
+	if (!unnamed)
+		return name_of_process(api, who->uid, who->pid);
+	if (!unnamed[0])
+		text_copy(unnamed, CONSUMER_NAME_MAX + 1, name_of_process(api, who->uid, who->pid));
+	return unnamed;
+}
+
+/* unnamed: as in struct call. */
+static void note_reader(struct api *api, const struct audit_who *who, char *unnamed, const char *pixel, uint32_t version)
 {
 	struct error unused;
 	struct errand *e;
 	if (api->is_stopping)
 		return; /* nobody would store it */
 	int64_t now = clock_wall();
-	uint64_t hash = hash_of(api, who, pixel);
+	const char *name = api_reader_name(api, who, unnamed);
+	uint64_t hash = hash_of(api, name, pixel);
 	struct noted *noted = place_of(api->noted, api->noted_groups, hash);
-	if (noted->hash == hash && noted->version == version && now - noted->at < NOTED_S)
+	if (noted->hash == hash && noted->version == version && now - noted->at < NOTED_S) {
+		noted->seen_at = now;
 		return;
+	}
 	if (api->notes_under_way >= NOTES_UNDER_WAY || !errand_new(ERRAND_MARK, &e, &unused))
 		return; /* at the next read */
 	grow_noted(api);
-	*place_of(api->noted, api->noted_groups, hash) = (struct noted){ .hash = hash, .version = version, .at = now };
+	*place_of(api->noted, api->noted_groups, hash) = (struct noted){
+		.hash = hash, .version = version, .at = now, .seen_at = now
+	};
 	e->who = *who;
-	if (!who->as[0])
-		snprintf(e->who.as, sizeof e->who.as, "uid:%u", who->uid);
+	text_copy(e->who.as, sizeof e->who.as, name);
 	snprintf(e->pixel, sizeof e->pixel, "%s", pixel);
 	e->number = version;
 	api->notes_under_way++;
 	api_post(api, e);
+}
+
+/* A mark is written once a day; that its consumer was here since then only we know. */
+void api_freshen(const struct api *api, const char *pixel, struct read_mark *mark)
+{
+	uint64_t hash = hash_of(api, mark->name, pixel);
+	const struct noted *noted = place_of(api->noted, api->noted_groups, hash);
+	if (noted->hash == hash && noted->version == mark->version && noted->seen_at > mark->at)
+		mark->at = noted->seen_at;
 }
 
 /* ---- which token ---- */
@@ -398,7 +452,8 @@ static void answer_collected(struct api *api, const struct collected_read *read)
 		call_answer_problem(call, 0, &err);
 		return;
 	}
-	api_note_reader(api, &read->who, pixel, c.number);
+	if (!read->read.is_look)
+		note_reader(api, &read->who, call->unnamed, pixel, c.number);
 }
 
 void api_read_settle(struct api *api)
@@ -497,7 +552,8 @@ void api_read_finish(struct api *api, struct ticket *t, struct errand *e)
 		return;
 	}
 	api->reads++;
-	api_note_reader(api, &e->who, e->pixel, e->number);
+	if (!r.is_look)
+		note_reader(api, &e->who, call->unnamed, e->pixel, e->number);
 	hand_out(api, call, &r, &c, take(e->secret));
 }
 
@@ -591,6 +647,6 @@ bool api_credential(struct api *api, const struct peer *peer, const char *pixel,
 	    !vault_opener_open(api->opener, pixel, c.number, c.sealed, ret, err))
 		return false;
 	api->reads++;
-	api_note_reader(api, &who, pixel, c.number);
+	note_reader(api, &who, NULL, pixel, c.number);
 	return true;
 }

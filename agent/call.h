@@ -52,6 +52,9 @@ struct call {
 	/* the request */
 	enum call_method method;
 	const struct peer *peer;
+	/* How a peer that names itself nowhere is remembered (agent/consumer.h): room for CONSUMER_NAME_MAX + 1, beside the
+	 * peer and as long there; "" until somebody asked. NULL = it is not kept. */
+	char *unnamed;
 	const char *segments[CALL_SEGMENTS_MAX]; /* of the path, decoded */
 	size_t segment_count;
 	struct call_param *params; /* of the query, decoded */
@@ -88,7 +91,7 @@ struct call {
 	size_t value_used;
 };
 
-void call_reset(struct call *call); /* everything but peer, header, deliver, wake and owner; wipes what belongs to it */
+void call_reset(struct call *call); /* everything but peer, unnamed, header, deliver, wake and owner; wipes what belongs to it */
 
 /* Takes "/v1/pixels/P/token?version=3" apart. ERR_USAGE when it is no such thing: a bad escape, a NUL, too many parts.
  * In the query '+' is a blank. */

@@ -83,6 +83,7 @@ struct connection {
 	struct connection *next_ready, *next_answered, *next_ended;
 	struct fast_head head;
 	struct call call;
+	char unnamed[CONSUMER_NAME_MAX + 1];
 };
 
 /* Who holds connections. They stand in the order in which they last became idle, those that are closing left out. */
@@ -912,6 +913,7 @@ static void take_in(struct listener *l, int fd, bool is_raw)
 	c->is_fast = true;
 	c->piece = (struct buf)BUF_INIT(PIECE_MAX);
 	c->call.peer = &c->peer;
+	c->call.unnamed = c->unnamed;
 	c->call.owner = c;
 	c->call.header = find_header;
 	c->call.deliver = deliver;

@@ -1,5 +1,6 @@
 #include "agent/objects.h"
 
+#include "agent/status.h"
 #include "agent/text.h"
 
 #include <stdio.h>
@@ -174,6 +175,7 @@ void history_json(struct json *j, const struct credential *c, const struct healt
 	json_time(j, "created_at", c->created_at);
 	json_time(j, "deleted_at", c->deleted_at);
 	json_bool(j, "destroyed", c->is_destroyed);
+	status_rotation_json(j, c);
 	versions_json(j, c);
 	verdicts_json(j, h);
 }

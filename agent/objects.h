@@ -18,7 +18,7 @@ void swap_json(struct json *j, const struct swap_result *r);
  * current: the version that consumers get meanwhile, 0 = none. */
 must_check bool put_refusal(const struct put_result *r, uint32_t current, struct error *err);
 
-/* history: pixel, created_at, deleted_at, destroyed, versions, verdicts. */
+/* history: pixel, created_at, deleted_at, destroyed, rotation, versions, verdicts. */
 void history_json(struct json *j, const struct credential *c, const struct health *h);
 
 /* verify: generation, pixels, tokens, nodes, disposable, rubbish, faults. */

@@ -140,10 +140,12 @@ static bool allow_all(int rules, const struct ruleset *denied, const struct sand
 	if (!allow_paths(rules, denied, always, FS_READ) || !allow_paths(rules, denied, plan->readable, FS_READ) ||
 	    !allow_paths(rules, denied, plan->writable, FS_WRITE))
 		return false;
-	return plan->role == SANDBOX_KEEPER ||
-	       (allow_port(rules, denied, plan->port) &&
-		(!plan->login_port || allow_port(rules, denied, plan->login_port)) &&
-		allow_port(rules, denied, SANDBOX_DNS_PORT));
+	/* Which service a caller is of (agent/consumer.h): the files of a process, and no list of them. */
+	if (plan->role == SANDBOX_KEEPER)
+		return allow_path(rules, denied, "/proc", FS_READ_FILE);
+	return allow_port(rules, denied, plan->port) &&
+	       (!plan->login_port || allow_port(rules, denied, plan->login_port)) &&
+	       allow_port(rules, denied, SANDBOX_DNS_PORT);
 }
 
 static bool enter_landlock(const struct sandbox_plan *plan, struct sandbox_report *r, struct error *err)

@@ -414,37 +414,34 @@ void service_stop_sweeps(struct service *s)
 
 /* A signal handler can reach nothing but this; only service_drive installs it. */
 static volatile sig_atomic_t is_interrupted;
+static struct sigaction was_int, was_term;
 
+/* Once: a second Ctrl-C ends us at once, as everybody expects; by whoever took it before us, if anybody did. */
 static void on_interrupt(int signal)
 {
-	(void)signal;
 	is_interrupted = 1;
+	sigaction(signal, signal == SIGINT ? &was_int : &was_term, NULL);
 }
-
-struct interrupts {
-	struct sigaction was_int, was_term;
-};
 
 static void catch_one(int signal, struct sigaction *was)
 {
-	/* Once: a second Ctrl-C ends us at once, as everybody expects. */
-	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction action = { .sa_handler = on_interrupt };
 	sigaction(signal, NULL, was);
 	if (was->sa_handler != SIG_IGN)
 		sigaction(signal, &action, NULL);
 }
 
-static void interrupts_catch(struct interrupts *i)
+static void interrupts_catch(void)
 {
 	is_interrupted = 0;
-	catch_one(SIGINT, &i->was_int);
-	catch_one(SIGTERM, &i->was_term);
+	catch_one(SIGINT, &was_int);
+	catch_one(SIGTERM, &was_term);
 }
 
-static void interrupts_release(struct interrupts *i)
+static void interrupts_release(void)
 {
-	sigaction(SIGINT, &i->was_int, NULL);
-	sigaction(SIGTERM, &i->was_term, NULL);
+	sigaction(SIGINT, &was_int, NULL);
+	sigaction(SIGTERM, &was_term, NULL);
 }
 
 static bool is_running(const struct service *s, uint32_t number)
@@ -457,12 +454,11 @@ static bool is_running(const struct service *s, uint32_t number)
 
 void service_drive(struct service *s, const struct job *job)
 {
-	struct interrupts interrupts;
 	uint32_t number = job->number;
 	bool is_sweep = job->is_sweep;
 	/* A put that is interrupted ends as it always did: at once, with the token safe as pending. */
 	if (is_sweep)
-		interrupts_catch(&interrupts);
+		interrupts_catch();
 	for (;;) {
 		int64_t wait_ms = service_step(s);
 		if (!is_running(s, number))
@@ -472,7 +468,7 @@ void service_drive(struct service *s, const struct job *job)
 		s->is_stopping = s->is_stopping || (is_sweep && is_interrupted);
 	}
 	if (is_sweep)
-		interrupts_release(&interrupts);
+		interrupts_release();
 }
 
 /* ---- a finding becomes the truth ---- */

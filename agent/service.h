@@ -47,6 +47,7 @@ struct put_request {
 	const char *test_code; /* NULL = keep what is stored, "" = remove */
 	bool no_check;
 	bool is_standby; /* not current but standby, where there is a current one */
+	bool must_be_own; /* ERR_CONFLICT, and nothing stored, when it is another Pixel's token */
 	bool has_if_version;
 	uint32_t if_version; /* the current number expected; 0 = none */
 	enum family family;  /* other than plain: pasted is a document (vault/grant.h) */
@@ -165,13 +166,32 @@ must_check bool service_start_upkeep(struct service *s, const char *pixel, servi
 must_check bool service_label(struct service *s, const char *pixel, const struct label *labels, size_t count,
 			      struct credential *ret, struct error *err);
 
+/* Who shall get a new token: asked for, durably, or (is_cancel) no longer. A put that makes another token current answers
+ * it. What is selected but was like this already counts as done. */
+struct rotate_request {
+	const char *const *pixels; /* none = all, as far as the rest says */
+	size_t pixel_count;
+	const struct label *labels; /* all must match */
+	size_t label_count;
+	int64_t max_age_s; /* only where the current token is older; 0 = whatever its age */
+	bool is_cancel;
+};
+/* Those it speaks of, PIXEL_CODE_MAX + 1 bytes each. ERR_NOT_FOUND for a named one that is not stored. */
+must_check bool service_rotate_select(struct service *s, const struct rotate_request *r, struct buf *ret,
+				      struct error *err);
+/* The same, and all of them marked in one commit. ERR_USAGE when it says nothing but "all": a slip of the hand. */
+must_check bool service_rotate(struct service *s, const struct rotate_request *r, struct buf *ret, size_t *ret_changed,
+			       struct error *err);
+
 /* Out of sight and not checked; back again; its tokens and labels gone for good. *ret_was_nothing: it was like this. */
 enum service_removal { REMOVAL_SOFT, REMOVAL_UNDO, REMOVAL_DESTROY };
 must_check bool service_remove(struct service *s, const char *pixel, enum service_removal what, bool *ret_was_nothing,
 			       struct error *err);
 
-/* A consumer says which version it uses from now on. ERR_NOT_FOUND for a version that is not kept. */
-must_check bool service_ack(struct service *s, const char *pixel, uint32_t version, const char *as, struct error *err);
+/* A consumer (who->as, of user who->uid) says which version it uses from now on. ERR_NOT_FOUND for a version that is not
+ * kept. */
+must_check bool service_ack(struct service *s, const char *pixel, uint32_t version, const struct audit_who *who,
+			    struct error *err);
 /* A consumer says that TikTok refused it. Is a probe due? *ret_is_recent: one was, for a report less than a minute ago. */
 must_check bool service_report(struct service *s, const char *pixel, bool *ret_is_recent, struct error *err);
 

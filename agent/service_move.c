@@ -362,15 +362,17 @@ bool service_remove(struct service *s, const char *pixel, enum service_removal w
 
 /* ---- what consumers tell us ---- */
 
-bool service_ack(struct service *s, const char *pixel, uint32_t version, const char *as, struct error *err)
+bool service_ack(struct service *s, const char *pixel, uint32_t version, const struct audit_who *who, struct error *err)
 {
 	struct credential c;
-	struct read_mark mark = { .version = version, .at = clock_wall() };
-	if (!consumer_name_check(as, err) || !vault_find(s->vault, pixel, false, &c, err))
+	struct read_mark mark = {
+		.version = version, .at = clock_wall(), .is_acked = true, .has_uid = true, .uid = who->uid
+	};
+	if (!vault_find(s->vault, pixel, false, &c, err))
 		return false;
 	if (!credential_numbered(&c, version))
 		return fail(err, ERR_NOT_FOUND, TXT_ACK_NO_VERSION, version, pixel);
-	snprintf(mark.name, sizeof mark.name, "%s", as);
+	text_copy(mark.name, sizeof mark.name, who->as);
 	return vault_mark_read(s->vault, pixel, &mark, err);
 }
 

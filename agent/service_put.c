@@ -75,6 +75,36 @@ static bool may_put(struct put *p, struct error *err)
 	return true;
 }
 
+/* *ret_version: the other Pixel's, 0 when it is but a stray there, which TikTok refused. */
+static bool find_anothers(struct put *p, struct change *change, uint32_t *ret_version, struct error *err)
+{
+	struct credential other;
+	struct health health;
+	bool exists;
+	if (!change_find(change, p->result.also_stored, &other, &exists, err) ||
+	    !change_health(change, &other, &health, err))
+		return false;
+	const struct version *v = exists ? credential_with_fingerprint(&other, p->fingerprint) : NULL;
+	const struct fading *faded = v ? health_fading(&health, v->number) : NULL;
+	bool is_stray = v && ((faded && faded->verdict == VERDICT_MISMATCHED) ||
+			      (health.current.version == v->number && verdict_is_bad(health.current.verdict)) ||
+			      (health.pending.version == v->number && verdict_is_bad(health.pending.verdict)));
+	*ret_version = v && !is_stray ? v->number : 0;
+	return true;
+}
+
+static bool may_have(struct put *p, struct change *change, struct error *err)
+{
+	uint32_t version = 0;
+	if (!p->request.must_be_own || !p->result.also_stored[0] ||
+	    credential_with_fingerprint(&p->credential, p->fingerprint))
+		return true;
+	if (!find_anothers(p, change, &version, err))
+		return false;
+	return !version ||
+	       fail(err, ERR_CONFLICT, TXT_PUT_ANOTHERS, p->result.also_stored, version, p->request.pixel);
+}
+
 static struct version *holder(struct put *p, enum stage stage)
 {
 	struct version *v = credential_at_stage(&p->credential, stage);
@@ -215,8 +245,8 @@ static bool stage(void *context, struct change *change, struct error *err)
 	bool exists, is_touched = false, has_version_moved = false;
 	vault_find_duplicate(p->job.service->vault, p->fingerprint, p->pixel, p->result.also_stored);
 	if (!change_find(change, p->request.pixel, &p->credential, &exists, err) || !may_put(p, err) ||
-	    !apply_extras(p, &is_touched, err) || !choose_version(p, change, &has_version_moved, err) ||
-	    (is_of_family(p) && !put_grant(p, change, err)))
+	    !may_have(p, change, err) || !apply_extras(p, &is_touched, err) ||
+	    !choose_version(p, change, &has_version_moved, err) || (is_of_family(p) && !put_grant(p, change, err)))
 		return false;
 	is_touched = is_touched || is_of_family(p);
 	if (p->request.no_check && !p->is_unchanged) {

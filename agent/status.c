@@ -24,15 +24,41 @@ static bool expires_soon(const struct credential *c, const struct settings *sett
 	return at && at - now <= settings->expiry_warning_s[0];
 }
 
-static bool is_too_old(const struct version *v, const struct settings *settings, int64_t now)
+static bool is_older(const struct version *v, int64_t max_age_s, int64_t now)
 {
-	return settings->max_age_s && now - v->stored_at > settings->max_age_s;
+	return max_age_s && now - v->stored_at > max_age_s;
+}
+
+bool status_is_older(const struct credential *c, int64_t max_age_s, int64_t now)
+{
+	const struct version *v = speaking_version(c);
+	return v && is_older(v, max_age_s, now);
 }
 
 bool status_is_due(const struct credential *c, const struct settings *settings, int64_t now)
 {
 	const struct version *v = speaking_version(c);
-	return v && (expires_soon(c, settings, now) || is_too_old(v, settings, now));
+	return v && (expires_soon(c, settings, now) || is_older(v, settings->max_age_s, now));
+}
+
+enum need status_need(const struct status_row *row, const struct settings *settings, int64_t max_age_s, int64_t now)
+{
+	const struct version *v = speaking_version(row->credential);
+	if (!v)
+		return row->credential->rotate_since ? NEED_ASKED : NEED_NONE;
+	if (verdict_is_bad(row->verdict))
+		return NEED_BAD;
+	if (expires_soon(row->credential, settings, now))
+		return NEED_EXPIRES;
+	if (is_older(v, max_age_s ? max_age_s : settings->max_age_s, now))
+		return NEED_OLD;
+	return row->credential->rotate_since ? NEED_ASKED : NEED_NONE;
+}
+
+const char *need_name(enum need need)
+{
+	static const char *const names[] = { "bad", "expires", "old", "asked" };
+	return (unsigned)need < COUNT_OF(names) ? names[need] : "none";
 }
 
 /* ---- advice: the most pressing sentence wins ---- */
@@ -149,6 +175,12 @@ static bool advise_on_leaving(struct status_row *row)
 	return retiring || taken;
 }
 
+static void advise_on_wish(struct status_row *row)
+{
+	char text[CLOCK_TEXT_MAX];
+	advise(row, ADVISE_WISHED, clock_format(row->credential->rotate_since, text));
+}
+
 static void choose_advice(struct status_row *row, const struct settings *settings, int64_t now)
 {
 	const struct version *current = credential_staged(row->credential, STAGE_CURRENT);
@@ -176,6 +208,8 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 		advise(row, ADVISE_SUSPECTED, verdict_name(j->suspected));
 	else if (row->is_due)
 		advise_on_age(row, settings, now);
+	else if (row->credential->rotate_since)
+		advise_on_wish(row);
 	else if (row->verdict != VERDICT_UNPROVEN && usual)
 		advise(row, "%s", usual);
 	else if (!advise_on_leaving(row) && usual)
@@ -284,6 +318,71 @@ static void renewal_json(struct json *j, const struct status_row *row)
 	json_end_object(j);
 }
 
+static void number_json(struct json *j, const char *key, const struct version *v)
+{
+	if (v)
+		json_int(j, key, v->number);
+	else
+		json_null(j, key);
+}
+
+static const struct version *taken_last(const struct credential *c)
+{
+	const struct version *last = NULL;
+	for (size_t i = 0; i < c->version_count; i++)
+		if (c->versions[i].taken_at && (!last || c->versions[i].taken_at >= last->taken_at))
+			last = &c->versions[i];
+	return last;
+}
+
+bool status_rotation(const struct credential *c, struct rotation_facts *ret)
+{
+	const struct version *current = credential_staged(c, STAGE_CURRENT);
+	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);
+	const struct version *pending = credential_staged(c, STAGE_PENDING);
+	enum rotation step = c->is_destroyed ? ROTATION_NONE : credential_rotation(c);
+	*ret = (struct rotation_facts){ .step = step, .from = current };
+	switch (step) {
+	case ROTATION_DUE:
+		ret->since = c->rotate_since;
+		ret->from = credential_numbered(c, c->rotate_from);
+		break;
+	case ROTATION_CAPTURED:
+		ret->since = pending->staged_at;
+		ret->to = pending;
+		break;
+	case ROTATION_PROMOTED:
+	case ROTATION_ACKED:
+		ret->since = (current ? current : previous)->staged_at;
+		ret->from = previous;
+		ret->to = current;
+		break;
+	case ROTATION_RETIRED:
+		ret->from = taken_last(c);
+		ret->since = ret->from->taken_at;
+		ret->to = current;
+		break;
+	case ROTATION_NONE:
+		break;
+	}
+	return step != ROTATION_NONE;
+}
+
+void status_rotation_json(struct json *j, const struct credential *c)
+{
+	struct rotation_facts r;
+	if (!status_rotation(c, &r)) {
+		json_null(j, "rotation");
+		return;
+	}
+	json_object(j, "rotation");
+	json_text(j, "step", rotation_name(r.step));
+	json_time(j, "since", r.since);
+	number_json(j, "from", r.from);
+	number_json(j, "to", r.to);
+	json_end_object(j);
+}
+
 void status_json(struct json *j, const struct status_row *row)
 {
 	const struct judgement *speaking = row->speaking;
@@ -300,6 +399,7 @@ void status_json(struct json *j, const struct status_row *row)
 	version_json(j, row, STAGE_PENDING);
 	version_json(j, row, STAGE_PREVIOUS);
 	version_json(j, row, STAGE_STANDBY);
+	status_rotation_json(j, row->credential);
 	renewal_json(j, row);
 	json_text(j, "advice", text_or_null(row->advice));
 	json_end_object(j);

@@ -29,15 +29,32 @@ void status_advise(struct status_row *row, const struct credential *owner, const
 /* Another Pixel holds the same token, which may be well: advice where there is nothing more pressing. */
 void status_share(struct status_row *row, const char *other);
 
+/* Why it needs a new token, the gravest first; NEED_NONE: it does not. max_age_s: 0 = what the settings say. */
+enum need { NEED_BAD, NEED_EXPIRES, NEED_OLD, NEED_ASKED, NEED_NONE };
+enum need status_need(const struct status_row *row, const struct settings *settings, int64_t max_age_s, int64_t now);
+const char *need_name(enum need need); /* "bad", "expires", "old", "asked" */
+/* Is the version that speaks for it older? */
+bool status_is_older(const struct credential *c, int64_t max_age_s, int64_t now);
+
 /* Only that: cheaper than a row. */
 bool status_is_due(const struct credential *c, const struct settings *settings, int64_t now);
 
 /* The object of `status`: pixel, labels, verdict, evidence, last_attempt, checked_at, proven_at, next_check_at,
- * current, pending, previous, standby, renewal, advice. key NULL inside an array. */
+ * current, pending, previous, standby, rotation, renewal, advice. key NULL inside an array. */
 void status_json(struct json *j, const struct status_row *row);
 
 /* null unless TikTok was asked. Serves `put` and `history` too. */
 void status_evidence_json(struct json *j, const char *key, const struct evidence *e);
+
+/* How far its rotation has come; false: there is none. from, to: NULL = no such version. */
+struct rotation_facts {
+	enum rotation step;
+	int64_t since;
+	const struct version *from, *to;
+};
+bool status_rotation(const struct credential *c, struct rotation_facts *ret);
+/* "rotation": null, or step, since, from, to. Serves `history` too. */
+void status_rotation_json(struct json *j, const struct credential *c);
 
 /* Everything people filter by, in one place: any of the names (none = all), and all of the labels. */
 bool status_matches(const struct credential *c, const char *const *pixels, size_t pixel_count,

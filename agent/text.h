@@ -124,9 +124,12 @@
 	"a report is a JSON object with TikTok's code as a number",                                                    \
 		"such as {\"code\":40105,\"request_id\":\"...\"}"
 #define TXT_API_ACK                                                                                                    \
-	"an acknowledgement is a JSON object with version and as", "such as {\"version\":3,\"as\":\"checkout\"}"
+	"an acknowledgement is a JSON object with version, and as where the caller has a name", "such as {\"version\":3,\"as\":\"checkout\"}"
 #define TXT_API_OTHER \
 	"the body is a JSON object that names the other Pixel: %s", "such as {\"with\":\"PIXEL\"} for swap, {\"to\":\"PIXEL\"} for move"
+#define TXT_API_ROTATE                                                                                                 \
+	"who is to get a new token is said by pixels, labels (lists of texts), max_age (seconds) and cancel",          \
+		"such as {\"labels\":[\"bc=acme\"],\"max_age\":7776000}"
 #define TXT_API_SPAN "for takes seconds, at most 7776000 (90 days)", "such as ?for=28800"
 #define TXT_API_UNLOCK_BODY "the key must be exactly 32 bytes", "send the root key as it is, or nothing at all"
 #define TXT_API_UNLOCK_BUSY "two tries of yours are waiting already", "wait for their answers"
@@ -196,6 +199,11 @@
 #define TXT_PUT_PREVIOUS                                                                                               \
 	"this token is the previous one of Pixel '%s' (version %u)",                                                   \
 		"to make it current again: vault rollback PIXEL"
+#define TXT_PUT_ANOTHERS                                                                                               \
+	"this is the token of Pixel '%s' (version %u); nothing was stored for '%s'",                                   \
+		"copy this Pixel's own token, from its own settings page; one that is for both: vault put PIXEL"
+#define TXT_ROTATE_WHOM                                                                                                \
+	"it must be said which Pixels shall get a new token", "name them, or say it by label or age"
 #define TXT_PUT_OVERTAKEN                                                                                              \
 	"version %u of Pixel '%s' was overtaken by a newer put before it was proven",                                  \
 		"look at 'status'; the newer token counts"
@@ -337,6 +345,7 @@
 #define ADVISE_STANDBY_DEAD "the standby token, version %u, is %s: put another one with vault put %s --standby"
 #define ADVISE_STANDS_BY "%s; version %u stands by: set failover = yes in [check], then: vault check %s"
 #define ADVISE_STAND_IN "%s; version %u was good when it was replaced: 'vault rollback %s' tries it, failover = yes would have"
+#define ADVISE_WISHED "a new token was asked for on %.10s: vault rotate"
 #define ADVISE_OLD "the token is older than max-age: generate a new one in Events Manager and 'put' it"
 
 /* unlock */

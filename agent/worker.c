@@ -33,6 +33,7 @@
 #define MARKS_AT_ONCE 512     /* who read what is stored in one commit, of as many ... */
 #define MARKS_MS 1000         /* ... or as long after the first */
 #define MARKS_BYTES_MAX ((size_t)4 << 20)
+#define PIXELS_BYTES_MAX ((size_t)1 << 30)
 #define ALONE_MS 2000         /* an agent that is ending is waited for as long */
 #define STOP_MS 20000         /* what is on its way to TikTok when we are told to stop */
 #define GATHER_MAX_US 20000   /* other writers are waited for, see gather_puts */
@@ -400,7 +401,9 @@ static bool store_marks(struct worker *w, struct error *err)
 static bool do_mark(struct worker *w, struct errand *e, struct error *err)
 {
 	struct mark_update *m = &w->marks[w->mark_count++];
-	*m = (struct mark_update){ .mark = { .version = e->number, .at = clock_wall() } };
+	*m = (struct mark_update){
+		.mark = { .version = e->number, .at = clock_wall(), .has_uid = true, .uid = e->who.uid }
+	};
 	snprintf(m->pixel, sizeof m->pixel, "%s", e->pixel);
 	snprintf(m->mark.name, sizeof m->mark.name, "%s", e->who.as);
 	if (w->mark_count == 1)
@@ -583,6 +586,7 @@ static bool start_put(struct worker *w, struct errand *e, struct carried *c, str
 				       .no_check = e->no_check,
 				       .family = e->family,
 				       .is_standby = e->is_standby,
+				       .must_be_own = e->must_be_own,
 				       .has_if_version = e->has_if_version,
 				       .if_version = e->if_version };
 	return service_start_put(w->service, &request, &e->who, put_is_done, c, err);
@@ -633,13 +637,21 @@ static void check_is_done(void *context, const struct check_result *result, cons
 	free(c);
 }
 
-static bool start_check(struct worker *w, struct errand *e, struct carried *c, struct error *err)
+static const char **names_of(const struct errand *e, struct error *err)
 {
 	const char **pixels = calloc(e->pixel_count + 1, sizeof *pixels);
-	if (!pixels)
-		return fail_no_memory(err);
-	for (size_t i = 0; i < e->pixel_count; i++)
+	for (size_t i = 0; pixels && i < e->pixel_count; i++)
 		pixels[i] = e->pixels[i];
+	if (!pixels)
+		(void)!fail_no_memory(err);
+	return pixels;
+}
+
+static bool start_check(struct worker *w, struct errand *e, struct carried *c, struct error *err)
+{
+	const char **pixels = names_of(e, err);
+	if (!pixels)
+		return false;
 	struct check_request request = { .pixels = pixels,
 					 .pixel_count = e->pixel_count,
 					 .labels = e->labels,
@@ -842,12 +854,46 @@ static bool do_look(struct worker *w, struct errand *e, struct error *err)
 static bool do_ack(struct worker *w, struct errand *e, struct error *err)
 {
 	tend_hurry(w->tend, e->pixel);
-	return store_marks(w, err) && service_ack(w->service, e->pixel, e->number, e->who.as, err);
+	return store_marks(w, err) && service_ack(w->service, e->pixel, e->number, &e->who, err);
 }
 
 static bool do_retire(struct worker *w, struct errand *e, struct error *err)
 {
 	return store_marks(w, err) && service_retire(w->service, e->pixel, e->is_forced, &e->number, err);
+}
+
+static bool keep_pixels(struct errand *e, const struct buf *found, struct error *err)
+{
+	size_t count = found->len / sizeof *e->pixels;
+	char(*pixels)[PIXEL_CODE_MAX + 1] = calloc(count + 1, sizeof *pixels);
+	if (!pixels)
+		return fail_no_memory(err);
+	if (count)
+		memcpy(pixels, found->at, found->len);
+	free(e->pixels);
+	e->pixels = pixels;
+	e->pixel_count = count;
+	return true;
+}
+
+static bool do_rotate(struct worker *w, struct errand *e, struct error *err)
+{
+	struct buf found = BUF_INIT(PIXELS_BYTES_MAX);
+	size_t changed = 0;
+	const char **pixels = names_of(e, err);
+	struct rotate_request request = { .pixels = pixels,
+					  .pixel_count = e->pixel_count,
+					  .labels = e->labels,
+					  .label_count = e->label_count,
+					  .max_age_s = e->span_s,
+					  .is_cancel = e->is_cancel };
+	bool is_done = pixels && (e->kind == ERRAND_SELECT ? service_rotate_select(w->service, &request, &found, err)
+							   : service_rotate(w->service, &request, &found, &changed, err));
+	is_done = is_done && keep_pixels(e, &found, err);
+	e->number = (uint32_t)changed;
+	buf_done(&found);
+	free(pixels);
+	return is_done;
 }
 
 static bool keep_mark(void *context, const struct read_mark *mark, struct error *err)
@@ -918,6 +964,8 @@ static const struct {
 	[ERRAND_REPORT] = { .at_once = do_report },
 	[ERRAND_ACK] = { .at_once = do_ack },
 	[ERRAND_RETIRE] = { .at_once = do_retire },
+	[ERRAND_SELECT] = { .at_once = do_rotate },
+	[ERRAND_ROTATE] = { .at_once = do_rotate },
 	[ERRAND_HISTORY] = { .at_once = do_history },
 	[ERRAND_ROLLOUT] = { .at_once = do_rollout },
 	[ERRAND_LOOK] = { .at_once = do_look },

@@ -29,6 +29,8 @@ enum errand_kind {
 	ERRAND_SWAP,     /* other; proves first unless no_check */
 	ERRAND_MOVE,     /* the same */
 	ERRAND_RETIRE,   /* force */
+	ERRAND_SELECT,   /* pixels (none = all), labels, span_s: who is to be asked for a new token; comes back in pixels */
+	ERRAND_ROTATE,   /* the same, and they are asked, or (is_cancel) no longer; number: how many were not before */
 	ERRAND_HISTORY,  /* credential and health, also of a removed Pixel */
 	ERRAND_ROLLOUT,  /* marks: who was last seen with which version */
 	ERRAND_LOOK,     /* a Pixel that is not in memory while some are damaged: comes back with why it is not, always */
@@ -48,7 +50,7 @@ struct errand {
 	uint32_t number;
 	int64_t span_s;
 	enum family family;
-	bool no_check, is_standby, has_if_version, has_test_code, is_forced;
+	bool no_check, is_standby, has_if_version, has_test_code, is_forced, is_cancel, must_be_own;
 	uint32_t if_version;
 	int64_t expires_at;
 	char test_code[TEST_CODE_MAX + 1];

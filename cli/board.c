@@ -19,7 +19,7 @@
 #define AGAIN_MAX 1000
 
 /* What needs a person comes first. */
-enum rank { RANK_BAD, RANK_SUSPECTED, RANK_DUE, RANK_TRANSIENT, RANK_UNCHECKED, RANK_UNPROVEN, RANK_HEALTHY };
+enum rank { RANK_BAD, RANK_SUSPECTED, RANK_DUE, RANK_WISHED, RANK_TRANSIENT, RANK_UNCHECKED, RANK_UNPROVEN, RANK_HEALTHY };
 
 /* A Pixel's piece of the output lies in `text` until all are read and can be sorted. */
 struct piece {
@@ -64,6 +64,8 @@ static enum rank rank_of(const struct status_row *row)
 		return RANK_DUE;
 	if (problem_is_transient(row, 1))
 		return RANK_TRANSIENT;
+	if (row->credential->rotate_since)
+		return RANK_WISHED;
 	if (row->verdict == VERDICT_HEALTHY)
 		return RANK_HEALTHY;
 	return row->verdict == VERDICT_UNPROVEN ? RANK_UNPROVEN : RANK_UNCHECKED;
@@ -202,7 +204,7 @@ static void add_problem(struct pass *p, const struct status_row *row, enum rank 
 
 static void add_advice(struct pass *p, const struct status_row *row, enum rank rank, bool has_twin)
 {
-	if ((rank > RANK_DUE && !has_twin && !status_owner(row)) || !row->advice[0])
+	if ((rank > RANK_WISHED && !has_twin && !status_owner(row)) || !row->advice[0])
 		return;
 	size_t at = p->text.len;
 	buf_printf(&p->text, "%s  %s\n", row->credential->pixel, row->advice);
@@ -288,7 +290,8 @@ static bool add(void *context, const struct credential *c, const struct health *
 	p->pixels++;
 	p->bad += rank == RANK_BAD;
 	p->due += row.is_due && rank != RANK_BAD;
-	p->unproven += rank == RANK_UNPROVEN || rank == RANK_UNCHECKED;
+	p->unproven += rank == RANK_UNPROVEN || rank == RANK_UNCHECKED ||
+		       (rank == RANK_WISHED && row.verdict != VERDICT_HEALTHY);
 	if (p->request->face == BOARD_TABLE)
 		add_row(p, &row, rank);
 	bool is_later;

@@ -1,4 +1,5 @@
 #include "agent/objects.h"
+#include "agent/status.h"
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/table.h"
@@ -35,6 +36,20 @@ static bool print_versions(struct invocation *inv, const struct credential *c, b
 		table_cell(&t, version_ends_at(v) ? clock_format(version_ends_at(v), text) : "-", TINT_NONE);
 	}
 	return table_print(&t, has_colour, 0, &inv->out, err);
+}
+
+static void print_rotation(struct invocation *inv, const struct credential *c)
+{
+	struct rotation_facts r;
+	char since[CLOCK_TEXT_MAX], from[16] = "-", to[16] = "-";
+	if (!status_rotation(c, &r))
+		return;
+	if (r.from)
+		snprintf(from, sizeof from, "v%u", r.from->number);
+	if (r.to)
+		snprintf(to, sizeof to, "v%u", r.to->number);
+	buf_printf(&inv->out, "\nrotation: %s since %s, from %s to %s\n", rotation_name(r.step),
+		   clock_format(r.since, since), from, to);
 }
 
 static bool print_verdicts(struct invocation *inv, const struct health *h, bool has_colour, struct error *err)
@@ -75,6 +90,7 @@ bool cmd_history(struct invocation *inv, struct error *err)
 		    clock_format(c.deleted_at, text));
 	if (c.version_count && !print_versions(inv, &c, has_colour, err))
 		return false;
+	print_rotation(inv, &c);
 	if (!h.history_count)
 		return true;
 	if (inv->out.len)

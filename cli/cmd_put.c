@@ -1,5 +1,6 @@
 #include "agent/objects.h"
 #include "cli/output.h"
+#include "cli/put_words.h"
 #include "cli/source.h"
 #include "cli/term.h"
 #include "cli/text.h"
@@ -94,15 +95,10 @@ struct teller {
 
 static void tell_removed(struct teller *t, const struct put_result *r)
 {
-	char list[160];
-	size_t at = 0;
+	char list[REMOVED_WORDS_MAX];
 	if (!r->removed || t->has_told_removed)
 		return;
-	for (unsigned bit = 1; bit <= REMOVED_HEADER_NAME && at < sizeof list; bit <<= 1)
-		if (r->removed & bit)
-			at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "",
-					       removed_name((enum removed)bit));
-	say(t->inv, SAY_REMOVED, list);
+	say(t->inv, SAY_REMOVED, removed_words(r->removed, list));
 	t->has_told_removed = true;
 }
 
@@ -127,24 +123,6 @@ static void tell_so_far(void *context, const struct put_result *so_far)
 	struct teller *t = context;
 	tell_found(t, so_far);
 	tell_asking(t, so_far->pixel, so_far->version != 0);
-}
-
-static void tell_current(struct invocation *inv, const struct put_result *r)
-{
-	const char *pixel = r->pixel;
-	if (r->is_unchanged)
-		say(inv, SAY_PUT_UNCHANGED, pixel, r->version, verdict_name(r->verdict));
-	else if (r->stage == STAGE_STANDBY)
-		say(inv, SAY_PUT_STANDBY, pixel, r->version, verdict_name(r->verdict));
-	else if (r->was_asked && verdict_is_transient(r->outcome))
-		say(inv, SAY_PUT_NOT_JUDGED, pixel, r->version, verdict_name(r->outcome),
-		    r->evidence.text[0] ? ": " : "", r->evidence.text, pixel);
-	else if (r->verdict == VERDICT_HEALTHY)
-		say(inv, SAY_PUT_HEALTHY, pixel, r->version);
-	else if (r->verdict == VERDICT_UNPROVEN)
-		say(inv, SAY_PUT_UNPROVEN, pixel, r->version);
-	else
-		say(inv, SAY_PUT_NOT_ASKED, pixel, r->version, pixel);
 }
 
 static bool tell_pending(struct invocation *inv, const struct put_result *r, struct error *err)
@@ -178,10 +156,11 @@ static void warn_about(struct invocation *inv, const struct put_request *r)
 static bool tell_result(struct invocation *inv, const struct remote_put *told, struct error *err)
 {
 	const struct put_result *r = &told->result;
+	char words[PUT_WORDS_MAX];
 	if (!inv->globals.json && r->exit != ERR_NONE)
 		return tell_pending(inv, r, err);
 	if (!inv->globals.json) {
-		tell_current(inv, r);
+		say(inv, "%s", put_words(r, words));
 		return true;
 	}
 	if (inv->agent)

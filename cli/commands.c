@@ -46,6 +46,15 @@ static const struct option swap_options[] = {
 	{ "no-check", 0, OPTION_FLAG, NULL, "move at once, without asking TikTok", 0, false },
 };
 
+static const struct option rotate_options[] = {
+	LABEL_FILTER,
+	{ "max-age", 0, OPTION_SPAN, "T", "only Pixels whose current token is older than T, such as 90d", 0, false },
+	{ "list", 0, OPTION_FLAG, NULL, "show who needs a new token, and why; ask and change nothing", 1, false },
+	{ "later", 0, OPTION_FLAG, NULL, "only note that new tokens are wanted; ask for none now", 1, false },
+	{ "cancel", 0, OPTION_FLAG, NULL, "no new token is wanted any more", 1, false },
+	{ "retire", 0, OPTION_FLAG, NULL, "retire each old token as soon as no consumer uses it", 1, false },
+};
+
 static const struct option retire_options[] = {
 	{ "force", 0, OPTION_FLAG, NULL, "now, although a consumer was last seen with it", 0, false },
 };
@@ -131,8 +140,10 @@ const struct command commands[] = {
 	  "vault history " PX, NO_OPTIONS, cmd_history },
 
 	{ "rollout", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "who uses which version",
-	  "Lists the consumers that named themselves (get --as, ack), the version each was last seen with, and\n"
-	  "when; those that are behind the current one first.\n",
+	  "Lists the consumers that fetched a token, the version each was last seen with, whether it read or\n"
+	  "acknowledged that, and when; those that are behind the current one first. A consumer goes by the\n"
+	  "name it gave (get --as, X-Consumer), else by its user and systemd service. A person who looks at a\n"
+	  "token on a terminal is none.\n",
 	  "vault rollout " PX, NO_OPTIONS, cmd_rollout },
 
 	{ "report", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --code N [--request-id R]",
@@ -141,6 +152,17 @@ const struct command commands[] = {
 	  "reports at most once a minute. A report alone changes no verdict. With failover = yes a token\n"
 	  "found dead gives way to the previous one, if that still works.\n",
 	  "vault report " PX " --code 40105", OPTIONS(report_options), cmd_report },
+
+	{ "rotate", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 0, ALL_ARGS, ARGS_MANY,
+	  "[PIXEL...] [-l K=V] [--max-age T] [--list | --later | --cancel | --retire]",
+	  "replace tokens, Pixel by Pixel, with guidance",
+	  "One sitting on a terminal for all Pixels that need a new token: those whose token is refused,\n"
+	  "expires, is older than max-age, or that somebody asked for. For each: why, which login and Business\n"
+	  "Center (labels user, role, bc), where to click; then the token is pasted without being shown, proven,\n"
+	  "and made current, as by put. s skips one, q leaves; whatever ends it, 'vault rotate' goes on there.\n"
+	  "Pixels, -l and --max-age ask for new tokens of those, and the sitting is about them. Exits 12 when a\n"
+	  "token was refused or not judged.\n",
+	  "vault rotate -l bc=acme", OPTIONS(rotate_options), cmd_rotate },
 
 	{ "rollback", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "make the previous token current again",
 	  "TikTok is asked about the previous token first; unless it is refused, the two change places.\n"
@@ -162,9 +184,10 @@ const struct command commands[] = {
 	  "its only token until it gets its own. 'status' and 'check' name the two.\n",
 	  "vault move " PX " " PX2, OPTIONS(swap_options), cmd_move },
 
-	{ "ack", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --version N --as NAME",
+	{ "ack", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --version N [--as NAME]",
 	  "tell that a consumer uses a version",
-	  "For consumers that keep a token for long: rollout shows it, and retire waits for it.\n",
+	  "For consumers that keep a token for long: rollout shows it, and retire waits for it. Without --as\n"
+	  "the consumer is who asks: its user and systemd service.\n",
 	  "vault ack " PX " --version 3 --as checkout", OPTIONS(ack_options), cmd_ack },
 
 	{ "retire", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL [--force]",

@@ -41,12 +41,14 @@ bool handout_fetch(struct invocation *inv, const struct handout_request *r, bool
 struct handout_request get_request(const struct invocation *inv)
 {
 	const struct given *number = option_find(inv, "version");
+	const char *reader = option_text(inv, "as");
 	return (struct handout_request){ .pixel = inv->args[0],
 					 .has_number = number != NULL,
 					 .number = number ? (uint32_t)number->number : 0,
 					 .is_previous = option_is_given(inv, "previous"),
 					 .must_be_healthy = option_is_given(inv, "healthy"),
-					 .reader = option_text(inv, "as"),
+					 .reader = reader,
+					 .is_look = !reader && isatty(STDOUT_FILENO),
 					 .verb = "get",
 					 .is_last = true };
 }

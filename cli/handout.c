@@ -2,7 +2,7 @@
 
 #include "agent/text.h"
 #include "cli/output.h"
-#include "cli/remote.h"
+#include "cli/source.h"
 #include "cli/text.h"
 #include "core/clock.h"
 
@@ -63,32 +63,26 @@ static void find_verdict(const struct health *health, struct handout *h)
 			h->verdict = health->history[i].verdict;
 }
 
-struct mark_search {
-	const struct read_mark *wanted;
-	bool is_fresh;
-};
-
-static bool compare_mark(void *context, const struct read_mark *mark, struct error *err)
-{
-	struct mark_search *s = context;
-	(void)err;
-	if (strcmp(mark->name, s->wanted->name) == 0)
-		s->is_fresh = mark->version == s->wanted->version && s->wanted->at - mark->at < MARK_REFRESH_S &&
-			      mark->at <= s->wanted->at;
-	return true;
-}
-
-/* A write only when it says something new. A failure is told but stops nobody: the token matters more than the note. */
+/* A write only when it says something new. A failure stops nobody: the token matters more than the note. Whoever asked
+ * for it by giving a name is told, and waits for other writers; all others read as they did before anybody took notes. */
 static void mark_reader(struct invocation *inv, const struct handout *h, const char *reader)
 {
 	struct error err;
-	struct read_mark mark = { .version = h->version->number, .at = clock_wall() };
-	struct mark_search search = { .wanted = &mark };
-	snprintf(mark.name, sizeof mark.name, "%s", reader);
-	bool is_done = vault_each_mark(inv->vault, h->credential.pixel, compare_mark, &search, &err);
-	if (is_done && !search.is_fresh)
-		is_done = vault_mark_read(inv->vault, h->credential.pixel, &mark, &err);
-	if (!is_done)
+	struct read_mark last;
+	bool is_found;
+	const char *pixel = h->credential.pixel;
+	struct audit_who who = source_who(reader);
+	struct read_mark mark = {
+		.version = h->version->number, .at = clock_wall(), .has_uid = true, .uid = who.uid
+	};
+	text_copy(mark.name, sizeof mark.name, who.as);
+	bool is_done = vault_find_mark(inv->vault, pixel, mark.name, &last, &is_found, &err);
+	bool is_fresh = is_done && is_found && last.version == mark.version && last.at <= mark.at &&
+			mark.at - last.at < MARK_REFRESH_S;
+	if (is_done && !is_fresh)
+		is_done = reader ? vault_mark_read(inv->vault, pixel, &mark, &err)
+				 : vault_try_mark(inv->vault, pixel, &mark, &err);
+	if (!is_done && reader)
 		say(inv, SAY_MARK_FAILED, err.message);
 }
 
@@ -110,7 +104,7 @@ bool handout_take(struct invocation *inv, const struct handout_request *r, struc
 		return false;
 	if (is_bad)
 		say(inv, SAY_NOT_HEALTHY, r->pixel, ret->version->number, verdict_name(ret->verdict), r->pixel);
-	if (r->reader)
+	if (!r->is_look)
 		mark_reader(inv, ret, r->reader);
 	return true;
 }

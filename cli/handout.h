@@ -9,7 +9,8 @@ struct handout_request {
 	bool has_number, is_previous; /* neither: current */
 	uint32_t number;
 	bool must_be_healthy;
-	const char *reader; /* --as; NULL = nobody in particular */
+	const char *reader; /* --as; NULL = known by user and unit */
+	bool is_look;       /* a person looks: that is no consumer */
 	const char *verb;   /* what the audit log calls this: a literal */
 	bool is_last;       /* nothing else is asked of an agent after it */
 };

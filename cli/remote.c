@@ -10,6 +10,7 @@
 #define WAIT_LIST_MS 120000
 #define WAIT_PUT_MS 300000 /* TikTok is asked, and others may be before us */
 #define NAMES_AT_ONCE 100
+#define CODES_AT_ONCE 300 /* in a body of 16 KiB */
 #define BODY_BYTES_MAX ((size_t)1 << 30)
 #define ANSWER_BYTES_MAX ((size_t)1 << 20)
 
@@ -112,6 +113,8 @@ bool remote_get(struct client *c, const struct handout_request *r, bool as_json,
 		buf_append_text(&headers, r->reader);
 		buf_append_text(&headers, "\r\n");
 	}
+	if (r->is_look)
+		buf_append_text(&headers, "Prefer: unnoted\r\n");
 	if (as_json)
 		buf_append_text(&headers, "Accept: application/json\r\n");
 	request.headers = headers.len ? target_text(&headers) : NULL;
@@ -261,6 +264,8 @@ static void put_target(struct buf *target, const struct put_request *r)
 		target_query(target, "family", family_name(r->family));
 	if (r->is_standby)
 		target_query(target, "standby", "1");
+	if (r->must_be_own)
+		target_query(target, "own", "1");
 	if (r->test_code)
 		target_query(target, "test-code", r->test_code);
 	if (r->expires_at)
@@ -422,6 +427,80 @@ bool remote_swap(struct client *c, const struct swap_request *r, struct remote_s
 	       (read_swap(buf_bytes(&ret->body), &ret->result) || fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE));
 }
 
+/* ---- rotate ---- */
+
+static void rotate_body(struct json *j, const struct rotate_request *r, size_t from, size_t count)
+{
+	char text[LABEL_KEY_MAX + LABEL_VALUE_MAX + 2];
+	json_object(j, NULL);
+	json_array(j, "pixels");
+	for (size_t i = from; i < from + count; i++)
+		json_text(j, NULL, r->pixels[i]);
+	json_end_array(j);
+	json_array(j, "labels");
+	for (size_t i = 0; i < r->label_count; i++) {
+		snprintf(text, sizeof text, "%s=%s", r->labels[i].key, r->labels[i].value);
+		json_text(j, NULL, text);
+	}
+	json_end_array(j);
+	if (r->max_age_s)
+		json_int(j, "max_age", r->max_age_s);
+	json_bool(j, "cancel", r->is_cancel);
+	json_end_object(j);
+}
+
+/* The codes of the answer: no text among them has an escape in it, or is longer than a code. */
+static bool add_codes(struct bytes object, struct buf *ret, struct error *err)
+{
+	struct bytes raw;
+	char pixel[PIXEL_CODE_MAX + 1];
+	if (!json_find_raw(object, "pixels", &raw))
+		return fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
+	for (const uint8_t *at = raw.at, *end = raw.at + raw.len; (at = memchr(at, '"', (size_t)(end - at)));) {
+		const uint8_t *close = memchr(at + 1, '"', (size_t)(end - at - 1));
+		size_t len = close ? (size_t)(close - at - 1) : sizeof pixel;
+		if (len >= sizeof pixel)
+			return fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
+		memset(pixel, 0, sizeof pixel);
+		memcpy(pixel, at + 1, len);
+		buf_append(ret, pixel, sizeof pixel);
+		at = close + 1;
+	}
+	return buf_ok(ret, err);
+}
+
+static bool rotate_some(struct client *c, const struct rotate_request *r, size_t from, size_t count, struct buf *ret,
+			size_t *ret_changed, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(TARGET_BYTES_MAX);
+	struct buf answer = BUF_INIT(BODY_BYTES_MAX);
+	struct json j = JSON_INIT(&body);
+	rotate_body(&j, r, from, count);
+	buf_append_text(&target, "/v1/rotate");
+	const char *text = target_text(&body);
+	bool is_done = text ? remote_order(c, "POST", &target, text, &answer, err) : fail_no_memory(err);
+	is_done = is_done && add_codes(buf_bytes(&answer), ret, err);
+	if (is_done)
+		*ret_changed += (size_t)member_int(buf_bytes(&answer), "changed");
+	buf_done(&body);
+	buf_done(&answer);
+	return is_done;
+}
+
+bool remote_rotate(struct client *c, const struct rotate_request *r, struct buf *ret, size_t *ret_changed,
+		   struct error *err)
+{
+	*ret_changed = 0;
+	if (!r->pixel_count)
+		return rotate_some(c, r, 0, 0, ret, ret_changed, err);
+	for (size_t at = 0; at < r->pixel_count; at += CODES_AT_ONCE) {
+		size_t left = r->pixel_count - at;
+		if (!rotate_some(c, r, at, left < CODES_AT_ONCE ? left : CODES_AT_ONCE, ret, ret_changed, err))
+			return false;
+	}
+	return true;
+}
+
 /* ---- check ---- */
 
 static void check_target(struct buf *target, const struct check_request *r)
@@ -561,7 +640,9 @@ bool remote_marks(struct bytes object, vault_mark_fn *fn, void *context, struct 
 	if (!json_find_raw(object, "readers", &readers))
 		return fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
 	while (next_object(&readers, &one)) {
-		struct read_mark mark = { .version = (uint32_t)member_int(one, "version") };
+		struct read_mark mark = {
+			.version = (uint32_t)member_int(one, "version"), .is_acked = member_bool(one, "acked")
+		};
 		member_text(one, "as", mark.name, sizeof mark.name);
 		member_text(one, "at", moment, sizeof moment);
 		if (moment[0] && !clock_parse(moment, &mark.at, &unused))

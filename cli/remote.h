@@ -39,6 +39,9 @@ struct remote_swap {
 	struct buf body;
 };
 must_check bool remote_swap(struct client *c, const struct swap_request *r, struct remote_swap *ret, struct error *err);
+/* The same as service_rotate; many names go in several requests. */
+must_check bool remote_rotate(struct client *c, const struct rotate_request *r, struct buf *ret, size_t *ret_changed,
+			      struct error *err);
 /* The object of `put --json`: the same members, as the agent wrote them. */
 void remote_put_json(const struct remote_put *told, struct buf *out);
 

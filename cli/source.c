@@ -1,10 +1,12 @@
 #include "cli/source.h"
 
+#include "agent/consumer.h"
 #include "cli/output.h"
 #include "cli/text.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 bool source_connect(struct invocation *inv, struct error *err)
 {
@@ -18,6 +20,14 @@ bool source_demand_agent(struct invocation *inv, struct error *err)
 	if (!inv->agent && !client_open(s->socket, s->user, s->socket_is_told, &inv->agent, err))
 		return false;
 	return inv->agent || fail(err, ERR_UNEXPECTED, TXT_NO_AGENT, s->socket);
+}
+
+bool source_renew(struct invocation *inv, struct error *err)
+{
+	if (!inv->agent)
+		return true;
+	client_freep(&inv->agent);
+	return source_demand_agent(inv, err);
 }
 
 /* ---- reading ---- */
@@ -114,6 +124,16 @@ bool source_swap(struct invocation *inv, const struct swap_request *r, struct re
 	return service_new(inv->vault, inv->settings, &service, err) && service_swap(service, r, &ret->result, err);
 }
 
+bool source_rotate(struct invocation *inv, const struct rotate_request *r, struct buf *ret, size_t *ret_changed,
+		   struct error *err)
+{
+	scoped(service_freep) struct service *service = NULL;
+	if (inv->agent)
+		return remote_rotate(inv->agent, r, ret, ret_changed, err);
+	return service_new(inv->vault, inv->settings, &service, err) &&
+	       service_rotate(service, r, ret, ret_changed, err);
+}
+
 /* ---- orders that an agent answers with one object ---- */
 
 typedef void look_fn(void *context, struct bytes object);
@@ -196,19 +216,38 @@ static bool tell(struct invocation *inv, const char *pixel, const char *what, st
 	return is_done;
 }
 
-bool source_ack(struct invocation *inv, const char *pixel, uint32_t version, const char *as, struct error *err)
+struct audit_who source_who(const char *as)
+{
+	struct audit_who ret = { .is_known = true, .uid = getuid(), .gid = getgid(), .pid = getpid() };
+	if (as)
+		text_copy(ret.as, sizeof ret.as, as);
+	else
+		consumer_name_of(ret.uid, ret.pid, ret.as);
+	return ret;
+}
+
+static void look_as(void *context, struct bytes object)
+{
+	member_text(object, "as", context, CONSUMER_NAME_MAX + 1);
+}
+
+bool source_ack(struct invocation *inv, const char *pixel, uint32_t version, const char *as,
+		char ret_as[CONSUMER_NAME_MAX + 1], struct error *err)
 {
 	scoped(service_freep) struct service *service = NULL;
 	struct buf body = BUF_INIT(TARGET_BYTES_MAX);
 	struct json j = JSON_INIT(&body);
+	struct audit_who who = source_who(as);
+	text_copy(ret_as, CONSUMER_NAME_MAX + 1, who.as);
 	if (!inv->agent)
 		return service_new(inv->vault, inv->settings, &service, err) &&
-		       service_ack(service, pixel, version, as, err);
+		       service_ack(service, pixel, version, &who, err);
 	json_object(&j, NULL);
 	json_int(&j, "version", version);
-	json_text(&j, "as", as);
+	if (as)
+		json_text(&j, "as", as);
 	json_end_object(&j);
-	return tell(inv, pixel, "/ack", &body, NULL, NULL, err);
+	return tell(inv, pixel, "/ack", &body, look_as, ret_as, err);
 }
 
 /* ---- reports ---- */

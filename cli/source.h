@@ -6,6 +6,8 @@
 
 #include "cli/remote.h"
 
+/* The agent hangs up on whoever is silent for long: the way to it anew, before each request of a long conversation. */
+must_check bool source_renew(struct invocation *inv, struct error *err);
 /* Sets inv->agent when one listens, and the person did not name a vault to be opened. */
 must_check bool source_connect(struct invocation *inv, struct error *err);
 /* For commands that make no sense without one. */
@@ -28,6 +30,10 @@ must_check bool source_upkeep(struct invocation *inv, const char *const *pixels,
 must_check bool source_put(struct invocation *inv, const struct put_request *r, put_notice_fn *notice, void *context,
 			   struct remote_put *ret, struct error *err);
 
+/* As service_rotate. */
+must_check bool source_rotate(struct invocation *inv, const struct rotate_request *r, struct buf *ret,
+			      size_t *ret_changed, struct error *err);
+
 /* Labels set or (empty value) removed. */
 must_check bool source_label(struct invocation *inv, const char *pixel, const struct label *labels, size_t count,
 			     struct credential *ret, struct error *err);
@@ -41,8 +47,12 @@ must_check bool source_swap(struct invocation *inv, const struct swap_request *r
 			    struct error *err);
 must_check bool source_retire(struct invocation *inv, const char *pixel, bool is_forced, uint32_t *ret_version,
 			      struct error *err);
+/* Who we are to those who take notes: as = the name that was given, or NULL. */
+struct audit_who source_who(const char *as);
+/* as NULL = ourselves. ret_as: under which name. */
 must_check bool source_ack(struct invocation *inv, const char *pixel, uint32_t version, const char *as,
-			   struct error *err);
+			   char ret_as[CONSUMER_NAME_MAX + 1], struct error *err);
+#define SOURCE_MARKS_BYTES_MAX ((size_t)4 << 20)
 
 /* What TikTok answered a consumer. *ret_is_recent: TikTok was asked a moment ago, and is not asked again. */
 struct report {

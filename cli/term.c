@@ -61,7 +61,7 @@ struct guarded {
 	struct sigaction handlers[COUNT_OF(watched)];
 };
 
-static bool guard(struct guarded *g, enum echo echo)
+static bool guard(struct guarded *g, const struct question_on_tty *q)
 {
 	/* Without SA_RESTART: the read must come back. */
 	struct sigaction note = { .sa_handler = note_signal };
@@ -77,9 +77,9 @@ static bool guard(struct guarded *g, enum echo echo)
 	struct termios quiet = g->before;
 	quiet.c_lflag |= ICANON | ISIG;
 	quiet.c_iflag |= ICRNL;
-	if (echo == ECHO_OFF)
+	if (q->echo == ECHO_OFF)
 		quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
-	while (tcsetattr(g->tty, TCSADRAIN, &quiet) != 0)
+	while (tcsetattr(g->tty, q->is_fresh ? TCSAFLUSH : TCSADRAIN, &quiet) != 0)
 		if (errno != EINTR || any_caught())
 			return false;
 	return true;
@@ -101,6 +101,66 @@ static bool unguard(struct guarded *g)
 		was_stopped = was_stopped || watched[i] == SIGTSTP || watched[i] == SIGTTIN || watched[i] == SIGTTOU;
 	}
 	return was_stopped;
+}
+
+/* ---- a sitting ---- */
+
+/* A signal handler can reach nothing but this. */
+static struct {
+	bool is_taken;
+	int tty;
+	struct termios before, quiet;
+	struct sigaction handlers[COUNT_OF(watched)];
+} seat;
+
+/* Outside a question. A token that was pasted too early must reach neither the screen nor the shell. */
+static void leave_seat(int number)
+{
+	struct sigaction usual = { .sa_handler = SIG_DFL };
+	int why = errno;
+	(void)tcflush(seat.tty, TCIFLUSH);
+	(void)tcsetattr(seat.tty, TCSANOW, &seat.before);
+	if (number == SIGTSTP || number == SIGTTIN || number == SIGTTOU) {
+		kill(getpid(), SIGSTOP);
+		if (tcgetpgrp(seat.tty) == getpgrp())
+			(void)tcsetattr(seat.tty, TCSANOW, &seat.quiet);
+	} else {
+		sigaction(number, &usual, NULL);
+		kill(getpid(), number); /* when we are back from here */
+	}
+	errno = why;
+}
+
+bool term_sit_down(struct error *err)
+{
+	struct sigaction leave = { .sa_handler = leave_seat, .sa_flags = SA_RESTART };
+	sigfillset(&leave.sa_mask);
+	seat.tty = open_tty();
+	if (seat.tty < 0 || tcgetattr(seat.tty, &seat.before) != 0) {
+		file_closep(&seat.tty);
+		return fail(err, ERR_LOCKED, TXT_NO_TERMINAL_ANSWER);
+	}
+	seat.is_taken = true;
+	seat.quiet = seat.before;
+	seat.quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
+	for (size_t i = 0; i < COUNT_OF(watched); i++) {
+		sigaction(watched[i], NULL, &seat.handlers[i]);
+		if (seat.handlers[i].sa_handler != SIG_IGN)
+			sigaction(watched[i], &leave, NULL);
+	}
+	(void)tcsetattr(seat.tty, TCSADRAIN, &seat.quiet);
+	return true;
+}
+
+void term_get_up(void)
+{
+	if (!seat.is_taken)
+		return;
+	(void)tcsetattr(seat.tty, TCSAFLUSH, &seat.before);
+	for (size_t i = 0; i < COUNT_OF(watched); i++)
+		sigaction(watched[i], &seat.handlers[i], NULL);
+	file_closep(&seat.tty);
+	seat.is_taken = false;
 }
 
 /* ---- one line ---- */
@@ -199,7 +259,7 @@ bool term_ask(const struct question_on_tty *q, struct secret **ret, struct error
 	size_t len = 0;
 	bool is_several = false, was_stopped;
 	do {
-		bool is_ready = guard(&g, q->echo);
+		bool is_ready = guard(&g, q);
 		end = any_caught() ? LINE_INTERRUPTED : LINE_FAILED;
 		if (is_ready && file_write_all(tty, bytes_of_text(q->prompt), "/dev/tty", err))
 			end = read_answer(&g, q, line, &len, &is_several);

@@ -21,8 +21,14 @@ struct question_on_tty {
 	size_t max;
 	bool is_only_line;
 	bool may_be_empty;
+	bool is_fresh; /* what was typed or pasted before the question is no answer to it */
 };
 must_check bool term_ask(const struct question_on_tty *q, struct secret **ret, struct error *err);
+
+/* A sitting of many questions: until it ends, what is typed or pasted is not shown between them either, nor left over for
+ * the shell. Signals that end or stop us find the terminal as it was. One at a time. */
+must_check bool term_sit_down(struct error *err);
+void term_get_up(void);
 
 /* The passphrase of the vault of the settings; context is the invocation. Fits ask_passphrase_fn. */
 must_check bool term_ask_passphrase(void *context, struct secret **ret, struct error *err);

@@ -159,6 +159,44 @@
 #define SAY_ADOPTED "this host now remembers the vault %s at generation %llu, with a history of its own"
 #define SAY_CONFIG_FINE "the configuration is in order"
 
+/* ---- rotate ---- */
+#define TXT_ROTATE_NO_TERMINAL                                                                                         \
+	"new tokens are asked for on a terminal, and there is none, or --no-input forbids it",                         \
+		"see who needs one: vault rotate --list; store one without a terminal: vault put PIXEL < FILE"
+#define SAY_ROTATE_NOTHING "no Pixel needs a new token"
+#define SAY_ROTATE_LATER "a new token is asked for, for %zu Pixel%s: vault rotate"
+#define SAY_ROTATE_CANCELLED "no new token is asked for any more, for %zu Pixel%s"
+#define SAY_ROTATE_SUM "%zu rotated, %zu skipped, %zu refused, %zu not judged yet, %zu left%s"
+#define SAY_ROTATE_GO_ON "; to go on: vault rotate"
+#define ASK_ROTATE "New token of %s (not shown; s skips, q leaves): "
+#define SHOW_ROTATE_WHICH "[%zu of %zu] %s%s%s"
+#define SHOW_ROTATE_WHY "  why:   %s"
+#define SHOW_ROTATE_WHO "  login: %s%s%s"
+#define SHOW_ROTATE_WHO_UNKNOWN "  login: not noted; for the next time: vault label %s user=NAME"
+#define SHOW_ROTATE_CENTER "  where: TikTok for Business, Business Center %s active (with another one the list is empty)"
+#define SHOW_ROTATE_CENTER_UNKNOWN                                                                                     \
+	"  where: TikTok for Business, this Pixel's Business Center active (with another one the list is empty)"
+#define SHOW_ROTATE_CENTER_NOTE "         which one is not noted; for the next time: vault label %s bc=NAME"
+#define SHOW_ROTATE_PATH                                                                                               \
+	"         > Events Manager > data source %s > Settings > Events API > Generate access token"
+#define SHOW_ROTATE_ONCE "         TikTok shows the token once: copy it before you leave that page"
+#define SHOW_ROTATE_PENDING "  Version %u was pasted before and is not judged yet: asking TikTok about it ..."
+#define SHOW_ROTATE_STILL_OPEN                                                                                         \
+	"  TikTok gave no verdict; version %u waits, and takes over once it is proven: by vault-agent, or 'vault check %s'"
+#define SHOW_ROTATE_ASKING "  Asking TikTok ..."
+#define SHOW_ROTATE_MEANWHILE "  done meanwhile: version %u is current"
+#define SHOW_ROTATE_SAME "  Nothing new: this is the token that is current already (version %u). Generate a new one."
+#define SHOW_ROTATE_PREVIOUS                                                                                           \
+	"  Version %u stays as previous; once 'vault rollout %s' shows nobody with it: vault retire %s"
+#define SHOW_LINE "  %s"
+#define SHOW_HINT "  hint: %s"
+#define WHY_BAD "TikTok refuses its token (%s)"
+#define WHY_BELONGS "its token is the one of %s"
+#define WHY_EXPIRED "its token was to expire on %.10s"
+#define WHY_EXPIRES "its token expires on %.10s"
+#define WHY_OLD "its token was stored %s ago"
+#define WHY_ASKED "a new token was asked for on %.10s"
+
 /* ---- rollback, retire, ack, report, rollout ---- */
 #define SAY_ROLLBACK_DONE "%s: version %u is current again (%s)"
 #define SAY_SWAP_WAITS "%s: version %u waits as pending (%s), as the current one is proven; 'vault check %s' asks again"
@@ -166,13 +204,18 @@
 #define SAY_MOVE_GONE "%s: version %u is retired here"
 #define SAY_MOVE_KEPT "%s: version %u stays until its own token comes, from its own settings page: vault put %s"
 #define SAY_RETIRED "%s: version %u is retired and given to nobody any more; now revoke that token in Events Manager"
-#define TXT_ACK_INCOMPLETE "ack needs to know who uses which version", "such as: vault ack PIXEL --version 3 --as checkout"
+#define TXT_ACK_INCOMPLETE "ack needs to know which version", "such as: vault ack PIXEL --version 3 --as checkout"
 #define TXT_REPORT_NO_CODE "report needs the code that TikTok answered", "such as: vault report PIXEL --code 40105"
 #define TXT_REPORT_REQUEST_ID                                                                                          \
 	"a request id has at most 64 plain characters and no blanks", "give it as TikTok's answer has it, or leave it out"
 #define SAY_REPORT_STARTED "%s: noted; TikTok is asked about it: vault status %s"
 #define SAY_REPORT_RECENT "%s: noted; TikTok was asked about it a moment ago: vault status %s"
-#define SAY_ROLLOUT_NOBODY "nobody was seen with a token of %s yet; consumers name themselves: vault get %s --as NAME"
+#define SAY_ROLLOUT_NOBODY "nobody was seen with a token of %s yet; consumers can name themselves: vault get %s --as NAME"
+#define SAY_ROLLOUT_NO_CURRENT "%s: no version is current"
+#define SAY_ROLLOUT_ALL "%s: v%u is current, and so far all have it: %zu consumer%s"
+#define SAY_ROLLOUT_SOME "%s: v%u is current: %zu of %zu consumer%s; %.*s"
+#define SAY_ROLLOUT_BEHIND "%s%s still on v%u, %s%s"
+#define SAY_ROLLOUT_MORE " and %zu more"
 
 /* ---- unlock, lock, access ---- */
 #define SAY_UNLOCKED "the agent is unlocked"

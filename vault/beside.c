@@ -1,4 +1,4 @@
-/* What lies beside the inventory: health, notes, read marks and locks. Sealed and disposable: losing or replaying any
+/* What lies beside the inventory: health, notes and locks; read marks are in marks.c. Sealed and disposable: losing or replaying any
  * of it changes no token, so it is committed without a condition on the root. */
 #include "core/clock.h"
 #include "vault/internal.h"
@@ -38,7 +38,7 @@ void vault_release(struct vault *v)
 	store_release(v->store);
 }
 
-static bool commit_sides(struct vault *v, const struct store_op *ops, size_t count, struct error *err)
+bool commit_sides(struct vault *v, const struct store_op *ops, size_t count, struct error *err)
 {
 	v->is_in_step = false; /* a follower is not given these */
 	return store_commit(v->store, NULL, 0, ops, count, NULL, NULL, err) == STORE_OK;
@@ -137,108 +137,6 @@ bool vault_store_note(struct vault *v, const char *name, struct bytes value, str
 		return fail(err, ERR_UNEXPECTED, TXT_STORE_KEY, name);
 	key_for_note(v->root.epoch, name, key);
 	return store_side(v, 'a', key, value, err);
-}
-
-/* c/<Pixel id>/<keyed hash of the name>: the store learns neither. */
-static void mark_key(const struct vault *v, const char *pixel, const char *name, char ret[KEY_TEXT_MAX])
-{
-	uint8_t id[PIXEL_ID_LEN], hash[DIGEST_LEN];
-	keys_pixel_id(v->keys, pixel, id);
-	key_for_pixel(v->root.epoch, 'c', id, ret);
-	size_t len = strlen(ret);
-	ret[len++] = '/';
-	if (!name) {
-		ret[len] = '\0';
-		return;
-	}
-	keys_mac(v->keys, KEY_INDEX, "pxmark01", bytes_of(id, sizeof id), bytes_of_text(name), hash);
-	sodium_bin2hex(ret + len, KEY_TEXT_MAX - len, hash, 16);
-}
-
-static bool seal_mark(struct vault *v, const char *key, const struct read_mark *mark, struct buf *sealed,
-		      struct error *err)
-{
-	struct seal_context context = vault_context(v, 'c', bytes_of_text(key), 0);
-	struct buf plain = BUF_INIT(STORE_VALUE_MAX);
-	read_mark_encode(mark->name, mark->version, mark->at, &plain);
-	bool ok = buf_ok(&plain, err) && seal(v->keys, &context, buf_bytes(&plain), sealed, err);
-	buf_done(&plain);
-	return ok;
-}
-
-/* Of several with one key only the last is kept: a commit names no key twice. */
-static size_t drop_earlier(struct store_op *ops, size_t count)
-{
-	size_t kept = 0;
-	for (size_t i = 0; i < count; i++) {
-		bool is_last = true;
-		for (size_t j = i + 1; j < count && is_last; j++)
-			is_last = strcmp(ops[i].key, ops[j].key) != 0;
-		if (is_last)
-			ops[kept++] = ops[i];
-	}
-	return kept;
-}
-
-bool vault_mark_reads(struct vault *v, const struct mark_update *updates, size_t count, struct error *err)
-{
-	struct sealed_batch b;
-	if (!vault_is_open(v, err))
-		return false;
-	if (count == 0)
-		return true;
-	bool ok = batch_new(&b, count, err);
-	for (size_t i = 0; ok && i < count; i++) {
-		mark_key(v, updates[i].pixel, updates[i].mark.name, b.keys[i]);
-		ok = seal_mark(v, b.keys[i], &updates[i].mark, &b.sealed[i], err);
-		b.ops[i] = (struct store_op){ .key = b.keys[i], .value = buf_bytes(&b.sealed[i]) };
-	}
-	ok = ok && batch_commit(v, &b, drop_earlier(b.ops, count), err);
-	batch_done(&b, count);
-	return ok;
-}
-
-bool vault_mark_read(struct vault *v, const char *pixel, const struct read_mark *mark, struct error *err)
-{
-	struct mark_update update = { .mark = *mark };
-	if (!pixel_check(pixel, err))
-		return false;
-	memcpy(update.pixel, pixel, strlen(pixel) + 1);
-	return vault_mark_reads(v, &update, 1, err);
-}
-
-static bool give_marks(struct vault *v, struct store_cursor *cursor, vault_mark_fn *fn, void *context,
-		       struct error *err)
-{
-	struct store_record found;
-	enum store_class class;
-	while ((class = store_cursor_next(v->store, cursor, &found, err)) == STORE_OK) {
-		struct read_mark mark;
-		struct seal_context seal_context = vault_context(v, 'c', bytes_of_text(found.key), 0);
-		buf_clear(&v->plain);
-		if (unseal(v->keys, &seal_context, found.value, &v->plain) &&
-		    read_mark_decode(buf_bytes(&v->plain), mark.name, &mark.version, &mark.at) &&
-		    !fn(context, &mark, err))
-			return false;
-	}
-	return class == STORE_NOT_FOUND;
-}
-
-bool vault_each_mark(struct vault *v, const char *pixel, vault_mark_fn *fn, void *context, struct error *err)
-{
-	char prefix[KEY_TEXT_MAX];
-	struct store_view *view;
-	struct store_cursor *cursor;
-	if (!vault_is_open(v, err) || store_view_open(v->store, &view, err) != STORE_OK)
-		return false;
-	mark_key(v, pixel, NULL, prefix);
-	bool ok = store_cursor_open(v->store, view, prefix, &cursor, err) == STORE_OK;
-	if (ok) {
-		ok = give_marks(v, cursor, fn, context, err);
-		store_cursor_close(v->store, cursor);
-	}
-	store_view_close(v->store, view);
-	return ok;
 }
 
 struct vault_lock {

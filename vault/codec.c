@@ -391,23 +391,33 @@ bool hint_decode(struct bytes from, struct hint *ret)
 	return true;
 }
 
-void read_mark_encode(const char *name, uint32_t version, int64_t at, struct buf *out)
+enum { MARK_IS_ACKED = 1, MARK_HAS_UID = 2, MARK_FLAGS = 3 };
+
+void read_mark_encode(const struct read_mark *mark, struct buf *out)
 {
-	buf_append_counted(out, 1, name);
-	buf_append_uint(out, 4, version);
-	buf_append_uint(out, 8, (uint64_t)at);
+	uint8_t flags = (mark->is_acked ? MARK_IS_ACKED : 0) | (mark->has_uid ? MARK_HAS_UID : 0);
+	buf_append_counted(out, 1, mark->name);
+	buf_append_uint(out, 4, mark->version);
+	buf_append_uint(out, 8, (uint64_t)mark->at);
+	if (flags)
+		buf_append_uint(out, 1, flags);
+	if (mark->has_uid)
+		buf_append_uint(out, 4, mark->uid);
 }
 
-bool read_mark_decode(struct bytes from, char ret_name[65], uint32_t *ret_version, int64_t *ret_at)
+bool read_mark_decode(struct bytes from, struct read_mark *ret)
 {
-	char name[65];
-	uint32_t version;
-	int64_t at;
-	if (!bytes_take_counted(&from, 1, name, sizeof name) || !bytes_take_u32(&from, &version) ||
-	    !bytes_take_i64(&from, &at) || from.len != 0)
+	struct read_mark m = { 0 };
+	uint8_t flags = 0;
+	if (!bytes_take_counted(&from, 1, m.name, sizeof m.name) || !bytes_take_u32(&from, &m.version) ||
+	    !bytes_take_i64(&from, &m.at))
 		return false;
-	memcpy(ret_name, name, sizeof name);
-	*ret_version = version;
-	*ret_at = at;
+	if (from.len && (!bytes_take_u8(&from, &flags) || !flags || flags > MARK_FLAGS))
+		return false;
+	m.is_acked = flags & MARK_IS_ACKED;
+	m.has_uid = flags & MARK_HAS_UID;
+	if ((m.has_uid && !bytes_take_u32(&from, &m.uid)) || from.len)
+		return false;
+	*ret = m;
 	return true;
 }

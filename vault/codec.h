@@ -6,6 +6,7 @@
 #define VAULT_CODEC_H
 
 #include "core/buf.h"
+#include "vault/credential.h"
 #include "vault/seal.h"
 
 #define ROOT_PAST 32 /* generations whose MACs the head remembers */
@@ -69,7 +70,7 @@ struct hint {
 void hint_encode(const struct hint *h, struct buf *out);
 must_check bool hint_decode(struct bytes from, struct hint *ret);
 
-void read_mark_encode(const char *name, uint32_t version, int64_t at, struct buf *out);
-must_check bool read_mark_decode(struct bytes from, char ret_name[65], uint32_t *ret_version, int64_t *ret_at);
+void read_mark_encode(const struct read_mark *mark, struct buf *out);
+must_check bool read_mark_decode(struct bytes from, struct read_mark *ret);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- what a person types ---- */
 
@@ -75,8 +76,10 @@ bool label_parse(const char *text, struct label *ret, struct error *err)
 bool consumer_name_check(const char *text, struct error *err)
 {
 	size_t len = strlen(text);
-	if (len == 0 || len > 64 || !text_is_only_of(text, DIGITS CAPITALS SMALL "_.@:/-"))
+	if (len == 0 || len > CONSUMER_NAME_MAX || !text_is_only_of(text, DIGITS CAPITALS SMALL "_.@:/-"))
 		return fail(err, ERR_USAGE, TXT_NAME_BAD, error_repeatable(text));
+	if (strncasecmp(text, "uid:", 4) == 0 || strncasecmp(text, "unit:", 5) == 0)
+		return fail(err, ERR_USAGE, TXT_NAME_RESERVED, error_repeatable(text));
 	return true;
 }
 

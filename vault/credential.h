@@ -114,7 +114,23 @@ bool pixel_has_known_shape(const char *text); /* else warn: 20 characters 0-9A-V
 
 must_check bool test_code_check(const char *text, struct error *err);
 must_check bool label_parse(const char *text, struct label *ret, struct error *err); /* "key=value"; "key=" is empty */
-must_check bool consumer_name_check(const char *text, struct error *err); /* --as: 1-64 of [A-Za-z0-9_.@:/-] */
+
+/* ---- consumers ---- */
+
+#define CONSUMER_NAME_MAX 64
+/* A name that somebody chose, --as: 1-64 of [A-Za-z0-9_.@:/-]. uid: and unit: begin the names of those who chose none
+ * (agent/consumer.h). */
+must_check bool consumer_name_check(const char *text, struct error *err);
+
+/* A consumer, and which version it was last seen with. */
+struct read_mark {
+	char name[CONSUMER_NAME_MAX + 1];
+	uint32_t version;
+	int64_t at;
+	bool is_acked; /* it said itself that it uses this version */
+	bool has_uid;  /* older programs wrote none */
+	uint32_t uid;  /* whose process it was */
+};
 
 const char *family_name(enum family f);                    /* "plain", "accounts", "login" */
 must_check bool family_by_name(const char *name, enum family *ret);

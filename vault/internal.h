@@ -94,6 +94,8 @@ must_check bool health_seal(struct vault *v, const uint8_t id[PIXEL_ID_LEN], con
 			    struct buf *ret_sealed, struct error *err);
 /* In key order, so that a large commit fills the store's pages one after the other. */
 void ops_sort(struct store_op *ops, size_t count);
+/* What is disposable: in key order, without a condition on the root. */
+must_check bool commit_sides(struct vault *v, const struct store_op *ops, size_t count, struct error *err);
 
 /* Put v's root and the log's durable end in place of the anchor last read. */
 must_check bool vault_advance_anchor(struct vault *v, const struct anchor *last, unsigned block, struct error *err);

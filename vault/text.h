@@ -24,6 +24,9 @@
 		"a key is 1 to 32 of a-z 0-9 _ . -, a value at most 64 bytes of UTF-8 text"
 #define TXT_LABELS_MANY "more than 16 labels for Pixel '%s'", "remove one with: vault label PIXEL KEY="
 #define TXT_NAME_BAD "'%.80s' is not a name for a consumer", "use 1 to 64 letters, digits and _ . @ : / -"
+#define TXT_NAME_RESERVED                                                                                              \
+	"'%.80s' is no name to choose: uid: and unit: begin the names of consumers that chose none",                   \
+		"leave the name out, or choose another one"
 #define TXT_TOKEN_EMPTY                                                                                                \
 	"the token is empty", "copy it again from Events Manager: Settings, Events API, Generate access token"
 #define TXT_TOKEN_SHORT                                                                                                \

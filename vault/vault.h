@@ -204,19 +204,24 @@ void vault_release(struct vault *v);
 must_check bool vault_note(struct vault *v, const char *name, struct buf *ret, struct error *err);
 must_check bool vault_store_note(struct vault *v, const char *name, struct bytes value, struct error *err);
 
-/* Which consumers read which version (get --as). */
-struct read_mark {
-	char name[65];
-	uint32_t version;
-	int64_t at;
-};
+/* Which consumers read which version. A mark that says that version was acknowledged stays so while the consumer reads
+ * that version. A Pixel keeps MARKS_PER_PIXEL marks, MARKS_PER_UID of one user's consumers: whoever makes up names only
+ * pushes out his own, the one longest not seen first. Who was not seen for MARK_AGE_S while others were is forgotten. */
+#define MARKS_PER_PIXEL 256
+#define MARKS_PER_UID 64
+#define MARK_AGE_S ((int64_t)90 * 24 * 3600)
 must_check bool vault_mark_read(struct vault *v, const char *pixel, const struct read_mark *mark, struct error *err);
+/* The same for who would rather go without than wait for another writer: ERR_CONFLICT. */
+must_check bool vault_try_mark(struct vault *v, const char *pixel, const struct read_mark *mark, struct error *err);
 /* Many in one commit. Of several of one Pixel and name the last counts. */
 struct mark_update {
 	char pixel[PIXEL_CODE_MAX + 1];
 	struct read_mark mark;
 };
 must_check bool vault_mark_reads(struct vault *v, const struct mark_update *updates, size_t count, struct error *err);
+/* The mark of one consumer, without a look at the others. */
+must_check bool vault_find_mark(struct vault *v, const char *pixel, const char *name, struct read_mark *ret,
+				bool *ret_is_found, struct error *err);
 typedef bool vault_mark_fn(void *context, const struct read_mark *mark, struct error *err);
 must_check bool vault_each_mark(struct vault *v, const char *pixel, vault_mark_fn *fn, void *context,
 				struct error *err);

@@ -157,11 +157,11 @@ class Manners(Case):
     def test_closed_standard_descriptors_are_no_trap(self):
         pixel, token = new_pixel(), self.token()
         self.put(pixel, token, "--no-check")
-        before = self.sql("SELECT k, v FROM kv ORDER BY k")
+        before = self.sql("SELECT k, v FROM kv WHERE k NOT LIKE 'e1/c/%' ORDER BY k")
         for redirect in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
             subprocess.run(["sh", "-c", '"$0" status %s; "$0" get "$1" %s; true' % (redirect, redirect), VAULT, pixel], env=self.env,
                            capture_output=True)
-        self.assertEqual(before, self.sql("SELECT k, v FROM kv ORDER BY k"), "nothing was written into the vault's descriptor")
+        self.assertEqual(before, self.sql("SELECT k, v FROM kv WHERE k NOT LIKE 'e1/c/%' ORDER BY k"), "nothing was written into the vault's descriptor")
         self.vault("verify")
 
     def test_arguments_nobody_asked_for_are_2(self):

@@ -103,9 +103,13 @@ class Get(Case):
         pixel, token = new_pixel(), self.token()
         self.put(pixel, token, "--no-check")
         before = self.sql("SELECT k, v FROM kv ORDER BY k")
+        self.get(pixel)
+        after = self.sql("SELECT k, v FROM kv ORDER BY k")
+        marks = [k for k, _ in after if k.startswith(b"e1/c/")]
+        self.assertEqual((1, before), (len(marks), [row for row in after if row[0] not in marks]))
         for _ in range(3):
             self.get(pixel)
-        self.assertEqual(before, self.sql("SELECT k, v FROM kv ORDER BY k"))
+        self.assertEqual(after, self.sql("SELECT k, v FROM kv ORDER BY k"), "who reads is noted once a day")
 
     def test_get_is_quick(self):
         pixel = new_pixel()

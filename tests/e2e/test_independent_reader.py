@@ -143,7 +143,9 @@ class Reader(Case):
         self.put(pixel, token, "--no-check")
         self.get(pixel, "--as", "shop@eu-1")
         self.get(pixel, "--as", "sender/2")
-        self.assertEqual({("shop@eu-1", 1), ("sender/2", 1)}, {m[:2] for m in self.open().marks(pixel)})
+        self.vault("ack", pixel, "--version", "1", "--as", "sender/2")
+        self.assertEqual({("shop@eu-1", 1, False, os.getuid()), ("sender/2", 1, True, os.getuid())},
+                         {m[:2] + m[3:] for m in self.open().marks(pixel)})
 
     def test_another_key_file_opens_nothing(self):
         with self.assertRaises(reader.Bad) as caught:

@@ -75,10 +75,10 @@ class Moves(Case):
         doc = self.json("retire", pixel, "--force")
         self.assertEqual((pixel, 1, "retired"), (doc["pixel"], doc["version"], doc["stage"]))
 
-    def test_ack_wants_both_and_a_version_that_is_there(self):
+    def test_ack_wants_a_version_that_is_there(self):
         pixel, _ = self.stored()
-        self.refuses(2, "ack", pixel, "--version", "1")
         self.refuses(2, "ack", pixel, "--as", "x")
+        self.refuses(2, "ack", pixel, "--version", "1", "--as", "uid:0", says="no name to choose")
         self.refuses(3, "ack", pixel, "--version", "9", "--as", "x")
         self.assertEqual({"schema": 1, "pixel": pixel, "version": 1, "as": "x"},
                          self.json("ack", pixel, "--version", "1", "--as", "x"))

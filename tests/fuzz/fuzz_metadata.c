@@ -40,9 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct health h;
 	struct hint hint;
 	struct error err;
-	char name[65];
-	uint32_t version;
-	int64_t at;
+	struct read_mark mark;
 	switch (len ? data[0] : 0) {
 	case 'm':
 		if (credential_decode(from, &c) && credential_encode(&c, &again, &err))
@@ -59,8 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		}
 		break;
 	case 'c':
-		if (read_mark_decode(from, name, &version, &at)) {
-			read_mark_encode(name, version, at, &again);
+		if (read_mark_decode(from, &mark)) {
+			read_mark_encode(&mark, &again);
 			must_be(&again, from);
 		}
 		break;

@@ -143,6 +143,8 @@ UNUSED static struct errand *kit_errand(enum errand_kind kind)
 
 /* ---- calls ---- */
 
+#define NO_PID 4194305 /* above all that Linux gives away, so that /proc says nothing of it */
+
 struct fake {
 	struct call call;
 	struct peer peer;
@@ -180,7 +182,7 @@ UNUSED static void fake_init(struct fake *f, uid_t uid)
 	struct error err;
 	memset(f, 0, sizeof *f);
 	assert_true(access_view_new(kit.access, &caller, &f->view, &err));
-	f->peer = (struct peer){ .uid = uid, .gid = uid, .pid = 42, .view = f->view };
+	f->peer = (struct peer){ .uid = uid, .gid = uid, .pid = NO_PID, .view = f->view };
 	f->streamed = (struct buf)BUF_INIT(16 << 20);
 	f->call.peer = &f->peer;
 	f->call.owner = f;

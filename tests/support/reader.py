@@ -439,12 +439,17 @@ class Vault:
         return ids
 
     def marks(self, pixel):
-        """[(consumer, version, when)]"""
+        """[(consumer, version, when, was it acknowledged, uid or None)]"""
         prefix, found = "%sc/%s/" % (self.prefix, self.pixel_id(pixel).hex()), []
         for key in sorted(k for k in self.rows if k.startswith(prefix)):
             c = Cutter(self.unseal("c", key.encode(), 0, self.rows[key]), "a read mark")
             mark = (c.text(), c.number("I"), c.number("q"))
+            flags = c.number("B") if c.rest() else 0
+            uid = c.number("I") if flags & 2 else None
             c.end()
+            if flags > 3:
+                raise Bad("format", "a read mark with flags %d" % flags)
+            mark += (bool(flags & 1), uid)
             expected = blake2b(32, b"pxmark01", self.pixel_id(pixel), mark[0].encode(), key=self.keys[INDEX])
             if key != prefix + expected[:16].hex():
                 raise Bad("tampered", "a mark under another name's key")

@@ -1,4 +1,5 @@
 /* Every request, answered from memory or by an errand that the test finishes in the worker's place. */
+#include "agent/api_own.h"
 #include "agent/credentials.h"
 #include "core/json.h"
 
@@ -314,6 +315,7 @@ static void api__every_request_but_health_asks_for_a_rule(void **state)
 		{ "POST", "/v1/pixels/" A "/ack" },	   { "POST", "/v1/pixels/" A "/rollback" },
 		{ "POST", "/v1/pixels/" A "/swap" },	   { "POST", "/v1/pixels/" A "/move" },
 		{ "POST", "/v1/pixels/" A "/retire" },	   { "POST", "/v1/pixels/" A "/labels" },
+		{ "POST", "/v1/rotate" },
 		{ "POST", "/v1/pixels/" A "/restore" },	   { "POST", "/v1/verify" },
 		{ "POST", "/v1/unlock" },		   { "POST", "/v1/lock" },
 		{ "GET", "/v1/access" },		   { "GET", "/v1/events" },
@@ -530,14 +532,139 @@ static void api__a_sync_that_fails_keeps_the_token_back(void **state)
 
 /* ---- who reads what ---- */
 
-static void read_named(const char *name)
+static void read_as(const char *name, uid_t uid, const char *prefer, char *unnamed)
 {
 	struct fake f;
-	fake_init(&f, 0);
+	fake_init(&f, uid);
+	f.call.unnamed = unnamed;
+	if (prefer)
+		with_header(&f, "Prefer", prefer);
 	if (name)
 		with_header(&f, "X-Consumer", name);
 	ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
 	assert_int_equal(f.call.status, 200);
+	fake_done(&f);
+}
+
+static void read_named(const char *name)
+{
+	read_as(name, 0, NULL, NULL);
+}
+
+static void expect_mark(const char *name, uid_t uid)
+{
+	struct errand *e = kit_errand(ERRAND_MARK);
+	assert_string_equal(e->who.as, name);
+	assert_int_equal(e->who.uid, uid);
+	api_finish(kit.api, e);
+	assert_null(kit.errands);
+}
+
+static void api__who_has_no_name_is_looked_up_once_a_connection(void **state)
+{
+	char first[CONSUMER_NAME_MAX + 1] = "", second[CONSUMER_NAME_MAX + 1] = "unit:shop.service@uid:1001";
+	(void)state;
+	read_as(NULL, READER, NULL, first);
+	assert_string_equal(first, "uid:1001"); /* kept with the connection */
+	expect_mark("uid:1001", READER);
+	read_as(NULL, READER, NULL, first);
+	assert_null(kit.errands);
+	read_as(NULL, READER, NULL, second); /* what is kept there is taken, and nothing asked again */
+	expect_mark("unit:shop.service@uid:1001", READER);
+	read_as("shop", READER, NULL, second);
+	expect_mark("shop", READER);
+	assert_string_equal(second, "unit:shop.service@uid:1001");
+	read_as(NULL, READER, NULL, NULL);
+	assert_null(kit.errands);
+}
+
+static void api__who_connects_anew_each_time_is_looked_up_now_and_then(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		char unnamed[CONSUMER_NAME_MAX + 1] = "";
+		read_as(NULL, READER, NULL, unnamed);
+		assert_string_equal(unnamed, "uid:1001");
+	}
+	expect_mark("uid:1001", READER);
+	struct process_name *known = &kit.api->processes[NO_PID % PROCESSES_KEPT];
+	assert_string_equal(known->name, "uid:1001");
+	snprintf(known->name, sizeof known->name, "unit:a.service@uid:1001");
+	read_as(NULL, READER, NULL, NULL);
+	expect_mark("unit:a.service@uid:1001", READER);
+	read_as(NULL, 0, NULL, NULL); /* the same number in another's hands */
+	expect_mark("uid:0", 0);
+	assert_string_equal(known->name, "uid:0");
+	snprintf(known->name, sizeof known->name, "unit:b.service@uid:1001");
+	known->uid = READER;
+	known->until_ms = kit.api->now_ms;
+	read_as(NULL, READER, NULL, NULL);
+	assert_string_equal(known->name, "uid:1001");
+	assert_null(kit.errands);
+}
+
+static void api__a_person_who_looks_is_not_noted(void **state)
+{
+	(void)state;
+	read_as(NULL, READER, "unnoted", NULL);
+	read_as(NULL, READER, "wait=0, unnoted;q=1", NULL);
+	assert_null(kit.errands);
+	read_as("shop", READER, "unnoted", NULL); /* a name was given to be noted */
+	expect_mark("shop", READER);
+	read_as(NULL, READER, "unnoted-x, xunnoted", NULL);
+	expect_mark("uid:1001", READER);
+}
+
+static void api__names_of_those_who_chose_none_cannot_be_chosen(void **state)
+{
+	static const char *const names[] = { "uid:0", "unit:shop.service@uid:1001", "UID:0" };
+	struct fake f;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		fake_init(&f, READER);
+		with_header(&f, "X-Consumer", names[i]);
+		ask(&f, "GET", "/v1/pixels/" A "/token", NULL);
+		expect_problem(&f, 400, "usage");
+		expect_in(&f, "no name to choose");
+		assert_null(kit.errands);
+		fake_done(&f);
+	}
+}
+
+static void add_mark(struct errand *e, const char *name, uint32_t version, int64_t at, bool is_acked)
+{
+	struct read_mark mark = { .version = version, .at = at, .is_acked = is_acked };
+	snprintf(mark.name, sizeof mark.name, "%s", name);
+	buf_append(&e->marks, &mark, sizeof mark);
+}
+
+static void api__rollout_tells_who_was_here_since_the_mark_was_written(void **state)
+{
+	struct fake f;
+	char today[] = "\"at\":\"20";
+	(void)state;
+	read_named("here");
+	expect_mark("here", 0);
+	read_named("moved");
+	expect_mark("moved", 0);
+	for (size_t i = 0; i < kit.api->noted_groups * NOTED_WAYS; i++)
+		kit.api->noted[i].seen_at = 500;
+	read_named("here");
+	assert_null(kit.errands);
+	fake_init(&f, 0);
+	ask(&f, "GET", "/v1/pixels/" A "/rollout", NULL);
+	struct errand *e = kit_errand(ERRAND_ROLLOUT);
+	e->marks = (struct buf)BUF_INIT(4096);
+	add_mark(e, "here", 1, 1000, false);
+	add_mark(e, "moved", 7, 1000, true);
+	add_mark(e, "gone", 1, 1000, false);
+	api_finish(kit.api, e);
+	expect_json(&f, 200);
+	char wanted[64];
+	snprintf(wanted, sizeof wanted, "{\"as\":\"here\",\"version\":1,%s", today);
+	expect_in(&f, wanted);
+	expect_in(&f, "{\"as\":\"moved\",\"version\":7,\"at\":\"1970-01-01T00:16:40Z\",\"acked\":true}");
+	expect_in(&f, "{\"as\":\"gone\",\"version\":1,\"at\":\"1970-01-01T00:16:40Z\",\"acked\":false}");
 	fake_done(&f);
 }
 
@@ -783,7 +910,10 @@ static void api__reports_and_acknowledgements_are_strict_json(void **state)
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
 		refuses("POST", "/v1/pixels/" A "/report", wrong[i], 400, "usage");
 	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":0,\"as\":\"x\"}", 400, "usage");
-	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":1}", 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/ack", "{\"as\":\"x\"}", 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":1,\"as\":5}", 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":1,\"as\":\"\"}", 400, "usage");
+	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":1,\"as\":\"uid:1001\"}", 400, "usage");
 	refuses("POST", "/v1/pixels/" A "/ack", "{\"version\":1,\"as\":\"x\",\"pixel\":\"" A "\"}", 400, "usage");
 	fake_init(&f, PUTTER);
 	ask(&f, "POST", "/v1/pixels/" A "/report", "{\"code\":40105,\"requestid\":\"abc\"}");
@@ -851,6 +981,23 @@ static void api__a_change_of_two_pixels_needs_the_right_to_both(void **state)
 	refuses("POST", "/v1/pixels/" A "/move?check=yes", "{\"to\":\"" B "\"}", 400, "usage");
 }
 
+static void api__an_acknowledgement_without_a_name_is_its_callers_own(void **state)
+{
+	static const char *const bodies[] = { "{\"version\":1}", "{\"version\":1,\"as\":null}" };
+	struct fake f;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		fake_init(&f, PUTTER);
+		ask(&f, "POST", "/v1/pixels/" A "/ack", bodies[i]);
+		struct errand *e = kit_errand(ERRAND_ACK);
+		assert_string_equal(e->who.as, "uid:1002");
+		assert_int_equal(e->who.uid, PUTTER);
+		api_finish(kit.api, e);
+		expect_in(&f, "\"as\":\"uid:1002\"}");
+		fake_done(&f);
+	}
+}
+
 static void api__every_simple_change_has_its_errand_and_its_answer(void **state)
 {
 	static const struct {
@@ -882,6 +1029,76 @@ static void api__every_simple_change_has_its_errand_and_its_answer(void **state)
 		expect_in(&f, changes[i].says);
 		fake_done(&f);
 	}
+}
+
+/* ---- rotate ---- */
+
+static void api__a_rotation_of_some_asks_for_a_rule_for_each(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/rotate", "{\"pixels\":[\"" A "\",\"" B "\"]}");
+	expect_problem(&f, 403, "denied");
+	assert_null(kit.errands);
+	fake_done(&f);
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/rotate", "{\"pixels\":[\"" A "\"],\"labels\":[\"a=b\", \"c=\\u00e9\"],\"max_age\":60}");
+	struct errand *e = kit_errand(ERRAND_ROTATE);
+	assert_int_equal(e->pixel_count, 1);
+	assert_string_equal(e->pixels[0], A);
+	assert_int_equal(e->label_count, 2);
+	assert_string_equal(e->labels[1].value, "\xc3\xa9");
+	assert_int_equal(e->span_s, 60);
+	assert_false(e->is_cancel);
+	e->number = 1;
+	api_finish(kit.api, e);
+	expect_json(&f, 200);
+	expect_in(&f, "{\"schema\":1,\"cancel\":false,\"changed\":1,\"pixels\":[\"" A "\"]}");
+	fake_done(&f);
+}
+
+/* The worker selects, and of what it found the caller gets what the caller may put to. */
+static void api__a_rotation_by_label_is_only_of_what_one_may_put_to(void **state)
+{
+	struct fake f;
+	(void)state;
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/rotate", "{\"labels\":[\"a=b\"],\"cancel\":true}");
+	struct errand *e = kit_errand(ERRAND_SELECT);
+	e->pixels = calloc(2, sizeof *e->pixels);
+	assert_non_null(e->pixels);
+	snprintf(e->pixels[0], sizeof e->pixels[0], "%s", B);
+	snprintf(e->pixels[1], sizeof e->pixels[1], "%s", A);
+	e->pixel_count = 2;
+	api_finish(kit.api, e);
+	assert_false(f.call.is_answered);
+	e = kit_errand(ERRAND_ROTATE);
+	assert_int_equal(e->pixel_count, 1);
+	assert_string_equal(e->pixels[0], A);
+	assert_true(e->is_cancel);
+	api_finish(kit.api, e);
+	expect_in(&f, "\"cancel\":true,\"changed\":0,\"pixels\":[\"" A "\"]");
+	fake_done(&f);
+	fake_init(&f, PUTTER);
+	ask(&f, "POST", "/v1/rotate", "{\"max_age\":60}");
+	e = kit_errand(ERRAND_SELECT);
+	api_finish(kit.api, e);
+	expect_json(&f, 200);
+	expect_in(&f, "\"changed\":0,\"pixels\":[]");
+	fake_done(&f);
+}
+
+static void api__a_rotation_that_makes_no_sense_is_refused(void **state)
+{
+	static const char *const bodies[] = { "{\"pixels\":\"" A "\"}", "{\"pixels\":[1]}",	"{\"labels\":[\"a\"]}",
+					      "{\"max_age\":0}",	   "{\"max_age\":\"1h\"}", "{\"cancel\":1}",
+					      "{\"pixel\":[]}",	   "[]",		    "" };
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bodies); i++)
+		refuses("POST", "/v1/rotate", bodies[i], 400, "usage");
+	refuses("POST", "/v1/rotate", "{\"pixels\":[\"short\"]}", 400, "malformed");
+	refuses("POST", "/v1/rotate?pixel=" A, "{}", 400, "usage");
 }
 
 /* ---- events ---- */
@@ -1211,6 +1428,11 @@ int main(void)
 		TEST(api__durable_reads_of_a_turn_share_one_sync),
 		TEST(api__a_sync_that_fails_keeps_the_token_back),
 		TEST(api__a_reader_is_noted_once_a_version),
+		TEST(api__who_has_no_name_is_looked_up_once_a_connection),
+		TEST(api__who_connects_anew_each_time_is_looked_up_now_and_then),
+		TEST(api__a_person_who_looks_is_not_noted),
+		TEST(api__names_of_those_who_chose_none_cannot_be_chosen),
+		TEST(api__rollout_tells_who_was_here_since_the_mark_was_written),
 		TEST(api__made_up_names_do_not_flood_the_worker),
 		TEST(api__a_list_holds_what_the_caller_may_see),
 		TEST(api__lists_say_by_what_clock_they_were_judged),
@@ -1223,7 +1445,11 @@ int main(void)
 		TEST(api__a_put_said_wrong_gives_no_errand),
 		TEST(api__reports_and_acknowledgements_are_strict_json),
 		TEST(api__a_change_of_two_pixels_needs_the_right_to_both),
+		TEST(api__an_acknowledgement_without_a_name_is_its_callers_own),
 		TEST(api__every_simple_change_has_its_errand_and_its_answer),
+		TEST(api__a_rotation_of_some_asks_for_a_rule_for_each),
+		TEST(api__a_rotation_by_label_is_only_of_what_one_may_put_to),
+		TEST(api__a_rotation_that_makes_no_sense_is_refused),
 		TEST(api__events_tell_what_changed_to_who_may_know),
 		TEST(api__events_are_resumed_and_a_reset_comes_first_when_they_cannot_be),
 		TEST(api__a_silent_stream_shows_life),

@@ -593,57 +593,84 @@ static void hint__round_trip_truncations_and_trailing_bytes(void **state)
 	assert_false(hint_decode(bytes_of(many, sizeof many), &back));
 }
 
+static struct read_mark mark_named(const char *name, bool is_acked, bool has_uid)
+{
+	struct read_mark ret = { .version = 0xfffffffe, .at = INT64_MIN, .is_acked = is_acked, .has_uid = has_uid };
+	ret.uid = has_uid ? 0xfffffffd : 0;
+	snprintf(ret.name, sizeof ret.name, "%s", name);
+	return ret;
+}
+
+static void expect_mark(struct bytes from, const struct read_mark *wanted)
+{
+	struct read_mark got;
+	memset(&got, 0xaa, sizeof got);
+	assert_true(read_mark_decode(from, &got));
+	assert_string_equal(got.name, wanted->name);
+	assert_int_equal(got.version, wanted->version);
+	assert_true(got.at == wanted->at);
+	assert_int_equal(got.is_acked, wanted->is_acked);
+	assert_int_equal(got.has_uid, wanted->has_uid);
+	assert_int_equal(got.uid, wanted->uid);
+}
+
+/* What older programs wrote, without the last byte and uid, is itself a whole mark. */
 static void read_mark__round_trip_truncations_and_trailing_bytes(void **state)
 {
 	(void)state;
-	char longest[65], name[65];
+	char longest[65];
+	struct read_mark unused;
 	memset(longest, 'n', 64);
 	longest[64] = '\0';
 	const char *const names[] = { "", "shop@eu-1", longest };
-	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		struct buf out = BUF_INIT(256), again = BUF_INIT(256);
-		uint32_t version = 0;
-		int64_t at = 0;
-		read_mark_encode(names[i], 0xfffffffe, INT64_MIN, &out);
-		assert_true(read_mark_decode(buf_bytes(&out), name, &version, &at));
-		assert_string_equal(name, names[i]);
-		assert_int_equal(version, 0xfffffffe);
-		assert_true(at == INT64_MIN);
-		read_mark_encode(name, version, at, &again);
-		assert_true(bytes_equal(buf_bytes(&out), buf_bytes(&again)));
+	for (size_t i = 0; i < COUNT_OF(names) * 4; i++) {
+		struct buf out = BUF_INIT(256);
+		struct read_mark mark = mark_named(names[i / 4], i & 1, i & 2);
+		size_t old_len = 1 + strlen(mark.name) + 4 + 8;
+		read_mark_encode(&mark, &out);
+		assert_int_equal(out.len, old_len + (i % 4 > 0) + (i & 2 ? 4 : 0));
+		expect_mark(buf_bytes(&out), &mark);
 		for (size_t len = 0; len < out.len; len++) {
 			uint8_t *exact = exactly(bytes_of(out.at, len));
-			assert_false(read_mark_decode(bytes_of(exact, len), name, &version, &at));
+			assert_int_equal(read_mark_decode(bytes_of(exact, len), &unused), len == old_len);
 			free(exact);
 		}
-		buf_append(&out, "", 1);
-		assert_false(read_mark_decode(buf_bytes(&out), name, &version, &at));
+		buf_append(&out, "\3", 1);
+		assert_false(read_mark_decode(buf_bytes(&out), &unused));
 		buf_done(&out);
-		buf_done(&again);
 	}
 	uint8_t long_name[80];
 	memset(long_name, 'n', sizeof long_name);
 	long_name[0] = 65;
-	uint32_t version;
-	int64_t at;
-	assert_false(read_mark_decode(bytes_of(long_name, 1 + 65 + 12), name, &version, &at));
+	assert_false(read_mark_decode(bytes_of(long_name, 1 + 65 + 12), &unused));
+}
+
+static void read_mark__has_one_encoding_and_no_bit_nobody_knows(void **state)
+{
+	(void)state;
+	struct read_mark unused, mark = mark_named("shop", true, false);
+	struct buf out = BUF_INIT(256);
+	read_mark_encode(&mark, &out);
+	for (unsigned flags = 0; flags < 256; flags++) {
+		out.at[out.len - 1] = (uint8_t)flags;
+		assert_int_equal(read_mark_decode(buf_bytes(&out), &unused), flags == 1);
+	}
+	buf_done(&out);
 }
 
 static void read_mark__that_does_not_decode_leaves_the_results_alone(void **state)
 {
 	(void)state;
 	struct buf out = BUF_INIT(256);
-	char name[65] = "old";
-	uint32_t version = 7;
-	int64_t at = 8;
-	read_mark_encode("new", 1, 2, &out);
+	struct read_mark mark = mark_named("new", false, false), got = { .name = "old", .version = 7, .at = 8 };
+	read_mark_encode(&mark, &out);
 	buf_append(&out, "", 1);
-	bool decoded = read_mark_decode(buf_bytes(&out), name, &version, &at);
+	bool decoded = read_mark_decode(buf_bytes(&out), &got);
 	buf_done(&out);
 	assert_false(decoded);
-	assert_string_equal(name, "old");
-	assert_int_equal(version, 7);
-	assert_int_equal(at, 8);
+	assert_string_equal(got.name, "old");
+	assert_int_equal(got.version, 7);
+	assert_int_equal(got.at, 8);
 }
 
 /* ---- names of keys ---- */
@@ -695,6 +722,7 @@ int main(void)
 		cmocka_unit_test(leaf__holds_no_more_than_a_value_can),
 		cmocka_unit_test(hint__round_trip_truncations_and_trailing_bytes),
 		cmocka_unit_test(read_mark__round_trip_truncations_and_trailing_bytes),
+		cmocka_unit_test(read_mark__has_one_encoding_and_no_bit_nobody_knows),
 		cmocka_unit_test(read_mark__that_does_not_decode_leaves_the_results_alone),
 		cmocka_unit_test(key__names_are_the_formats),
 	};

@@ -174,6 +174,14 @@ static void consumer__is_a_name_of_64_plain_characters(void **state)
 	assert_false(consumer_name_check(longest, &err));
 	longest[64] = '\0';
 	assert_true(consumer_name_check(longest, &err));
+	static const char *const reserved[] = { "uid:", "uid:0", "UID:1001", "unit:shop.service@uid:1001", "Unit:x", "unit:" };
+	for (size_t i = 0; i < COUNT_OF(reserved); i++) {
+		assert_false(consumer_name_check(reserved[i], &err));
+		assert_non_null(strstr(err.message, "no name to choose"));
+	}
+	assert_true(consumer_name_check("uid", &err));
+	assert_true(consumer_name_check("unit-shop", &err));
+	assert_true(consumer_name_check("my-uid:1", &err));
 	assert_true(consumer_name_check("shop@eu-1:sender/2_x.y", &err));
 	static const char *const bad[] = { "", "a b", "a\n", "a\xc3\xa4", "a=b", "a*", "a%", "\"a\"" };
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {

@@ -224,7 +224,7 @@ static void status__json_has_every_member_and_invents_none(void **state)
 		 "{\"pixel\":\"" PIXEL "\",\"labels\":{\"brand\":\"acme\"},\"verdict\":\"unchecked\",\"evidence\":null,"
 		 "\"last_attempt\":null,\"checked_at\":null,\"proven_at\":null,\"next_check_at\":null,"
 		 "\"current\":{\"version\":1,\"fingerprint\":\"%s\",\"stored_at\":\"2026-11-22T04:05:06Z\","
-		 "\"expires_at\":null},\"pending\":null,\"previous\":null,\"standby\":null,\"renewal\":null,\"advice\":\"%s\"}",
+		 "\"expires_at\":null},\"pending\":null,\"previous\":null,\"standby\":null,\"rotation\":null,\"renewal\":null,\"advice\":\"%s\"}",
 		 fingerprint, advice);
 	assert_json(&row, expected);
 }
@@ -264,6 +264,64 @@ static void status__names_are_any_and_labels_are_all(void **state)
 	assert_false(status_matches(&c, NULL, 0, labels, 2));
 }
 
+static void status__who_needs_a_new_token_and_why(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct health h = judged(VERDICT_HEALTHY);
+	struct settings s = settings;
+	struct status_row row;
+	s.max_age_s = 0;
+	c.versions[0].stored_at = NOW - DAY;
+	status_of(&c, &h, &s, NOW, &row);
+	assert_int_equal(status_need(&row, &s, 0, NOW), NEED_NONE);
+	assert_int_equal(status_need(&row, &s, DAY, NOW), NEED_NONE);
+	assert_int_equal(status_need(&row, &s, DAY - 1, NOW), NEED_OLD);
+	credential_want_new(&c, true, NOW);
+	status_of(&c, &h, &s, NOW, &row);
+	assert_false(row.is_due); /* a wish is no alarm */
+	assert_non_null(strstr(row.advice, "vault rotate"));
+	assert_int_equal(status_need(&row, &s, 0, NOW), NEED_ASKED);
+	assert_int_equal(status_need(&row, &s, 60, NOW), NEED_OLD);
+	c.versions[0].expires_at = NOW + 1;
+	assert_int_equal(status_need(&row, &s, 60, NOW), NEED_EXPIRES);
+	h = judged(VERDICT_REVOKED);
+	status_of(&c, &h, &s, NOW, &row);
+	assert_int_equal(status_need(&row, &s, 60, NOW), NEED_BAD);
+	assert_string_equal(need_name(NEED_BAD), "bad");
+}
+
+static void assert_rotation(const struct credential *c, enum rotation step, int64_t since, uint32_t from, uint32_t to)
+{
+	struct rotation_facts r;
+	assert_int_equal(status_rotation(c, &r), step != ROTATION_NONE);
+	assert_int_equal(r.step, step);
+	assert_int_equal(r.since, since);
+	assert_int_equal(r.from ? r.from->number : 0, from);
+	assert_int_equal(r.to ? r.to->number : 0, to);
+}
+
+static void status__a_rotation_is_shown_step_by_step(void **state)
+{
+	(void)state;
+	struct credential c = stored();
+	struct version fresh = { .stored_at = NOW };
+	struct error err;
+	uint32_t number, dropped;
+	struct rotation_facts r;
+	assert_false(status_rotation(&c, &r));
+	credential_want_new(&c, true, NOW + 1);
+	assert_rotation(&c, ROTATION_DUE, NOW + 1, 1, 0);
+	assert_true(credential_add(&c, &fresh, NOW + 2, &number, &dropped, &err));
+	assert_rotation(&c, ROTATION_CAPTURED, NOW + 2, 1, 2);
+	assert_true(credential_promote(&c, 2, NOW + 3));
+	assert_rotation(&c, ROTATION_PROMOTED, NOW + 3, 1, 2);
+	assert_true(credential_retire(&c, 1, NOW + 4));
+	assert_rotation(&c, ROTATION_RETIRED, NOW + 4, 1, 2);
+	c.is_destroyed = true;
+	assert_false(status_rotation(&c, &r));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +337,8 @@ int main(void)
 		cmocka_unit_test(status__json_has_every_member_and_invents_none),
 		cmocka_unit_test(status__json_gives_the_evidence_and_the_last_attempt),
 		cmocka_unit_test(status__names_are_any_and_labels_are_all),
+		cmocka_unit_test(status__who_needs_a_new_token_and_why),
+		cmocka_unit_test(status__a_rotation_is_shown_step_by_step),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -786,7 +786,9 @@ static void marks__many_are_one_commit_and_the_last_of_a_name_counts(void **stat
 	struct error err;
 	struct vault *v = open_it();
 	uint32_t seen = 0;
-	struct mark_update updates[] = { { A, { "shop", 1, 10 } }, { B, { "shop", 2, 10 } }, { A, { "shop", 3, 11 } } };
+	struct mark_update updates[] = { { A, { .name = "shop", .version = 1, .at = 10 } },
+					 { B, { .name = "shop", .version = 2, .at = 10 } },
+					 { A, { .name = "shop", .version = 3, .at = 11 } } };
 	assert_true(vault_mark_reads(v, updates, 3, &err));
 	assert_true(vault_mark_reads(v, updates, 0, &err));
 	assert_true(vault_each_mark(v, A, count_mark, &seen, &err));

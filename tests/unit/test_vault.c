@@ -899,6 +899,143 @@ static void mark__one_for_each_consumer_and_pixel(void **state)
 	vault_close(v);
 }
 
+static void mark_as(struct vault *v, const char *name, uid_t uid, uint32_t version, int64_t at, bool is_acked)
+{
+	struct error err;
+	struct read_mark mark = { .version = version, .at = at, .is_acked = is_acked, .has_uid = true, .uid = uid };
+	snprintf(mark.name, sizeof mark.name, "%s", name);
+	assert_true(vault_mark_read(v, A, &mark, &err));
+}
+
+static bool is_marked(struct vault *v, const char *name, struct read_mark *ret)
+{
+	struct error err;
+	bool is_found;
+	assert_true(vault_find_mark(v, A, name, ret, &is_found, &err));
+	return is_found;
+}
+
+static bool count_marks(void *context, const struct read_mark *mark, struct error *err)
+{
+	(void)mark, (void)err;
+	++*(unsigned *)context;
+	return true;
+}
+
+static unsigned mark_count(struct vault *v)
+{
+	struct error err;
+	unsigned count = 0;
+	assert_true(vault_each_mark(v, A, count_marks, &count, &err));
+	return count;
+}
+
+static void mark__an_acknowledgement_outlives_reads_of_that_version_only(void **state)
+{
+	(void)state;
+	struct read_mark m;
+	struct vault *v = open_it();
+	assert_false(is_marked(v, "shop", &m));
+	mark_as(v, "shop", 7, 2, 100, true);
+	mark_as(v, "shop", 8, 2, 101, false);
+	assert_true(is_marked(v, "shop", &m));
+	assert_true(m.is_acked);
+	assert_int_equal(m.at, 101);
+	assert_int_equal(m.uid, 8);
+	mark_as(v, "shop", 7, 1, 102, false);
+	assert_true(is_marked(v, "shop", &m));
+	assert_false(m.is_acked);
+	mark_as(v, "shop", 7, 2, 103, false);
+	assert_true(is_marked(v, "shop", &m) && !m.is_acked);
+	vault_close(v);
+}
+
+static void mark__made_up_names_push_out_only_their_users_own(void **state)
+{
+	(void)state;
+	struct error err;
+	struct read_mark m;
+	struct vault *v = open_it();
+	static struct mark_update many[500];
+	mark_as(v, "victim", 1, 1, 10, false);
+	mark_as(v, "own-old", 2, 1, 11, false);
+	for (unsigned i = 0; i < COUNT_OF(many); i++) {
+		many[i] = (struct mark_update){ A, { .version = 1, .at = 100 + i, .has_uid = true, .uid = 2 } };
+		snprintf(many[i].mark.name, sizeof many[i].mark.name, "made-up-%u", i);
+	}
+	assert_true(vault_mark_reads(v, many, COUNT_OF(many), &err));
+	assert_int_equal(mark_count(v), MARKS_PER_UID + 1);
+	assert_true(is_marked(v, "victim", &m));
+	assert_false(is_marked(v, "own-old", &m));
+	assert_false(is_marked(v, "made-up-435", &m));
+	assert_true(is_marked(v, "made-up-436", &m) && is_marked(v, "made-up-499", &m));
+	mark_as(v, "own-new", 2, 1, 700, false);
+	assert_int_equal(mark_count(v), MARKS_PER_UID + 1);
+	assert_false(is_marked(v, "made-up-436", &m));
+	vault_close(v);
+}
+
+static void mark__of_a_full_pixel_the_user_with_the_most_gives_up_one(void **state)
+{
+	(void)state;
+	struct error err;
+	struct read_mark m;
+	struct vault *v = open_it();
+	static struct mark_update many[MARKS_PER_PIXEL];
+	for (unsigned i = 0; i < COUNT_OF(many); i++) {
+		many[i] = (struct mark_update){ A, { .version = 1, .at = 100 + i, .has_uid = true, .uid = 2 + i / MARKS_PER_UID } };
+		snprintf(many[i].mark.name, sizeof many[i].mark.name, "made-up-%u", i);
+	}
+	many[0].mark.at = 5000; /* of the first user another one is the oldest now */
+	many[MARKS_PER_PIXEL - 1].mark.uid = 9;
+	assert_true(vault_mark_reads(v, many, COUNT_OF(many), &err));
+	assert_int_equal(mark_count(v), MARKS_PER_PIXEL);
+	mark_as(v, "newcomer", 9, 1, 20, false);
+	assert_int_equal(mark_count(v), MARKS_PER_PIXEL);
+	assert_true(is_marked(v, "newcomer", &m) && is_marked(v, "made-up-0", &m));
+	/* the oldest of one of the three users who have 64, not of the newcomer's, who has two */
+	assert_int_equal(is_marked(v, "made-up-1", &m) + is_marked(v, "made-up-64", &m) + is_marked(v, "made-up-128", &m), 2);
+	assert_true(is_marked(v, "made-up-255", &m));
+	vault_close(v);
+}
+
+static void mark__who_was_long_not_seen_while_others_were_is_forgotten(void **state)
+{
+	(void)state;
+	struct read_mark m;
+	struct vault *v = open_it();
+	int64_t now = clock_wall();
+	mark_as(v, "gone", 1, 1, now - 2 * MARK_AGE_S, false);
+	assert_int_equal(mark_count(v), 1); /* the only one stays, however old */
+	mark_as(v, "late", 1, 1, now - 2 * MARK_AGE_S + 10, false);
+	assert_int_equal(mark_count(v), 2);
+	mark_as(v, "here", 1, 1, now, false);
+	assert_int_equal(mark_count(v), 1);
+	assert_false(is_marked(v, "gone", &m));
+	mark_as(v, "almost", 1, 1, now - MARK_AGE_S + 60, false);
+	mark_as(v, "from-the-future", 1, 1, now + 3 * MARK_AGE_S, false); /* its clock was wrong: nobody is old by it */
+	assert_int_equal(mark_count(v), 3);
+	vault_close(v);
+}
+
+static void mark__who_will_not_wait_does_not_wait_for_another_writer(void **state)
+{
+	(void)state;
+	struct error err;
+	struct read_mark m, mark = { .name = "shop", .version = 1, .at = 5 };
+	struct vault *v = open_it(), *other = open_it();
+	assert_true(vault_hold(other, &err));
+	int64_t began = clock_boot_ms();
+	assert_false(vault_try_mark(v, A, &mark, &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_true(clock_boot_ms() - began < 1000);
+	vault_release(other);
+	assert_true(vault_try_mark(v, A, &mark, &err));
+	assert_true(is_marked(v, "shop", &m));
+	vault_close(other);
+	vault_close(v);
+}
+
 static void duplicate__another_live_pixel_with_the_token_is_named(void **state)
 {
 	(void)state;
@@ -1987,6 +2124,11 @@ int main(void)
 		V(note__is_kept_replaced_and_bound_to_its_name),
 		V(note__out_of_its_bounds_is_refused),
 		V(mark__one_for_each_consumer_and_pixel),
+		V(mark__an_acknowledgement_outlives_reads_of_that_version_only),
+		V(mark__made_up_names_push_out_only_their_users_own),
+		V(mark__of_a_full_pixel_the_user_with_the_most_gives_up_one),
+		V(mark__who_was_long_not_seen_while_others_were_is_forgotten),
+		V(mark__who_will_not_wait_does_not_wait_for_another_writer),
 		V(duplicate__another_live_pixel_with_the_token_is_named),
 		V(duplicate__nine_holders_push_out_the_oldest),
 		V(lock__one_at_a_time_waits_no_longer_than_told),
