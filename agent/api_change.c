@@ -462,7 +462,16 @@ static void label_members(struct json *j, const struct errand *e)
 	json_end_object(j);
 }
 
-static void finish_simple(struct call *call, const struct errand *e)
+/* Which other Pixel the token belongs to is for those who may know of that one. */
+static void retire_members(struct api *api, const struct call *call, struct json *j, const struct retire_result *r)
+{
+	bool may_know = r->in_use_by[0] && api_may(api, call->peer, ACCESS_META, r->in_use_by);
+	json_int(j, "version", r->version);
+	json_text(j, "stage", stage_name(STAGE_RETIRED));
+	json_text(j, "in_use_by", may_know ? r->in_use_by : NULL);
+}
+
+static void finish_simple(struct api *api, struct call *call, const struct errand *e)
 {
 	struct buf out = BUF_INIT(API_BODY_MAX);
 	struct json j = JSON_INIT(&out);
@@ -483,8 +492,7 @@ static void finish_simple(struct call *call, const struct errand *e)
 		json_text(&j, "as", e->who.as);
 		break;
 	case ERRAND_RETIRE:
-		json_int(&j, "version", e->put.version ? e->put.version : e->number);
-		json_text(&j, "stage", stage_name(STAGE_RETIRED));
+		retire_members(api, call, &j, &e->retired);
 		break;
 	case ERRAND_LABEL:
 		label_members(&j, e);
@@ -525,5 +533,5 @@ void api_change_finish(struct api *api, struct ticket *t, struct errand *e)
 	else if (e->kind == ERRAND_ROLLOUT)
 		api_list_finish_rollout(api, call, e);
 	else
-		finish_simple(call, e);
+		finish_simple(api, call, e);
 }

@@ -134,8 +134,12 @@ must_check bool service_start_swap(struct service *s, const struct swap_request 
 
 /* The previous token shall be given to nobody any more. At once when no consumer was last seen with it, or is_forced;
  * else the wish is stored (durable), ERR_CONFLICT says who is waited for and until when (`grace`), and service_upkeep ends
- * it. ret_version: which one. */
-must_check bool service_retire(struct service *s, const char *pixel, bool is_forced, uint32_t *ret_version,
+ * it. A token that another Pixel uses is deleted here at once: it must not be revoked, and its death is not waited for. */
+struct retire_result {
+	uint32_t version;
+	char in_use_by[PIXEL_CODE_MAX + 1]; /* the token lives on under this Pixel; "" */
+};
+must_check bool service_retire(struct service *s, const char *pixel, bool is_forced, struct retire_result *ret,
 			       struct error *err);
 
 /* What was done about versions on their way out (agent/upkeep.h), told once it is durable. */
@@ -151,6 +155,7 @@ struct upkeep_news {
 	char pixel[PIXEL_CODE_MAX + 1];
 	uint32_t version, instead_of;
 	enum verdict verdict;
+	char in_use_by[PIXEL_CODE_MAX + 1]; /* UPKEEP_TAKEN, UPKEEP_PURGED: the token is this Pixel's; "" */
 };
 typedef void service_told_fn(void *context, const struct upkeep_news *news);
 /* One sentence for people, at most 256 bytes; *ret_is_warning: somebody should read it. */

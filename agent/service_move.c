@@ -192,10 +192,24 @@ bool service_readers_of(struct service *s, const char *pixel, uint32_t version, 
 	return true;
 }
 
+bool service_take_away(struct service *s, struct change *change, struct credential *c, uint32_t version,
+		       char ret_in_use_by[PIXEL_CODE_MAX + 1], struct error *err)
+{
+	const struct version *v = credential_numbered(c, version);
+	int64_t now = clock_wall();
+	vault_find_duplicate(s->vault, v->fingerprint, c->pixel, ret_in_use_by);
+	change_note(change, "retire", c->pixel, version);
+	if (!credential_retire(c, version, now))
+		return fail(err, ERR_CONFLICT, TXT_ROLLBACK_MOVED, c->pixel);
+	if (ret_in_use_by[0] && (!credential_forget(c, version, false, now) || !change_drop_token(change, c, version, err)))
+		return false;
+	return change_store(change, c, err);
+}
+
 struct retirement {
-	const struct settings *settings;
+	struct service *service;
 	const char *pixel;
-	uint32_t version;
+	struct retire_result *result;
 	int64_t retire_by; /* as stored; 0 = it is retired */
 	bool is_at_once;
 };
@@ -208,43 +222,41 @@ static bool retire(void *context, struct change *change, struct error *err)
 	if (!change_find(change, r->pixel, &c, &exists, err))
 		return false;
 	struct version *v = exists && !c.deleted_at ? credential_at_stage(&c, STAGE_PREVIOUS) : NULL;
-	if (!v || v->number != r->version)
+	if (!v || v->number != r->result->version)
 		return fail(err, ERR_CONFLICT, TXT_ROLLBACK_MOVED, r->pixel);
-	if (r->is_at_once) {
-		change_note(change, "retire", r->pixel, r->version);
-		return credential_retire(&c, r->version, clock_wall()) && change_store(change, &c, err);
-	}
+	if (r->is_at_once)
+		return service_take_away(r->service, change, &c, v->number, r->result->in_use_by, err);
 	/* Asking once more does not give more time. */
-	r->retire_by = v->retire_by ? v->retire_by : clock_wall() + r->settings->grace_s;
+	r->retire_by = v->retire_by ? v->retire_by : clock_wall() + r->service->settings->grace_s;
 	if (v->retire_by)
 		return true;
 	v->retire_by = r->retire_by;
-	change_note(change, "retire-by", r->pixel, r->version);
+	change_note(change, "retire-by", r->pixel, v->number);
 	return change_store(change, &c, err);
 }
 
-bool service_retire(struct service *s, const char *pixel, bool is_forced, uint32_t *ret_version, struct error *err)
+bool service_retire(struct service *s, const char *pixel, bool is_forced, struct retire_result *ret, struct error *err)
 {
 	struct credential c;
 	char names[SERVICE_READERS_MAX], text[CLOCK_TEXT_MAX];
 	if (!vault_find(s->vault, pixel, false, &c, err))
 		return false;
 	const struct version *previous = credential_staged(&c, STAGE_PREVIOUS);
+	*ret = (struct retire_result){ .version = previous ? previous->number : 0 };
 	if (!previous && credential_taken(&c)) {
-		*ret_version = credential_taken(&c)->number; /* done already, perhaps by the agent a moment ago */
+		ret->version = credential_taken(&c)->number; /* done already, perhaps by the agent a moment ago */
 		return true;
 	}
 	if (!previous)
 		return fail(err, ERR_NOT_FOUND, TXT_NO_PREVIOUS_VERSION, pixel);
-	struct retirement r = { .settings = s->settings, .pixel = pixel, .version = previous->number };
-	if (!service_readers_of(s, pixel, r.version, names, err))
+	struct retirement r = { .service = s, .pixel = pixel, .result = ret };
+	if (!service_readers_of(s, pixel, ret->version, names, err))
 		return false;
 	bool is_over = previous->retire_by && clock_wall() >= previous->retire_by;
 	r.is_at_once = is_forced || !names[0] || !s->settings->grace_s || is_over;
 	if (!vault_change(s->vault, retire, &r, err))
 		return false;
-	*ret_version = r.version;
-	return r.is_at_once || fail(err, ERR_CONFLICT, TXT_RETIRE_WAITS, r.version, pixel, names,
+	return r.is_at_once || fail(err, ERR_CONFLICT, TXT_RETIRE_WAITS, ret->version, pixel, names,
 				    clock_format(r.retire_by, text));
 }
 
@@ -252,7 +264,12 @@ bool service_retire(struct service *s, const char *pixel, bool is_forced, uint32
 
 void upkeep_sentence(const struct upkeep_news *n, char *ret, size_t size, bool *ret_is_warning)
 {
-	*ret_is_warning = n->what == UPKEEP_FAILED_OVER || n->what == UPKEEP_TAKEN || n->what == UPKEEP_PURGED;
+	bool is_shared = n->in_use_by[0];
+	*ret_is_warning = !is_shared && n->what != UPKEEP_FOUND_DEAD;
+	if (is_shared) {
+		snprintf(ret, size, UPKEEP_SAYS_SHARED, n->pixel, n->version, n->in_use_by);
+		return;
+	}
 	switch (n->what) {
 	case UPKEEP_FAILED_OVER:
 		snprintf(ret, size, UPKEEP_SAYS_FAILED_OVER, n->pixel, n->version, n->instead_of, verdict_name(n->verdict));

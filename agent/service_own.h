@@ -121,6 +121,11 @@ bool service_settle(void *settlement, struct change *change, struct error *err);
 must_check bool service_readers_of(struct service *s, const char *pixel, uint32_t version, char ret[SERVICE_READERS_MAX],
 				   struct error *err);
 
+/* Inside a change: the previous version of c is taken from everybody; where another Pixel uses its token, ret_in_use_by
+ * says which, and it is deleted here. */
+must_check bool service_take_away(struct service *s, struct change *change, struct credential *c, uint32_t version,
+				  char ret_in_use_by[PIXEL_CODE_MAX + 1], struct error *err);
+
 /* What the command line waits for: a put_done_fn that keeps what came of it, and its context. */
 struct put_outcome {
 	struct put_result *result;

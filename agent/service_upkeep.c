@@ -76,11 +76,10 @@ static bool take_away(void *context, struct change *ch, struct error *err)
 	if (!read_again(u, ch, &exists, err))
 		return false;
 	const struct version *retiring = exists ? upkeep_retiring(&u->credential) : NULL;
-	if (!retiring || retiring->number != u->version || !credential_retire(&u->credential, u->version, clock_wall()))
+	if (!retiring || retiring->number != u->version)
 		return true;
-	change_note(ch, "retire", u->pixel, u->version);
 	will_tell(u, UPKEEP_TAKEN, u->version, 0, VERDICT_UNCHECKED);
-	return change_store(ch, &u->credential, err);
+	return service_take_away(u->job.service, ch, &u->credential, u->version, u->news.in_use_by, err);
 }
 
 static bool forget(struct upkeep *u, struct change *ch, bool is_dead, struct error *err)
@@ -97,10 +96,19 @@ static bool forget(struct upkeep *u, struct change *ch, bool is_dead, struct err
 static bool purge(void *context, struct change *ch, struct error *err)
 {
 	struct upkeep *u = context;
+	char in_use_by[PIXEL_CODE_MAX + 1] = "";
 	bool exists;
 	if (!read_again(u, ch, &exists, err))
 		return false;
-	return !exists || forget(u, ch, false, err);
+	if (!exists)
+		return true;
+	const struct version *v = credential_numbered(&u->credential, u->version);
+	if (v)
+		vault_find_duplicate(u->job.service->vault, v->fingerprint, u->pixel, in_use_by);
+	if (!forget(u, ch, false, err))
+		return false;
+	memcpy(u->news.in_use_by, in_use_by, sizeof in_use_by);
+	return true;
 }
 
 /* What TikTok said of a version that is not current; of a retired one perhaps the last word. */
@@ -167,11 +175,20 @@ static bool may_take_away(struct upkeep *u, bool *ret, struct error *err)
 	return true;
 }
 
+/* Given to another Pixel since it was taken away here: it will not die, and must not. */
+static bool is_of_another(struct upkeep *u, const struct version *v)
+{
+	char other[PIXEL_CODE_MAX + 1];
+	vault_find_duplicate(u->job.service->vault, v->fingerprint, u->pixel, other);
+	return v->stage == STAGE_RETIRED && other[0];
+}
+
 static bool step_idle(struct upkeep *u, struct error *err)
 {
 	for (size_t i = 0; i < u->credential.version_count; i++) {
 		const struct version *v = &u->credential.versions[i];
-		switch (upkeep_of_idle(v, &u->health, u->job.service->settings, clock_wall())) {
+		enum upkeep_end due = upkeep_of_idle(v, &u->health, u->job.service->settings, clock_wall());
+		switch (due == UPKEEP_ASK && is_of_another(u, v) ? UPKEEP_DELETE : due) {
 		case UPKEEP_DELETE:
 			u->version = v->number;
 			job_commit(&u->job, purge, u);

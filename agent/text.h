@@ -273,6 +273,8 @@
 	"%s: version %u is current again instead of version %u, which TikTok refuses (%s); make a new token: vault rotate"
 #define UPKEEP_SAYS_TAKEN                                                                                              \
 	"%s: version %u is given to nobody any more: revoke that token in TikTok's Events Manager"
+#define UPKEEP_SAYS_SHARED                                                                                             \
+	"%s: version %u is given to nobody any more and was deleted here; Pixel %s uses that token, so do not revoke it"
 #define UPKEEP_SAYS_DEAD "%s: TikTok takes version %u no longer; its token was deleted"
 #define UPKEEP_SAYS_PURGED                                                                                             \
 	"%s: the token of version %u was deleted, as purge-after is over; TikTok may still take it: revoke it there"

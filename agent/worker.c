@@ -859,7 +859,7 @@ static bool do_ack(struct worker *w, struct errand *e, struct error *err)
 
 static bool do_retire(struct worker *w, struct errand *e, struct error *err)
 {
-	return store_marks(w, err) && service_retire(w->service, e->pixel, e->is_forced, &e->number, err);
+	return store_marks(w, err) && service_retire(w->service, e->pixel, e->is_forced, &e->retired, err);
 }
 
 static bool keep_pixels(struct errand *e, const struct buf *found, struct error *err)

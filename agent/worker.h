@@ -71,6 +71,7 @@ struct errand {
 	struct health health;
 	struct verify_report verify;
 	struct buf marks; /* struct read_mark, one behind the other; ROLLOUT */
+	struct retire_result retired;
 	bool was_nothing; /* REMOVE, RESTORE, DESTROY: it was like this already; REPORT: asked a moment ago */
 	void *context; /* the giver's */
 	struct errand *next; /* the queue's */

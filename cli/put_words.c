@@ -33,3 +33,12 @@ const char *put_words(const struct put_result *r, char ret[PUT_WORDS_MAX])
 		snprintf(ret, PUT_WORDS_MAX, SAY_PUT_NOT_ASKED, pixel, r->version, pixel);
 	return ret;
 }
+
+const char *retire_words(const char *pixel, const struct retire_result *r, char ret[RETIRE_WORDS_MAX])
+{
+	if (r->in_use_by[0])
+		snprintf(ret, RETIRE_WORDS_MAX, SAY_RETIRED_SHARED, pixel, r->version, r->in_use_by);
+	else
+		snprintf(ret, RETIRE_WORDS_MAX, SAY_RETIRED, pixel, r->version);
+	return ret;
+}

@@ -103,13 +103,14 @@ static void introduce(const struct turn *t, size_t number, size_t count)
 /* ---- after a promotion ---- */
 
 /* Waiting for consumers is a good answer too: the wish is stored, and kept by who keeps it. */
-static void retire(const struct turn *t, uint32_t previous)
+static void retire(const struct turn *t)
 {
 	const char *pixel = t->item->pixel;
 	struct error err;
-	uint32_t version = previous;
-	if (source_retire(t->sitting->inv, pixel, false, &version, &err))
-		show("  " SAY_RETIRED, pixel, version);
+	struct retire_result retired;
+	char words[RETIRE_WORDS_MAX];
+	if (source_retire(t->sitting->inv, pixel, false, &retired, &err))
+		show("  %s", retire_words(pixel, &retired, words));
 	else
 		show_error(&err);
 }
@@ -122,7 +123,7 @@ static bool tell_promoted(struct turn *t, const char *words, struct error *err)
 		return false;
 	const struct version *previous = credential_staged(&t->credential, STAGE_PREVIOUS);
 	if (previous && t->sitting->wants_retire)
-		retire(t, previous->number);
+		retire(t);
 	else if (previous)
 		show(SHOW_ROTATE_PREVIOUS, previous->number, t->item->pixel, t->item->pixel);
 	return true;

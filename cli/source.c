@@ -186,22 +186,26 @@ bool source_remove(struct invocation *inv, const char *pixel, enum service_remov
 	return order(inv, what == REMOVAL_UNDO ? "POST" : "DELETE", &target, NULL, look_unchanged, ret_nothing, err);
 }
 
-static void look_version(void *context, struct bytes object)
+static void look_retired(void *context, struct bytes object)
 {
-	*(uint32_t *)context = (uint32_t)member_int(object, "version");
+	struct retire_result *ret = context;
+	ret->version = (uint32_t)member_int(object, "version");
+	member_text(object, "in_use_by", ret->in_use_by, sizeof ret->in_use_by);
 }
 
-bool source_retire(struct invocation *inv, const char *pixel, bool is_forced, uint32_t *ret_version, struct error *err)
+bool source_retire(struct invocation *inv, const char *pixel, bool is_forced, struct retire_result *ret,
+		   struct error *err)
 {
 	scoped(service_freep) struct service *service = NULL;
 	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
 	if (!inv->agent)
 		return service_new(inv->vault, inv->settings, &service, err) &&
-		       service_retire(service, pixel, is_forced, ret_version, err);
+		       service_retire(service, pixel, is_forced, ret, err);
 	target_of_pixel(&target, pixel, "/retire");
 	if (is_forced)
 		target_query(&target, "force", "1");
-	return order(inv, "POST", &target, NULL, look_version, ret_version, err);
+	*ret = (struct retire_result){ .version = 0 };
+	return order(inv, "POST", &target, NULL, look_retired, ret, err);
 }
 
 /* json: the body, put together in a buf that is done here. */

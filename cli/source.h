@@ -45,7 +45,7 @@ must_check bool source_rollback(struct invocation *inv, const char *pixel, struc
 /* ret->body stays empty without an agent. */
 must_check bool source_swap(struct invocation *inv, const struct swap_request *r, struct remote_swap *ret,
 			    struct error *err);
-must_check bool source_retire(struct invocation *inv, const char *pixel, bool is_forced, uint32_t *ret_version,
+must_check bool source_retire(struct invocation *inv, const char *pixel, bool is_forced, struct retire_result *ret,
 			      struct error *err);
 /* Who we are to those who take notes: as = the name that was given, or NULL. */
 struct audit_who source_who(const char *as);

@@ -203,6 +203,8 @@
 #define SAY_MOVE_HELD "%s: it has this token already, as version %u"
 #define SAY_MOVE_GONE "%s: version %u is retired here"
 #define SAY_MOVE_KEPT "%s: version %u stays until its own token comes, from its own settings page: vault put %s"
+#define SAY_RETIRED_SHARED                                                                                             \
+	"%s: version %u is given to nobody any more and was deleted here; Pixel %s uses that token, so do not revoke it"
 #define SAY_RETIRED "%s: version %u is retired and given to nobody any more; now revoke that token in Events Manager"
 #define TXT_ACK_INCOMPLETE "ack needs to know which version", "such as: vault ack PIXEL --version 3 --as checkout"
 #define TXT_REPORT_NO_CODE "report needs the code that TikTok answered", "such as: vault report PIXEL --code 40105"

@@ -3,6 +3,7 @@ calls, and the command then mends it. And what swap and move refuse."""
 
 import json
 import re
+import time
 import unittest
 
 from harness import VIA_AGENT, Case, UnixConnection, new_pixel, say
@@ -371,9 +372,10 @@ class Swapped(Mismatch):
 
     def test_a_put_meanwhile_counts(self):
         a, of_a, b, of_b = self.crossed()
-        self.emu.knob("delay-ms", "500")
-        run = self.start("swap", a, b)
         better = self.more_token(b)
+        self.emu.knob("delay-ms", "1000")
+        run = self.start("swap", a, b)
+        time.sleep(0.4)  # it has chosen, and asks
         self.put(b, better, "--no-check")
         self.assertEqual(8, run.wait(), run.stderr.read())
         self.emu.knob("delay-ms", "0")

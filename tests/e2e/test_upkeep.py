@@ -93,6 +93,32 @@ class Leaving(Case):
         self.assertIn("revoke", r.err, say(r))
         self.assertEqual("retired", self.version(pixel, 1)["stage"])
 
+    def test_a_token_that_another_pixel_uses_is_not_called_to_be_revoked(self):
+        self.configure(check={"grace": "0", "failover": "no"})
+        mine, other = self.stored()[0], self.pair()[0]
+        stray = self.more_token(other)
+        self.put(mine, stray, "--no-check")
+        self.put(mine, self.more_token(mine), "--no-check")
+        self.put(other, stray)
+        doc = self.json("retire", mine)
+        self.assertEqual((2, other), (doc["version"], doc["in_use_by"]))
+        self.assertIsNone(self.version(mine, 2))
+        self.assertEqual([2], [g["version"] for g in self.history(mine)["gone"]])
+        self.assertNotIn("revoke", self.status(mine)["advice"] or "")
+        self.assertEqual(stray, self.get(other))
+        self.vault("verify")
+
+    def test_nor_one_that_another_pixel_was_given_afterwards(self):
+        self.configure(check={"grace": "0", "failover": "no", "interval": "1s"})
+        mine, other = self.stored()[0], self.pair()[0]
+        stray = self.more_token(other)
+        self.put(mine, stray, "--no-check")
+        self.put(mine, self.more_token(mine), "--no-check")
+        self.vault("retire", mine)
+        self.put(other, stray)
+        self.until(lambda: self.version(mine, 2) is None, 60, "it is let go of")
+        self.assertEqual(stray, self.get(other))
+
     def test_force_takes_it_although_somebody_was_waited_for(self):
         self.configure(check={"grace": "1h"})
         pixel, _, _ = self.two_versions()
