@@ -334,7 +334,8 @@ static bool destroy(struct change *ch, struct credential *c, struct error *err)
 		if (!change_drop_token(ch, c, number, err))
 			return false;
 	}
-	c->label_count = 0;
+	c->label_count = c->gone_count = 0;
+	credential_want_new(c, false, 0);
 	c->test_code[0] = '\0';
 	c->is_destroyed = true;
 	if (!c->deleted_at)
