@@ -50,7 +50,7 @@ static bool read_side(struct vault *v, struct side *side, struct error *err)
 static void command_hint(char hint[240], const char *words, enum mend m, const char *pixel, const char *other)
 {
 	bool is_put = m != MEND_SWAP && m != MEND_MOVE;
-	snprintf(hint, 240, "%svault %s %s%s%s", words, is_put ? "put" : mend_name(m), pixel, is_put ? "" : " ",
+	snprintf(hint, 240, "%.100svault %s %.40s%s%.40s", words, is_put ? "put" : mend_name(m), pixel, is_put ? "" : " ",
 		 is_put ? "" : other);
 }
 

@@ -263,7 +263,7 @@
 #define TXT_MOVE_CROSSED "'%s' and '%s' hold each other's token"
 #define TXT_MOVE_HELD "'%s' holds this token already, and '%s' has no other; nothing was moved"
 #define HINT_ONE_SIDED "they do not simply hold each other's token: "
-#define HINT_LOOK_AT_BOTH "see what is known of the two: vault status %s %s"
+#define HINT_LOOK_AT_BOTH "see what is known of the two: vault status %.40s %.40s"
 #define HINT_ASK_WHOSE "have TikTok asked whose it is: vault check %s"
 #define HINT_TAKE_OWN "take its own token from its own settings page: "
 #define TXT_RETIRE_WAITS                                                                                               \
