@@ -1066,6 +1066,7 @@ static void api__a_rotation_by_label_is_only_of_what_one_may_put_to(void **state
 	fake_init(&f, PUTTER);
 	ask(&f, "POST", "/v1/rotate", "{\"labels\":[\"a=b\"],\"cancel\":true}");
 	struct errand *e = kit_errand(ERRAND_SELECT);
+	free(e->pixels);
 	e->pixels = calloc(2, sizeof *e->pixels);
 	assert_non_null(e->pixels);
 	snprintf(e->pixels[0], sizeof e->pixels[0], "%s", B);
