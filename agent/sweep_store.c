@@ -9,7 +9,8 @@ bool sweep_store_init(struct sweep_store *st, struct error *err)
 {
 	st->updates = calloc(SWEEP_BATCH_MAX, sizeof *st->updates);
 	st->owners = calloc(SWEEP_BATCH_MAX, sizeof *st->owners);
-	if (!st->updates || !st->owners)
+	st->known = calloc(SWEEP_BATCH_MAX, sizeof *st->known);
+	if (!st->updates || !st->owners || !st->known)
 		return fail_no_memory(err);
 	return vault_position(st->service->vault, &st->at, err);
 }
@@ -18,6 +19,7 @@ void sweep_store_done(struct sweep_store *st)
 {
 	free(st->updates);
 	free(st->owners);
+	free(st->known);
 }
 
 /* ---- telling ---- */
@@ -39,22 +41,44 @@ static void tell(struct sweep_store *st, struct target *t, const struct judgemen
 
 /* ---- other writers ---- */
 
+/* A judgement of ours on top of what is stored now. Where somebody else judged meanwhile, as for a report that was asked about
+ * ahead of us, the later verdict stands; of a first refusal since then it is remembered that it came. */
+static void merge_judgement(struct health *theirs, struct judgement *to, const struct health *ours,
+			    const struct judgement *from, enum verdict known, int64_t known_at)
+{
+	bool was_judged = to->checked_at != known_at || to->verdict != known;
+	if (was_judged && to->checked_at >= from->checked_at) {
+		if (from->attempted_at < to->attempted_at || verdict_is_bad(to->verdict))
+			return;
+		to->last_outcome = from->last_outcome;
+		to->attempted_at = from->attempted_at;
+		memcpy(to->attempt_text, from->attempt_text, sizeof to->attempt_text);
+		to->suspected = from->suspected;
+		to->suspected_at = from->suspected_at;
+	} else {
+		bool has_changed = to->verdict != from->verdict;
+		*to = *from;
+		if (has_changed)
+			health_remember(theirs, to);
+	}
+	theirs->failures = ours->failures;
+	theirs->next_check_at = ours->next_check_at;
+}
+
 /* What somebody else stored meanwhile about versions we did not ask about stays. */
-static void merge(struct health *theirs, const struct health *ours)
+static void merge(struct health *theirs, const struct health *ours, const struct known *known)
 {
 	const struct judgement *from[] = { &ours->current, &ours->pending };
 	for (size_t i = 0; i < COUNT_OF(from); i++) {
-		struct judgement *to = theirs->current.version == from[i]->version   ? &theirs->current
-				       : theirs->pending.version == from[i]->version ? &theirs->pending
-										     : NULL;
-		if (!from[i]->version || !to || to->attempted_at > from[i]->attempted_at)
-			continue;
-		bool has_changed = to->verdict != from[i]->verdict;
-		*to = *from[i];
-		if (has_changed)
-			health_remember(theirs, to);
-		theirs->failures = ours->failures;
-		theirs->next_check_at = ours->next_check_at;
+		uint32_t version = from[i]->version;
+		struct judgement *to = theirs->current.version == version   ? &theirs->current
+				       : theirs->pending.version == version ? &theirs->pending
+									    : NULL;
+		bool was_pending = known->pending.version == version;
+		if (version && to)
+			merge_judgement(theirs, to, ours, from[i],
+					was_pending ? known->pending.verdict : known->current.verdict,
+					was_pending ? known->pending.checked_at : known->current.checked_at);
 	}
 }
 
@@ -73,7 +97,7 @@ static bool catch_up(struct sweep_store *st, size_t i, struct error *err)
 	}
 	if (!vault_health(st->service->vault, &c, &h, err))
 		return false;
-	merge(&h, &update->health);
+	merge(&h, &update->health, &st->known[i]);
 	update->health = h;
 	target_learn(&st->targets->at[st->owners[i]], &c);
 	return true;
@@ -168,6 +192,9 @@ static bool open_slot(struct sweep_store *st, uint32_t target, struct error *err
 	if (!st->count)
 		st->since_ms = clock_boot_ms();
 	st->owners[st->count] = target;
+	const struct judgement *current = &update->health.current, *pending = &update->health.pending;
+	st->known[st->count] = (struct known){ { current->version, current->verdict, current->checked_at },
+					       { pending->version, pending->verdict, pending->checked_at } };
 	t->slot = (uint32_t)st->count++;
 	return true;
 }

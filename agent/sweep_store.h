@@ -7,6 +7,14 @@
 #define SWEEP_BATCH_MAX 512
 #define SWEEP_BATCH_AGE_MS 500
 
+struct known {
+	struct {
+		uint32_t version;
+		enum verdict verdict;
+		int64_t checked_at;
+	} current, pending;
+};
+
 struct sweep_store {
 	struct service *service;
 	const struct check_request *request;
@@ -14,6 +22,7 @@ struct sweep_store {
 	struct targets *targets;
 	struct health_update *updates; /* SWEEP_BATCH_MAX */
 	uint32_t *owners;              /* whose they are */
+	struct known *known;           /* what was held of them before: tells whether somebody else judged them since */
 	size_t count;
 	int64_t since_ms;
 	/* While nobody else writes to the vault, what was collected holds. */
