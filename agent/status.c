@@ -359,7 +359,7 @@ bool status_rotation(const struct credential *c, struct rotation_facts *ret)
 		break;
 	case ROTATION_RETIRED:
 		ret->from = taken_last(c);
-		ret->since = ret->from->taken_at;
+		ret->since = ret->from ? ret->from->taken_at : 0;
 		ret->to = current;
 		break;
 	case ROTATION_NONE:

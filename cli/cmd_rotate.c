@@ -204,7 +204,7 @@ static bool gather(struct invocation *inv, const struct selection *which, struct
 	const char **names = calloc(count + 1, sizeof *names);
 	if (is_done && !names)
 		is_done = fail_no_memory(err);
-	for (size_t i = 0; is_done && i < count; i++)
+	for (size_t i = 0; names && i < count; i++)
 		names[i] = (const char *)pixels.at + i * (PIXEL_CODE_MAX + 1);
 	is_done = is_done && (!count || source_each(inv, names, count, true, add_needy, g, err));
 	free(names);
