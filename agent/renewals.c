@@ -159,7 +159,7 @@ bool renewals_note(struct renewals *r, const struct credential *c, const struct 
 		v = credential_renewable(c);
 	if (v && renewal_need(c, h, settings, now) == RENEWAL_OVER) {
 		due_at = now;
-	} else if (!due_at || renewal_need(c, h, settings, due_at) == RENEWAL_NONE) {
+	} else if (!v || !due_at || renewal_need(c, h, settings, due_at) == RENEWAL_NONE) {
 		renewals_forget(r, c->pixel);
 		return true;
 	}

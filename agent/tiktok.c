@@ -311,7 +311,7 @@ static bool find_tokens(enum family family, struct bytes body, const struct answ
 /* Nothing of what was sent may stand in a text. */
 static void hide_grant(const struct grant *g, struct answer *a)
 {
-	char once[sizeof a->text];
+	char once[sizeof a->text] = "";
 	tiktok_clean(bytes_of_text(a->text), g->refresh_token, once, sizeof once);
 	tiktok_clean(bytes_of_text(once), g->client_secret, a->text, sizeof a->text);
 	wipe(once, sizeof once);

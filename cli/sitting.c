@@ -44,7 +44,9 @@ static void show(const char *format, ...)
 	vsnprintf(line, sizeof line - 1, format, args);
 	va_end(args);
 	utf8_defang(line);
-	strcat(line, "\n");
+	size_t len = strlen(line);
+	line[len] = '\n'; /* room was left for it */
+	line[len + 1] = '\0';
 	(void)!term_show(line, &unused);
 }
 

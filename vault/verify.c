@@ -200,7 +200,10 @@ static bool meet_secret(struct proof *p, const struct store_record *record, char
 			p->credential.version_count = 0;
 	}
 	char canonical[KEY_TEXT_MAX];
-	(kind == 't' ? key_for_token : key_for_grant)(p->v->root.epoch, id, (uint32_t)number, canonical);
+	if (kind == 't')
+		key_for_token(p->v->root.epoch, id, (uint32_t)number, canonical);
+	else
+		key_for_grant(p->v->root.epoch, id, (uint32_t)number, canonical);
 	if (strcmp(canonical, record->key) != 0 || !names_row(p, kind, (uint32_t)number))
 		fault(p, "a token that no Pixel names was added ('%s')", record->key);
 	return true;
