@@ -1,6 +1,7 @@
 /* Moves of tokens that are stored already: rollback (which proves first), retire, and what consumers tell us. */
 #include "agent/service_own.h"
 #include "agent/text.h"
+#include "agent/upkeep.h"
 #include "core/clock.h"
 
 #include <stdio.h>
@@ -249,6 +250,11 @@ bool service_retire(struct service *s, const char *pixel, bool is_forced, struct
 	}
 	if (!previous)
 		return fail(err, ERR_NOT_FOUND, TXT_NO_PREVIOUS_VERSION, pixel);
+	struct health h;
+	if (!vault_health(s->vault, &c, &h, err))
+		return false;
+	if (!is_forced && upkeep_is_needed(&c, &h))
+		return fail(err, ERR_CONFLICT, TXT_RETIRE_NEEDED, previous->number, pixel);
 	struct retirement r = { .service = s, .pixel = pixel, .result = ret };
 	if (!service_readers_of(s, pixel, ret->version, names, err))
 		return false;

@@ -76,7 +76,7 @@ static bool take_away(void *context, struct change *ch, struct error *err)
 	if (!read_again(u, ch, &exists, err))
 		return false;
 	const struct version *retiring = exists ? upkeep_retiring(&u->credential) : NULL;
-	if (!retiring || retiring->number != u->version)
+	if (!retiring || retiring->number != u->version || upkeep_is_needed(&u->credential, &u->health))
 		return true;
 	will_tell(u, UPKEEP_TAKEN, u->version, 0, VERDICT_UNCHECKED);
 	return service_take_away(u->job.service, ch, &u->credential, u->version, u->news.in_use_by, err);
@@ -166,7 +166,7 @@ static bool may_take_away(struct upkeep *u, bool *ret, struct error *err)
 	const struct version *v = upkeep_retiring(&u->credential);
 	char names[SERVICE_READERS_MAX];
 	*ret = false;
-	if (!v)
+	if (!v || upkeep_is_needed(&u->credential, &u->health))
 		return true;
 	u->version = v->number;
 	if (!service_readers_of(u->job.service, u->pixel, v->number, names, err))

@@ -16,7 +16,7 @@ struct status_row {
 	bool is_due;           /* expires within the longest warning step, or older than max-age */
 	int64_t next_check_at; /* 0 = none planned */
 	int64_t renew_at;      /* when its pair of tokens is renewed; 0 = by a person only */
-	char advice[256];      /* "" when there is nothing to do */
+	char advice[400];      /* "" when there is nothing to do */
 };
 
 void status_of(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now,

@@ -92,7 +92,9 @@ bool tend_note(struct tend *t, const struct credential *c, const struct health *
 	tended->wants_failover = wants_failover;
 	const struct version *retiring = upkeep_retiring(c);
 	tended->at_ms = in_boot_time(at, now, now_ms);
-	tended->deadline_ms = in_boot_time(retiring ? retiring->retire_by : INT64_MAX, now, now_ms);
+	/* Once it is over it was looked at, and is not a reason to look again and again. */
+	if (!retiring || retiring->retire_by > now)
+		tended->deadline_ms = in_boot_time(retiring ? retiring->retire_by : INT64_MAX, now, now_ms);
 	return true;
 }
 

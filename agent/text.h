@@ -266,6 +266,9 @@
 #define HINT_LOOK_AT_BOTH "see what is known of the two: vault status %.40s %.40s"
 #define HINT_ASK_WHOSE "have TikTok asked whose it is: vault check %s"
 #define HINT_TAKE_OWN "take its own token from its own settings page: "
+#define TXT_RETIRE_NEEDED                                                                                              \
+	"version %u of Pixel '%s' may be needed: TikTok refuses the current token, or its word on it is not sure yet",  \
+		"bring it back: vault rollback; or put a new token first; take it away all the same: vault retire --force"
 #define TXT_RETIRE_WAITS                                                                                               \
 	"version %u of Pixel '%s' is still used by %s; it is taken away when all have moved on, at the latest at %s",  \
 		"see who has: vault rollout; take it away now: vault retire --force"

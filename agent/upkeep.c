@@ -19,6 +19,12 @@ const struct version *upkeep_stand_in(const struct credential *c, const struct h
 	return NULL;
 }
 
+bool upkeep_is_needed(const struct credential *c, const struct health *h)
+{
+	const struct version *current = credential_staged(c, STAGE_CURRENT);
+	return !current || (h->current.version == current->number && (verdict_is_bad(h->current.verdict) || h->current.suspected));
+}
+
 const struct version *upkeep_retiring(const struct credential *c)
 {
 	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);

@@ -17,6 +17,8 @@
 
 /* The version that a failover would bring back; NULL = none, or nothing calls for it. Whatever the setting says. */
 const struct version *upkeep_stand_in(const struct credential *c, const struct health *h);
+/* Is the current token refused, or under suspicion? Then the previous one may be needed, whatever was asked for. */
+bool upkeep_is_needed(const struct credential *c, const struct health *h);
 /* The version that shall be taken from everybody; NULL = none. */
 const struct version *upkeep_retiring(const struct credential *c);
 

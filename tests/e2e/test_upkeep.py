@@ -119,6 +119,21 @@ class Leaving(Case):
         self.until(lambda: self.version(mine, 2) is None, 60, "it is let go of")
         self.assertEqual(stray, self.get(other))
 
+    def test_while_the_current_one_is_refused_the_previous_one_is_kept(self):
+        self.configure(check={"grace": "1s", "failover": "no"})
+        pixel, old, new = self.two_versions()
+        self.get(pixel, "--version", "1", "--as", "a")
+        self.refuses(8, "retire", pixel, says="still used by")
+        self.emu.revoke(new)
+        self.vault("check", pixel, rc=10)
+        time.sleep(1.5)
+        self.vault("check", pixel, rc=10)
+        self.assertEqual("previous", self.version(pixel, 1)["stage"])
+        self.refuses(8, "retire", pixel, says="may be needed")
+        self.assertTrue(self.status(pixel)["advice"].endswith("failover = yes would have"), self.status(pixel)["advice"])
+        self.vault("rollback", pixel)
+        self.assertEqual(old, self.get(pixel))
+
     def test_force_takes_it_although_somebody_was_waited_for(self):
         self.configure(check={"grace": "1h"})
         pixel, _, _ = self.two_versions()
