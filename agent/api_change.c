@@ -488,6 +488,7 @@ static void finish_simple(struct api *api, struct call *call, const struct erran
 		json_text(&j, "probe", e->was_nothing ? "recent" : "started");
 		break;
 	case ERRAND_ACK:
+		api_forget_reader(api, e->who.as, e->pixel);
 		json_int(&j, "version", e->number);
 		json_text(&j, "as", e->who.as);
 		break;

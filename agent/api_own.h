@@ -210,6 +210,7 @@ void api_read_stop(struct api *api);
  * or (unnamed NULL) until the next call. */
 const char *api_reader_name(struct api *api, const struct audit_who *who, char *unnamed);
 /* The mark as of today, where its consumer was here since it was written. */
+void api_forget_reader(struct api *api, const char *name, const char *pixel);
 void api_freshen(const struct api *api, const char *pixel, struct read_mark *mark);
 
 void api_serve_pixels(struct api *api, struct call *call);

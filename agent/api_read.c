@@ -202,6 +202,15 @@ static void note_reader(struct api *api, const struct audit_who *who, char *unna
 	api_post(api, e);
 }
 
+/* An acknowledgement was stored in place of what was noted: the next read is to be seen again. */
+void api_forget_reader(struct api *api, const char *name, const char *pixel)
+{
+	uint64_t hash = hash_of(api, name, pixel);
+	struct noted *noted = place_of(api->noted, api->noted_groups, hash);
+	if (noted->hash == hash)
+		noted->at = 0;
+}
+
 /* A mark is written once a day; that its consumer was here since then only we know. */
 void api_freshen(const struct api *api, const char *pixel, struct read_mark *mark)
 {

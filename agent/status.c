@@ -158,6 +158,9 @@ static void advise_on_age(struct status_row *row, const struct settings *setting
 static bool advise_on_leaving(struct status_row *row)
 {
 	const struct version *retiring = upkeep_retiring(row->credential), *taken = credential_taken(row->credential);
+	/* The same token, put again since then: whoever revoked it would revoke the one in use. */
+	if (taken && credential_with_fingerprint(row->credential, taken->fingerprint) != taken)
+		taken = NULL;
 	const struct fading *f = taken ? health_fading(row->health, taken->number) : NULL;
 	const struct version *standby = credential_staged(row->credential, STAGE_STANDBY);
 	const struct fading *aside = standby ? health_fading(row->health, standby->number) : NULL;

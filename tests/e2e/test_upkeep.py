@@ -134,6 +134,22 @@ class Leaving(Case):
         self.vault("rollback", pixel)
         self.assertEqual(old, self.get(pixel))
 
+    def test_who_acknowledged_and_reads_the_old_one_again_is_waited_for(self):
+        self.configure(check={"grace": "1h", "interval": "1h"})
+        pixel, _, _ = self.two_versions()
+        self.get(pixel, "--version", "1", "--as", "shop")
+        self.vault("ack", pixel, "--version", "2", "--as", "shop")
+        self.get(pixel, "--version", "1", "--as", "shop")
+        self.refuses(8, "retire", pixel, says="used by shop")
+
+    def test_a_taken_token_that_was_put_again_is_not_called_to_be_revoked(self):
+        self.configure(check={"grace": "0", "interval": "1h"})
+        pixel, old, _ = self.two_versions()
+        self.vault("retire", pixel)
+        self.put(pixel, old)
+        self.assertEqual(old, self.get(pixel))
+        self.assertNotIn("revoke", self.status(pixel)["advice"] or "")
+
     def test_force_takes_it_although_somebody_was_waited_for(self):
         self.configure(check={"grace": "1h"})
         pixel, _, _ = self.two_versions()
