@@ -85,3 +85,33 @@ const char *pixel_map_remove(struct pixel_map *m, const char *pixel)
 	}
 	return found;
 }
+
+void *pixel_map_make(struct pixel_map *m, const char *pixel, size_t size, struct error *err)
+{
+	char *found = (char *)(uintptr_t)pixel_map_find(m, pixel);
+	const char *none;
+	if (found)
+		return found;
+	found = calloc(1, size);
+	if (!found) {
+		(void)!fail_no_memory(err);
+		return NULL;
+	}
+	memcpy(found, pixel, strlen(pixel) + 1);
+	if (pixel_map_put(m, found, &none, err))
+		return found;
+	free(found);
+	return NULL;
+}
+
+void pixel_map_drop(struct pixel_map *m, const char *pixel)
+{
+	free((void *)(uintptr_t)pixel_map_remove(m, pixel));
+}
+
+void pixel_map_empty(struct pixel_map *m)
+{
+	for (size_t i = 0; i < m->room; i++)
+		free((void *)(uintptr_t)m->at[i]);
+	pixel_map_done(m);
+}

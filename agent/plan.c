@@ -35,9 +35,7 @@ static struct planned *planned_at(const struct plan *p, size_t i)
 
 void plan_clear(struct plan *p)
 {
-	for (size_t i = 0; i < p->map.room; i++)
-		free(planned_at(p, i));
-	pixel_map_done(&p->map);
+	pixel_map_empty(&p->map);
 	*p = (struct plan){ .next_ms = INT64_MAX };
 }
 
@@ -46,24 +44,6 @@ void plan_free(struct plan *p)
 	if (p)
 		plan_clear(p);
 	free(p);
-}
-
-static struct planned *find_or_make(struct plan *p, const char *pixel, struct error *err)
-{
-	struct planned *found = (struct planned *)(uintptr_t)pixel_map_find(&p->map, pixel);
-	const char *none;
-	if (found)
-		return found;
-	found = calloc(1, sizeof *found);
-	if (!found) {
-		(void)!fail_no_memory(err);
-		return NULL;
-	}
-	memcpy(found->pixel, pixel, strlen(pixel) + 1);
-	if (pixel_map_put(&p->map, found->pixel, &none, err))
-		return found;
-	free(found);
-	return NULL;
 }
 
 /* A refused token that nobody was given is not asked about again until it is put again; a Pixel without any token
@@ -91,7 +71,7 @@ bool plan_note(struct plan *p, const struct credential *c, const struct health *
 		return true;
 	}
 	const struct judgement *j = health_speaking(h, c);
-	struct planned *planned = find_or_make(p, c->pixel, err);
+	struct planned *planned = pixel_map_make(&p->map, c->pixel, sizeof *planned, err);
 	if (!planned)
 		return false;
 	planned->at_ms = now_ms + wait_s(c, h, settings, now) * 1000;
@@ -105,7 +85,7 @@ bool plan_note(struct plan *p, const struct credential *c, const struct health *
 
 void plan_forget(struct plan *p, const char *pixel)
 {
-	free((void *)(uintptr_t)pixel_map_remove(&p->map, pixel));
+	pixel_map_drop(&p->map, pixel);
 }
 
 void plan_forget_one(struct plan *p, bool (*is)(void *context, const char *pixel), void *context)

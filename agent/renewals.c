@@ -104,9 +104,7 @@ static struct planned *planned_of(const struct renewals *r, const char *pixel)
 
 void renewals_clear(struct renewals *r)
 {
-	for (size_t i = 0; i < r->map.room; i++)
-		free(planned_at(r, i));
-	pixel_map_done(&r->map);
+	pixel_map_empty(&r->map);
 	*r = (struct renewals){ 0 };
 }
 
@@ -119,25 +117,7 @@ void renewals_free(struct renewals *r)
 
 void renewals_forget(struct renewals *r, const char *pixel)
 {
-	free((void *)(uintptr_t)pixel_map_remove(&r->map, pixel));
-}
-
-static struct planned *find_or_make(struct renewals *r, const char *pixel, struct error *err)
-{
-	struct planned *found = planned_of(r, pixel);
-	const char *none;
-	if (found)
-		return found;
-	found = calloc(1, sizeof *found);
-	if (!found) {
-		(void)!fail_no_memory(err);
-		return NULL;
-	}
-	memcpy(found->pixel, pixel, strlen(pixel) + 1);
-	if (pixel_map_put(&r->map, found->pixel, &none, err))
-		return found;
-	free(found);
-	return NULL;
+	pixel_map_drop(&r->map, pixel);
 }
 
 /* One whose last question is still open is left in peace for a while: another process may be at it, or TikTok's answer
@@ -163,7 +143,7 @@ bool renewals_note(struct renewals *r, const struct credential *c, const struct 
 		renewals_forget(r, c->pixel);
 		return true;
 	}
-	struct planned *planned = find_or_make(r, c->pixel, err);
+	struct planned *planned = pixel_map_make(&r->map, c->pixel, sizeof *planned, err);
 	if (!planned)
 		return false;
 	/* Boot time, so that a wall clock that jumps makes no storm; no further off than a day, so that it is not

@@ -31,9 +31,7 @@ static struct tended *tended_at(const struct tend *t, size_t i)
 
 void tend_clear(struct tend *t)
 {
-	for (size_t i = 0; i < t->map.room; i++)
-		free(tended_at(t, i));
-	pixel_map_done(&t->map);
+	pixel_map_empty(&t->map);
 	*t = (struct tend){ .map.count = 0 };
 }
 
@@ -47,24 +45,6 @@ void tend_free(struct tend *t)
 static struct tended *find(const struct tend *t, const char *pixel)
 {
 	return (struct tended *)(uintptr_t)pixel_map_find(&t->map, pixel);
-}
-
-static struct tended *find_or_make(struct tend *t, const char *pixel, struct error *err)
-{
-	struct tended *found = find(t, pixel);
-	const char *none;
-	if (found)
-		return found;
-	found = calloc(1, sizeof *found);
-	if (!found) {
-		(void)!fail_no_memory(err);
-		return NULL;
-	}
-	memcpy(found->pixel, pixel, strlen(pixel) + 1);
-	if (pixel_map_put(&t->map, found->pixel, &none, err))
-		return found;
-	free(found);
-	return NULL;
 }
 
 /* The wall clock may be set: it is not trusted for longer than a day. */
@@ -82,7 +62,7 @@ bool tend_note(struct tend *t, const struct credential *c, const struct health *
 		tend_forget(t, c->pixel);
 		return true;
 	}
-	struct tended *tended = find_or_make(t, c->pixel, err);
+	struct tended *tended = pixel_map_make(&t->map, c->pixel, sizeof *tended, err);
 	if (!tended)
 		return false;
 	/* Senders fail until then: whatever it was looked at for a moment ago, this is news. */
@@ -100,7 +80,7 @@ bool tend_note(struct tend *t, const struct credential *c, const struct health *
 
 void tend_forget(struct tend *t, const char *pixel)
 {
-	free((void *)(uintptr_t)pixel_map_remove(&t->map, pixel));
+	pixel_map_drop(&t->map, pixel);
 }
 
 void tend_hurry(struct tend *t, const char *pixel)

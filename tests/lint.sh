@@ -19,8 +19,7 @@ agent/access.c         bugprone-sizeof-expression           an array of pointers
 agent/api_list.c       -Wanalyzer-malloc-leak               the listing hangs in the call, whose end frees it with listing_free
 agent/holdings.c       bugprone-sizeof-expression           an array of pointers is sorted there
 agent/worker.c         -Wanalyzer-malloc-leak               news hang in w->news, then in the queue, whose taker frees them
-agent/plan.c           -Wanalyzer-malloc-leak               what was made hangs in the map, which plan_free empties
-agent/tend.c           -Wanalyzer-malloc-leak               what was made hangs in the map, which tend_free empties
+agent/pixel_map.c      -Wanalyzer-malloc-leak               what was made hangs in the map, which pixel_map_empty empties
 agent/service_check.c  clang-analyzer-core.NullDereference  find_owner is called only for a pair that is_stray, and then call_detective has made d by the same test
 agent/service_check.c  -Wanalyzer-null-dereference          the same
 agent/service_check.c  bugprone-sizeof-expression           an array of pointers is wanted there
