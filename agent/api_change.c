@@ -111,9 +111,22 @@ static void answer_refused(struct api *api, struct call *call, const struct put_
 	call_answer_buf(call, status, "application/problem+json", &out);
 }
 
+/* What it says of another Pixel is for those who may know of that one. */
+static struct put_result put_for(const struct api *api, const struct call *call, const struct put_result *r)
+{
+	struct put_result told = *r;
+	if (told.belongs_to[0] && !api_may(api, call->peer, ACCESS_META, told.belongs_to)) {
+		told.belongs_to[0] = '\0';
+		told.mend = MEND_NONE;
+	}
+	if (told.also_stored[0] && !api_may(api, call->peer, ACCESS_META, told.also_stored))
+		told.also_stored[0] = '\0';
+	return told;
+}
+
 static void finish_put(struct api *api, struct call *call, const struct errand *e)
 {
-	const struct put_result *r = &e->put;
+	const struct put_result told = put_for(api, call, &e->put), *r = &told;
 	struct buf out = BUF_INIT(API_BODY_MAX);
 	struct json j = JSON_INIT(&out);
 	if (r->exit == ERR_EXPIRED || r->exit == ERR_MISMATCHED || r->exit == ERR_MALFORMED) {

@@ -71,6 +71,18 @@ const struct version *mend_held(const struct holder *of, const uint8_t fingerpri
 	return NULL;
 }
 
+const struct version *mend_used(const struct holder *of, const uint8_t fingerprint[FINGERPRINT_LEN])
+{
+	const struct version *v = mend_held(of, fingerprint);
+	const struct fading *faded = v ? health_fading(of->health, v->number) : NULL;
+	for (size_t i = 0; v && i < 2; i++) {
+		const struct judgement *j = judgement_at(of, i);
+		if (j && j->version == v->number && verdict_is_bad(j->verdict))
+			return NULL;
+	}
+	return faded && faded->verdict == VERDICT_MISMATCHED ? NULL : v;
+}
+
 enum mend mend_of(const struct holder *of, const struct holder *other)
 {
 	const char *owner = other->credential ? other->credential->pixel : "";

@@ -31,6 +31,9 @@ bool mend_can_spare(const struct holder *of, const struct version *v);
 /* current, pending, previous or standby with this token; NULL = none. */
 const struct version *mend_held(const struct holder *of, const uint8_t fingerprint[FINGERPRINT_LEN]);
 
+/* The same, where TikTok did not refuse it for this Pixel: then somebody may rely on it here. */
+const struct version *mend_used(const struct holder *of, const uint8_t fingerprint[FINGERPRINT_LEN]);
+
 enum mend {
 	MEND_NONE, /* no token of `of` is known to be `other`'s */
 	MEND_SWAP, /* each has the other's: vault swap */

@@ -1,4 +1,5 @@
 /* Moves of tokens that are stored already: rollback (which proves first), retire, and what consumers tell us. */
+#include "agent/mend.h"
 #include "agent/service_own.h"
 #include "agent/text.h"
 #include "agent/upkeep.h"
@@ -193,12 +194,26 @@ bool service_readers_of(struct service *s, const char *pixel, uint32_t version, 
 	return true;
 }
 
+void service_find_user(struct service *s, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
+		       char ret_pixel[PIXEL_CODE_MAX + 1])
+{
+	struct credential c;
+	struct health h;
+	struct error ignored;
+	vault_find_duplicate(s->vault, fingerprint, not_pixel, ret_pixel);
+	if (!ret_pixel[0])
+		return;
+	if (!vault_find(s->vault, ret_pixel, false, &c, &ignored) || !vault_health(s->vault, &c, &h, &ignored) ||
+	    !mend_used(&(struct holder){ &c, &h }, fingerprint))
+		ret_pixel[0] = '\0';
+}
+
 bool service_take_away(struct service *s, struct change *change, struct credential *c, uint32_t version,
 		       char ret_in_use_by[PIXEL_CODE_MAX + 1], struct error *err)
 {
 	const struct version *v = credential_numbered(c, version);
 	int64_t now = clock_wall();
-	vault_find_duplicate(s->vault, v->fingerprint, c->pixel, ret_in_use_by);
+	service_find_user(s, v->fingerprint, c->pixel, ret_in_use_by);
 	change_note(change, "retire", c->pixel, version);
 	if (!credential_retire(c, version, now))
 		return fail(err, ERR_CONFLICT, TXT_ROLLBACK_MOVED, c->pixel);

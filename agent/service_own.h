@@ -121,6 +121,10 @@ bool service_settle(void *settlement, struct change *change, struct error *err);
 must_check bool service_readers_of(struct service *s, const char *pixel, uint32_t version, char ret[SERVICE_READERS_MAX],
 				   struct error *err);
 
+/* Another Pixel that holds this token and was not refused with it: there it may be in use. "" = none is known. */
+void service_find_user(struct service *s, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
+		       char ret_pixel[PIXEL_CODE_MAX + 1]);
+
 /* Inside a change: the previous version of c is taken from everybody; where another Pixel uses its token, ret_in_use_by
  * says which, and it is deleted here. */
 must_check bool service_take_away(struct service *s, struct change *change, struct credential *c, uint32_t version,

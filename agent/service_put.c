@@ -84,12 +84,8 @@ static bool find_anothers(struct put *p, struct change *change, uint32_t *ret_ve
 	if (!change_find(change, p->result.also_stored, &other, &exists, err) ||
 	    !change_health(change, &other, &health, err))
 		return false;
-	const struct version *v = exists ? credential_with_fingerprint(&other, p->fingerprint) : NULL;
-	const struct fading *faded = v ? health_fading(&health, v->number) : NULL;
-	bool is_stray = v && ((faded && faded->verdict == VERDICT_MISMATCHED) ||
-			      (health.current.version == v->number && verdict_is_bad(health.current.verdict)) ||
-			      (health.pending.version == v->number && verdict_is_bad(health.pending.verdict)));
-	*ret_version = v && !is_stray ? v->number : 0;
+	const struct version *v = exists ? mend_used(&(struct holder){ &other, &health }, p->fingerprint) : NULL;
+	*ret_version = v ? v->number : 0;
 	return true;
 }
 

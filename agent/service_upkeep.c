@@ -20,7 +20,7 @@ struct upkeep {
 	uint32_t version;      /* the one that is asked about, or moved */
 	uint32_t dead;         /* failover: the current one */
 	enum verdict verdict;  /* its verdict */
-	bool was_failover_tried;
+	uint32_t tried; /* the last version that was asked whether it can stand in */
 	struct secret *token;
 	struct asked asked;
 	struct upkeep_news news; /* what the commit in hand will have done; what = UPKEEP_NOTHING: nothing to tell */
@@ -104,7 +104,7 @@ static bool purge(void *context, struct change *ch, struct error *err)
 		return true;
 	const struct version *v = credential_numbered(&u->credential, u->version);
 	if (v)
-		vault_find_duplicate(u->job.service->vault, v->fingerprint, u->pixel, in_use_by);
+		service_find_user(u->job.service, v->fingerprint, u->pixel, in_use_by);
 	if (!forget(u, ch, false, err))
 		return false;
 	memcpy(u->news.in_use_by, in_use_by, sizeof in_use_by);
@@ -121,7 +121,7 @@ static bool note_answer(void *context, struct change *ch, struct error *err)
 	const struct version *v = exists ? credential_numbered(&u->credential, u->version) : NULL;
 	if (!v || v->stage == STAGE_CURRENT || v->stage == STAGE_PENDING)
 		return true;
-	bool is_dead = upkeep_note_answer(&u->health, u->version, u->asked.finding.outcome, u->job.service->settings,
+	bool is_dead = upkeep_note_answer(&u->health, v, u->asked.finding.outcome, u->job.service->settings,
 					  clock_wall());
 	if (is_dead && v->stage == STAGE_RETIRED)
 		return forget(u, ch, true, err);
@@ -151,10 +151,12 @@ static bool ask_about(struct upkeep *u, const struct version *v, struct error *e
 static bool begin_failover(struct upkeep *u, bool *ret_asks, struct error *err)
 {
 	const struct version *stand_in = upkeep_stand_in(&u->credential, &u->health);
-	*ret_asks = stand_in && u->job.service->settings->failover && !u->was_failover_tried;
+	const struct settings *settings = u->job.service->settings;
+	*ret_asks = stand_in && settings->failover && stand_in->number != u->tried &&
+		    upkeep_stand_in_at(stand_in, &u->health, settings) <= clock_wall();
 	if (!*ret_asks)
 		return true;
-	u->was_failover_tried = true;
+	u->tried = stand_in->number;
 	u->dead = u->health.current.version;
 	u->verdict = u->health.current.verdict;
 	return ask_about(u, stand_in, err);
@@ -179,8 +181,8 @@ static bool may_take_away(struct upkeep *u, bool *ret, struct error *err)
 static bool is_of_another(struct upkeep *u, const struct version *v)
 {
 	char other[PIXEL_CODE_MAX + 1];
-	vault_find_duplicate(u->job.service->vault, v->fingerprint, u->pixel, other);
-	return v->stage == STAGE_RETIRED && other[0];
+	service_find_user(u->job.service, v->fingerprint, u->pixel, other);
+	return other[0];
 }
 
 static bool step_idle(struct upkeep *u, struct error *err)
@@ -188,7 +190,8 @@ static bool step_idle(struct upkeep *u, struct error *err)
 	for (size_t i = 0; i < u->credential.version_count; i++) {
 		const struct version *v = &u->credential.versions[i];
 		enum upkeep_end due = upkeep_of_idle(v, &u->health, u->job.service->settings, clock_wall());
-		switch (due == UPKEEP_ASK && is_of_another(u, v) ? UPKEEP_DELETE : due) {
+		bool is_elsewhere = due == UPKEEP_ASK && v->stage == STAGE_RETIRED && is_of_another(u, v);
+		switch (is_elsewhere ? UPKEEP_DELETE : due) {
 		case UPKEEP_DELETE:
 			u->version = v->number;
 			job_commit(&u->job, purge, u);

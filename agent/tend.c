@@ -97,15 +97,6 @@ static int64_t due_ms(const struct tended *tended)
 	return is_deadline_near ? tended->deadline_ms : at_ms;
 }
 
-int64_t tend_next_ms(const struct tend *t)
-{
-	int64_t next_ms = INT64_MAX;
-	for (size_t i = 0; i < t->map.room; i++)
-		if (tended_at(t, i) && due_ms(tended_at(t, i)) < next_ms)
-			next_ms = due_ms(tended_at(t, i));
-	return next_ms;
-}
-
 const char *tend_due(struct tend *t, int64_t now_ms)
 {
 	for (size_t i = 0; i < t->map.room; i++) {

@@ -18,7 +18,6 @@ void tend_forget(struct tend *t, const char *pixel);
 /* Something happened that may end what is waited for: look at it at once. */
 void tend_hurry(struct tend *t, const char *pixel);
 
-int64_t tend_next_ms(const struct tend *t); /* INT64_MAX = never */
 /* One that is due, not again before TEND_PAUSE_MS unless tend_hurry says so; NULL = none. */
 #define TEND_PAUSE_MS 30000
 const char *tend_due(struct tend *t, int64_t now_ms);

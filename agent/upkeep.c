@@ -19,6 +19,12 @@ const struct version *upkeep_stand_in(const struct credential *c, const struct h
 	return NULL;
 }
 
+int64_t upkeep_stand_in_at(const struct version *stand_in, const struct health *h, const struct settings *settings)
+{
+	const struct fading *f = health_fading(h, stand_in->number);
+	return f && f->refused_at ? f->checked_at + settings->interval_s : 0;
+}
+
 bool upkeep_is_needed(const struct credential *c, const struct health *h)
 {
 	const struct version *current = credential_staged(c, STAGE_CURRENT);
@@ -70,25 +76,27 @@ enum upkeep_end upkeep_of_idle(const struct version *v, const struct health *h, 
 	return now >= ask_at(v, h, settings) ? UPKEEP_ASK : UPKEEP_LEAVE;
 }
 
-bool upkeep_note_answer(struct health *h, uint32_t version, enum verdict outcome, const struct settings *settings,
+bool upkeep_note_answer(struct health *h, const struct version *v, enum verdict outcome, const struct settings *settings,
 			int64_t now)
 {
-	struct fading *f = health_fade(h, version);
+	struct fading *f = health_fade(h, v->number);
 	bool is_dead = outcome == VERDICT_EXPIRED || outcome == VERDICT_REVOKED;
 	bool was_refused = f->refused_at != 0;
 	f->checked_at = now;
 	if (verdict_is_transient(outcome))
 		return false;
-	f->verdict = outcome;
+	/* One refusal of a previous token, perhaps in TikTok's bad hour, must not bar it from ever standing in. */
+	if (v->stage != STAGE_PREVIOUS || !verdict_is_bad(outcome))
+		f->verdict = outcome;
 	if (outcome == VERDICT_HEALTHY)
 		f->proven_at = now;
-	if (!is_dead) {
+	if (!verdict_is_bad(outcome) || (!is_dead && v->stage == STAGE_RETIRED)) {
 		f->refused_at = 0;
 		return false;
 	}
 	if (!f->refused_at)
 		f->refused_at = now;
-	return was_refused && now - f->refused_at >= confirm_delay_s(settings) && !verdict_is_bad(h->current.verdict) &&
+	return was_refused && is_dead && now - f->refused_at >= confirm_delay_s(settings) && !verdict_is_bad(h->current.verdict) &&
 	       !h->current.suspected;
 }
 
@@ -100,8 +108,13 @@ static int64_t earlier(int64_t a, int64_t b)
 int64_t upkeep_at(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now)
 {
 	int64_t at = INT64_MAX;
+	const struct version *stand_in = settings->failover ? upkeep_stand_in(c, h) : NULL;
 	/* Nobody tells when the last consumer has moved on. */
-	if ((settings->failover && upkeep_stand_in(c, h)) || upkeep_retiring(c))
+	if (upkeep_retiring(c))
+		return now;
+	if (stand_in)
+		at = upkeep_stand_in_at(stand_in, h, settings);
+	if (at <= now)
 		return now;
 	for (size_t i = 0; i < c->version_count; i++) {
 		const struct version *v = &c->versions[i];

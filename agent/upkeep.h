@@ -15,8 +15,11 @@
 #include "agent/settings.h"
 #include "vault/health.h"
 
-/* The version that a failover would bring back; NULL = none, or nothing calls for it. Whatever the setting says. */
+/* The version that a failover would bring back; NULL = none, or nothing calls for it. Whatever the setting says. One that
+ * was refused when it was asked about may come again; one that was current and confirmed dead never. */
 const struct version *upkeep_stand_in(const struct credential *c, const struct health *h);
+/* When it may be asked about: at once, or an interval after it was refused. */
+int64_t upkeep_stand_in_at(const struct version *stand_in, const struct health *h, const struct settings *settings);
 /* Is the current token refused, or under suspicion? Then the previous one may be needed, whatever was asked for. */
 bool upkeep_is_needed(const struct credential *c, const struct health *h);
 /* The version that shall be taken from everybody; NULL = none. */
@@ -29,7 +32,7 @@ enum upkeep_end upkeep_of_idle(const struct version *v, const struct health *h, 
 
 /* TikTok answered about a version on its way out. True: it is dead, as far as two answers can tell; never while the
  * Pixel's current token is refused too, which would rather be TikTok's trouble. */
-bool upkeep_note_answer(struct health *h, uint32_t version, enum verdict outcome, const struct settings *settings,
+bool upkeep_note_answer(struct health *h, const struct version *v, enum verdict outcome, const struct settings *settings,
 			int64_t now);
 
 /* When there is something to do next: at most `now` = already; INT64_MAX = never. */

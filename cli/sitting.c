@@ -137,7 +137,7 @@ static const struct version *unjudged(const struct turn *t)
 {
 	const struct version *v = credential_staged(&t->credential, STAGE_PENDING);
 	bool is_refused = v && t->health.pending.version == v->number && verdict_is_bad(t->health.pending.verdict);
-	return is_refused ? NULL : v;
+	return is_refused || (v && v->is_aside) ? NULL : v; /* one put aside for standby is no answer to a rotation */
 }
 
 static bool tell_proven(struct turn *t, uint32_t number, struct error *err)
@@ -192,7 +192,7 @@ static bool is_letter(const struct secret *answer, char letter)
 	size_t seen = 0;
 	bool is_it = false;
 	for (size_t i = 0; i < text.len; i++) {
-		if (strchr(" \t\r", text.at[i]))
+		if (memchr(" \t\r", text.at[i], 3))
 			continue;
 		seen++;
 		is_it = (text.at[i] | 0x20) == letter;

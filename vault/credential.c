@@ -452,16 +452,27 @@ static void remove_version(struct credential *c, size_t i)
 	c->version_count--;
 }
 
-static bool drop_oldest_retired(struct credential *c, uint32_t *ret_dropped)
+static const struct version *oldest_retired(const struct credential *c, bool is_taken)
 {
-	for (size_t i = 0; i < c->version_count; i++) {
-		if (c->versions[i].stage != STAGE_RETIRED)
-			continue;
-		*ret_dropped = c->versions[i].number;
-		remove_version(c, i);
-		return true;
-	}
-	return false;
+	for (size_t i = 0; i < c->version_count; i++)
+		if (c->versions[i].stage == STAGE_RETIRED && (c->versions[i].taken_at != 0) == is_taken)
+			return &c->versions[i];
+	return NULL;
+}
+
+/* One that was taken away waits for its end at TikTok: it goes last, and a line of it stays. */
+static bool drop_oldest_retired(struct credential *c, int64_t now, uint32_t *ret_dropped)
+{
+	const struct version *oldest = oldest_retired(c, false);
+	if (!oldest)
+		oldest = oldest_retired(c, true);
+	if (!oldest)
+		return false;
+	*ret_dropped = oldest->number;
+	if (oldest->taken_at)
+		return credential_forget(c, oldest->number, false, now);
+	remove_version(c, (size_t)(oldest - c->versions));
+	return true;
 }
 
 /* At a stage that nobody holds after `outgoing` (NULL = nobody held it) is retired. */
@@ -473,7 +484,7 @@ static bool add_at(struct credential *c, enum stage stage, struct version *outgo
 	if (outgoing)
 		move_stage(outgoing, STAGE_RETIRED, now);
 	*ret_dropped = 0;
-	if (c->version_count == VERSIONS_MAX && !drop_oldest_retired(c, ret_dropped))
+	if (c->version_count == VERSIONS_MAX && !drop_oldest_retired(c, now, ret_dropped))
 		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
 	struct version *added = &c->versions[c->version_count++];
 	*added = *v;

@@ -108,6 +108,15 @@ class Leaving(Case):
         self.assertEqual(stray, self.get(other))
         self.vault("verify")
 
+    def test_a_refused_stray_elsewhere_is_no_use_of_a_token(self):
+        self.configure(check={"grace": "0", "failover": "no", "interval": "1h"})
+        pixel, old, _ = self.two_versions()
+        other = self.stored()[0]
+        self.put(other, old, rc=11)
+        self.assertIsNone(self.json("retire", pixel)["in_use_by"])
+        self.assertIsNotNone(self.version(pixel, 1))
+        self.assertIn("revoke", self.status(pixel)["advice"])
+
     def test_nor_one_that_another_pixel_was_given_afterwards(self):
         self.configure(check={"grace": "0", "failover": "no", "interval": "1s"})
         mine, other = self.stored()[0], self.pair()[0]
@@ -238,6 +247,32 @@ class Leaving(Case):
         self.vault("check", pixel, rc=10)
         self.assertEqual(2, self.status(pixel)["current"]["version"])
         self.assertNotIn("rollback", self.status(pixel)["advice"])
+
+    def test_a_bad_hour_bars_no_previous_token_for_good(self):
+        """Too few Pixels for the outage rule: what was refused then and works again may stand in."""
+        pixel, old, new = self.two_versions()
+        self.emu.knob("all", "40105")
+        self.vault("check", pixel, rc=10)
+        self.until(lambda: self.emu.log(pixel)[-1] and len(self.emu.log(pixel)) >= 5, 5, "the previous one was asked about")
+        self.emu.knob("all", "off")
+        self.vault("check", pixel)
+        self.assertEqual("healthy", self.status(pixel)["verdict"])
+        time.sleep(1.1)  # an interval
+        self.emu.revoke(new)
+        self.vault("check", pixel, rc=10)
+        self.until(lambda: self.get(pixel) == old, 40 if VIA_AGENT else 6, "the previous one serves")
+
+    def test_where_the_standby_one_is_dead_too_the_previous_one_is_tried_at_once(self):
+        self.configure(check={"failover": "yes", "interval": "1h"})
+        pixel, old, new = self.two_versions()
+        standby = self.more_token(pixel)
+        self.put(pixel, standby, "--standby")
+        self.emu.revoke(standby)
+        self.emu.revoke(new)
+        self.vault("check", pixel, rc=10)
+        if not VIA_AGENT:
+            self.assertEqual(old, self.get(pixel), "in the same run")
+        self.until(lambda: self.get(pixel) == old, 5, "the previous one serves")
 
     # ---- standby ----
 

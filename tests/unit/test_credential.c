@@ -663,6 +663,32 @@ static void standby__put_again_is_judged_anew(void **state)
 	assert_int_equal(stage_of(&c, 2), STAGE_CURRENT);
 }
 
+static void version__one_that_was_taken_is_pushed_out_last_and_leaves_a_line(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	uint32_t dropped = 0;
+	add(&c, 1, NULL);
+	assert_true(credential_promote(&c, 1, 1));
+	add(&c, 2, NULL);
+	assert_true(credential_promote(&c, 2, 2));
+	assert_true(credential_retire(&c, 1, 3));
+	for (uint32_t i = 3; i <= VERSIONS_MAX + 1; i++) {
+		add(&c, i, &dropped);
+		assert_true(credential_promote(&c, i, i));
+	}
+	assert_int_equal(dropped, 2); /* not the first, which was taken */
+	assert_int_equal(stage_of(&c, 1), STAGE_RETIRED);
+	for (size_t i = 0; i < c.version_count; i++)
+		if (c.versions[i].stage == STAGE_RETIRED)
+			c.versions[i].taken_at = 50;
+	add(&c, 60, &dropped);
+	assert_int_equal(dropped, 1);
+	assert_int_equal(c.gone_count, 1);
+	assert_int_equal(c.gone[0].number, 1);
+	assert_false(c.gone[0].is_dead);
+}
+
 static void rotation__is_read_from_the_versions(void **state)
 {
 	(void)state;
@@ -877,6 +903,7 @@ int main(void)
 		cmocka_unit_test(version__of_one_that_is_forgotten_a_line_stays),
 		cmocka_unit_test(standby__is_promoted_beside_the_current_one),
 		cmocka_unit_test(standby__put_again_is_judged_anew),
+		cmocka_unit_test(version__one_that_was_taken_is_pushed_out_last_and_leaves_a_line),
 		cmocka_unit_test(rotation__is_read_from_the_versions),
 		cmocka_unit_test(version__the_seventeenth_drops_the_oldest_retired_one_and_no_number_comes_back),
 		cmocka_unit_test(version__when_numbers_are_used_up_nothing_is_changed),

@@ -22,6 +22,10 @@ static const struct settings settings = { .interval_s = 3600,
 					  .grace_s = 86400,
 					  .purge_after_s = 30 * 86400 };
 
+static const struct version v1 = { .number = 1, .stage = STAGE_RETIRED, .taken_at = NOW },
+			    v2 = { .number = 2, .stage = STAGE_RETIRED, .taken_at = NOW },
+			    v3 = { .number = 3, .stage = STAGE_STANDBY, .staged_at = NOW };
+
 /* 1 previous, 2 current. */
 static struct credential two(void)
 {
@@ -72,6 +76,20 @@ static void stand_in__is_none_that_was_refused_itself(void **state)
 	assert_null(upkeep_stand_in(&c, &h));
 }
 
+static void stand_in__refused_when_it_was_asked_may_come_an_interval_later(void **state)
+{
+	(void)state;
+	struct credential c = two();
+	struct health h = judged(VERDICT_REVOKED);
+	assert_true(upkeep_stand_in_at(&c.versions[0], &h, &settings) <= NOW);
+	assert_false(upkeep_note_answer(&h, &c.versions[0], VERDICT_REVOKED, &settings, NOW));
+	assert_int_equal(upkeep_stand_in(&c, &h)->number, 1);
+	assert_int_equal(upkeep_stand_in_at(&c.versions[0], &h, &settings), NOW + 3600);
+	assert_int_equal(upkeep_at(&c, &h, &settings, NOW), NOW + 3600);
+	assert_false(upkeep_note_answer(&h, &c.versions[0], VERDICT_HEALTHY, &settings, NOW + 3600));
+	assert_true(upkeep_stand_in_at(&c.versions[0], &h, &settings) <= NOW);
+}
+
 static void stand_in__needs_both_and_a_verdict_on_this_very_version(void **state)
 {
 	(void)state;
@@ -110,7 +128,7 @@ static void standby__is_asked_about_once_an_interval_and_never_deleted(void **st
 	assert_int_equal(upkeep_at(&c, &h, &settings, NOW), NOW);
 	for (int64_t i = 0; i < 1000; i++) {
 		assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + i * 3600), UPKEEP_ASK);
-		(void)upkeep_note_answer(&h, 3, VERDICT_REVOKED, &settings, NOW + i * 3600);
+		(void)upkeep_note_answer(&h, &v3, VERDICT_REVOKED, &settings, NOW + i * 3600);
 		assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + i * 3600 + 3599), UPKEEP_LEAVE);
 	}
 	assert_int_equal(upkeep_at(&c, &h, &settings, NOW + 999 * 3600), NOW + 1000 * 3600);
@@ -123,7 +141,7 @@ static void taken__is_asked_about_once_an_interval_and_deleted_at_its_time(void 
 	struct health h = judged(VERDICT_HEALTHY);
 	const struct version *v = &c.versions[0];
 	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW), UPKEEP_ASK);
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_HEALTHY, &settings, NOW));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_HEALTHY, &settings, NOW));
 	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 3599), UPKEEP_LEAVE);
 	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 3600), UPKEEP_ASK);
 	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 30 * 86400 - 1), UPKEEP_ASK);
@@ -141,41 +159,41 @@ static void taken__is_dead_when_it_was_refused_twice_with_the_delay_between(void
 	(void)state;
 	struct credential c = taken();
 	struct health h = judged(VERDICT_HEALTHY);
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW));
 	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 599), UPKEEP_LEAVE);
 	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 600), UPKEEP_ASK);
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW + 599)); /* by hand, too early */
-	assert_true(upkeep_note_answer(&h, 1, VERDICT_EXPIRED, &settings, NOW + 600));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW + 599)); /* by hand, too early */
+	assert_true(upkeep_note_answer(&h, &v1, VERDICT_EXPIRED, &settings, NOW + 600));
 }
 
 static void taken__that_answers_between_two_refusals_is_alive(void **state)
 {
 	(void)state;
 	struct health h = judged(VERDICT_HEALTHY);
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW));
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_HEALTHY, &settings, NOW + 600));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_HEALTHY, &settings, NOW + 600));
 	assert_int_equal(health_fading(&h, 1)->proven_at, NOW + 600);
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW + 1200));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW + 1200));
 	/* Nothing transient speaks for or against it. */
 	for (int outcome = OUTCOME_THROTTLED; outcome < OUTCOME_COUNT; outcome++)
-		assert_false(upkeep_note_answer(&h, 1, (enum verdict)outcome, &settings, NOW + 1900));
-	assert_true(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW + 1900));
+		assert_false(upkeep_note_answer(&h, &v1, (enum verdict)outcome, &settings, NOW + 1900));
+	assert_true(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW + 1900));
 	/* Of another Pixel, or without permission: the token lives. */
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_MISMATCHED, &settings, NOW + 2600));
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_NO_PERMISSION, &settings, NOW + 3600));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_MISMATCHED, &settings, NOW + 2600));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_NO_PERMISSION, &settings, NOW + 3600));
 }
 
 static void taken__is_not_dead_while_the_current_one_is_refused_too(void **state)
 {
 	(void)state;
 	struct health h = judged(VERDICT_REVOKED);
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW));
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW + 600));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW + 600));
 	h.current.verdict = VERDICT_HEALTHY;
 	h.current.suspected = VERDICT_REVOKED;
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW + 1200));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW + 1200));
 	h.current.suspected = VERDICT_UNCHECKED;
-	assert_true(upkeep_note_answer(&h, 1, VERDICT_REVOKED, &settings, NOW + 1200));
+	assert_true(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW + 1200));
 }
 
 static void taken__that_was_refused_as_the_current_one_needs_one_more_refusal(void **state)
@@ -189,7 +207,7 @@ static void taken__that_was_refused_as_the_current_one_needs_one_more_refusal(vo
 	c.versions[0].stage = STAGE_CURRENT;
 	health_align(&h, &c);
 	assert_int_equal(upkeep_of_idle(&c.versions[1], &h, &settings, NOW), UPKEEP_ASK);
-	assert_true(upkeep_note_answer(&h, 2, VERDICT_REVOKED, &settings, NOW));
+	assert_true(upkeep_note_answer(&h, &v2, VERDICT_REVOKED, &settings, NOW));
 }
 
 static void at__is_the_earliest_of_all(void **state)
@@ -208,7 +226,7 @@ static void at__is_the_earliest_of_all(void **state)
 	c = taken();
 	h = judged(VERDICT_HEALTHY);
 	assert_int_equal(upkeep_at(&c, &h, &settings, NOW), NOW);
-	assert_false(upkeep_note_answer(&h, 1, VERDICT_HEALTHY, &settings, NOW));
+	assert_false(upkeep_note_answer(&h, &v1, VERDICT_HEALTHY, &settings, NOW));
 	assert_int_equal(upkeep_at(&c, &h, &settings, NOW), NOW + 3600);
 	off.purge_after_s = 60;
 	assert_int_equal(upkeep_at(&c, &h, &off, NOW), NOW + 60);
@@ -235,7 +253,6 @@ static void tend__what_has_nothing_to_do_is_not_kept(void **state)
 	assert_string_equal(tend_due(t, NOW_MS), c.pixel);
 	h = judged(VERDICT_HEALTHY);
 	assert_true(tend_note(t, &c, &h, &settings, NOW, NOW_MS, &err));
-	assert_true(tend_next_ms(t) == INT64_MAX);
 	assert_null(tend_due(t, INT64_MAX));
 	tend_free(t);
 }
@@ -249,10 +266,9 @@ static void tend__waits_a_pause_but_not_past_the_deadline(void **state)
 	struct tend *t = noted(&c, &h);
 	assert_non_null(tend_due(t, NOW_MS));
 	assert_null(tend_due(t, NOW_MS + 9999));
-	assert_int_equal(tend_next_ms(t), NOW_MS + 10000);
 	assert_non_null(tend_due(t, NOW_MS + 10000));
 	assert_null(tend_due(t, NOW_MS + 10001));
-	assert_int_equal(tend_next_ms(t), NOW_MS + 10000 + TEND_PAUSE_MS);
+	assert_null(tend_due(t, NOW_MS + 9999 + TEND_PAUSE_MS));
 	tend_hurry(t, "ABCDEFGH"); /* nobody we know */
 	assert_null(tend_due(t, NOW_MS + 10001));
 	tend_hurry(t, c.pixel);
@@ -286,9 +302,10 @@ static void tend__no_clock_keeps_it_away_for_longer_than_a_day(void **state)
 	struct health h = judged(VERDICT_HEALTHY);
 	c.versions[0].taken_at = NOW + 3650LL * 86400;
 	struct tend *t = noted(&c, &h);
-	assert_int_equal(tend_next_ms(t), NOW_MS + 86400000);
+	assert_null(tend_due(t, NOW_MS + 86400000 - 1));
+	assert_non_null(tend_due(t, NOW_MS + 86400000));
 	tend_clear(t);
-	assert_true(tend_next_ms(t) == INT64_MAX);
+	assert_null(tend_due(t, INT64_MAX));
 	tend_free(t);
 }
 
@@ -297,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stand_in__is_the_previous_one_of_a_current_one_that_is_refused),
 		cmocka_unit_test(stand_in__is_none_that_was_refused_itself),
+		cmocka_unit_test(stand_in__refused_when_it_was_asked_may_come_an_interval_later),
 		cmocka_unit_test(stand_in__needs_both_and_a_verdict_on_this_very_version),
 		cmocka_unit_test(stand_in__is_rather_the_standby_one),
 		cmocka_unit_test(standby__is_asked_about_once_an_interval_and_never_deleted),
