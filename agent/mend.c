@@ -55,6 +55,16 @@ bool mend_is_proven(const struct holder *of, const struct version *v)
 	return v && v->stage == STAGE_CURRENT && j->version == v->number && j->verdict == VERDICT_HEALTHY;
 }
 
+bool mend_is_accepted(const struct holder *of, const struct version *v)
+{
+	for (size_t i = 0; i < 2; i++) {
+		const struct judgement *j = judgement_at(of, i);
+		if (j && j->version == v->number)
+			return j->verdict == VERDICT_HEALTHY || j->verdict == VERDICT_UNPROVEN;
+	}
+	return false;
+}
+
 bool mend_can_spare(const struct holder *of, const struct version *v)
 {
 	return v->stage == STAGE_PENDING && credential_staged(of->credential, STAGE_CURRENT);

@@ -25,6 +25,9 @@ const struct version *mend_given(const struct holder *of, const char *other);
 /* Is this the current token, and proven for its Pixel? Then no other takes its place but one that is proven too. */
 bool mend_is_proven(const struct holder *of, const struct version *v);
 
+/* Was it asked about, and not refused for its Pixel? */
+bool mend_is_accepted(const struct holder *of, const struct version *v);
+
 /* Does another version speak for the Pixel when this one is gone? */
 bool mend_can_spare(const struct holder *of, const struct version *v);
 

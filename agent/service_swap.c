@@ -71,6 +71,7 @@ static void hint_instead(const struct swap *s, char hint[240])
 static bool choose_for_swap(struct swap *s, struct error *err)
 {
 	char hint[240];
+	size_t accepted = 0;
 	for (size_t i = 0; i < 2; i++) {
 		struct side *side = &s->sides[i];
 		struct holder holder = holder_of(side);
@@ -81,9 +82,13 @@ static bool choose_for_swap(struct swap *s, struct error *err)
 			hint_instead(s, hint);
 			return fail(err, ERR_CONFLICT, TXT_SWAP_PROVEN, hint, side->pixel);
 		}
+		accepted += mend_is_accepted(&holder, given);
 		side->given = *given;
 		side->takes = true;
 	}
+	/* A dry probe refutes no pair that TikTok would take, so it could not tell that this is no swap, or one done already. */
+	if (accepted == 2 && !s->no_check)
+		return fail(err, ERR_CONFLICT, TXT_SWAP_ACCEPTED, s->sides[0].pixel, s->sides[1].pixel);
 	if (memcmp(s->sides[0].given.fingerprint, s->sides[1].given.fingerprint, FINGERPRINT_LEN) == 0)
 		return fail(err, ERR_CONFLICT, TXT_SWAP_SAME, s->sides[0].pixel, s->sides[1].pixel);
 	return true;

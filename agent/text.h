@@ -252,6 +252,9 @@
 /* swap, move: where no hint stands here, it is the command that fits the two Pixels */
 #define TXT_SWAP_ITSELF "'%s' cannot change places with itself", "name two Pixels: vault swap PIXEL PIXEL"
 #define TXT_SWAP_PROVEN "the token of '%s' is proven for it and is not given away; nothing was moved"
+#define TXT_SWAP_ACCEPTED                                                                                              \
+	"TikTok takes the tokens of '%s' and '%s' where they lie; nothing was moved",                                   \
+		"if you know that they are crossed all the same: vault swap --no-check"
 #define TXT_SWAP_SAME                                                                                                  \
 	"'%s' and '%s' hold the same token; there is nothing to swap",                                                 \
 		"the one it was not made for needs its own: vault put PIXEL"

@@ -173,8 +173,9 @@ const struct command commands[] = {
 	  "exchange the tokens of two Pixels that hold each other's",
 	  "For two tokens that were pasted the wrong way round: each Pixel gets the other's as a new version, in\n"
 	  "one step. TikTok is asked about both new pairs first; nothing is moved when it refuses one (10, 11,\n"
-	  "15) or gives no verdict (9). A token that is proven for its Pixel is never given away (8). 'status'\n"
-	  "and 'check' name the two when they find such a pair.\n",
+	  "15) or gives no verdict (9). A token that is proven for its Pixel is never given away (8), and two that\n"
+	  "TikTok takes where they lie only with --no-check. 'status' and 'check' name the two when they find\n"
+	  "such a pair.\n",
 	  "vault swap " PX " " PX2, OPTIONS(swap_options), cmd_swap },
 
 	{ "move", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 2, 2, 2, "PIXEL OTHER [--no-check]",

@@ -370,6 +370,22 @@ class Swapped(Mismatch):
         self.healthy(**{a: of_a, b: of_b})
         self.assertEqual([2, 2], [self.status(p)["current"]["version"] for p in (a, b)])
 
+    def test_two_that_tiktok_takes_where_they_lie_stay(self):
+        (a, of_a), (b, of_b) = self.stored(test_code=None), self.stored(test_code=None)
+        self.refuses(8, "swap", a, b, says="where they lie")
+        self.assertEqual([of_a, of_b], [self.get(p) for p in (a, b)])
+
+    def test_done_twice_it_is_done_once(self):
+        (a, of_a), (b, of_b) = self.pair(), self.pair()
+        self.emu.knob("empty-data", "0")  # dry probes tell, and prove nothing
+        self.put(a, of_b, "--no-check")
+        self.put(b, of_a, "--no-check")
+        self.vault("check", rc=11)
+        self.vault("swap", a, b)
+        self.assertEqual("unproven", self.status(a)["verdict"])
+        self.refuses(8, "swap", a, b, says="where they lie")
+        self.assertEqual([of_a, of_b], [self.get(p) for p in (a, b)])
+
     def test_a_put_meanwhile_counts(self):
         a, of_a, b, of_b = self.crossed()
         better = self.more_token(b)
