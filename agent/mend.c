@@ -65,6 +65,13 @@ bool mend_is_accepted(const struct holder *of, const struct version *v)
 	return false;
 }
 
+const struct version *mend_unjudged(const struct holder *of)
+{
+	const struct version *v = credential_staged(of->credential, STAGE_PENDING);
+	const struct judgement *j = v ? judgement_at(of, 1) : NULL;
+	return j && verdict_is_bad(j->verdict) ? NULL : v;
+}
+
 bool mend_can_spare(const struct holder *of, const struct version *v)
 {
 	return v->stage == STAGE_PENDING && credential_staged(of->credential, STAGE_CURRENT);

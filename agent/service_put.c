@@ -192,10 +192,23 @@ static struct version *holder_of_grant(struct put *p)
 	return NULL;
 }
 
+/* A second token for later must not push out one that is waited for now. */
+static bool may_stand_by(struct put *p, struct change *change, struct error *err)
+{
+	struct health h;
+	if (!p->request.is_standby)
+		return true;
+	if (!change_health(change, &p->credential, &h, err))
+		return false;
+	const struct version *open = mend_unjudged(&(struct holder){ &p->credential, &h });
+	return !open || open->is_aside || holder(p, STAGE_PENDING) == open ||
+	       fail(err, ERR_CONFLICT, TXT_PENDING_OPEN, open->number, p->pixel);
+}
+
 /* The version that will hold the token: one that does already, or a new one. */
 static bool choose_version(struct put *p, struct change *change, bool *ret_touched, struct error *err)
 {
-	if (is_of_family(p) && !refuse_old_pair(p, err))
+	if ((is_of_family(p) && !refuse_old_pair(p, err)) || !may_stand_by(p, change, err))
 		return false;
 	struct version *v = p->token ? holder(p, STAGE_CURRENT) : holder_of_grant(p);
 	p->is_unchanged = v && v->stage == STAGE_CURRENT;

@@ -111,6 +111,8 @@ static bool choose_for_move(struct swap *s, struct error *err)
 				      : fail(err, ERR_CONFLICT, TXT_MOVE_HELD, hint, to->pixel, from->pixel);
 	}
 	const struct version *held = mend_held(&taker, stray->fingerprint);
+	if (!held && mend_unjudged(&taker))
+		return fail(err, ERR_CONFLICT, TXT_PENDING_OPEN, mend_unjudged(&taker)->number, to->pixel);
 	s->is_held = held != NULL;
 	to->version = held ? held->number : 0;
 	to->takes = !held;

@@ -255,6 +255,9 @@
 #define TXT_SWAP_ACCEPTED                                                                                              \
 	"TikTok takes the tokens of '%s' and '%s' where they lie; nothing was moved",                                   \
 		"if you know that they are crossed all the same: vault swap --no-check"
+#define TXT_PENDING_OPEN                                                                                               \
+	"version %u of Pixel '%s' waits to be judged and would be pushed out; nothing was changed",                    \
+		"have TikTok asked about it first: vault check PIXEL"
 #define TXT_SWAP_SAME                                                                                                  \
 	"'%s' and '%s' hold the same token; there is nothing to swap",                                                 \
 		"the one it was not made for needs its own: vault put PIXEL"

@@ -70,6 +70,18 @@ class UnderTheWrongPixel(Mismatch):
         self.vault("check", pixel, rc=10)
         return pixel
 
+    def test_a_move_pushes_out_no_token_that_waits_to_be_judged(self):
+        a, own = self.stored()
+        b = self.needy()
+        stray, waiting = self.more_token(b), self.more_token(b)
+        self.put(a, stray, rc=11)
+        self.emu.fault("refuse")
+        self.put(b, waiting, rc=9)
+        self.emu.no_faults()
+        self.refuses(8, "move", a, b, says="waits to be judged")
+        self.vault("check", b)
+        self.assertEqual(waiting, self.get(b))
+
     def test_a_new_token_of_one_that_needs_it_put_under_one_that_is_well(self):
         a, own = self.stored()
         b = self.needy()

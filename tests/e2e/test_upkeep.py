@@ -316,6 +316,19 @@ class Leaving(Case):
         self.assertEqual(2, self.status(pixel)["standby"]["version"])
         self.assertEqual(first, self.get(pixel))
 
+    def test_it_pushes_out_no_token_that_waits_to_be_judged(self):
+        pixel, first = self.stored()
+        second, third = self.more_token(pixel), self.more_token(pixel)
+        self.emu.fault("refuse")
+        self.put(pixel, second, rc=9)
+        self.emu.no_faults()
+        r = self.put(pixel, third, "--standby", rc=8)
+        self.assertIn("version 2", r.err)
+        self.assertEqual(2, self.status(pixel)["pending"]["version"])
+        self.vault("check", pixel)
+        self.assertEqual(second, self.get(pixel))
+        self.put(pixel, third, "--standby")
+
     def test_put_without_the_option_makes_it_current(self):
         pixel, first = self.stored()
         second = self.more_token(pixel)
