@@ -129,13 +129,14 @@ class Leaving(Case):
         self.assertEqual(stray, self.get(other))
 
     def test_while_the_current_one_is_refused_the_previous_one_is_kept(self):
-        self.configure(check={"grace": "1s", "failover": "no"})
+        self.configure(check={"grace": "6s", "failover": "no"})
         pixel, old, new = self.two_versions()
         self.get(pixel, "--version", "1", "--as", "a")
-        self.refuses(8, "retire", pixel, says="still used by")
         self.emu.revoke(new)
-        self.vault("check", pixel, rc=10)
-        time.sleep(1.5)
+        self.refuses(8, "retire", pixel, says="still used by")
+        over = time.monotonic() + 6.5
+        self.vault("check", pixel, rc=10)  # before grace is over
+        time.sleep(max(0, over - time.monotonic()))
         self.vault("check", pixel, rc=10)
         self.assertEqual("previous", self.version(pixel, 1)["stage"])
         self.refuses(8, "retire", pixel, says="may be needed")
