@@ -18,6 +18,6 @@ bool cmd_run(struct invocation *inv, struct error *err)
 	if (!run_bind(inv, take_token, &bound, err))
 		return false;
 	/* From here on this process holds only the tokens asked for: no key, no store. */
-	vault_closep(&inv->vault);
+	vault_leavep(&inv->vault);
 	return run_become(inv, &bound, err);
 }

@@ -92,7 +92,7 @@ int vault_main(int argc, char **argv, const struct handover *from)
 	inv.is_stdout_closed = from->is_stdout_closed;
 	bool is_done = run(&inv, argc, argv, &err);
 	/* The vault goes before the last word: its closing may take a moment and must not follow an answer. */
-	vault_closep(&inv.vault);
+	vault_leavep(&inv.vault);
 	int status = output_finish(&inv, is_done, &err);
 	invocation_done(&inv);
 	secret_arena_close();

@@ -112,6 +112,7 @@ struct store_ops {
 				   void *context, struct error *err);
 	enum store_class (*open)(const char *path, struct store **ret, struct error *err);
 	void (*close)(struct store *s);
+	void (*leave)(struct store *s);
 	struct store_caps (*caps)(struct store *s);
 	enum store_class (*head)(struct store *s, struct store_pos *ret, struct error *err);
 	enum store_class (*get_many)(struct store *s, const char *const *keys, size_t count, struct buf *room,
@@ -165,6 +166,14 @@ static inline void store_close(struct store *s)
 {
 	if (s)
 		s->ops->close(s);
+}
+
+/* For a process that is about to end or to become another: what the kernel takes back by itself is left to it. What was
+ * written is as it is behind a close. */
+static inline void store_leave(struct store *s)
+{
+	if (s)
+		s->ops->leave(s);
 }
 
 static inline struct store_caps store_caps(struct store *s)

@@ -558,7 +558,7 @@ bool vault_opener_open(const struct vault_opener *o, const char *pixel, uint32_t
 	return true;
 }
 
-void vault_close(struct vault *v)
+static void end(struct vault *v, void (*end_store)(struct store *))
 {
 	if (!v)
 		return;
@@ -566,7 +566,7 @@ void vault_close(struct vault *v)
 	audit_free(v->audit);
 	keys_free(v->keys);
 	secret_free(v->root_key);
-	store_close(v->store);
+	end_store(v->store);
 	anchor_let_go(&v->anchor_file);
 	buf_done(&v->root_bytes);
 	buf_done(&v->slots);
@@ -576,9 +576,20 @@ void vault_close(struct vault *v)
 	free(v);
 }
 
+void vault_close(struct vault *v)
+{
+	end(v, store_close);
+}
+
 void vault_closep(struct vault **v)
 {
 	vault_close(*v);
+	*v = NULL;
+}
+
+void vault_leavep(struct vault **v)
+{
+	end(*v, store_leave);
 	*v = NULL;
 }
 

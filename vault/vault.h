@@ -66,6 +66,7 @@ void vault_pixel_id(const struct vault *v, const char *pixel, uint8_t ret[PIXEL_
 must_check bool vault_adopt(struct vault *v, struct error *err);
 void vault_close(struct vault *v); /* NULL is fine; wipes the keys; leaves a file that can be copied whole */
 void vault_closep(struct vault **v);
+void vault_leavep(struct vault **v); /* the same for a process that is about to end or to become another */
 
 /* ---- reading; each call sees one instant ---- */
 
