@@ -325,6 +325,8 @@ static bool commit_requests(struct service *s)
 	for (size_t i = 0; i < count; i++) {
 		struct job *job = owners[i];
 		job->change = NULL;
+		if (!items[i].is_done && job->ops->uncommitted && job->ops->uncommitted(job, &items[i].err))
+			continue;
 		if (!items[i].is_done)
 			fail_job(job, &items[i].err);
 		else if (!job->ops->committed(job, &err))

@@ -28,6 +28,8 @@ struct job_ops {
 	bool (*answered)(struct job *job, uint32_t tag, const struct answer *answer, struct error *err);
 	/* The commit that the job requested is durable. */
 	bool (*committed)(struct job *job, struct error *err);
+	/* It could not be made. True: the job goes on with its next step; false, or NULL here: it ends with err. */
+	bool (*uncommitted)(struct job *job, const struct error *err);
 	/* Tell whoever started it, and free all; err NULL: it was done. */
 	void (*end)(struct job *job, const struct error *err);
 };

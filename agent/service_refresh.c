@@ -14,8 +14,18 @@
 #define LOCK_WAIT_MS 60000 /* another process may wait for TikTok */
 #define LOCK_LOOK_MS 20
 #define CONFIRM_DELAY_S 5
+#define STORE_AGAIN_MS 500
+#define STORE_FOR_MS 8000 /* a command waits no longer for room on the disk; the agent does for as long as it runs */
 
-enum refresh_phase { REFRESH_LOCK, REFRESH_NOTE, REFRESH_ASK, REFRESH_WAIT, REFRESH_SETTLE, REFRESH_END };
+enum refresh_phase {
+	REFRESH_LOCK,
+	REFRESH_NOTE,
+	REFRESH_ASK,
+	REFRESH_WAIT,
+	REFRESH_SETTLE,
+	REFRESH_SETTLE_AGAIN,
+	REFRESH_END
+};
 
 struct refresh {
 	struct job job;
@@ -23,7 +33,7 @@ struct refresh {
 	enum refresh_when when;
 	enum refresh_phase phase;
 	struct vault_lock *lock;
-	int64_t lock_until_ms, ask_again_ms;
+	int64_t lock_until_ms, ask_again_ms, store_again_ms, store_until_ms;
 	/* what is renewed, as it was when the lock was taken */
 	enum family family;
 	uint32_t holder, renewed; /* whose refresh token, whose token */
@@ -244,18 +254,26 @@ static void ask(struct refresh *r)
 		false);
 }
 
+static void store(struct refresh *r)
+{
+	r->phase = REFRESH_SETTLE;
+	job_commit(&r->job, settle, r);
+}
+
 static bool refresh_step(struct job *job, int64_t *ret_wait_ms, struct error *err)
 {
 	struct refresh *r = refresh_of(job);
 	if (r->phase == REFRESH_LOCK)
 		return lock(r, ret_wait_ms, err);
-	if (r->phase != REFRESH_WAIT)
+	if (r->phase != REFRESH_WAIT && r->phase != REFRESH_SETTLE_AGAIN)
 		return true;
-	int64_t left_ms = r->ask_again_ms - clock_boot_ms();
-	if (job->service->is_stopping) { /* refused once only: no reason to condemn it */
+	int64_t until_ms = r->phase == REFRESH_WAIT ? r->ask_again_ms : r->store_again_ms;
+	int64_t left_ms = until_ms - clock_boot_ms();
+	if (r->phase == REFRESH_SETTLE_AGAIN && (left_ms <= 0 || job->service->is_stopping)) {
+		store(r);
+	} else if (job->service->is_stopping) { /* refused once only: no reason to condemn it */
 		r->asked.finding.outcome = OUTCOME_UNKNOWN;
-		r->phase = REFRESH_SETTLE;
-		job_commit(job, settle, r);
+		store(r);
 	} else if (left_ms <= 0) {
 		ask(r);
 	} else {
@@ -313,8 +331,23 @@ static bool refresh_asked(struct job *job, const struct asked *asked, struct err
 	/* Other verdicts are not for the answer to a refresh to give. */
 	if (!r->has_pair && !is_refused && !verdict_is_transient(r->asked.finding.outcome))
 		r->asked.finding.outcome = OUTCOME_UNKNOWN;
-	r->phase = REFRESH_SETTLE;
-	job_commit(job, settle, r);
+	store(r);
+	return true;
+}
+
+/* TikTok takes the old pair no longer, and the new one is nowhere but here: a full disk may have room in a moment. */
+static bool refresh_uncommitted(struct job *job, const struct error *err)
+{
+	struct refresh *r = refresh_of(job);
+	int64_t now = clock_boot_ms();
+	if (r->phase != REFRESH_SETTLE || !r->has_pair || (err->code != ERR_STORAGE && err->code != ERR_CONFLICT))
+		return false;
+	if (!r->store_until_ms)
+		r->store_until_ms = job->service->owns_courier ? now + STORE_FOR_MS : INT64_MAX;
+	if (now >= r->store_until_ms || job->service->is_stopping)
+		return false;
+	r->phase = REFRESH_SETTLE_AGAIN;
+	r->store_again_ms = now + STORE_AGAIN_MS;
 	return true;
 }
 
@@ -349,9 +382,11 @@ static void refresh_end(struct job *job, const struct error *err)
 	free(r);
 }
 
-static const struct job_ops refresh_ops = {
-	.step = refresh_step, .asked = refresh_asked, .committed = refresh_committed, .end = refresh_end
-};
+static const struct job_ops refresh_ops = { .step = refresh_step,
+					    .asked = refresh_asked,
+					    .committed = refresh_committed,
+					    .uncommitted = refresh_uncommitted,
+					    .end = refresh_end };
 
 /* ---- starting ---- */
 

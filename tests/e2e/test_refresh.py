@@ -1,5 +1,6 @@
 """Pairs of tokens that a refresh token renews (`put --family`): stored, renewed on time and once, never shown."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -576,6 +577,58 @@ class Once(Refreshing):
         time.sleep(1.6)
         r = self.vault("check", pixel, rc=10)
         self.assertIn("its answer was lost", self.status(pixel)["advice"], say(r))
+
+
+@direct_only("the agent's vault lies on the same disk for all tests")
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+class OnAFullDisk(Refreshing):
+    """TikTok has made a new pair, and the disk has no room for it: the old one is worth nothing any more."""
+
+    def renewing(self):
+        """A check whose refresh is at TikTok, while the vault's disk fills up."""
+        small = self.path("small")
+        os.mkdir(small, 0o700)
+        r = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", small], capture_output=True, text=True)
+        if r.returncode:
+            self.skipTest("mount is not possible here: " + r.stderr.strip())
+        self.addCleanup(subprocess.run, ["umount", "-l", small], capture_output=True)
+        self.file = self.env["PIXELVAULT_VAULT"] = os.path.join(small, "v", "vault.db")
+        self.key, self.state = self.path("key2"), self.path("state2")
+        self.configure()
+        self.init()
+        pixel, access, _, _ = self.stored_pair(2)
+        time.sleep(2.1)
+        self.emu.knob("delay-ms", 1500)
+        running = self.start("check", pixel)
+        self.until(self.refreshes)
+        self.filler = os.path.join(small, "filler")
+        with contextlib.suppress(OSError), open(self.filler, "wb", buffering=0) as f:
+            while True:
+                f.write(b"x" * 512)
+        return pixel, access, running
+
+    def test_the_pair_is_kept_until_there_is_room(self):
+        pixel, access, running = self.renewing()
+        time.sleep(4)
+        self.assertIsNone(running.poll(), "it holds the pair, and tries again")
+        os.remove(self.filler)
+        out, err = running.communicate(timeout=60)
+        self.assertEqual(0, running.returncode, err)
+        self.emu.knob("delay-ms", 0)
+        self.assertEqual((2, None), (self.status(pixel)["current"]["version"], self.renewal(pixel)["unanswered_since"]))
+        self.assertNotEqual(access, self.get(pixel))
+        self.assertEqual(1, len(self.refreshes()))
+        self.vault("verify")
+
+    def test_a_command_does_not_wait_for_it_without_end(self):
+        pixel, access, running = self.renewing()
+        out, err = running.communicate(timeout=60)
+        self.assertEqual(10, running.returncode, err)  # the token has run out, whatever else
+        self.assertIn(b"could not be stored", err)
+        os.remove(self.filler)
+        self.emu.knob("delay-ms", 0)
+        self.assertEqual(access, self.get(pixel))
+        self.assertMoment(self.renewal(pixel)["unanswered_since"])
 
 
 @direct_only("it kills the command at its system calls")
