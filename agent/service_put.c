@@ -179,6 +179,14 @@ static bool refuse_old_pair(const struct put *p, struct error *err)
 	return true;
 }
 
+/* Each renewal for one Pixel would end the pair of the other. */
+static bool refuse_shared_pair(const struct put *p, struct error *err)
+{
+	char other[PIXEL_CODE_MAX + 1];
+	vault_find_duplicate(p->job.service->vault, p->grant_fingerprint, p->pixel, other);
+	return !other[0] || fail(err, ERR_CONFLICT, TXT_PUT_SHARED_PAIR);
+}
+
 /* Without a token it is known by its refresh token. */
 static struct version *holder_of_grant(struct put *p)
 {
@@ -208,7 +216,7 @@ static bool may_stand_by(struct put *p, struct change *change, struct error *err
 /* The version that will hold the token: one that does already, or a new one. */
 static bool choose_version(struct put *p, struct change *change, bool *ret_touched, struct error *err)
 {
-	if ((is_of_family(p) && !refuse_old_pair(p, err)) || !may_stand_by(p, change, err))
+	if ((is_of_family(p) && (!refuse_old_pair(p, err) || !refuse_shared_pair(p, err))) || !may_stand_by(p, change, err))
 		return false;
 	struct version *v = p->token ? holder(p, STAGE_CURRENT) : holder_of_grant(p);
 	p->is_unchanged = v && v->stage == STAGE_CURRENT;

@@ -202,6 +202,9 @@
 #define TXT_PUT_ANOTHERS                                                                                               \
 	"this is the token of Pixel '%s' (version %u); nothing was stored for '%s'",                                   \
 		"copy this Pixel's own token, from its own settings page; one that is for both: vault put PIXEL"
+#define TXT_PUT_SHARED_PAIR                                                                                            \
+	"this refresh token is stored for another Pixel already",                                                      \
+		"a renewal for one would end it for the other: authorise the app once more, and put that pair here"
 #define TXT_ROTATE_WHOM                                                                                                \
 	"it must be said which Pixels shall get a new token", "name them, or say it by label or age"
 #define TXT_PUT_OVERTAKEN                                                                                              \

@@ -301,6 +301,29 @@ static bool note_holder(struct change *ch, const uint8_t fingerprint[FINGERPRINT
 	return stage_hint(ch, key, &hint, err);
 }
 
+/* The Pixel no longer holds this secret: the hint goes with it, the row with the last Pixel. */
+static bool forget_holder(struct change *ch, const uint8_t fingerprint[FINGERPRINT_LEN], const char *pixel,
+			  struct error *err)
+{
+	char key[KEY_TEXT_MAX];
+	struct hint hint;
+	uint8_t id[PIXEL_ID_LEN];
+	size_t kept = 0;
+	if (!read_hint(ch, fingerprint, key, &hint, err))
+		return false;
+	keys_pixel_id(ch->v->keys, pixel, id);
+	for (size_t i = 0; i < hint.count; i++)
+		if (memcmp(hint.ids[i], id, PIXEL_ID_LEN) != 0) {
+			if (kept != i)
+				memcpy(hint.ids[kept], hint.ids[i], PIXEL_ID_LEN);
+			kept++;
+		}
+	if (kept == hint.count)
+		return true;
+	hint.count = kept;
+	return kept ? stage_hint(ch, key, &hint, err) : stage_delete(ch, key, err);
+}
+
 static bool find_version(struct credential *c, uint32_t number, struct version **ret, struct error *err)
 {
 	for (size_t i = 0; i < c->version_count; i++)
@@ -331,18 +354,19 @@ bool change_put_grant(struct change *ch, struct credential *c, uint32_t number, 
 	if (ok) {
 		seal_digest(buf_bytes(&sealed), version->renewal.digest);
 		vault_fingerprint_bytes(ch->v, inside.refresh_token, version->renewal.fingerprint);
+		ok = note_holder(ch, version->renewal.fingerprint, c->pixel, err);
 	}
 	buf_done(&sealed);
 	return ok;
 }
 
-static bool delete_grant(struct change *ch, const char *pixel, uint32_t number, struct error *err)
+static bool delete_grant(struct change *ch, const char *pixel, const struct version *of, struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	char key[KEY_TEXT_MAX];
 	keys_pixel_id(ch->v->keys, pixel, id);
-	key_for_grant(ch->v->root.epoch, id, number, key);
-	return stage_delete(ch, key, err);
+	key_for_grant(ch->v->root.epoch, id, of->number, key);
+	return stage_delete(ch, key, err) && forget_holder(ch, of->renewal.fingerprint, pixel, err);
 }
 
 bool change_drop_grant(struct change *ch, struct credential *c, uint32_t number, struct error *err)
@@ -353,7 +377,7 @@ bool change_drop_grant(struct change *ch, struct credential *c, uint32_t number,
 	if (!version_has_grant(version))
 		return true;
 	memset(version->renewal.digest, 0, DIGEST_LEN);
-	return delete_grant(ch, c->pixel, number, err);
+	return delete_grant(ch, c->pixel, version, err);
 }
 
 bool change_put_token(struct change *ch, struct credential *c, uint32_t number, const struct secret *token,
@@ -379,29 +403,6 @@ bool change_put_token(struct change *ch, struct credential *c, uint32_t number, 
 	return ok;
 }
 
-/* The Pixel no longer holds this token: the hint goes with it, the row with the last Pixel. */
-static bool forget_holder(struct change *ch, const uint8_t fingerprint[FINGERPRINT_LEN], const char *pixel,
-			  struct error *err)
-{
-	char key[KEY_TEXT_MAX];
-	struct hint hint;
-	uint8_t id[PIXEL_ID_LEN];
-	size_t kept = 0;
-	if (!read_hint(ch, fingerprint, key, &hint, err))
-		return false;
-	keys_pixel_id(ch->v->keys, pixel, id);
-	for (size_t i = 0; i < hint.count; i++)
-		if (memcmp(hint.ids[i], id, PIXEL_ID_LEN) != 0) {
-			if (kept != i)
-				memcpy(hint.ids[kept], hint.ids[i], PIXEL_ID_LEN);
-			kept++;
-		}
-	if (kept == hint.count)
-		return true;
-	hint.count = kept;
-	return kept ? stage_hint(ch, key, &hint, err) : stage_delete(ch, key, err);
-}
-
 static bool forget_token(struct change *ch, const struct credential *c, uint32_t number, struct error *err)
 {
 	struct credential stored;
@@ -411,7 +412,7 @@ static bool forget_token(struct change *ch, const struct credential *c, uint32_t
 	const struct version *dropped = exists ? credential_numbered(&stored, number) : NULL;
 	if (!dropped)
 		return true;
-	if (version_has_grant(dropped) && !delete_grant(ch, c->pixel, number, err))
+	if (version_has_grant(dropped) && !delete_grant(ch, c->pixel, dropped, err))
 		return false;
 	for (size_t i = 0; i < c->version_count; i++)
 		if (c->versions[i].number != number &&

@@ -1002,8 +1002,17 @@ void vault_fingerprint(const struct vault *v, const struct secret *token, uint8_
 
 static bool holds(const struct credential *c, const uint8_t fingerprint[FINGERPRINT_LEN])
 {
+	if (c->deleted_at || c->is_destroyed)
+		return false;
 	const struct version *found = credential_with_fingerprint(c, fingerprint);
-	return !c->deleted_at && !c->is_destroyed && found && found->stage != STAGE_RETIRED;
+	if (found && found->stage != STAGE_RETIRED)
+		return true;
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		if (version_has_grant(v) && memcmp(v->renewal.fingerprint, fingerprint, FINGERPRINT_LEN) == 0)
+			return true;
+	}
+	return false;
 }
 
 void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,

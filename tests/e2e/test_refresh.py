@@ -123,6 +123,19 @@ class Stored(Refreshing):
         self.assertEqual(1, len(self.refreshes()))
         self.vault("verify")
 
+    def test_a_pair_is_not_stored_for_two_pixels(self):
+        pixel, _, refresh, doc = self.stored_pair()
+        other = new_pixel()
+        self.emu.pixel(other)
+        for words in ((), ("--no-check",)):
+            r = self.refuses(8, "put", other, "--family", "accounts", *words, stdin=json.dumps(doc), says="for another Pixel already")
+            self.assertNotIn(pixel, r.err)
+        self.refuses(3, "history", other)
+        self.vault("rm", pixel, "--destroy", "--yes")
+        self.emu.grant(doc["access_token"], other)
+        self.put_pair(other, doc)
+        self.vault("verify")
+
     @cases(plain=True, family=False)
     def test_one_without_an_access_token_is_put_over_another(self, is_plain):
         if is_plain:
