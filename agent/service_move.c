@@ -270,6 +270,8 @@ bool service_retire(struct service *s, const char *pixel, bool is_forced, struct
 		return false;
 	if (!is_forced && upkeep_is_needed(&c, &h))
 		return fail(err, ERR_CONFLICT, TXT_RETIRE_NEEDED, previous->number, pixel);
+	if (!is_forced && upkeep_is_unjudged(&c, &h))
+		return fail(err, ERR_CONFLICT, TXT_RETIRE_UNJUDGED, pixel, previous->number);
 	struct retirement r = { .service = s, .pixel = pixel, .result = ret };
 	if (!service_readers_of(s, pixel, ret->version, names, err))
 		return false;

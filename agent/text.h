@@ -278,6 +278,9 @@
 #define TXT_RETIRE_NEEDED                                                                                              \
 	"version %u of Pixel '%s' may be needed: TikTok refuses the current token, or its word on it is not sure yet",  \
 		"bring it back: vault rollback; or put a new token first; take it away all the same: vault retire --force"
+#define TXT_RETIRE_UNJUDGED                                                                                            \
+	"nobody knows yet whether the current token of Pixel '%s' works; version %u is kept",                          \
+		"have TikTok asked first: vault check; take it away all the same: vault retire --force"
 #define TXT_RETIRE_WAITS                                                                                               \
 	"version %u of Pixel '%s' is still used by %s; it is taken away when all have moved on, at the latest at %s",  \
 		"see who has: vault rollout; take it away now: vault retire --force"

@@ -31,6 +31,12 @@ bool upkeep_is_needed(const struct credential *c, const struct health *h)
 	return !current || (h->current.version == current->number && (verdict_is_bad(h->current.verdict) || h->current.suspected));
 }
 
+bool upkeep_is_unjudged(const struct credential *c, const struct health *h)
+{
+	const struct version *current = credential_staged(c, STAGE_CURRENT);
+	return current && (h->current.version != current->number || h->current.verdict == VERDICT_UNCHECKED);
+}
+
 const struct version *upkeep_retiring(const struct credential *c)
 {
 	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);

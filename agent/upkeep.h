@@ -22,6 +22,8 @@ const struct version *upkeep_stand_in(const struct credential *c, const struct h
 int64_t upkeep_stand_in_at(const struct version *stand_in, const struct health *h, const struct settings *settings);
 /* Is the current token refused, or under suspicion? Then the previous one may be needed, whatever was asked for. */
 bool upkeep_is_needed(const struct credential *c, const struct health *h);
+/* Has nobody asked about the current token yet? */
+bool upkeep_is_unjudged(const struct credential *c, const struct health *h);
 /* The version that shall be taken from everybody; NULL = none. */
 const struct version *upkeep_retiring(const struct credential *c);
 

@@ -195,7 +195,7 @@ const struct command commands[] = {
 	  "give the previous token to nobody any more",
 	  "While consumers were last seen with it, they are named (8), and it is taken away when the last of\n"
 	  "them has moved on, at the latest when 'grace' is over; --force does it now. While TikTok refuses the\n"
-	  "current token the previous one is kept (8). Revoke the token in\n"
+	  "current token, or was never asked about it, the previous one is kept (8). Revoke the token in\n"
 	  "TikTok's Events Manager afterwards: once TikTok takes it no longer, it is deleted here too.\n",
 	  "vault retire " PX, OPTIONS(retire_options), cmd_retire },
 

@@ -100,6 +100,7 @@ class Leaving(Case):
         self.put(mine, stray, "--no-check")
         self.put(mine, self.more_token(mine), "--no-check")
         self.put(other, stray)
+        self.vault("check", mine)
         doc = self.json("retire", mine)
         self.assertEqual((2, other), (doc["version"], doc["in_use_by"]))
         self.assertIsNone(self.version(mine, 2))
@@ -107,6 +108,15 @@ class Leaving(Case):
         self.assertNotIn("revoke", self.status(mine)["advice"] or "")
         self.assertEqual(stray, self.get(other))
         self.vault("verify")
+
+    def test_behind_a_token_that_nobody_asked_about_the_previous_one_is_kept(self):
+        self.configure(check={"grace": "0", "interval": "90d"})
+        pixel, old = self.stored()
+        self.put(pixel, self.more_token(pixel), "--no-check")
+        self.refuses(8, "retire", pixel, says="nobody knows yet")
+        self.assertEqual(old, self.get(pixel, "--previous"))
+        self.vault("check", pixel)
+        self.vault("retire", pixel)
 
     def test_a_refused_stray_elsewhere_is_no_use_of_a_token(self):
         self.configure(check={"grace": "0", "failover": "no", "interval": "1h"})
@@ -123,7 +133,7 @@ class Leaving(Case):
         stray = self.more_token(other)
         self.put(mine, stray, "--no-check")
         self.put(mine, self.more_token(mine), "--no-check")
-        self.vault("retire", mine)
+        self.vault("retire", mine, "--force")
         self.put(other, stray)
         self.until(lambda: self.version(mine, 2) is None, 60, "it is let go of")
         self.assertEqual(stray, self.get(other))
