@@ -442,6 +442,42 @@ class Logs(Delivery):
         self.assertEqual(self.send_one("syslog", pixels=50, within=4)[0:1], ("later",))
 
 
+class Supervised(Delivery):
+    """The same where the keeper, inside its sandbox, has the supervisor start the messengers."""
+
+    def test_all_kinds_of_sinks_more_than_go_at_a_time_and_one_that_hangs(self):
+        os.chmod(self.dir, 0o755)
+        server, slow, mail = self.https(), self.https(), self.smtp()
+        slow.mode = "hang"
+        log = receivers.Log(self.path("log"))
+        self.addCleanup(log.close)
+        out = self.path("out")
+        hook = self.write("hook", "#!/bin/sh\ncat > %s\nenv | grep -c PIXELVAULT >> %s; true\n" % (out, out), 0o755)
+        self.sink("slow", type="webhook", url=slow.url(), time_limit="2s")
+        self.sink("webhook", type="webhook", url=server.url("/webhook"))
+        self.sink("slack", type="slack", url=server.url("/slack"))
+        self.sink("ping", type="ping", url=server.url("/ping"))
+        self.sink("email", type="email", url=mail.url(), to="ops@example.com")
+        self.sink("exec", type="exec", command=hook, ca_file=None)
+        self.sink("syslog", type="syslog", socket=log.path, ca_file=None)
+        for i in range(6):
+            self.sink("more%d" % i, type="webhook", url=server.url("/more"))
+        config = self.write("pixelvault.ini", "[agent]\nrequire-locked-memory = no\n" + "\n".join(self.sections))
+        done = subprocess.run([self.path("send_alert"), "--supervised", config], capture_output=True, text=True, timeout=60,
+                              env={"HOME": self.dir, "PIXELVAULT_STATE": self.path("state")})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = [l for l in done.stderr.splitlines() if re.match(r"\S+ (done|later|refused)", l)]
+        self.assertEqual(len(lines), 13, done.stderr)
+        self.assertTrue(lines[-1].startswith("slow later"), done.stderr)
+        self.assertEqual({l.split(" ")[1] for l in lines[:-1]}, {"done"}, done.stderr)
+        self.assertEqual(sorted(r.path for r in server.requests), sorted(["/webhook", "/slack", "/ping"] + ["/more"] * 6))
+        self.assertEqual(len(mail.mails), 1)
+        self.assertEqual(len(log.take(3)), 3)
+        with open(out) as f:
+            event, count = f.read().splitlines()
+        self.assertEqual((json.loads(event)["event"], count), ("alert", "0"))
+
+
 class Secrets(Delivery):
     def test_a_file_that_others_may_read_is_not_used(self):
         server = self.https()

@@ -1,17 +1,27 @@
 /* tests/support/send_alert.c - one made-up message to sinks of a configuration, and what became of it.
  *
  *     send_alert CONFIG EVENT PIXELS SINK...
+ *     send_alert --supervised CONFIG
  *
  * EVENT is alert, reminder, recovery or test. All sinks at the same time; prints a line each, as they come:
  * "SINK done", "SINK later 30: reason", "SINK refused 0: reason". Lies beside vault-agent, which it starts. The message
- * has labels and a title made to break what renders them. */
+ * has labels and a title made to break what renders them.
+ *
+ * --supervised: the real supervisor, and in the keeper's place and sandbox this program, which sends an alert about two
+ * Pixels to every sink there is; the lines come on standard error. */
 #include "agent/deliver.h"
+#include "agent/link.h"
+#include "agent/messenger.h"
+#include "agent/sandbox.h"
+#include "agent/settings.h"
+#include "agent/supervisor.h"
 #include "core/clock.h"
 #include "core/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct alert_message message;
 
@@ -63,14 +73,14 @@ static bool fill(const char *event, unsigned pixels)
 	return message.event != ALERT_EVENT_COUNT;
 }
 
-static void print_result(const char *sink, const struct delivery_result *r)
+static void print_result(FILE *to, const char *sink, const struct delivery_result *r)
 {
 	if (r->outcome == DELIVERY_DONE)
-		printf("%s done\n", sink);
+		fprintf(to, "%s done\n", sink);
 	else
-		printf("%s %s %lld: %s\n", sink, r->outcome == DELIVERY_LATER ? "later" : "refused",
-		       (long long)r->retry_after_s, r->reason);
-	fflush(stdout);
+		fprintf(to, "%s %s %lld: %s\n", sink, r->outcome == DELIVERY_LATER ? "later" : "refused",
+			(long long)r->retry_after_s, r->reason);
+	fflush(to);
 }
 
 /* "ping" and what begins so is a ping. */
@@ -82,21 +92,68 @@ static enum sink_type type_of(const char *sink)
 	return SINK_WEBHOOK;
 }
 
+static void send_to(struct deliver *d, uint64_t id, enum sink_type type, const char *sink)
+{
+	struct delivery one = { .id = id, .type = type, .sink = sink, .message = type == SINK_PING ? NULL : &message };
+	deliver_send(d, &one);
+}
+
+static int be_keeper(const char *config)
+{
+	struct settings_flags flags = { .config = config };
+	scoped(settings_done) struct settings settings = { 0 };
+	scoped(deliver_freep) struct deliver *d = NULL;
+	struct sandbox_plan plan = { .role = SANDBOX_KEEPER };
+	struct sandbox_report report;
+	struct delivery_result result;
+	struct sink *sinks;
+	size_t count, next = 0;
+	struct error err;
+	if (!fill("alert", 2) || !settings_begin(&flags, &settings, &err) ||
+	    !sinks_load(settings.config, &sinks, &count, &err) || !sandbox_enter(&plan, &report, &err) ||
+	    !deliver_new(config, LINK_FD, &d, &err))
+		return 2;
+	while (next < count || deliver_open(d) > 0) {
+		while (next < count && deliver_has_room(d)) {
+			send_to(d, next, sinks[next].type, sinks[next].name);
+			next++;
+		}
+		if (deliver_next(d, 1000, &result))
+			print_result(stderr, sinks[result.id].name, &result);
+	}
+	free(sinks);
+	return 0;
+}
+
+/* As main of vault-agent. */
+static int be_part(const char *part, const char *config)
+{
+	char some[64];
+	if (strcmp(part, "--supervised") == 0)
+		return supervisor_main(config);
+	if (strcmp(part, "--messenger") == 0)
+		return messenger_main(config);
+	if (strcmp(part, "--keeper") == 0)
+		return be_keeper(config);
+	while (read(LINK_FD, some, sizeof some) > 0) /* a courier that nobody asks */
+		;
+	return 0;
+}
+
 int main(int argc, char *argv[])
 {
 	scoped(deliver_freep) struct deliver *d = NULL;
 	struct delivery_result result;
 	struct error err;
+	if (argc >= 2 && argv[1][0] == '-')
+		return process_harden(&err) ? be_part(argv[1], argv[argc - 1]) : 2;
 	if (argc < 5 || !fill(argv[2], (unsigned)strtoul(argv[3], NULL, 10)) || !process_harden(&err) ||
 	    !deliver_new(argv[1], -1, &d, &err))
 		return 2;
-	for (int i = 4; i < argc; i++) {
-		struct delivery one = { .id = (uint64_t)i, .type = type_of(argv[i]), .sink = argv[i] };
-		one.message = one.type == SINK_PING ? NULL : &message;
-		deliver_send(d, &one);
-	}
+	for (int i = 4; i < argc; i++)
+		send_to(d, (uint64_t)i, type_of(argv[i]), argv[i]);
 	while (deliver_open(d) > 0)
 		if (deliver_next(d, 1000, &result))
-			print_result(argv[result.id], &result);
+			print_result(stdout, argv[result.id], &result);
 	return 0;
 }
