@@ -226,13 +226,19 @@ void render_slack(const struct alert_message *m, const char *host, struct buf *o
 
 #define WORD_BYTES 39 /* of an encoded word: 52 letters of base64, so that "=?UTF-8?B?...?=" keeps below 75 */
 #define QP_LINE 72
+#define WORD_MAX 50 /* of a plain header: where a blank does not come sooner, no line can be ended */
 
+/* May stand in a header as it is: printable ASCII, nothing that a reader would decode, no word too long to fold. */
 static bool is_plain(const char *text)
 {
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
+	size_t word = 0;
+	bool is_decoded = strstr(text, "=?") != NULL;
+	for (; *text; text++) {
+		word = *text == ' ' ? 0 : word + 1;
+		if (*text < ' ' || *text > '~' || word > WORD_MAX)
 			return false;
-	return true;
+	}
+	return !is_decoded;
 }
 
 static void put_base64(struct bytes from, struct buf *out)
@@ -271,7 +277,7 @@ static void put_header_text(const char *text, struct buf *out)
 	struct bytes left = bytes_of_text(text);
 	if (is_plain(text)) {
 		for (size_t column = 20; *text; text++, column++) {
-			bool is_fold = *text == ' ' && column >= QP_LINE && text[1] && text[1] != ' ';
+			bool is_fold = *text == ' ' && column + 1 + strcspn(text + 1, " ") > QP_LINE && text[1] && text[1] != ' ';
 			buf_append(out, is_fold ? "\r\n " : text, is_fold ? 3 : 1);
 			column = is_fold ? 0 : column;
 		}

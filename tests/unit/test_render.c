@@ -128,6 +128,16 @@ static void render__bytes_that_are_no_utf8_pass_through_a_mail_and_end(void **st
 	assert_non_null(strstr((const char *)out.at, "=C3 =3D and a blank=20\r\n"));
 }
 
+static void render__what_looks_encoded_is_encoded_once_more(void **state)
+{
+	(void)state;
+	char subject[400];
+	snprintf(m.title, sizeof m.title, "brand =?UTF-8?Q?free_money?=");
+	render_mail(&m, "host", &ends, &out);
+	header_of(text(), "Subject", subject, sizeof subject);
+	assert_null(strstr(subject, "free_money"));
+}
+
 static void render__recipients_are_parted_by_commas(void **state)
 {
 	(void)state;
@@ -204,6 +214,7 @@ int main(void)
 		TEST(no_text_ends_a_header),
 		TEST(an_encoded_word_ends_between_characters),
 		TEST(bytes_that_are_no_utf8_pass_through_a_mail_and_end),
+		TEST(what_looks_encoded_is_encoded_once_more),
 		TEST(recipients_are_parted_by_commas),
 		TEST(the_largest_message_fits_in_every_form),
 		TEST(a_chat_sees_three_signs_and_no_other_escaped),
