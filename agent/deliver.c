@@ -152,7 +152,7 @@ static struct parcel *pack(const struct delivery *what)
 	if (!p)
 		return NULL;
 	p->version = PARCEL_VERSION;
-	p->type = what->type;
+	p->type = (int32_t)what->type;
 	p->has_message = what->message != NULL;
 	snprintf(p->sink, sizeof p->sink, "%s", what->sink);
 	if (what->message)
@@ -182,11 +182,9 @@ void deliver_send(struct deliver *d, const struct delivery *what)
 	assert(deliver_has_room(d));
 	while (o->is_open)
 		o++;
-	*o = (struct open_delivery){ .is_open = true,
-				     .id = what->id,
-				     .fd = -1,
-				     .due_ms = clock_boot_ms() + TIME_MS,
-				     .parcel = pack(what) };
+	*o = (struct open_delivery){
+		.is_open = true, .id = what->id, .fd = -1, .due_ms = clock_boot_ms() + TIME_MS, .parcel = pack(what)
+	};
 	if (!o->parcel)
 		finish_later(d, o, "no memory for one more message");
 	else if (!start(d, o, &err))

@@ -31,7 +31,7 @@ enum delivery_outcome {
 struct delivery_result {
 	uint64_t id;
 	enum delivery_outcome outcome;
-	int64_t retry_after_s;                 /* the sink asked for this pause; 0 = it did not */
+	int64_t retry_after_s;                /* the sink asked for this pause; 0 = it did not */
 	char reason[DELIVERY_REASON_MAX + 1]; /* printable ASCII, never holds a secret; "" when done */
 };
 

@@ -1,8 +1,8 @@
 /* agent/hook.h - runs the command of an exec sink: no shell, an environment of PATH and LANG, the event as JSON on
  * standard input, no other descriptor, a process group of its own that is killed when its time is over.
  *
- * Only what nobody but root and we could have put there is run: the program, the folder it lies in and all folders above
- * belong to one of us and are not writable by others. */
+ * Only what nobody but root and we could have put there is run: the program, the folder it lies in and all folders
+ * above belong to one of us and are not writable by others. */
 #ifndef AGENT_HOOK_H
 #define AGENT_HOOK_H
 

@@ -114,8 +114,8 @@ __attribute__((format(printf, 2, 3))) static void add_header(struct errand *e, c
 	va_end(args);
 }
 
-/* "t=TIME,v1=HEX": HEX is HMAC-SHA256 with the key over TIME, a dot and the body. The time is part of what is signed, so
- * that a receiver can refuse what somebody recorded and sends again. */
+/* "t=TIME,v1=HEX": HEX is HMAC-SHA256 with the key over TIME, a dot and the body. The time is part of what is signed,
+ * so that a receiver can refuse what somebody recorded and sends again. */
 static void add_signature(struct errand *e)
 {
 	crypto_auth_hmacsha256_state state;
@@ -166,8 +166,8 @@ static void compose_mail(struct errand *e)
 /* From here on a fault in a library is worth little to whoever finds it. */
 static bool enter_sandbox(const struct errand *e, struct error *err)
 {
-	const char *const readable[] = { SANDBOX_READING_OF_NETWORK,
-					 e->sink.ca_file[0] ? e->sink.ca_file : NULL, NULL };
+	const char *const readable[] = { SANDBOX_READING_OF_NETWORK, e->sink.ca_file[0] ? e->sink.ca_file : NULL,
+					 NULL };
 	struct sandbox_plan plan = { .role = SANDBOX_COURIER, .readable = readable };
 	struct sandbox_report report;
 	return post_port(url_of(e), &plan.port, err) && sandbox_enter(&plan, &report, err);
@@ -279,7 +279,7 @@ static bool parcel_is_sound(const struct parcel *p)
 static void write_receipt(const struct delivery_result *result)
 {
 	struct receipt r = { .version = PARCEL_VERSION,
-			     .outcome = result->outcome,
+			     .outcome = (int32_t)result->outcome,
 			     .retry_after_s = result->retry_after_s };
 	memcpy(r.reason, result->reason, sizeof r.reason);
 	utf8_defang(r.reason);

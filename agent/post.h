@@ -18,7 +18,7 @@ struct post {
 	struct bytes body; /* of a mail: all of it, lines ended by CR LF; of a request: empty = GET, else POST */
 	const char *headers[POST_HEADERS_MAX + 1]; /* of a request; NULL-terminated */
 	/* Of a mail; else NULL. */
-	const char *from, *to; /* to: blank-separated */
+	const char *from, *to;       /* to: blank-separated */
 	const char *user, *password; /* NULL = none; borrowed from locked memory, but libcurl makes copies */
 	bool is_plain;
 };

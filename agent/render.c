@@ -185,8 +185,8 @@ static void put_chat_words(const struct alert_message *m, const char *host, stru
 	static const char *const marks[] = { ":information_source:", ":warning:", ":rotating_light:" };
 	size_t shown = m->entry_count < CHAT_ENTRIES ? m->entry_count : CHAT_ENTRIES;
 	size_t hidden = m->entry_count - shown + m->more;
-	buf_printf(out, "%s %s: %s\n", m->event == ALERT_RECOVERY ? ":white_check_mark:" : marks[m->severity], word_of(m),
-		   m->title);
+	buf_printf(out, "%s %s: %s\n", m->event == ALERT_RECOVERY ? ":white_check_mark:" : marks[m->severity],
+		   word_of(m), m->title);
 	if (m->advice[0])
 		buf_printf(out, "%s\n", m->advice);
 	for (size_t i = 0; i < shown; i++) {
@@ -248,8 +248,8 @@ static void put_base64(struct bytes from, struct buf *out)
 		size_t left = from.len - i;
 		uint32_t bits = (uint32_t)from.at[i] << 16 | (left > 1 ? (uint32_t)from.at[i + 1] << 8 : 0) |
 				(left > 2 ? from.at[i + 2] : 0);
-		char four[4] = { letters[bits >> 18], letters[bits >> 12 & 63], left > 1 ? letters[bits >> 6 & 63] : '=',
-				 left > 2 ? letters[bits & 63] : '=' };
+		char four[4] = { letters[bits >> 18], letters[bits >> 12 & 63],
+				 left > 1 ? letters[bits >> 6 & 63] : '=', left > 2 ? letters[bits & 63] : '=' };
 		buf_append(out, four, sizeof four);
 	}
 }
@@ -270,14 +270,15 @@ static size_t next_part(struct bytes from)
 	return len;
 }
 
-/* The value of a header: RFC 2047 when it is more than printable ASCII, else folded at blanks. No line end of the text's
- * own gets through either way. */
+/* The value of a header: RFC 2047 when it is more than printable ASCII, else folded at blanks. No line end of the
+ * text's own gets through either way. */
 static void put_header_text(const char *text, struct buf *out)
 {
 	struct bytes left = bytes_of_text(text);
 	if (is_plain(text)) {
 		for (size_t column = 20; *text; text++, column++) {
-			bool is_fold = *text == ' ' && column + 1 + strcspn(text + 1, " ") > QP_LINE && text[1] && text[1] != ' ';
+			bool is_fold = *text == ' ' && column + 1 + strcspn(text + 1, " ") > QP_LINE && text[1] &&
+				       text[1] != ' ';
 			buf_append(out, is_fold ? "\r\n " : text, is_fold ? 3 : 1);
 			column = is_fold ? 0 : column;
 		}
@@ -336,7 +337,8 @@ static void put_recipients(const char *to, struct buf *out)
 	buf_append_text(out, "\r\n");
 }
 
-static void put_mail_head(const struct alert_message *m, const char *host, const struct mail_ends *ends, struct buf *out)
+static void put_mail_head(const struct alert_message *m, const char *host, const struct mail_ends *ends,
+			  struct buf *out)
 {
 	char id[RENDER_ID_MAX], subject[ALERT_TITLE_MAX + 64];
 	render_id(m, id);

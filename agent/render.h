@@ -1,7 +1,7 @@
 /* agent/render.h - an alert message as the words each kind of sink takes. Pure: host and time come as arguments.
  *
- * What people typed (labels) stands in these texts, and each is escaped for where it goes: no label ends a header, names
- * a person in a chat, or begins a line of a log. */
+ * What people typed (labels) stands in these texts, and each is escaped for where it goes: no label ends a header,
+ * names a person in a chat, or begins a line of a log. */
 #ifndef AGENT_RENDER_H
 #define AGENT_RENDER_H
 

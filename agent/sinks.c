@@ -19,16 +19,11 @@ static const struct text_key {
 	const char *key;
 	size_t field;
 } text_keys[] = {
-	{ "url", offsetof(struct sink, url) },
-	{ "url-file", offsetof(struct sink, url_file) },
-	{ "ca-file", offsetof(struct sink, ca_file) },
-	{ "secret-file", offsetof(struct sink, secret_file) },
-	{ "from", offsetof(struct sink, from) },
-	{ "to", offsetof(struct sink, to) },
-	{ "user", offsetof(struct sink, user) },
-	{ "password-file", offsetof(struct sink, password_file) },
-	{ "command", offsetof(struct sink, command) },
-	{ "socket", offsetof(struct sink, socket) },
+	{ "url", offsetof(struct sink, url) },         { "url-file", offsetof(struct sink, url_file) },
+	{ "ca-file", offsetof(struct sink, ca_file) }, { "secret-file", offsetof(struct sink, secret_file) },
+	{ "from", offsetof(struct sink, from) },       { "to", offsetof(struct sink, to) },
+	{ "user", offsetof(struct sink, user) },       { "password-file", offsetof(struct sink, password_file) },
+	{ "command", offsetof(struct sink, command) }, { "socket", offsetof(struct sink, socket) },
 };
 
 static const char *value_of(const struct config *c, const char *name, const char *key)

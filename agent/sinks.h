@@ -38,8 +38,8 @@ struct sink {
 	char socket[SINK_VALUE_SIZE]; /* syslog */
 };
 
-/* All of a configuration that passed settings_check, in its order; c may be NULL (no file). The array is the caller's to
- * free(), NULL when there is none. */
+/* All of a configuration that passed settings_check, in its order; c may be NULL (no file). The array is the caller's
+ * to free(), NULL when there is none. */
 must_check bool sinks_load(const struct config *c, struct sink **ret, size_t *ret_count, struct error *err);
 /* The one of this name; false when there is none. */
 must_check bool sink_find(const struct config *c, const char *name, struct sink *ret);
