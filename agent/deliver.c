@@ -273,11 +273,11 @@ static void look(struct deliver *d, int64_t wait_ms)
 bool deliver_next(struct deliver *d, int64_t wait_ms, struct delivery_result *ret)
 {
 	int64_t until = clock_boot_ms() + wait_ms, left = wait_ms;
-	while (!d->ready_count) {
+	while (!d->ready_count && deliver_open(d) > 0) {
 		int64_t due = deliver_wait_ms(d);
 		look(d, due < left ? due : left);
 		left = until - clock_boot_ms();
-		if (left <= 0 || deliver_open(d) == 0)
+		if (left <= 0)
 			break;
 	}
 	if (!d->ready_count)
