@@ -1,5 +1,6 @@
 #include "agent/hook.h"
 
+#include "agent/text.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/process.h"
@@ -61,28 +62,19 @@ static bool folders_are_ours(const char *path, char *culprit)
 }
 
 /* Where it leads, and the way there as it is written: a link could be bent, too. */
-static bool may_run(const char *program, char real[PATH_MAX], struct delivery_result *ret)
+bool hook_find(const char *command, char ret[PATH_MAX], struct error *err)
 {
-	char culprit[PATH_MAX];
+	char program[SINK_VALUE_SIZE], culprit[PATH_MAX];
 	struct stat st;
-	if (!realpath(program, real) || stat(real, &st) != 0) {
-		end_later(ret, "the command '%.60s' cannot be run: %s", program, strerror(errno));
-		return false;
-	}
-	if (!S_ISREG(st.st_mode) || access(real, X_OK) != 0) {
-		end_later(ret, "the command '%.60s' cannot be run: %s", program, "it is no executable file");
-		return false;
-	}
-	if (!is_ours(&st) || st.st_mode & (S_IWGRP | S_IWOTH)) {
-		end_later(ret, "the command '%.60s' is not run: %s", program,
-			  "it must belong to root or the agent's user, and be writable by nobody else");
-		return false;
-	}
-	if (!folders_are_ours(real, culprit) || !folders_are_ours(program, culprit)) {
-		end_later(ret, "the command is not run: its folder '%.60s' %s", culprit,
-			  "must belong to root or the agent's user, and be writable by nobody else");
-		return false;
-	}
+	snprintf(program, sizeof program, "%.*s", (int)strcspn(command, " \t"), command);
+	if (!realpath(program, ret) || stat(ret, &st) != 0)
+		return fail(err, ERR_CONFIG, TXT_HOOK_MISSING, program, strerror(errno));
+	if (!S_ISREG(st.st_mode) || access(ret, X_OK) != 0)
+		return fail(err, ERR_CONFIG, TXT_HOOK_NO_PROGRAM, program);
+	if (!is_ours(&st) || st.st_mode & (S_IWGRP | S_IWOTH))
+		return fail(err, ERR_CONFIG, TXT_HOOK_OPEN, program);
+	if (!folders_are_ours(ret, culprit) || !folders_are_ours(program, culprit))
+		return fail(err, ERR_CONFIG, TXT_HOOK_FOLDER_OPEN, culprit);
 	return true;
 }
 
@@ -96,14 +88,13 @@ struct hook {
 	bool said_line; /* one line is enough */
 };
 
-static size_t split(char *command, char *words[WORDS_MAX + 1])
+static void split(char *command, char *words[WORDS_MAX + 1])
 {
 	size_t count = 0;
 	char *rest;
 	for (char *at = strtok_r(command, " \t", &rest); at && count < WORDS_MAX; at = strtok_r(NULL, " \t", &rest))
 		words[count++] = at;
 	words[count] = NULL;
-	return count;
 }
 
 static _Noreturn void become(const char *program, char *const words[], int in, int said, pid_t parent)
@@ -211,11 +202,13 @@ void hook_run(const char *command, int64_t time_limit_s, struct bytes event, str
 	char copy[SINK_VALUE_SIZE], real[PATH_MAX], *words[WORDS_MAX + 1];
 	struct hook h = { .said_fd = -1 };
 	int status;
+	struct error err;
 	*ret = (struct delivery_result){ .outcome = DELIVERY_LATER };
 	snprintf(copy, sizeof copy, "%s", command);
-	if (split(copy, words) == 0 || !may_run(words[0], real, ret))
-		return;
-	if (!start(real, words, event, &h))
+	split(copy, words);
+	if (!hook_find(command, real, &err))
+		end_later(ret, "%s", err.message);
+	else if (!start(real, words, event, &h))
 		end_later(ret, "the command could not be started: %s", strerror(errno));
 	else if (wait_for(&h, clock_boot_ms() + time_limit_s * 1000, &status))
 		judge(&h, status, ret);

@@ -9,6 +9,11 @@
 #include "agent/deliver.h"
 #include "core/bytes.h"
 
+#include <limits.h>
+
+/* The program that a command would run, without links. ERR_CONFIG says why it may not be run. */
+must_check bool hook_find(const char *command, char ret[PATH_MAX], struct error *err);
+
 /* Waits for its end. Exit status 0 is DELIVERY_DONE; anything else, and a command that may not be run, DELIVERY_LATER
  * with the reason: a person may put it right. */
 void hook_run(const char *command, int64_t time_limit_s, struct bytes event, struct delivery_result *ret);

@@ -189,6 +189,15 @@
 	"the key in '%s' is shorter than %d bytes", "make one: openssl rand -hex 32, into a file of mode 0600"
 #define TXT_MESSENGER_URL_FILE                                                                                         \
 	"'%s' does not hold one https address", "write it there like https://HOST/PATH, in one line and nothing else"
+#define TXT_HOOK_MISSING                                                                                               \
+	"the command '%.80s' cannot be run: %s", "give the absolute path of a program, and put it there"
+#define TXT_HOOK_NO_PROGRAM "the command '%.80s' is no file that we may execute", "make it one: chmod 755 FILE"
+#define TXT_HOOK_OPEN                                                                                                  \
+	"the command '%.80s' is not run: others could have written it",                                                \
+		"give it to root or the agent's user, and take it from others: chown root FILE; chmod go-w FILE"
+#define TXT_HOOK_FOLDER_OPEN                                                                                           \
+	"the command is not run: others could put one into '%.80s'",                                                   \
+		"that folder and all above must belong to root or the agent's user, and be writable by nobody else"
 #define TXT_DELIVER_NOT_STARTED                                                                                        \
 	"no messenger could be started: %s", "check the limits of processes and open files"
 #define TXT_COURIER_ABSENT                                                                                             \

@@ -10,14 +10,13 @@ import os
 import pwd
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 import unittest
 
 import receivers
-from harness import AGENT, BUILD, IS_SANITIZED, PATIENCE
+from harness import AGENT, BUILD, PATIENCE, VAULT
 
 LABEL = 'Zoë <!channel> & "co"'
 TITLE = "%d Pixels: revoked; all have the label minted-by=" + LABEL
@@ -383,9 +382,9 @@ class Commands(Delivery):
         ran = self.path("ran")
         hook = self.hook("touch %s\n" % ran)
         for doing, undoing, word in (
-                (lambda: os.chmod(hook, 0o775), lambda: os.chmod(hook, 0o755), "writable by nobody else"),
-                (lambda: os.chmod(hook, 0o644), lambda: os.chmod(hook, 0o755), "no executable"),
-                (lambda: os.chmod(self.dir, 0o1777), lambda: os.chmod(self.dir, 0o755), "folder"),
+                (lambda: os.chmod(hook, 0o775), lambda: os.chmod(hook, 0o755), "others could have written it"),
+                (lambda: os.chmod(hook, 0o644), lambda: os.chmod(hook, 0o755), "no file that we may execute"),
+                (lambda: os.chmod(self.dir, 0o1777), lambda: os.chmod(self.dir, 0o755), "could put one into"),
                 (lambda: os.rename(hook, hook + "x"), lambda: os.rename(hook + "x", hook), "No such file")):
             doing()
             outcome, _, reason = self.run_hook(hook)
@@ -401,10 +400,10 @@ class Commands(Delivery):
         hook = self.hook("exit 0\n")
         nobody = pwd.getpwnam("nobody").pw_uid
         os.chown(hook, nobody, -1)
-        self.assertIn("must belong to root", self.run_hook(hook)[2])
+        self.assertIn("others could have written it", self.run_hook(hook)[2])
         os.chown(hook, 0, -1)
         os.chown(self.dir, nobody, -1)
-        self.assertIn("folder", self.run_hook(hook)[2])
+        self.assertIn("could put one into", self.run_hook(hook)[2])
         os.chown(self.dir, 0, -1)
 
 
@@ -474,6 +473,26 @@ class Supervised(Delivery):
         with open(out) as f:
             event, count = f.read().splitlines()
         self.assertEqual((json.loads(event)["event"], count), ("alert", "0"))
+
+
+class Doctor(Delivery):
+    def test_what_would_only_be_found_with_an_alert_in_hand_is_found_before(self):
+        os.chmod(self.dir, 0o755)
+        self.sink("good", type="slack", url_file=self.write("url", "https://localhost/"))
+        self.sink("open", type="webhook", url="https://localhost/", secret_file=self.write("key", HMAC_KEY, 0o644))
+        self.sink("gone", type="email", url="smtp://localhost", to="a@b.c", user="u", password_file=self.path("none"))
+        self.sink("ca", type="ping", url="https://localhost/", ca_file=self.path("none"))
+        self.sink("page", type="exec", command=self.write("hook", "#!/bin/sh\n", 0o777), ca_file=None)
+        config = self.write("pixelvault.ini", "\n".join(self.sections))
+        done = subprocess.run([VAULT, "--config", config, "--json", "doctor"], capture_output=True, text=True, timeout=30,
+                              env={"HOME": self.dir, "PATH": "/usr/bin:/bin"})
+        found = {f["about"]: f for f in json.loads(done.stdout)["findings"]}
+        self.assertEqual(found["alert good"]["state"], "ok")
+        for name, word in (("open", "open to others"), ("gone", "cannot be read"), ("ca", "ca-file"),
+                           ("page", "others could have written it")):
+            self.assertEqual(found["alert " + name]["state"], "problem")
+            self.assertIn(word, found["alert " + name]["message"])
+            self.assertTrue(found["alert " + name]["fix"])
 
 
 class Secrets(Delivery):
