@@ -42,7 +42,8 @@ def authority():
     for name in ("good", "other", "stranger"):
         with open(os.path.join(_folder, name + ".pem"), "w") as f:
             for end in (".key", ".crt"):
-                f.write(open(os.path.join(_folder, name + end)).read())
+                with open(os.path.join(_folder, name + end)) as part:
+                    f.write(part.read())
     return _folder
 
 
