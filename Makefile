@@ -37,6 +37,7 @@ CLI      := $(filter-out $(NO_MATH),$(wildcard cli/*.c))
 UNIT     := $(wildcard tests/unit/test_*.c)
 FUZZ     := $(wildcard tests/fuzz/fuzz_*.c)
 SUPPORT  := $(wildcard tests/support/*.c)
+PRELOAD  := $(wildcard tests/preload/*.c)
 EMULATOR := $(wildcard tests/emulator/*.c)
 BENCH    := $(wildcard bench/*.c)
 obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -54,6 +55,7 @@ UNIT_BIN  := $(patsubst %.c,$(BUILD)/%,$(UNIT))
 REPLAY    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/replay_%,$(FUZZ))
 FUZZ_BIN  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ))
 SUP_BIN   := $(patsubst tests/support/%.c,$(BUILD)/tests/%,$(SUPPORT))
+PRE_SO    := $(if $(SAN),,$(patsubst tests/preload/%.c,$(BUILD)/tests/%.so,$(PRELOAD)))
 BENCH_BIN := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH))
 EMU_BIN   := $(if $(EMULATOR),$(BUILD)/tests/tiktok-emulator)
 
@@ -99,6 +101,9 @@ $(BUILD)/tests/send_alert: $(BUILD)/obj/tests/support/send_alert.o $(LIB)
 $(BUILD)/tests/agent_by_clock: $(BUILD)/obj/tests/support/agent_by_clock.o $(AGENT_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) $(NET) -o $@
+$(BUILD)/tests/%.so: $(BUILD)/obj/tests/preload/%.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(filter-out -pie,$(LDFLAGS)) -shared $< -o $@
 $(BUILD)/tests/%: $(BUILD)/obj/tests/support/%.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $< -o $@
@@ -116,12 +121,17 @@ demo: deps
 test: deps layers
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh tests/run.sh $(ONLY)
-test-programs: $(UNIT_BIN) $(REPLAY) $(EMU_BIN) $(SUP_BIN)
+test-programs: $(UNIT_BIN) $(REPLAY) $(EMU_BIN) $(SUP_BIN) $(PRE_SO)
 
 check-san:
 	@$(MAKE) --no-print-directory test SAN=address,undefined
+power-loss:
+	@$(MAKE) --no-print-directory -s -j2 all test-programs
+	@BUILD=$(BUILD) POWER_STATES=$(POWER_STATES) $(PYTHON) tests/e2e/run.py test_power_loss
 valgrind: all test-programs
 	@BUILD=$(BUILD) sh tests/valgrind.sh
+
+POWER_STATES ?= 50000
 
 # ---- proofs about the source ----
 layers:

@@ -163,12 +163,17 @@ static bool write_new(const char *path, struct bytes data, mode_t mode, struct e
 	return false;
 }
 
-bool file_create(const char *path, struct bytes data, mode_t mode, struct error *err)
+/* Not every file system can rename without replacing. */
+static int give_name(const char *beside, const char *path)
 {
-	return write_new(path, data, mode, err) && file_sync_folder_of(path, err);
+	if (renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+		return 0;
+	return (errno == EINVAL || errno == ENOSYS) && link(beside, path) == 0 ? unlink(beside) : -1;
 }
 
-bool file_replace(const char *path, struct bytes data, mode_t mode, struct error *err)
+/* Renamed only after fsync: a crash must leave the old file or the new one, never half of each. */
+static bool put_in_place(const char *path, struct bytes data, mode_t mode, int (*place)(const char *, const char *),
+			 struct error *err)
 {
 	char beside[PATH_MAX];
 	int len = snprintf(beside, sizeof beside, "%s.new-%08x", path, randombytes_random());
@@ -176,13 +181,22 @@ bool file_replace(const char *path, struct bytes data, mode_t mode, struct error
 		return fail(err, ERR_USAGE, TXT_PATH_TOO_LONG, path);
 	if (!write_new(beside, data, mode, err))
 		return false;
-	/* Rename only after fsync: a crash must leave the old file or the new one, never half of each. */
-	if (rename(beside, path) != 0) {
+	if (place(beside, path) != 0) {
 		int why = errno;
 		unlink(beside);
-		return fail(err, ERR_STORAGE, TXT_FILE_UNWRITABLE, path, strerror(why));
+		return fail(err, why == EEXIST ? ERR_CONFLICT : ERR_STORAGE, TXT_FILE_UNWRITABLE, path, strerror(why));
 	}
 	return file_sync_folder_of(path, err);
+}
+
+bool file_create(const char *path, struct bytes data, mode_t mode, struct error *err)
+{
+	return put_in_place(path, data, mode, give_name, err);
+}
+
+bool file_replace(const char *path, struct bytes data, mode_t mode, struct error *err)
+{
+	return put_in_place(path, data, mode, rename, err);
 }
 
 static bool make_missing(char *path, struct error *err)
@@ -192,8 +206,12 @@ static bool make_missing(char *path, struct error *err)
 			continue;
 		char was = *p;
 		*p = '\0';
-		if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		bool is_new = mkdir(path, 0700) == 0;
+		if (!is_new && errno != EEXIST)
 			return fail(err, ERR_STORAGE, TXT_FOLDER_UNWRITABLE, path, strerror(errno));
+		/* Or a power cut takes the folder, with all that was synced in it. */
+		if (is_new && !file_sync_folder_of(path, err))
+			return false;
 		*p = was;
 		if (!was)
 			return true;

@@ -25,10 +25,10 @@ must_check bool file_write_all(int fd, struct bytes data, const char *path, stru
 /* Put data in place of path, atomically and durably. */
 must_check bool file_replace(const char *path, struct bytes data, mode_t mode, struct error *err);
 
-/* Make path new and durable, never touching an existing file (ERR_CONFLICT). */
+/* Make path new, atomically and durably, never touching an existing file (ERR_CONFLICT). */
 must_check bool file_create(const char *path, struct bytes data, mode_t mode, struct error *err);
 
-/* Make a folder and its missing parents, 0700; an existing one must belong to us or root and must not be writable by
+/* Make a folder and its missing parents, durable, 0700; an existing one must belong to us or root and must not be writable by
  * others (a sticky folder such as /tmp is not good enough). */
 must_check bool file_make_folder(const char *path, struct error *err);
 

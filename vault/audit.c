@@ -21,8 +21,6 @@
 #define RESERVE_STEP (1u << 20) /* and so much more each time, so that it is seldom asked for */
 #define WAIT_IN_TURN_MS 200
 #define WAIT_MS 2000
-#define TAIL 4096             /* of the log that is read when it is opened */
-#define TAIL_MAX 65536        /* at most, and of what others appended */
 #define SCAN_MAX (256u << 10) /* in which intents without an outcome are looked for */
 #define OUT_MAX (64u << 20)
 
@@ -124,7 +122,7 @@ static bool is_open(const struct audit *a, const uint8_t id[16])
 	return place_of_open(a, id) < a->open_count;
 }
 
-static void remember_intent(struct audit *a, const struct audit_entry *e)
+void audit_remember_intent(struct audit *a, const struct audit_entry *e)
 {
 	bool is_intent = strcmp(e->result, "intent") == 0;
 	if (e->extra != AUDIT_OF_COMMIT || strcmp(e->result, "unknown") == 0)
@@ -185,159 +183,6 @@ bool audit_open_file(struct audit *a, bool may_create, struct error *err)
 	return ok;
 }
 
-static bool read_at(struct audit *a, uint64_t at, size_t len, struct buf *ret, struct error *err)
-{
-	buf_clear(ret);
-	uint8_t *room = buf_room(ret, len + 1);
-	if (!room)
-		return buf_ok(ret, err);
-	while (ret->len < len) {
-		ssize_t got = pread(a->fd, room + ret->len, len - ret->len, (off_t)(at + ret->len));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
-		if (got == 0)
-			break;
-		ret->len += (size_t)got;
-	}
-	return true;
-}
-
-/* ---- its end ---- */
-
-struct tail {
-	struct buf bytes;
-	uint64_t at;  /* where in the file they begin */
-	size_t whole; /* of the bytes, up to and with the last newline */
-};
-
-/* Where the line that ends before `end` begins; SIZE_MAX when that is not in the tail. */
-static size_t line_before(const struct tail *t, size_t end)
-{
-	size_t at = end - 1; /* its own newline */
-	while (at > 0 && t->bytes.at[at - 1] != '\n')
-		at--;
-	return at > 0 || t->at == 0 ? at : SIZE_MAX;
-}
-
-static bool tail_read(struct audit *a, uint64_t size, size_t len, struct tail *t, struct error *err)
-{
-	if (len > size)
-		len = (size_t)size;
-	t->at = size - len;
-	if (!read_at(a, t->at, len, &t->bytes, err))
-		return false;
-	t->whole = t->bytes.len;
-	while (t->whole > 0 && t->bytes.at[t->whole - 1] != '\n')
-		t->whole--;
-	return true;
-}
-
-static bool decode_line(const struct tail *t, size_t from, size_t end, struct audit_entry *ret,
-			struct bytes *ret_covered)
-{
-	size_t covered;
-	if (!audit_entry_decode(bytes_of(t->bytes.at + from, end - from), ret, &covered))
-		return false;
-	*ret_covered = bytes_of(t->bytes.at + from, covered);
-	return true;
-}
-
-/* The last whole entry, proven by the one before it. */
-static bool tail_last(struct audit *a, const struct tail *t, struct audit_entry *ret, bool *ret_enough)
-{
-	struct audit_entry before = { 0 };
-	struct bytes covered, ignored;
-	size_t last = t->whole ? line_before(t, t->whole) : SIZE_MAX;
-	*ret_enough = last != SIZE_MAX && (last == 0 || line_before(t, last) != SIZE_MAX || t->at == 0);
-	if (!*ret_enough || !decode_line(t, last, t->whole, ret, &covered))
-		return false;
-	if (last == 0 || ret->extra == AUDIT_SCAR) {
-		struct audit_position none = { .sequence = ret->extra == AUDIT_SCAR ? ret->sequence - 1 : 0 };
-		return audit_follows(a, ret, covered, &none, ret->segment);
-	}
-	if (!decode_line(t, line_before(t, last), last, &before, &ignored))
-		return false;
-	struct audit_position from = { .sequence = before.sequence };
-	memcpy(from.mac, before.mac, DIGEST_LEN);
-	return audit_follows(a, ret, covered, &from, before.segment);
-}
-
-/* The anchored entry, when it is among those read: compared. */
-static bool tail_agrees(const struct audit *a, const struct tail *t, const struct audit_position *anchored)
-{
-	struct audit_entry e = { .sequence = UINT64_MAX };
-	struct bytes ignored;
-	for (size_t end = t->whole; end > 0 && e.sequence > anchored->sequence;) {
-		size_t from = line_before(t, end);
-		if (from == SIZE_MAX || !decode_line(t, from, end, &e, &ignored))
-			return true; /* older than what was read */
-		end = from;
-	}
-	(void)a;
-	return e.sequence != anchored->sequence || sodium_memcmp(e.mac, anchored->mac, DIGEST_LEN) == 0;
-}
-
-static void take_end(struct audit *a, uint64_t size, const struct audit_entry *last)
-{
-	a->size = size;
-	a->segment = last->segment;
-	a->last.sequence = last->sequence;
-	memcpy(a->last.mac, last->mac, DIGEST_LEN);
-}
-
-static bool prove_tail(struct audit *a, struct tail *t, uint64_t size, const struct audit_position *anchored,
-		       struct error *err)
-{
-	struct audit_entry last = { 0 };
-	bool is_enough = false, is_sound = false;
-	for (size_t len = TAIL; !is_enough && len <= TAIL_MAX; len = len == TAIL ? TAIL_MAX : TAIL_MAX + 1) {
-		if (!tail_read(a, size, len, t, err))
-			return false;
-		if (t->whole == 0 && t->at == 0) {
-			/* Nothing whole: empty, or torn before the first entry was done. */
-			if (anchored->sequence)
-				return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CUT, a->path, 0ull,
-						  (unsigned long long)anchored->sequence);
-			return true;
-		}
-		is_sound = tail_last(a, t, &last, &is_enough);
-	}
-	if (!is_sound)
-		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CHANGED, a->path,
-				  (unsigned long long)(last.sequence ? last.sequence : anchored->sequence));
-	if (last.sequence < anchored->sequence)
-		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CUT, a->path, (unsigned long long)last.sequence,
-				  (unsigned long long)anchored->sequence);
-	if (!tail_agrees(a, t, anchored))
-		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_OTHER, a->path,
-				  (unsigned long long)anchored->sequence);
-	take_end(a, t->at + t->whole, &last);
-	return true;
-}
-
-bool audit_prove(struct audit *a, const struct audit_position *anchored, struct error *err)
-{
-	struct tail t = { .bytes = BUF_INIT(TAIL_MAX + 1) };
-	struct stat st;
-	a->anchored = *anchored;
-	if (!audit_open_file(a, false, err))
-		return false;
-	if (a->fd < 0 && anchored->sequence)
-		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_MISSING, a->path,
-				  (unsigned long long)anchored->sequence);
-	if (a->fd < 0)
-		return true; /* begins with its first entry */
-	bool ok = fstat(a->fd, &st) == 0
-			  ? prove_tail(a, &t, (uint64_t)st.st_size, anchored, err)
-			  : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
-	buf_done(&t.bytes);
-	if (!ok)
-		file_closep(&a->fd);
-	return ok;
-}
-
 bool audit_take_over(struct audit *a, const char *name, struct error *err)
 {
 	char aside[PATH_MAX + 64];
@@ -363,81 +208,6 @@ void audit_expect(struct audit *a, const struct audit_position *anchored)
 	if (anchored->sequence > a->anchored.sequence)
 		a->anchored = *anchored;
 	pthread_mutex_unlock(&a->mutex);
-}
-
-/* ---- what others appended ---- */
-
-/* Entries in order from where we know the log; *ret_end is behind the last whole one. */
-static bool follow(struct audit *a, const struct tail *t, struct error *err)
-{
-	for (size_t at = 0; at < t->whole;) {
-		const uint8_t *newline = memchr(t->bytes.at + at, '\n', t->whole - at);
-		size_t end = (size_t)(newline - t->bytes.at) + 1;
-		struct audit_entry e;
-		struct bytes covered;
-		if (!decode_line(t, at, end, &e, &covered) || !audit_follows(a, &e, covered, &a->last, a->segment))
-			return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CHANGED, a->path,
-					  (unsigned long long)a->last.sequence + 1);
-		take_end(a, t->at + end, &e);
-		remember_intent(a, &e);
-		at = end;
-	}
-	return true;
-}
-
-/* Few entries are followed one by one; of many, by somebody who writes much, the end is proven as at opening. */
-static bool catch_up(struct audit *a, uint64_t size, uint64_t *ret_torn, struct error *err)
-{
-	struct tail t = { .bytes = BUF_INIT(TAIL_MAX + 1) };
-	struct audit_position floor = a->last.sequence > a->anchored.sequence ? a->last : a->anchored;
-	bool ok;
-	if (size - a->size <= TAIL_MAX) {
-		ok = tail_read(a, size, (size_t)(size - a->size), &t, err) && follow(a, &t, err);
-	} else {
-		ok = prove_tail(a, &t, size, &floor, err);
-		a->is_scanned = false;
-	}
-	*ret_torn = ok ? size - a->size : 0;
-	buf_done(&t.bytes);
-	return ok;
-}
-
-/* ---- a write that a power cut, or a kill, tore ---- */
-
-static bool move_aside(struct audit *a, uint64_t len, struct error *err)
-{
-	char aside[PATH_MAX + 32];
-	struct buf torn = BUF_INIT(TAIL_MAX + 1);
-	if (len > TAIL_MAX)
-		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CHANGED, a->path,
-				  (unsigned long long)a->last.sequence + 1);
-	snprintf(aside, sizeof aside, "%s.torn-%llu", a->path, (unsigned long long)a->last.sequence);
-	bool ok = read_at(a, a->size, (size_t)len, &torn, err) && file_replace(aside, buf_bytes(&torn), 0600, err);
-	buf_done(&torn);
-	if (ok && ftruncate(a->fd, (off_t)a->size) != 0)
-		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
-	return ok;
-}
-
-/* All that the anchor remembers is there. */
-static bool mend_torn(struct audit *a, uint64_t len, struct error *err)
-{
-	struct audit_entry e;
-	struct audit_event event = { .verb = "torn", .result = "ok" };
-	struct audit_who us = { .is_known = false };
-	struct audit_position before = a->last;
-	if (!move_aside(a, len, err))
-		return false;
-	a->allocated = a->size;
-	audit_fill(a, &us, &event, &e);
-	e.extra = AUDIT_TORN;
-	e.moved = len;
-	audit_begin(a);
-	audit_chain(a, &e, a->last.mac);
-	if (audit_write(a, AUDIT_RESERVE, err))
-		return true;
-	a->last = before;
-	return false;
 }
 
 /* ---- lock and place ---- */
@@ -468,12 +238,12 @@ static bool prove_place(struct audit *a, struct error *err)
 	if ((uint64_t)st.st_size < a->size)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_SHRUNK, a->path);
 	a->allocated = (uint64_t)st.st_blocks * 512;
-	if ((uint64_t)st.st_size > a->size && !catch_up(a, (uint64_t)st.st_size, &torn, err))
+	if ((uint64_t)st.st_size > a->size && !audit_catch_up(a, (uint64_t)st.st_size, &torn, err))
 		return false;
 	if (a->last.sequence < a->anchored.sequence)
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_CUT, a->path,
 				  (unsigned long long)a->last.sequence, (unsigned long long)a->anchored.sequence);
-	return torn == 0 || mend_torn(a, torn, err);
+	return torn == 0 || audit_mend_torn(a, torn, err);
 }
 
 static bool open_lock(struct audit *a, struct error *err)
@@ -611,12 +381,15 @@ void audit_begin(struct audit *a)
 	a->out.is_bad = false;
 }
 
-static void read_boot_id(struct audit *a)
+const char *audit_boot(struct audit *a)
 {
+	if (a->boot[0])
+		return a->boot;
 	scoped(file_closep) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	ssize_t got = fd < 0 ? -1 : read(fd, a->boot, 36);
 	if (got != 36)
-		memcpy(a->boot, "00000000-0000-0000-0000-000000000000", 37);
+		memcpy(a->boot, AUDIT_NO_BOOT, sizeof AUDIT_NO_BOOT);
+	return a->boot;
 }
 
 static const uint8_t *id_of(struct audit *a, const char *pixel)
@@ -645,15 +418,13 @@ static void put_word(char ret[AUDIT_WORD_MAX + 1], const char *word)
 void audit_fill(struct audit *a, const struct audit_who *who, const struct audit_event *event, struct audit_entry *ret)
 {
 	int64_t now = clock_wall();
-	if (!a->boot[0])
-		read_boot_id(a);
 	if (now != a->at || !a->at_text[0]) {
 		a->at = now;
 		clock_format(now, a->at_text);
 	}
 	ret->extra = AUDIT_PLAIN;
 	memcpy(ret->at, a->at_text, sizeof ret->at);
-	memcpy(ret->boot, a->boot, sizeof ret->boot);
+	memcpy(ret->boot, audit_boot(a), sizeof ret->boot);
 	ret->boot_ms = (uint64_t)clock_boot_ms();
 	ret->uid = who->is_known ? who->uid : getuid();
 	ret->gid = who->is_known ? who->gid : getgid();
@@ -743,6 +514,7 @@ bool audit_write(struct audit *a, enum audit_weight weight, struct error *err)
 		done += (size_t)put;
 	}
 	a->size += done;
+	a->may_be_cut = false;
 	return true;
 }
 
@@ -824,7 +596,7 @@ static bool append_entered(struct audit *a, const struct audit_line *lines, size
 		return false;
 	}
 	if (commit && count)
-		remember_intent(a, &e);
+		audit_remember_intent(a, &e);
 	return true;
 }
 
@@ -865,16 +637,16 @@ bool audit_sync(struct audit *a, struct error *err)
 /* ---- what became of intents ---- */
 
 /* The last entry of a change among what was read; false when there is none. */
-static bool last_of_commit(const struct tail *t, struct audit_entry *ret)
+static bool last_of_commit(const struct audit_tail *t, struct audit_entry *ret)
 {
 	static const char mark[] = ",\"commit\":";
 	struct bytes ignored;
 	for (size_t end = t->whole, from; end > 0; end = from) {
-		from = line_before(t, end);
+		from = audit_tail_line(t, end);
 		if (from == SIZE_MAX)
 			return false;
 		if (memmem(t->bytes.at + from, end - from, mark, sizeof mark - 1) &&
-		    decode_line(t, from, end, ret, &ignored))
+		    audit_tail_decode(t, from, end, ret, &ignored))
 			return true;
 	}
 	return false;
@@ -884,12 +656,12 @@ static bool last_of_commit(const struct tail *t, struct audit_entry *ret)
  * an outcome, and that is looked for once, from the end; from then on every entry passes by. */
 static bool scan(struct audit *a, struct error *err)
 {
-	static const size_t lengths[] = { TAIL, TAIL_MAX, SCAN_MAX };
-	struct tail t = { .bytes = BUF_INIT(SCAN_MAX + 1) };
+	static const size_t lengths[] = { AUDIT_TAIL, AUDIT_TAIL_MAX, SCAN_MAX };
+	struct audit_tail t = { .bytes = BUF_INIT(SCAN_MAX + 1) };
 	struct audit_entry e;
 	bool ok = true, is_found = false;
 	for (size_t i = 0; ok && !is_found && !a->is_scanned && i < COUNT_OF(lengths); i++) {
-		ok = tail_read(a, a->size, lengths[i], &t, err);
+		ok = audit_tail_read(a, a->size, lengths[i], &t, err);
 		is_found = ok && last_of_commit(&t, &e);
 		if (t.at == 0)
 			break;
@@ -898,7 +670,7 @@ static bool scan(struct audit *a, struct error *err)
 		/* What is unknown has the same commit and base as its intent. */
 		if (strcmp(e.result, "unknown") == 0)
 			put_word(e.result, "intent");
-		remember_intent(a, &e);
+		audit_remember_intent(a, &e);
 	}
 	a->is_scanned = ok;
 	buf_done(&t.bytes);

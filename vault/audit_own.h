@@ -10,6 +10,9 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#define AUDIT_TAIL 4096      /* of the log that is read when it is opened */
+#define AUDIT_TAIL_MAX 65536 /* at most, and of what others appended */
+#define AUDIT_NO_BOOT "00000000-0000-0000-0000-000000000000"
 #define AUDIT_OPEN_MAX 64 /* intents without an outcome that are remembered */
 #define AUDIT_IDS_CACHED 1024
 #define AUDIT_IDS_ROW 16
@@ -41,6 +44,7 @@ struct audit {
 	/* the end of the log as we know it: all up to `size` are whole lines */
 	uint64_t size, allocated;
 	struct audit_position last, durable, anchored;
+	bool may_be_cut; /* the last entry is of an earlier boot: a power cut may have lost some of what lies behind it */
 	uint64_t segment;
 	bool has_no_room; /* this file system cannot allocate ahead */
 	bool is_scanned;  /* for intents that were left */
@@ -76,6 +80,29 @@ void audit_chain(struct audit *a, struct audit_entry *e, const uint8_t before[DI
 must_check bool audit_write(struct audit *a, enum audit_weight weight, struct error *err);
 /* Make durable all that is written; outside of mutex and lock. */
 must_check bool audit_flush(struct audit *a, const struct audit_position *upto, struct error *err);
+
+/* A piece of the file, up to some end. */
+struct audit_tail {
+	struct buf bytes;
+	uint64_t at;  /* where in the file they begin */
+	size_t whole; /* of the bytes, up to and with the last newline */
+};
+must_check bool audit_tail_read(struct audit *a, uint64_t size, size_t len, struct audit_tail *t, struct error *err);
+/* Where the line that ends before `end` begins; SIZE_MAX when that is not in the tail. */
+size_t audit_tail_line(const struct audit_tail *t, size_t end);
+must_check bool audit_tail_decode(const struct audit_tail *t, size_t from, size_t end, struct audit_entry *ret,
+				  struct bytes *ret_covered);
+
+/* What others appended since: followed, or proven. *ret_torn: bytes behind the last good line, for audit_mend_torn, which
+ * moves them aside and says so in the log. */
+must_check bool audit_catch_up(struct audit *a, uint64_t size, uint64_t *ret_torn, struct error *err);
+must_check bool audit_mend_torn(struct audit *a, uint64_t len, struct error *err);
+/* Is this line one that a power cut may have left: with zero bytes in it? */
+bool audit_is_cut(struct bytes line);
+
+/* The kernel's boot id; AUDIT_NO_BOOT where there is none. */
+const char *audit_boot(struct audit *a);
+void audit_remember_intent(struct audit *a, const struct audit_entry *e);
 
 /* Does e follow from what is before it? A scar follows from anything. */
 bool audit_follows(const struct audit *a, const struct audit_entry *e, struct bytes covered,

@@ -27,6 +27,8 @@ struct pass {
 	struct audit_position before;
 	uint64_t segment;
 	char at[CLOCK_TEXT_MAX];
+	char boot[37]; /* of the entry before */
+	bool is_cut;   /* by a power cut: what follows, up to a scar, only counts for report->torn */
 	bool is_lost; /* the entry before could not be read: the next one cannot be proven */
 	bool has_met_anchor, has_met_noted, has_met_other; /* other: of the noted sequence, and not the noted entry */
 	crypto_generichash_state digest; /* of all bytes so far */
@@ -128,9 +130,26 @@ static bool meet_entry(struct pass *p, const struct audit_entry *e, struct bytes
 	p->report->last = e->sequence;
 	p->before.sequence = e->sequence;
 	memcpy(p->before.mac, e->mac, DIGEST_LEN);
+	memcpy(p->boot, e->boot, sizeof p->boot);
 	p->segment = e->segment;
 	p->is_lost = false;
 	return !p->reader->entry || p->reader->entry(p->reader->context, e, is_proven, err);
+}
+
+/* As the next writer will see it. */
+static bool is_cut_here(const struct pass *p, struct bytes line)
+{
+	bool has_met = p->has_met_anchor || !p->anchored->sequence;
+	const char *boot = audit_boot(p->a);
+	bool may_be = strcmp(p->boot, boot) != 0 || strcmp(boot, AUDIT_NO_BOOT) == 0;
+	return has_met && may_be && !p->is_lost && !p->report->faults && audit_is_cut(line);
+}
+
+/* Somebody went on behind it without mending it, with leave. */
+static bool is_scar(const struct pass *p, const struct audit_entry *e, struct bytes covered)
+{
+	struct audit_position best = { .sequence = p->report->best };
+	return e->extra == AUDIT_SCAR && audit_follows(p->a, e, covered, &best, p->segment);
 }
 
 static bool meet_line(struct pass *p, struct bytes line, struct error *err)
@@ -138,7 +157,14 @@ static bool meet_line(struct pass *p, struct bytes line, struct error *err)
 	struct audit_entry e;
 	size_t covered;
 	bool ok = true;
-	if (audit_entry_decode(line, &e, &covered)) {
+	bool is_entry = audit_entry_decode(line, &e, &covered);
+	p->is_cut = p->is_cut ? !(is_entry && is_scar(p, &e, bytes_of(line.at, covered))) : is_cut_here(p, line);
+	p->report->torn = p->is_cut ? p->report->torn + line.len : 0;
+	if (p->is_cut) {
+		crypto_generichash_update(&p->digest, line.at, line.len);
+		return true;
+	}
+	if (is_entry) {
 		ok = meet_entry(p, &e, bytes_of(line.at, covered), err);
 	} else {
 		fault(p, p->before.sequence + 1, "entry %llu cannot be read: the line was changed",
@@ -190,8 +216,9 @@ static bool cut_long(struct pass *p, struct buf *pending, struct error *err)
 {
 	if (pending->len <= PIECE)
 		return true;
-	bool ok = p->is_lost || meet_line(p, buf_bytes(pending), err);
-	if (p->is_lost)
+	bool is_skipped = p->is_lost && !p->is_cut;
+	bool ok = is_skipped || meet_line(p, buf_bytes(pending), err);
+	if (is_skipped)
 		crypto_generichash_update(&p->digest, pending->at, pending->len);
 	pending->len = 0;
 	return ok;
@@ -205,7 +232,7 @@ static bool read_all(struct pass *p, uint64_t end, struct error *err)
 	for (uint64_t at = 0; ok && got && at < end; at += got)
 		ok = read_piece(p, at, end, &pending, &got, err) && meet_lines(p, &pending, err) &&
 		     cut_long(p, &pending, err);
-	p->report->torn = pending.len;
+	p->report->torn += pending.len;
 	crypto_generichash_update(&p->digest, pending.at ? pending.at : (const uint8_t *)"", pending.len);
 	buf_done(&pending);
 	return ok;

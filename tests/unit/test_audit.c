@@ -1,6 +1,7 @@
 /* The audit log: what is appended, what is noticed, and what happens when it cannot be written. */
 #include "core/clock.h"
 #include "vault/audit.h"
+#include "vault/audit_own.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -455,6 +456,91 @@ static void torn__bytes_behind_the_last_line_are_moved_aside_and_an_entry_says_s
 	assert_int_equal(r.faults, 0);
 	assert_int_equal(r.entries, ENTRIES + 2); /* that it was torn, and the new one */
 	free(l);
+}
+
+/* Entries 1 to 10 of an earlier boot, or of this one; the anchor knows the fourth. */
+static struct audit_position log_of_boot(const char *boot)
+{
+	struct audit_position fourth = { 0 };
+	struct audit *a = open_log(NULL);
+	if (boot)
+		memcpy(a->boot, boot, sizeof a->boot);
+	for (uint32_t i = 1; i <= 10; i++) {
+		must_append(a, i);
+		if (i == 4)
+			fourth = a->last;
+	}
+	audit_free(a);
+	return fourth;
+}
+
+static void overwrite(size_t at, const void *bytes, size_t len)
+{
+	int fd = open(log_path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, bytes, len, (off_t)at), len);
+	close(fd);
+}
+
+/* As a sector reads that never reached the disk. */
+static void zero_line(size_t number)
+{
+	static const uint8_t zeros[64];
+	struct lines *l = read_lines();
+	overwrite(l->at[number - 1] + 20, zeros, sizeof zeros);
+	free(l);
+}
+
+static const char earlier_boot[37] = "11111111-2222-3333-4444-555555555555";
+
+static void torn__a_lost_sector_behind_the_anchored_entry_ends_the_log_there_after_a_boot(void **state)
+{
+	(void)state;
+	struct audit_position anchored = log_of_boot(earlier_boot);
+	zero_line(7);
+	struct audit_report r = walk_with(&anchored, NULL, NULL);
+	assert_int_equal(r.faults, 0);
+	assert_int_equal(r.last, 6);
+	assert_true(r.torn > 3 * 200);
+	struct audit *a = open_log(&anchored);
+	assert_int_equal(a->last.sequence, 6);
+	must_append(a, 11);
+	audit_free(a);
+	r = walk_with(&anchored, NULL, NULL);
+	assert_int_equal(r.faults, 0);
+	assert_int_equal(r.torn, 0);
+	assert_int_equal(r.last, 8); /* that it was torn, and the new one */
+	audit_free(open_log(&anchored));
+}
+
+static void torn__a_lost_sector_in_this_boot_is_a_change(void **state)
+{
+	(void)state;
+	struct audit_position anchored = log_of_boot(NULL);
+	zero_line(9);
+	assert_refused(&anchored);
+	assert_int_equal(walk_with(&anchored, NULL, NULL).first_bad, 9);
+}
+
+static void torn__what_is_not_zero_was_changed_also_after_a_boot(void **state)
+{
+	(void)state;
+	struct audit_position anchored = log_of_boot(earlier_boot);
+	struct lines *l = read_lines();
+	uint8_t *version = memmem(l->bytes, l->len, "\"version\":7", 11);
+	assert_non_null(version);
+	overwrite((size_t)(version + 10 - l->bytes), "8", 1);
+	free(l);
+	assert_refused(&anchored);
+	assert_int_equal(walk_with(&anchored, NULL, NULL).first_bad, 7);
+}
+
+static void torn__no_power_cut_loses_what_the_anchor_remembers(void **state)
+{
+	(void)state;
+	struct audit_position anchored = log_of_boot(earlier_boot);
+	zero_line(4);
+	assert_refused(&anchored);
+	assert_true(walk_with(&anchored, NULL, NULL).faults > 0);
 }
 
 static void torn__is_not_mended_when_the_anchor_knows_more(void **state)
@@ -1230,6 +1316,10 @@ int main(void)
 		T(place__somebody_elses_line_in_between_is_noticed_by_the_next_append),
 		T(torn__bytes_behind_the_last_line_are_moved_aside_and_an_entry_says_so),
 		T(torn__is_not_mended_when_the_anchor_knows_more),
+		T(torn__a_lost_sector_behind_the_anchored_entry_ends_the_log_there_after_a_boot),
+		T(torn__a_lost_sector_in_this_boot_is_a_change),
+		T(torn__what_is_not_zero_was_changed_also_after_a_boot),
+		T(torn__no_power_cut_loses_what_the_anchor_remembers),
 		T(together__processes_and_threads_keep_one_chain_without_a_gap),
 		T(together__a_holder_that_hangs_stops_a_turn_only_for_a_moment),
 		T(together__many_entries_of_another_process_are_caught_up_with),
