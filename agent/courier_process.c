@@ -25,30 +25,7 @@
 #define ARENA_SLACK 16384 /* and what a refresh sends and brings */
 #define LOOK_MS 5000 /* how often an idle courier looks whether its files were replaced */
 
-/* What resolving a name and proving a certificate read. */
-static const char *const reading[] = {
-	"/etc/resolv.conf",
-	"/etc/hosts",
-	"/etc/nsswitch.conf",
-	"/etc/gai.conf",
-	"/etc/host.conf",
-	"/etc/ssl/certs",
-	"/etc/ssl/cert.pem",
-	"/etc/ssl/openssl.cnf",
-	"/etc/pki/tls",
-	"/etc/pki/ca-trust",
-	"/etc/ca-certificates",
-	"/etc/crypto-policies",
-	"/usr/share/ca-certificates",
-	"/usr/local/share/ca-certificates",
-	"/usr/share/crypto-policies",
-	"/etc/ld.so.cache",
-	"/lib",
-	"/lib64",
-	"/usr/lib",
-	"/usr/lib64",
-	"/usr/local/lib",
-};
+static const char *const reading[] = { SANDBOX_READING_OF_NETWORK };
 
 /* A right that the sandbox gives is bound to a file, not to its name. What stood behind each name when the sandbox was
  * entered; a file put in its place since, such as a resolv.conf of another network, could not be read. */

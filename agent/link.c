@@ -17,7 +17,7 @@ union control {
 
 static bool carries_fd(uint32_t kind)
 {
-	return kind == LINK_COURIER || kind == LINK_SOCKET || kind == LINK_ACCOUNTS;
+	return kind == LINK_COURIER || kind == LINK_SOCKET || kind == LINK_ACCOUNTS || kind == LINK_MESSENGER;
 }
 
 bool link_send(int link, enum link_kind kind, const char *text, int fd)

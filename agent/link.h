@@ -23,6 +23,9 @@ enum link_kind {
 	LINK_STATUS, /* text is a new status line */
 	LINK_ALIVE,  /* the keeper's loop turns: at least every second */
 	LINK_HANGS,  /* the courier does not answer in time: kill it and pass another */
+	/* with a descriptor: start a messenger (agent/deliver.h) on it. What it carries names the sink, and where that is
+	   and which command it runs the messenger reads in the configuration. */
+	LINK_MESSENGER,
 	LINK_KIND_COUNT
 };
 
@@ -31,7 +34,7 @@ struct link_message {
 	char text[LINK_TEXT_MAX];
 };
 
-/* fd -1 = none; LINK_COURIER, LINK_SOCKET and LINK_ACCOUNTS carry one, no other kind does. Longer text is cut. False when the other
+/* fd -1 = none; LINK_COURIER, LINK_SOCKET, LINK_ACCOUNTS and LINK_MESSENGER carry one, no other kind does. Longer text is cut. False when the other
  * side is gone or does not read. */
 must_check bool link_send(int link, enum link_kind kind, const char *text, int fd);
 

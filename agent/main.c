@@ -3,6 +3,7 @@
  * how our other programs start the process that talks to TikTok (agent/courier.h). */
 #include "agent/courier.h"
 #include "agent/keeper.h"
+#include "agent/messenger.h"
 #include "agent/metrics.h"
 #include "agent/problem.h"
 #include "agent/service.h"
@@ -88,7 +89,8 @@ static bool take_option(struct command_line *ret, int argc, char *const argv[], 
 		ret->is_quiet = true;
 	else if (strcmp(option, "--once") == 0)
 		ret->mode = MODE_ONCE;
-	else if (strcmp(option, "--courier") == 0 || strcmp(option, "--keeper") == 0)
+	else if (strcmp(option, "--courier") == 0 || strcmp(option, "--keeper") == 0 ||
+		 strcmp(option, "--messenger") == 0)
 		return fail(err, ERR_USAGE, TXT_AGENT_STANDS_ALONE, option);
 	else
 		return fail(err, ERR_USAGE, TXT_AGENT_BAD_OPTION, option);
@@ -286,6 +288,12 @@ static int run_keeper(int argc, char *argv[])
 	return keeper_main(argc == 4 && strcmp(argv[2], "--config") == 0 ? argv[3] : NULL);
 }
 
+/* As the keeper; or another program of ours, which passes on no more than where the configuration is. */
+static int run_messenger(int argc, char *argv[])
+{
+	return messenger_main(argc == 4 && strcmp(argv[2], "--config") == 0 ? argv[3] : NULL);
+}
+
 int main(int argc, char *argv[])
 {
 	struct error err;
@@ -294,6 +302,8 @@ int main(int argc, char *argv[])
 		print_error(&err);
 		return (int)err.code;
 	}
+	if (argc >= 2 && strcmp(argv[1], "--messenger") == 0)
+		return run_messenger(argc, argv);
 	if (argc == 2 && strcmp(argv[1], "--courier") == 0)
 		return run_courier();
 	if (argc >= 2 && strcmp(argv[1], "--keeper") == 0)

@@ -17,6 +17,15 @@ enum sandbox_role { SANDBOX_KEEPER, SANDBOX_COURIER };
 
 #define SANDBOX_DNS_PORT 53
 
+/* What resolving a name and proving a certificate read. */
+#define SANDBOX_READING_OF_NETWORK \
+	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/host.conf", \
+	"/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/pki/tls", \
+	"/etc/pki/ca-trust", "/etc/ca-certificates", "/etc/crypto-policies", \
+	"/usr/share/ca-certificates", "/usr/local/share/ca-certificates", \
+	"/usr/share/crypto-policies", "/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib64", \
+	"/usr/local/lib"
+
 /* A right is bound to the file or folder that a path names now: where a file is replaced rather than written to (an
  * editor, useradd), name its folder. */
 struct sandbox_plan {

@@ -1,5 +1,6 @@
 #include "agent/settings.h"
 
+#include "agent/sinks.h"
 #include "agent/text.h"
 #include "core/clock.h"
 #include "core/utf8.h"
@@ -325,16 +326,16 @@ static bool parse_listen(row_t *row, const char *value, void *field)
 
 static bool parse_alert_type(row_t *row, const char *value, void *field)
 {
-	static const char *const choices[] = { "webhook", "slack", "email", "exec", "syslog" };
-	size_t i;
+	size_t i = 0;
 	(void)row, (void)field;
-	return index_of(value, choices, COUNT_OF(choices), &i);
+	while (i < SINK_TYPE_COUNT && strcmp(value, sink_type_name((enum sink_type)i)) != 0)
+		i++;
+	return i < SINK_TYPE_COUNT;
 }
 
-static bool parse_alert_url(row_t *row, const char *value, void *field)
+bool settings_url_is_good(const char *value)
 {
 	const char *at = value;
-	(void)row, (void)field;
 	if (!take_text(&at, "https://") && !take_text(&at, "smtp://") && !take_text(&at, "smtps://"))
 		return false;
 	if (!take_host_and_port(&at) || (*at && !strchr("/?", *at)))
@@ -349,13 +350,36 @@ static bool is_mail_address(const char *word)
 {
 	const char *sign = strchr(word, '@');
 	return sign && sign != word && only_of(sign + 1, LETTERS DIGITS ".-") && strlen(word) <= 190 &&
-	       strcspn(word, "<>,;\"\\()") == strlen(word);
+	       only_of(word, LETTERS DIGITS ".-_+@!#$%&'*/=?^`{|}~");
 }
 
 static bool parse_alert_to(row_t *row, const char *value, void *field)
 {
 	(void)row, (void)field;
 	return each_word(value, is_mail_address);
+}
+
+static bool parse_alert_from(row_t *row, const char *value, void *field)
+{
+	(void)row, (void)field;
+	return is_mail_address(value);
+}
+
+static bool parse_alert_user(row_t *row, const char *value, void *field)
+{
+	(void)row, (void)field;
+	for (; *value; value++)
+		if (*value <= ' ' || *value > '~')
+			return false;
+	return true;
+}
+
+static bool parse_alert_tls(row_t *row, const char *value, void *field)
+{
+	static const char *const choices[] = { "starttls", "none" };
+	size_t i;
+	(void)row, (void)field;
+	return index_of(value, choices, COUNT_OF(choices), &i);
 }
 
 static bool parse_alert_command(row_t *row, const char *value, void *field)
@@ -409,6 +433,12 @@ static bool parse_verbs(row_t *row, const char *value, void *field)
 {
 	(void)row, (void)field;
 	return each_word(value, is_verb);
+}
+
+static bool parse_alert_url(row_t *row, const char *value, void *field)
+{
+	(void)row, (void)field;
+	return settings_url_is_good(value);
 }
 
 /* --- the table --- */
@@ -472,6 +502,16 @@ static const struct settings_row rows[] = {
 	{ NAMED("alert", "url", parse_alert_url), SAYS(TXT_SET_ALERT_URL) },
 	{ NAMED("alert", "to", parse_alert_to), SAYS(TXT_SET_ALERT_TO) },
 	{ NAMED("alert", "command", parse_alert_command), SAYS(TXT_SET_ALERT_COMMAND) },
+	{ NAMED("alert", "url-file", parse_file), SAYS(TXT_SET_FILE) },
+	{ NAMED("alert", "secret-file", parse_file), SAYS(TXT_SET_FILE) },
+	{ NAMED("alert", "ca-file", parse_file), SAYS(TXT_SET_FILE) },
+	{ NAMED("alert", "from", parse_alert_from), SAYS(TXT_SET_ALERT_FROM) },
+	{ NAMED("alert", "user", parse_alert_user), SAYS(TXT_SET_ALERT_USER) },
+	{ NAMED("alert", "password-file", parse_file), SAYS(TXT_SET_FILE) },
+	{ NAMED("alert", "tls", parse_alert_tls), SAYS(TXT_SET_ALERT_TLS) },
+	{ NAMED("alert", "socket", parse_socket), SAYS(TXT_SET_SOCKET) },
+	{ NAMED("alert", "time-limit", parse_span), .least = 1, .most = SINK_TIME_LIMIT_MAX_S,
+	  SAYS(TXT_SET_ALERT_TIME_LIMIT) },
 	{ NAMED("alert", "min-severity", parse_severity), SAYS(TXT_SET_SEVERITY) },
 	{ NAMED("alert", "remind", parse_span_or_0), .least = MINUTE, .most = 90 * DAY, SAYS(TXT_SET_REMIND) },
 	{ NAMED("access", "user", parse_account), SAYS(TXT_SET_ACCOUNT) },
@@ -519,46 +559,96 @@ __attribute__((format(printf, 2, 5))) static bool refuse(const struct config_ent
 	return config_refuse(e, what, hint, err);
 }
 
-/* What one type of alert needs, and may have besides min-severity and remind. */
+/* What one type of alert needs (one of two), and may have besides min-severity, remind and time-limit; blank-separated. */
 static const struct alert_type {
-	const char *type, *needs, *may_have;
-} alert_types[] = {
-	{ "webhook", "url", NULL },  { "slack", "url", NULL }, { "email", "to", "url" },
-	{ "exec", "command", NULL }, { "syslog", NULL, NULL },
+	const char *needs, *or_else, *may_have;
+} alert_types[SINK_TYPE_COUNT] = {
+	[SINK_WEBHOOK] = { "url", "url-file", "ca-file secret-file" },
+	[SINK_SLACK] = { "url", "url-file", "ca-file" },
+	[SINK_EMAIL] = { "to", NULL, "url ca-file from user password-file tls" },
+	[SINK_EXEC] = { "command", NULL, "" },
+	[SINK_SYSLOG] = { NULL, NULL, "socket" },
+	[SINK_PING] = { "url", "url-file", "ca-file" },
 };
-
-static const struct alert_type *alert_type_of(const char *type)
-{
-	for (size_t i = 0; i < COUNT_OF(alert_types); i++)
-		if (strcmp(alert_types[i].type, type) == 0)
-			return &alert_types[i];
-	return NULL;
-}
 
 static bool is_key(const char *a, const char *b)
 {
 	return a && strcmp(a, b) == 0;
 }
 
+static bool is_among(const char *words, const char *key)
+{
+	struct word word;
+	while (next_word(&words, &word))
+		if (strcmp(word.text, key) == 0)
+			return true;
+	return false;
+}
+
+static bool uses_key(const struct alert_type *type, const char *key)
+{
+	return is_among("type min-severity remind time-limit", key) || is_key(type->needs, key) ||
+	       is_key(type->or_else, key) || is_among(type->may_have, key);
+}
+
+/* smtp://localhost, 127.x.x.x or [::1]: what is sent there does not leave this host. */
+static bool is_loopback_url(const char *url)
+{
+	const char *host = strstr(url, "://") + 3;
+	size_t len = strcspn(host, *host == '[' ? "]" : ":/?");
+	return (len == 9 && strncmp(host, "localhost", 9) == 0) || strncmp(host, "[::1]", 5) == 0 ||
+	       (strncmp(host, "127.", 4) == 0 && text_span(host, DIGITS ".") == len);
+}
+
+static bool check_mail(const struct config *c, const char *name, struct error *err)
+{
+	const struct config_entry *url = config_find(c, "alert", name, "url");
+	const struct config_entry *user = config_find(c, "alert", name, "user");
+	const struct config_entry *password = config_find(c, "alert", name, "password-file");
+	const struct config_entry *tls = config_find(c, "alert", name, "tls");
+	bool is_plain = tls && strcmp(tls->value, "none") == 0;
+	if (!user != !password)
+		return refuse(user ? user : password, TXT_SET_ALERT_LOGIN, err, name);
+	if (user && !url)
+		return refuse(user, TXT_SET_ALERT_LOGIN_WHERE, err, name);
+	if (is_plain && ((url && (!is_loopback_url(url->value) || strncmp(url->value, "smtps:", 6) == 0)) || user))
+		return refuse(tls, TXT_SET_ALERT_PLAIN, err, name);
+	return true;
+}
+
+static bool check_alert_needs(const struct config *c, const struct config_entry *type_entry,
+			      const struct alert_type *type, struct error *err)
+{
+	const char *name = type_entry->name;
+	const struct config_entry *needed = type->needs ? config_find(c, "alert", name, type->needs) : NULL;
+	const struct config_entry *other = type->or_else ? config_find(c, "alert", name, type->or_else) : NULL;
+	if (needed && other)
+		return refuse(other, TXT_SET_ALERT_BOTH, err, name, type->needs, type->or_else);
+	if (type->needs && !needed && !other)
+		return type->or_else ? refuse(type_entry, TXT_SET_ALERT_NEEDS_ONE, err, name, type->needs, type->or_else)
+				     : refuse(type_entry, TXT_SET_ALERT_NEEDS, err, name, type->needs);
+	return true;
+}
+
 static bool check_alert(const struct config *c, const struct config_entry *first, struct error *err)
 {
-	static const char *const own_keys[] = { "url", "to", "command" };
 	const char *name = first->name;
 	const struct config_entry *type_entry = config_find(c, "alert", name, "type");
-	const struct alert_type *type = type_entry ? alert_type_of(type_entry->value) : NULL;
-	if (!type)
+	struct sink sink;
+	if (!type_entry || !sink_find(c, name, &sink))
 		return refuse(first, TXT_SET_ALERT_NO_TYPE, err, name);
-	if (type->needs && !config_find(c, "alert", name, type->needs))
-		return refuse(type_entry, TXT_SET_ALERT_NEEDS, err, name, type->needs);
-	for (size_t i = 0; i < COUNT_OF(own_keys); i++) {
-		const struct config_entry *e = config_find(c, "alert", name, own_keys[i]);
-		if (e && !is_key(type->needs, e->key) && !is_key(type->may_have, e->key))
+	const struct alert_type *type = &alert_types[sink.type];
+	if (!check_alert_needs(c, type_entry, type, err))
+		return false;
+	for (size_t i = 0; i < config_count(c); i++) {
+		const struct config_entry *e = config_at(c, i);
+		if (strcmp(e->section, "alert") == 0 && strcmp(e->name, name) == 0 && !uses_key(type, e->key))
 			return refuse(e, TXT_SET_ALERT_UNUSED, err, name, e->key);
 	}
 	const struct config_entry *url = config_find(c, "alert", name, "url");
-	if (url && (strncmp(url->value, "https:", 6) == 0) != is_key(type->needs, "url"))
+	if (url && (strncmp(url->value, "https:", 6) == 0) == (sink.type == SINK_EMAIL))
 		return refuse(url, TXT_SET_ALERT_SCHEME, err, name);
-	return true;
+	return sink.type != SINK_EMAIL || check_mail(c, name, err);
 }
 
 /* 65534 is what the kernel shows for every identity it cannot map. */

@@ -78,8 +78,11 @@ struct settings_row {
 const struct settings_row *settings_rows(size_t *ret_count);
 
 /* The same keys for config_parse; ret has room for SETTINGS_KEYS_MAX. Returns how many there are. */
-#define SETTINGS_KEYS_MAX 48
+#define SETTINGS_KEYS_MAX 64
 size_t settings_keys(struct config_key ret[SETTINGS_KEYS_MAX]);
+
+/* An address as 'url' of an alert must be: https, smtp or smtps, and no user name. */
+bool settings_url_is_good(const char *url);
 
 /* Every value against its row, and each [alert] and [access] as a whole. Looks at nothing else. */
 must_check bool settings_check(const struct config *c, struct error *err);

@@ -36,6 +36,7 @@
 #define PAUSE_MAX_MS 5000
 #define LISTEN_FIRST_FD 3
 #define SOCKETS_MAX 8
+#define MESSENGERS_MAX 16 /* the keeper has fewer open; one that it gave up may still be ending */
 #define NEVER INT64_MAX
 
 struct supervisor {
@@ -45,6 +46,7 @@ struct supervisor {
 	int signals;
 	int link;              /* -1 when the keeper has closed its end */
 	pid_t keeper, courier; /* courier 0: none runs */
+	pid_t messengers[MESSENGERS_MAX]; /* 0: none */
 	int keeper_status;     /* as waitpid gave it, once has_ended */
 	bool has_ended, is_stopping;
 	int64_t courier_began_ms, courier_due_ms, pause_ms;
@@ -209,9 +211,39 @@ static void courier_ended(struct supervisor *s, int status, int64_t now)
 	courier_plan(s, now);
 }
 
+/* --- messengers --- */
+
+/* One that cannot be started closes its descriptor, by which the keeper knows. */
+static void messenger_start(struct supervisor *s, int fd)
+{
+	const char *const argv[] = { "vault-agent", "--messenger", s->config ? "--config" : NULL, s->config, NULL };
+	struct process_plan plan = {
+		.path = OURSELVES, .argv = argv, .environment = s->environment, .fd = fd, .is_deaf = true
+	};
+	struct error err;
+	size_t i = 0;
+	while (i < MESSENGERS_MAX && s->messengers[i])
+		i++;
+	if (i == MESSENGERS_MAX)
+		log_line(LOG_WARNING, "an alert waits: %d messengers are under way", MESSENGERS_MAX);
+	else if (!s->is_stopping && !process_spawn(&plan, &s->messengers[i], &err))
+		log_error(&err);
+}
+
+static void messenger_ended(struct supervisor *s, pid_t pid, int status)
+{
+	for (size_t i = 0; i < MESSENGERS_MAX; i++) {
+		if (s->messengers[i] != pid)
+			continue;
+		s->messengers[i] = 0;
+		if (WIFSIGNALED(status))
+			log_line(LOG_WARNING, "a messenger was killed by signal %d", WTERMSIG(status));
+	}
+}
+
 /* --- what the keeper says --- */
 
-static void take_message(struct supervisor *s, const struct link_message *m, int64_t now)
+static void take_message(struct supervisor *s, const struct link_message *m, int fd, int64_t now)
 {
 	switch (m->kind) {
 	case LINK_READY:
@@ -227,6 +259,9 @@ static void take_message(struct supervisor *s, const struct link_message *m, int
 		if (s->courier)
 			kill(s->courier, SIGKILL);
 		break;
+	case LINK_MESSENGER:
+		messenger_start(s, fd);
+		break;
 	default:
 		break;
 	}
@@ -238,9 +273,9 @@ static void take_messages(struct supervisor *s, int64_t now)
 	int fd;
 	enum link_got got;
 	while ((got = link_receive(s->link, &message, &fd)) == LINK_GOT_MESSAGE) {
-		if (fd >= 0) /* no message of the keeper's carries one */
+		take_message(s, &message, fd, now);
+		if (fd >= 0)
 			close(fd);
-		take_message(s, &message, now);
 	}
 	if (got == LINK_GOT_NOTHING)
 		return;
@@ -262,6 +297,8 @@ static void reap(struct supervisor *s, int64_t now)
 			s->keeper_status = status;
 		} else if (pid == s->courier) {
 			courier_ended(s, status, now);
+		} else {
+			messenger_ended(s, pid, status);
 		}
 	}
 }

@@ -41,12 +41,17 @@
 #define TXT_SET_LOGIN_URL                                                                                              \
 	"an https address that ends in the version", "write it like https://open.tiktokapis.com/v2"
 #define TXT_SET_TIMEOUT "from 1s to 60s", "write an integer with s or m behind it, such as 5s"
-#define TXT_SET_ALERT_TYPE "webhook, slack, email, exec or syslog", "write it like: type = webhook"
+#define TXT_SET_ALERT_TYPE "webhook, slack, email, exec, syslog or ping", "write it like: type = webhook"
 #define TXT_SET_ALERT_URL                                                                                              \
 	"an address with https, smtp or smtps",                                                                        \
 		"write it like https://HOST/PATH; user names and '#' have no place in it"
 #define TXT_SET_ALERT_TO "e-mail addresses", "separate them by blanks, such as: ops@example.com lead@example.com"
 #define TXT_SET_ALERT_COMMAND "an absolute path, and arguments", "no shell reads it: /usr/local/bin/page --team ops"
+#define TXT_SET_ALERT_FROM "one e-mail address", "write it like: from = pixelvault@example.com"
+#define TXT_SET_ALERT_USER "a name without blanks", "it is what the mail server knows us as, such as: user = pixelvault"
+#define TXT_SET_ALERT_TLS                                                                                              \
+	"starttls or none", "none is for a mail server on this host only; anywhere else mail goes encrypted or not at all"
+#define TXT_SET_ALERT_TIME_LIMIT "from 1s to 60s", "write an integer with s behind it, such as 20s"
 #define TXT_SET_SEVERITY "info, warning or critical", "write it like: min-severity = warning"
 #define TXT_SET_REMIND "from 1m to 90d, or 0 for never", "write an integer with m, h or d behind it, such as 1d"
 #define TXT_SET_PIXELS "Pixel codes, or *", "separate them by blanks, in upper case, such as: C9ABCDEFGHIJKLMNOPQR"
@@ -69,11 +74,22 @@
 		"who can put back an old vault there could put back the anchor too: give the vault a folder of its "   \
 		"own, or set "                                                                                         \
 		"state-dir (PIXELVAULT_STATE)"
-#define TXT_SET_ALERT_NO_TYPE "[alert %s] has no type", "add one: type = webhook, slack, email, exec or syslog"
+#define TXT_SET_ALERT_NO_TYPE "[alert %s] has no type", "add one: type = webhook, slack, email, exec, syslog or ping"
 #define TXT_SET_ALERT_NEEDS "[alert %s] is of a type that needs '%s'", "add the key, or choose another type"
+#define TXT_SET_ALERT_NEEDS_ONE                                                                                        \
+	"[alert %s] is of a type that needs '%s' or '%s'",                                                             \
+		"add one of them (an address that is a secret belongs into a file), or choose another type"
+#define TXT_SET_ALERT_BOTH "[alert %s] has both '%s' and '%s'", "remove one of the two"
+#define TXT_SET_ALERT_LOGIN                                                                                            \
+	"[alert %s] has only one of 'user' and 'password-file'", "give both, or neither if the mail server asks for none"
+#define TXT_SET_ALERT_LOGIN_WHERE                                                                                      \
+	"[alert %s] has a password and does not say for which server", "add it, such as: url = smtp://mail.example.com:587"
+#define TXT_SET_ALERT_PLAIN                                                                                            \
+	"[alert %s] would send mail unencrypted to another host, or with a password",                                  \
+		"remove 'tls = none': it is for smtp://localhost without 'user'"
 #define TXT_SET_ALERT_UNUSED "[alert %s] is of a type that does not use '%s'", "remove the key, or choose another type"
 #define TXT_SET_ALERT_SCHEME                                                                                           \
-	"[alert %s] has a url of another type", "webhook and slack use https, email uses smtp or smtps"
+	"[alert %s] has a url of another type", "webhook, slack and ping use https, email uses smtp or smtps"
 #define TXT_SET_ACCESS_WHO "[access %s] must name a user or a group, and not both", "make two rules of it"
 #define TXT_SET_ACCESS_VERBS "[access %s] grants nothing", "add verbs, such as: verbs = meta read"
 #define TXT_SET_ACCESS_WHAT "[access %s] names no Pixels", "add pixels (* for all) or labels"
@@ -163,6 +179,27 @@
 #define TXT_COURIER_STRANGER                                                                                           \
 	"the program that started this courier is of another version", "install vault and vault-agent from one build"
 
+#define TXT_MESSENGER_NOT_BY_HAND                                                                                      \
+	"--messenger is not for people: it needs a descriptor 3 from the program that started it",                     \
+		"use 'vault alert test NAME'"
+#define TXT_MESSENGER_URL "the url cannot be used", "write it like https://HOST/PATH or smtp://HOST:PORT"
+#define TXT_MESSENGER_SECRET                                                                                           \
+	"'%s' holds no secret that can be used", "put it there as one line of at most 4096 bytes"
+#define TXT_MESSENGER_SHORT_KEY                                                                                        \
+	"the key in '%s' is shorter than %d bytes", "make one: openssl rand -hex 32, into a file of mode 0600"
+#define TXT_MESSENGER_URL_FILE                                                                                         \
+	"'%s' does not hold one https address", "write it there like https://HOST/PATH, in one line and nothing else"
+#define TXT_HOOK_MISSING                                                                                               \
+	"the command '%.80s' cannot be run: %s", "give the absolute path of a program, and put it there"
+#define TXT_HOOK_NO_PROGRAM "the command '%.80s' is no file that we may execute", "make it one: chmod 755 FILE"
+#define TXT_HOOK_OPEN                                                                                                  \
+	"the command '%.80s' is not run: others could have written it",                                                \
+		"give it to root or the agent's user, and take it from others: chown root FILE; chmod go-w FILE"
+#define TXT_HOOK_FOLDER_OPEN                                                                                           \
+	"the command is not run: others could put one into '%.80s'",                                                   \
+		"that folder and all above must belong to root or the agent's user, and be writable by nobody else"
+#define TXT_DELIVER_NOT_STARTED                                                                                        \
+	"no messenger could be started: %s", "check the limits of processes and open files"
 #define TXT_COURIER_ABSENT                                                                                             \
 	"there is no courier at the moment", "nothing to do: it is started again; see the agent's log if this stays"
 

@@ -1,5 +1,7 @@
 /* doctor: looks at everything around the vault that commonly goes wrong, and says what to do about each. It changes
  * nothing, opens no vault and asks for no passphrase. */
+#include "agent/hook.h"
+#include "agent/sinks.h"
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/text.h"
@@ -124,6 +126,45 @@ static void look_at_key(struct doctor *d)
 	} else {
 		find(d, FINE, "key file", "%s", NULL, path);
 	}
+}
+
+/* ---- where alerts go: what is only found when one is sent ---- */
+
+static bool file_is_good(const char *path, bool is_secret, struct error *err)
+{
+	scoped(file_closep) int fd = -1;
+	return !path[0] || file_open_trusted(path, is_secret, ERR_CONFIG, &fd, err);
+}
+
+static bool sink_is_good(const struct sink *s, struct error *err)
+{
+	char program[PATH_MAX];
+	if (s->type == SINK_EXEC)
+		return hook_find(s->command, program, err);
+	return file_is_good(s->url_file, true, err) && file_is_good(s->secret_file, true, err) &&
+	       file_is_good(s->password_file, true, err) &&
+	       (!s->ca_file[0] || access(s->ca_file, R_OK) == 0 ||
+		fail(err, ERR_CONFIG, TXT_DOCTOR_CA_FILE, s->ca_file, strerror(errno)));
+}
+
+static void look_at_sinks(struct doctor *d)
+{
+	struct sink *sinks = NULL;
+	size_t count = 0;
+	struct error err;
+	if (!sinks_load(d->settings->config, &sinks, &count, &err)) {
+		find_error(d, "alerts", &err);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		char about[SINK_NAME_MAX + 8];
+		snprintf(about, sizeof about, "alert %s", sinks[i].name);
+		if (sink_is_good(&sinks[i], &err))
+			find(d, FINE, about, "%s", NULL, sink_type_name(sinks[i].type));
+		else
+			find_error(d, about, &err);
+	}
+	free(sinks);
 }
 
 /* ---- the machine ---- */
@@ -267,6 +308,7 @@ static void look_at_all(struct doctor *d)
 		look_at_vault(d);
 		look_at_folder(d, "state folder", d->settings->state_dir);
 		look_at_key(d);
+		look_at_sinks(d);
 	}
 	look_at_memory(d);
 	look_at_clock(d);

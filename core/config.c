@@ -269,7 +269,7 @@ static bool refuse_key(struct reading *r, const char *section, const char *key)
 	const struct config_key *elsewhere = known_key(r, NULL, key);
 	if (strlen(key) > QUOTED_MAX_LEN)
 		return refuse_with(r, TXT_WHAT_CONFIG_LONG_UNKNOWN_KEY, TXT_HINT_CONFIG_SECRET, section);
-	if (looks_secret(key))
+	if (looks_secret(key) && !(nearest && looks_secret(nearest)))
 		return refuse_with(r, TXT_WHAT_CONFIG_UNKNOWN_KEY, TXT_HINT_CONFIG_SECRET, key, section);
 	if (nearest)
 		snprintf(hint, sizeof hint, TXT_HINT_CONFIG_MEANT, nearest);

@@ -87,8 +87,9 @@ for tid, path in files.items():
     text = open(path, errors="replace").read()
     at = text.rfind("\nexecve(")
     line = text[at + 1:].split("\n", 1)[0] if at >= 0 or text.startswith("execve(") else ""
-    for role in ("KEEPER", "COURIER"):
-        if '"--%s"' % role.lower() in line:
+    # A messenger is in the courier's sandbox.
+    for role, option in (("KEEPER", "keeper"), ("COURIER", "courier"), ("COURIER", "messenger")):
+        if '"--%s"' % option in line:
             lines = text[at + 1:].splitlines()
             inside = [i for i, l in enumerate(lines) if l.startswith("seccomp(SECCOMP_SET_MODE_FILTER") and l.endswith("= 0")]
             if inside:

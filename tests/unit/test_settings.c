@@ -429,6 +429,12 @@ static void settings__values_at_the_ends_of_their_range_are_accepted(void **stat
 		{ "alert a",
 		  "type = email\nurl = smtps://mail.example:465\nto",
 		  { "a@b", "ops+pv@example.com x@y.z" } },
+		{ "alert a", "type = email\nto = a@b\nurl = smtp://127.0.0.1:2525\ntls", { "starttls", "none" } },
+		{ "alert a", "type = slack\nurl-file", { "/etc/pixelvault/slack.url" } },
+		{ "alert a", "type = webhook\nurl = https://h/\nsecret-file", { "/etc/pixelvault/hmac" } },
+		{ "alert a", "type = ping\nca-file = /x\nurl", { "https://hc-ping.com/uuid" } },
+		{ "alert a", "type = syslog\nsocket", { "/dev/log", "/run/systemd/journal/socket" } },
+		{ "alert a", "type = exec\ncommand = /bin/true\ntime-limit", { "1s", "60s", "1m" } },
 		{ "alert a", "type = exec\ncommand", { "/bin/true", "/usr/bin/page --team ops x" } },
 		{ "access a", "verbs = read\npixels = *\nuser", { "app", "app-1", "www_data", "0", "65533", "65535" } },
 		{ "access a", "verbs = read\nuser = x\npixels", { "*", "C9ABCDEF", "C9ABCDEF 0123456789ABCDEFGHIJ" } },
@@ -453,7 +459,7 @@ static void settings__each_row_has_what_reader_show_and_manual_need(void **state
 	const struct settings_row *rows = settings_rows(&count);
 	struct config_key keys[SETTINGS_KEYS_MAX];
 	size_t key_count = settings_keys(keys), in_file = 0;
-	assert_int_equal(count, 37);
+	assert_int_equal(count, 46);
 	for (size_t i = 0; i < count; i++) {
 		assert_true(rows[i].wanted && rows[i].hint && rows[i].parse);
 		assert_true(strlen(rows[i].hint) < sizeof((struct error *)NULL)->hint);
