@@ -87,6 +87,11 @@ static const struct option adopt_options[] = {
 	{ "first-use", 0, OPTION_FLAG, NULL, "take the vault as it is and remember it from now on", 0, false },
 };
 
+static const struct option plan_options[] = {
+	LABEL_FILTER,
+	{ "for", 0, OPTION_SPAN, "T", "how far to look ahead, such as 7d; a day where nothing is said, at most 90d", 0, false },
+};
+
 const struct command commands[] = {
 	{ "init", GROUP_TOKENS, NEEDS_SETTINGS, 0, 0, 0,
 	  "[--key-file F | --passphrase-fd N | --passphrase-file F] [--no-recovery]", "make the vault",
@@ -133,6 +138,21 @@ const struct command commands[] = {
 	  "A dry probe can refute a token but not prove it; a stored test code (put --test-code) proves it;\n"
 	  "a live probe proves it too, by one real event that shows in the Events Manager.\n",
 	  "vault check -q -l shop=berlin", OPTIONS(check_options), cmd_check },
+
+	{ "plan", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, ALL_ARGS, ARGS_MANY, "[PIXEL...] [-l K=V] [--for T]",
+	  "what will be asked when, and what it costs",
+	  "When each Pixel is asked about next, and why then; how many questions to TikTok that makes, in the\n"
+	  "busiest hour too, and how much of the configured rate; what waits for a second look; whether TikTok\n"
+	  "throttles us. With an agent it is the plan that the agent follows, else that of one that starts now.\n"
+	  "Good answers are assumed: each refusal costs one question more. Asks nobody; with -q only the sums.\n",
+	  "vault plan --for 7d", OPTIONS(plan_options), cmd_plan },
+
+	{ "match", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT | ARGUMENTS_MAY_BE_SECRET, 0, 0, 0, "",
+	  "which Pixel a token belongs to",
+	  "The token comes from standard input, or is asked for without being shown. One line for each version\n"
+	  "that holds it: Pixel, version, stage; also where it was replaced, deleted or removed. 3 when nobody\n"
+	  "has it. Asks nobody, stores nothing.\n",
+	  "vault match < found.txt", NO_OPTIONS, cmd_match },
 
 	{ "history", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "versions and verdicts of a Pixel so far",
 	  "Shows each version with its stage and fingerprint, and each change of verdict. Also for a Pixel\n"

@@ -292,4 +292,25 @@
 	"%" PRIu64 " changes have no outcome: under way, or their program died; the next change tells which"
 #define SAY_AUDIT_ACCEPTED "what was lost of the audit log is accepted; the next entries follow in a new segment"
 
+/* ---- plan ---- */
+#define TXT_PLAN_SPAN "'--for' takes between one second and 90 days", "such as --for 7d"
+#define PLAN_INTERVAL "its turn"
+#define PLAN_FIRST "never asked yet"
+#define PLAN_SECOND_LOOK "second look: refused once"
+#define PLAN_RETRY "last time without an answer"
+#define PLAN_EXPIRY "its end comes nearer"
+#define PLAN_NO_PROBE "not asked about"
+#define PLAN_TOTAL "in the next %s: %lld questions to TikTok for %lld checks, %lld renewals\n"
+#define PLAN_DAY "the first day:    %lld of the %lld questions that the rate allows (%.2f %%)\n"
+#define PLAN_PEAK "busiest hour:     from %s, %lld questions, which take %s\n"
+#define PLAN_LIMITS "limits:           %lld questions a second, %lld at a time; each Pixel once in %s, and when its end comes nearer\n"
+#define PLAN_CONFIRM "second looks:     %lld waiting; each refusal is asked about once more, %s later\n"
+#define PLAN_CANARY "canary:           %s, proven last, is asked first, alone\n"
+#define PLAN_BREAKER_OPEN "breaker:          open until %s, TikTok throttled us (%lld in a row): nothing is asked before\n"
+#define PLAN_BREAKER_CLOSED "breaker:          closed, TikTok does not throttle us\n"
+
+/* ---- match ---- */
+#define ASK_MATCH "Token to look for (not shown): "
+#define TXT_MATCH_NO_TOKEN "there is no token to look for", "give it on standard input: vault match < FILE"
+
 #endif
