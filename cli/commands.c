@@ -92,6 +92,18 @@ static const struct option plan_options[] = {
 	{ "for", 0, OPTION_SPAN, "T", "how far to look ahead, such as 7d; a day where nothing is said, at most 90d", 0, false },
 };
 
+static const struct option render_options[] = {
+	{ "to", 0, OPTION_PATH, "FILE", "write it there (0400, whole, only when it changed) instead of to stdout", 0, false },
+	{ "owner", 0, OPTION_TEXT, "U[:G]", "with --to: whose file it is", 0, false },
+	{ "healthy", 0, OPTION_FLAG, NULL, "refuse a token that TikTok refuses (10, 11 or 15)", 0, false },
+	{ "as", 0, OPTION_CONSUMER, "NAME", "note who reads which version", 0, false },
+};
+
+static const struct option scan_options[] = {
+	{ "environ", 0, OPTION_FLAG, NULL, "look into the environments of all processes that you may read", 0, false },
+	{ "exclude", 0, OPTION_TEXT, "GLOB", "pass over names or paths like this; may be repeated", 0, true },
+};
+
 const struct command commands[] = {
 	{ "init", GROUP_TOKENS, NEEDS_SETTINGS, 0, 0, 0,
 	  "[--key-file F | --passphrase-fd N | --passphrase-file F] [--no-recovery]", "make the vault",
@@ -118,6 +130,16 @@ const struct command commands[] = {
 	ROW_GET(cmd_get),
 
 	ROW_RUN(cmd_run),
+
+	{ "render", GROUP_TOKENS, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 0, "TEMPLATE [--to FILE [--owner U[:G]]] [--healthy] [--as NAME]",
+	  "fill tokens into a configuration file",
+	  "Prints TEMPLATE with {{ token PIXEL }} replaced by that Pixel's token, {{ previous PIXEL }} by the one\n"
+	  "before it. Behind a bar stands what it is written into: {{ token PIXEL | json }} and env are \"...\",\n"
+	  "shell is '...', url and base64 have no quotes; {{ \"{{\" }} are the braces themselves. What cannot be\n"
+	  "filled in is told with line and column (13; 3 for a Pixel without a token), and nothing is written.\n"
+	  "With --to the file is made 0400, its owner's from the start, put in place whole, and left alone when\n"
+	  "nothing changed. The template must be yours or root's, and not writable by others.\n",
+	  "vault render relay.ini.tpl --to /run/relay/relay.ini --as relay", OPTIONS(render_options), cmd_render },
 
 	{ "list", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, 0, 0, "[-l K=V]", "which Pixels are stored",
 	  "One line a Pixel: code, current version, labels. Never a token.\n", "vault list -l shop=berlin",
@@ -153,6 +175,15 @@ const struct command commands[] = {
 	  "that holds it: Pixel, version, stage; also where it was replaced, deleted or removed. 3 when nobody\n"
 	  "has it. Asks nobody, stores nothing.\n",
 	  "vault match < found.txt", NO_OPTIONS, cmd_match },
+
+	{ "scan", GROUP_WATCH, NEEDS_UNLOCK, 0, ALL_ARGS, 0, "[PATH...] [--environ] [--exclude GLOB]...",
+	  "find tokens of this vault that lie somewhere in clear",
+	  "Reads the files and folders (- is standard input) and says file, line, Pixel, version and stage of each\n"
+	  "token of this vault found there, as it is, percent-encoded or in base64; never the token. Exits 14 when\n"
+	  "there is one, 12 when nothing was found but something could not be read, else 0. Links are not followed,\n"
+	  "devices, fifos, /proc and /sys passed over. What is compressed is not looked into, as what git keeps:\n"
+	  "it says how. Opens the vault itself, also where an agent runs, which does not give all tokens to anybody.\n",
+	  "vault scan --environ /etc /home /srv", OPTIONS(scan_options), cmd_scan },
 
 	{ "history", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "versions and verdicts of a Pixel so far",
 	  "Shows each version with its stage and fingerprint, and each change of verdict. Also for a Pixel\n"

@@ -313,4 +313,34 @@
 #define ASK_MATCH "Token to look for (not shown): "
 #define TXT_MATCH_NO_TOKEN "there is no token to look for", "give it on standard input: vault match < FILE"
 
+/* ---- render ---- */
+#define TXT_TEMPLATE_WORD                                                                                              \
+	"%.160s:%u:%u: there is no placeholder '%s'",                                                                  \
+		"write {{ token PIXEL }} or {{ previous PIXEL }}; two braces themselves are {{ \"{{\" }}"
+#define TXT_TEMPLATE_PIXEL "%.120s:%u:%u: %.160s", "a placeholder names its Pixel: {{ token PIXEL }}"
+#define TXT_TEMPLATE_FILTER                                                                                            \
+	"%.160s:%u:%u: there is no filter '%s'", "the filters are json, shell, env, url and base64: {{ token PIXEL | json }}"
+#define TXT_TEMPLATE_OPEN                                                                                              \
+	"%.160s:%u:%u: the placeholder that begins at %u:%u should end here with }}", "such as {{ token PIXEL | json }}"
+#define TXT_RENDER_NEEDS_TO "'--json' and '--owner' speak of a file, and none is named", "add --to FILE"
+#define TXT_RENDER_NO_FILE "'%s' is there, and is no plain file", "name another file with --to, or take that away"
+#define TXT_RENDER_UNWRITABLE "'%.200s' cannot be written: %s", "check its folder's permissions and free space; nothing was changed"
+#define TXT_RENDER_OWNER                                                                                               \
+	"'%.200s' cannot be given to %u:%u: %s", "run as root to write files for others; nothing was changed"
+#define TXT_OWNER_NO_USER "'--owner' names no user of this machine: '%s'", "write USER or USER:GROUP, names or numbers"
+#define TXT_OWNER_NO_GROUP "'--owner' names no group of this machine: '%s'", "write USER or USER:GROUP, names or numbers"
+#define SAY_RENDERED "'%s' was written"
+
+/* ---- scan ---- */
+#define TXT_SCAN_NOTHING "nothing to look into was named", "name files and folders, '-' for standard input, or --environ"
+#define TXT_SCAN_PROC "the processes of this machine cannot be listed: %s", "is /proc mounted?"
+#define SAY_SCAN_UNREAD "not looked into: '%s': %s"
+#define SAY_SCAN_MORE "'%s' holds tokens in %zu more places"
+#define SAY_SCAN_GIT                                                                                                   \
+	"not looked into: '%s' is compressed by git; to do it: git -C '%s' cat-file --batch-all-objects --batch "      \
+	"--unordered | vault scan -"
+#define SAY_SCAN_FOREIGN "%llu processes of others were not looked into: root may"
+#define SAY_SCAN_FOUND "%llu place%s with a token in clear"
+#define HINT_SCAN_FOUND "replace each of these tokens (vault rotate PIXEL), revoke the old one, then take it away there"
+
 #endif

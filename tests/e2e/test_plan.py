@@ -66,7 +66,7 @@ class Plan(Case):
 
     def test_a_throttled_vault_shows_its_breaker(self):
         pixel, _ = self.stored()
-        self.emu.fault("throttle")
+        self.emu.fault("code-40100")
         for _ in range(2):
             self.vault("check", rc=None)
             time.sleep(1.1)
