@@ -58,7 +58,7 @@ bool forecast_row_of(const struct credential *c, const struct health *h, const s
 {
 	const struct version *v = credential_staged(c, STAGE_CURRENT);
 	const struct judgement *j = health_speaking(h, c);
-	*ret = (struct forecast_row){ .at = first_at, .proven_at = j ? j->proven_at : 0 };
+	*ret = (struct forecast_row){ .at = first_at, .proven_at = j ? j->proven_at : 0, .attempted_at = j ? j->attempted_at : 0 };
 	memcpy(ret->pixel, c->pixel, sizeof ret->pixel);
 	if (!v)
 		v = credential_staged(c, STAGE_PENDING);
@@ -190,6 +190,8 @@ void forecast_json_add(struct json *j, const struct forecast *f, const struct fo
 	uint64_t probes = count_row(f, row, sums);
 	sums->renewals += is_renewed(f, row);
 	note_canary(row, sums);
+	if (row->attempted_at > sums->asked_at)
+		sums->asked_at = row->attempted_at;
 	json_object(j, NULL);
 	json_text(j, "pixel", row->pixel);
 	json_time(j, "at", row->at);
@@ -238,6 +240,7 @@ void forecast_json_end(struct json *j, const struct forecast *f, const struct fo
 	json_int(j, "second_looks", (int64_t)sums->second_looks);
 	json_int(j, "renewals", (int64_t)sums->renewals);
 	json_int(j, "overdue", (int64_t)sums->overdue);
+	json_time(j, "last_asked_at", sums->asked_at);
 	json_text(j, "canary", sums->canary[0] ? sums->canary : NULL);
 	json_int(j, "rate", f->pace.rate);
 	json_int(j, "in_flight", f->pace.in_flight);

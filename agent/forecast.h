@@ -22,7 +22,7 @@ struct forecast_row {
 	int64_t at;         /* when it is asked about next, wall time */
 	int64_t expires_at; /* 0 = unknown */
 	int64_t renewal_at; /* when its pair is renewed; 0 = never */
-	int64_t proven_at;
+	int64_t proven_at, attempted_at;
 	uint8_t questions;  /* each time: one for each token that is asked about */
 	uint8_t why;
 };
@@ -59,7 +59,7 @@ struct forecast_sums {
 	uint64_t probes, questions, second_looks, renewals, overdue;
 	uint64_t hours[FORECAST_HOURS_MAX]; /* questions */
 	char canary[PIXEL_CODE_MAX + 1];
-	int64_t canary_proven_at;
+	int64_t canary_proven_at, asked_at;
 };
 void forecast_json_begin(struct json *j, const struct forecast *f);
 void forecast_json_add(struct json *j, const struct forecast *f, const struct forecast_row *row,

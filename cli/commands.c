@@ -302,9 +302,10 @@ const struct command commands[] = {
 	  "vault access explain --user web " PX, OPTIONS(access_options), cmd_access },
 
 	{ "doctor", GROUP_UPKEEP, 0, 0, 0, 0, "", "look for what commonly goes wrong",
-	  "Configuration, permissions, key file, locked memory, swap, clock, other programs called vault, and\n"
-	  "the agent. Each finding is ok, a note or a problem, with what to do. Exits 1 when there is a problem;\n"
-	  "with -q only notes and problems are shown.\n",
+	  "Configuration, permissions, key file, disks, locked memory, swap, ptrace, clock, other programs called\n"
+	  "vault, the agent and its protection, TikTok's throttling, the last check, and whether TikTok can be\n"
+	  "reached (without a token). Each finding is ok, a note or a problem, with what to do. Changes nothing,\n"
+	  "asks for no passphrase. Exits 1 when there is a problem; with -q only notes and problems are shown.\n",
 	  "vault doctor", NO_OPTIONS, cmd_doctor },
 
 	{ "config", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 1, 0, "check|show", "prove or print the configuration",

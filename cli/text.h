@@ -234,10 +234,9 @@
 #define DOC_FOLDER_MISSING "'%s' cannot be looked at: %s", "vault init makes it; or check the path and its permissions"
 #define DOC_NO_FOLDER "'%s' is no folder", "check the path"
 #define DOC_FOLDER_FOREIGN "'%s' belongs to uid %u", "that is as it should be where an agent has the vault and you have not"
-#define DOC_FOLDER_OPEN "'%s' may be written by others (mode %04o)", "chmod go-w FOLDER; then look at what lies in it"
 #define DOC_NO_VAULT "there is none to be seen at '%s': %s", "make one with: vault init; or name another with --vault"
 #define DOC_VAULT_NO_FILE "'%s' is not a plain file", "check the path"
-#define DOC_VAULT_OPEN "'%s' is open to others (mode %04o)", "chmod 600 FILE; it is sealed, but need not be copied by anybody"
+#define DOC_OPEN "'%s' is open to others (mode %04o)"
 #define DOC_VAULT_FOREIGN "'%s' belongs to uid %u", "that is as it should be where an agent has the vault and you have not"
 #define DOC_VAULT_FUTURE "'%s' was changed in the future", "set the clock of this machine; checks and expiry go by it"
 #define DOC_KEY_LENGTH "'%s' is not a key file: one holds exactly %d bytes", "give the file that 'vault init --key-file' wrote"
@@ -245,9 +244,26 @@
 	"only %lu KiB may be locked; a token may reach swap, and the agent refuses to start",                          \
 		"ulimit -l 8192, or LimitMEMLOCK=8M in the unit"
 #define DOC_SWAP                                                                                                       \
-	"there is swap; locked memory never goes there, but hibernation writes all of it", "encrypt swap, or do not "  \
-											   "hibernate this "           \
-											   "machine"
+	"there is swap that is not encrypted; locked memory never goes there, but hibernation writes all of it",       \
+		"swapoff -a; or encrypt it: a line in /etc/crypttab with the options swap,cipher=aes-xts-plain64"
+#define DOC_PTRACE                                                                                                     \
+	"programs of one user may look into each other's memory; ours close themselves against it",                    \
+		"sysctl -w kernel.yama.ptrace_scope=1"
+#define DOC_UNSYNCHRONISED "nothing keeps this machine's clock right; checks and expiry go by it", "timedatectl set-ntp true"
+#define DOC_NETWORK                                                                                                    \
+	"'%s' is on a network file system (%s): locks cannot be trusted there", "move it to a local disk, and set path "    \
+										"or state-dir in [vault]"
+#define DOC_TMPFS                                                                                                      \
+	"'%s' is in memory: it is gone when this machine starts again", "move it to a disk, and set path or state-dir in [vault]"
+#define DOC_READ_ONLY "'%s' is read-only: nothing can be stored, and no token handed out", "mount -o remount,rw its file system"
+#define DOC_FULL "only %llu MiB are free for '%s'; without room for its log no token is handed out"
+#define DOC_NO_INODES "no more files can be made in '%s'"
+#define DOC_BREAKER "open until %s: TikTok throttled us, and nothing is asked before", "lower rate in [check]; see: vault plan"
+#define DOC_NEVER_CHECKED "no token was ever checked", "vault check; then run vault-agent, or 'vault-agent --once' from cron"
+#define DOC_CHECKED_LATE                                                                                               \
+	"no token was checked for %s, and each should be once in %s", "run vault-agent, or 'vault-agent --once' from cron"
+#define DOC_TIKTOK "'%s' cannot be used: %s%s%s"
+#define DOC_TIKTOK_FIX "curl -sS -o /dev/null -X POST %.512s; look at %s, ca-file, the firewall and name resolution"
 #define DOC_CORE_PIPE "the kernel passes core dumps to a program; ours leave none", ""
 #define DOC_CLOCK "it says %s", "set the clock of this machine; checks and expiry go by it"
 #define CLOCK_SUSPECT_HINT \

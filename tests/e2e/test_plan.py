@@ -5,9 +5,8 @@ import json
 import time
 import unittest
 
-import harness
 from agent_harness import AgentCase, ask_once
-from harness import Case, VIA_AGENT, direct_only, new_pixel, new_token, say
+from harness import Case, VIA_AGENT, direct_only, new_pixel, new_token
 
 
 def moment(text):
@@ -50,20 +49,6 @@ class Plan(Case):
         self.assertEqual(12 + 2, doc["pixels"][0]["probes"], "3 days and 1 day before it")
         self.assertEqual(end, doc["pixels"][0]["expires_at"])
 
-    def test_one_that_waits_for_its_second_look_says_so(self):
-        self.configure(check={"confirm-delay": "10m"})
-        pixel, token = self.stored()
-        good, _ = self.stored()
-        self.emu.revoke(token)
-        self.vault("report", pixel, "--code", "40105", rc=None)
-        end = time.monotonic() + 5
-        while self.row(pixel)["why"] == "interval" and time.monotonic() < end:
-            time.sleep(0.05)
-        doc = self.plan()
-        if self.status(pixel)["verdict"] == "healthy":  # not confirmed yet: that is what is planned
-            self.assertEqual("second-look", self.row(pixel)["why"], doc)
-            self.assertEqual(1, doc["second_looks"])
-
     def test_a_throttled_vault_shows_its_breaker(self):
         pixel, _ = self.stored()
         self.emu.fault("code-40100")
@@ -103,7 +88,6 @@ class Follows(Case):
         if not VIA_AGENT:
             self.skipTest("needs an agent: see --via-agent")
         pixels = [self.stored()[0] for _ in range(4)]
-        self.emu.reset_log = len(self.emu.log())
         doc = self.json("plan", "--for", "6s")
         asked_at = time.time()
         self.assertEqual(set(pixels), {r["pixel"] for r in doc["pixels"]})

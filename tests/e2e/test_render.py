@@ -8,7 +8,7 @@ import stat
 import subprocess
 import unittest
 
-from harness import Case, IS_SANITIZED, direct_only, new_pixel, new_token, say
+from harness import Case, new_pixel, new_token, say
 
 
 class Render(Case):

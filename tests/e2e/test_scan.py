@@ -7,7 +7,7 @@ import subprocess
 import unittest
 import urllib.parse
 
-from harness import Case, PATIENCE, new_pixel, new_token, rng, say
+from harness import Case, new_pixel, new_token, rng
 
 
 class Scan(Case):
