@@ -23,7 +23,8 @@ void forecast_begin(struct forecast *f, const struct settings *settings, int64_t
 		.rate = settings->rate ? settings->rate : 1,
 		.in_flight = settings->in_flight,
 		.interval_s = settings->interval_s,
-		.confirm_delay_s = settings->confirm_delay_s >= 0 ? settings->confirm_delay_s : SCHEDULE_CONFIRM_DELAY_S,
+		.confirm_delay_s =
+			settings->confirm_delay_s >= 0 ? settings->confirm_delay_s : SCHEDULE_CONFIRM_DELAY_S,
 	};
 	memcpy(f->pace.expiry_warning_s, settings->expiry_warning_s, sizeof f->pace.expiry_warning_s);
 }
@@ -58,7 +59,9 @@ bool forecast_row_of(const struct credential *c, const struct health *h, const s
 {
 	const struct version *v = credential_staged(c, STAGE_CURRENT);
 	const struct judgement *j = health_speaking(h, c);
-	*ret = (struct forecast_row){ .at = first_at, .proven_at = j ? j->proven_at : 0, .attempted_at = j ? j->attempted_at : 0 };
+	*ret = (struct forecast_row){ .at = first_at,
+				      .proven_at = j ? j->proven_at : 0,
+				      .attempted_at = j ? j->attempted_at : 0 };
 	memcpy(ret->pixel, c->pixel, sizeof ret->pixel);
 	if (!v)
 		v = credential_staged(c, STAGE_PENDING);

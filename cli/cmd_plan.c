@@ -28,8 +28,11 @@ static const char *why_words(const char *why)
 {
 	static const struct {
 		const char *name, *words;
-	} all[] = { { "interval", PLAN_INTERVAL },       { "first", PLAN_FIRST },   { "second-look", PLAN_SECOND_LOOK },
-		    { "retry", PLAN_RETRY },             { "expiry", PLAN_EXPIRY } };
+	} all[] = { { "interval", PLAN_INTERVAL },
+		    { "first", PLAN_FIRST },
+		    { "second-look", PLAN_SECOND_LOOK },
+		    { "retry", PLAN_RETRY },
+		    { "expiry", PLAN_EXPIRY } };
 	for (size_t i = 0; i < COUNT_OF(all); i++)
 		if (strcmp(all[i].name, why) == 0)
 			return all[i].words;
@@ -74,8 +77,8 @@ static bool print_rows(struct invocation *inv, struct bytes object, struct error
 		while (member_next(&rows, &row))
 			add_row(&table, row, now, rank++);
 	bool is_done = buf_ok(&table.cells, err) &&
-		       (!table.count || table_print(&table, term_wants_colour(inv->globals.colour, STDOUT_FILENO), width,
-						    &inv->out, err));
+		       (!table.count || table_print(&table, term_wants_colour(inv->globals.colour, STDOUT_FILENO),
+						    width, &inv->out, err));
 	table_done(&table);
 	return is_done;
 }

@@ -17,7 +17,8 @@ struct rendering {
 	struct invocation *inv;
 	const char *path;
 	struct template template;
-	struct secret **tokens; /* one for each part, NULL where text stands; borrowed from an earlier one: see first_like */
+	struct secret *
+		*tokens; /* one for each part, NULL where text stands; borrowed from an earlier one: see first_like */
 };
 
 static void rendering_done(struct rendering *r)
@@ -34,7 +35,8 @@ static size_t first_like(const struct rendering *r, size_t i)
 	const struct part *part = &r->template.parts[i];
 	for (size_t j = 0; j < i; j++) {
 		const struct part *other = &r->template.parts[j];
-		if (!other->text.len && other->is_previous == part->is_previous && strcmp(other->pixel, part->pixel) == 0)
+		if (!other->text.len && other->is_previous == part->is_previous &&
+		    strcmp(other->pixel, part->pixel) == 0)
 			return j;
 	}
 	return i;

@@ -1,5 +1,6 @@
-/* scan: where do tokens of this vault lie in clear? Reads files and environments, asks nobody, shows no token. The vault
- * is opened directly: an agent gives tokens to whom they are for, one at a time, and not all of them to a search. */
+/* scan: where do tokens of this vault lie in clear? Reads files and environments, asks nobody, shows no token. The
+ * vault is opened directly: an agent gives tokens to whom they are for, one at a time, and not all of them to a search.
+ */
 #include "cli/output.h"
 #include "cli/scanner.h"
 #include "cli/text.h"

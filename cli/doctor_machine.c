@@ -115,8 +115,8 @@ static size_t look_into(struct doctor *d, const char *about, const char *folder,
 		if (strncmp(e->d_name, begin, strlen(begin)) != 0 || len < 0 || (size_t)len >= sizeof path ||
 		    lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
 			continue;
-		bool is_open = st.st_mode & (S_IWGRP | S_IWOTH) ||
-			       (is_private(e->d_name) && st.st_mode & (S_IRWXG | S_IRWXO));
+		bool is_open =
+			st.st_mode & (S_IWGRP | S_IWOTH) || (is_private(e->d_name) && st.st_mode & (S_IRWXG | S_IRWXO));
 		if (is_open)
 			find_open(d, about, is_private(e->d_name) ? "chmod 600" : "chmod go-w", path, &st);
 		found += is_open;

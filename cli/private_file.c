@@ -132,7 +132,8 @@ static bool write_piece(void *sink, struct bytes piece, struct error *err)
 	return file_write_all(*(const int *)sink, piece, "the file", err);
 }
 
-/* Nameless until it is whole, so that whoever is killed leaves nothing behind; where that cannot be, under another name. */
+/* Nameless until it is whole, so that whoever is killed leaves nothing behind; where that cannot be, under another
+ * name. */
 static int open_new(const char *folder, const char *beside)
 {
 	int fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, MODE);

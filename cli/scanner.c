@@ -142,7 +142,8 @@ bool scanner_add(struct scanner *s, const struct secret *token, uint32_t tag, st
 	for (size_t skipped = 0; skipped < 3; skipped++) {
 		if (!add_base64(s, text, skipped, sodium_base64_VARIANT_ORIGINAL, room, tag, err))
 			return false;
-		bool is_same = !memchr(secret_room(room), '+', secret_len(room)) && !memchr(secret_room(room), '/', secret_len(room));
+		bool is_same = !memchr(secret_room(room), '+', secret_len(room)) &&
+			       !memchr(secret_room(room), '/', secret_len(room));
 		if (!is_same && !add_base64(s, text, skipped, sodium_base64_VARIANT_URLSAFE, room, tag, err))
 			return false;
 	}
@@ -230,7 +231,8 @@ static void count_lines_to(struct scanner *s, uint64_t offset, size_t index)
 
 /* end: the index behind the last byte of what was found. Lines are counted forwards only, so a find that begins before
  * the last one counts back. */
-static void tell(struct scanner *s, const struct pattern *p, uint64_t offset, size_t end, scan_found_fn *fn, void *context)
+static void tell(struct scanner *s, const struct pattern *p, uint64_t offset, size_t end, scan_found_fn *fn,
+		 void *context)
 {
 	size_t start = end - p->len, counted = (size_t)(s->line_at - offset);
 	uint64_t line;

@@ -75,7 +75,8 @@ static void take_word(struct parser *p, char ret[WORD_MAX])
 	skip_blanks(p);
 	while (p->at < p->text.len && len < WORD_MAX - 1) {
 		uint8_t c = p->text.at[p->at];
-		bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+		bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+			       c == '-';
 		if (!is_word)
 			break;
 		ret[len++] = (char)c;
