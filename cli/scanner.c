@@ -18,7 +18,7 @@
 struct pattern {
 	uint64_t hash; /* of its last `window` bytes */
 	uint8_t mac[MAC_LEN];
-	uint8_t tail[WINDOW_MAX]; /* until the window is known; wiped then */
+	uint64_t hashes[WINDOW_MAX - FORM_MIN + 1]; /* of its last FORM_MIN bytes and more: which it is, the shortest says */
 	uint32_t tag;
 	uint16_t len;
 	uint8_t form;
@@ -76,7 +76,15 @@ static void mac_of(const struct scanner *s, struct bytes text, uint8_t ret[MAC_L
 	crypto_generichash(ret, MAC_LEN, text.at, text.len, s->key, sizeof s->key);
 }
 
-/* Larger by half each time; the old room held tails. */
+static uint64_t hash_of(const struct scanner *s, const uint8_t *at, size_t len)
+{
+	uint64_t hash = 0;
+	for (size_t i = 0; i < len; i++)
+		hash = hash * s->base + at[i];
+	return hash;
+}
+
+/* Larger by half each time. */
 static bool make_room(struct scanner *s, struct error *err)
 {
 	if (s->count < s->room)
@@ -103,8 +111,8 @@ static bool add_form(struct scanner *s, struct bytes text, enum scan_form form, 
 		return false;
 	struct pattern *p = &s->patterns[s->count++];
 	*p = (struct pattern){ .tag = tag, .len = (uint16_t)text.len, .form = (uint8_t)form };
-	size_t tail = text.len < WINDOW_MAX ? text.len : WINDOW_MAX;
-	memcpy(p->tail + WINDOW_MAX - tail, text.at + text.len - tail, tail);
+	for (size_t window = FORM_MIN; window <= WINDOW_MAX && window <= text.len; window++)
+		p->hashes[window - FORM_MIN] = hash_of(s, text.at + text.len - window, window);
 	mac_of(s, text, p->mac);
 	if (text.len < s->window)
 		s->window = text.len;
@@ -184,12 +192,8 @@ bool scanner_prepare(struct scanner *s, struct error *err)
 	s->leaving = 1;
 	for (size_t i = 0; i < s->window; i++)
 		s->leaving *= s->base;
-	for (size_t i = 0; i < s->count; i++) {
-		struct pattern *p = &s->patterns[i];
-		for (size_t j = WINDOW_MAX - s->window; j < WINDOW_MAX; j++)
-			p->hash = p->hash * s->base + p->tail[j];
-		sodium_memzero(p->tail, sizeof p->tail);
-	}
+	for (size_t i = 0; i < s->count; i++)
+		s->patterns[i].hash = s->patterns[i].hashes[s->window - FORM_MIN];
 	if (s->count)
 		qsort(s->patterns, s->count, sizeof *s->patterns, by_hash);
 	s->at = malloc(s->longest + ROOM);

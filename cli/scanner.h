@@ -1,6 +1,6 @@
 /* cli/scanner.h - finds known tokens in any bytes, at the speed of a disk. Pure: no file, no vault.
  *
- * No token is kept: of each form that is looked for, the scanner knows a rolling hash of its last bytes and a keyed hash of
+ * No token is kept: of each form that is looked for, the scanner knows rolling hashes of its last bytes and a keyed hash of
  * the whole, both under keys of this one run. A bitmap says quickly where the first cannot be; where it may be, the second
  * decides. So a find is certain, and nobody learns a token from the scanner's memory.
  *
