@@ -65,11 +65,12 @@ bool service_forecast(struct service *s, const struct plan_request *r, struct fo
 	if (f.own)
 		f.plan = f.own;
 	forecast_begin(ret, s->settings, f.now, r->span_s);
-	/* A service that runs jobs keeps the breaker itself, and its own is newer. */
-	bool is_done = (!s->courier || service_is_idle(s) ? service_load_breaker(s, err) : true) &&
+	bool is_done = service_read_breaker(s, &ret->breaker, err) &&
 		       (r->pixel_count ? forecast_named(s, &f, err)
 				       : vault_each(s->vault, true, false, forecast_one, &f, err));
-	ret->breaker = s->breaker;
+	/* A service that has asked knows it itself, also where it could not be written down. */
+	if (s->breaker.open_until > ret->breaker.open_until)
+		ret->breaker = s->breaker;
 	plan_free(f.own);
 	forecast_sort(ret);
 	return is_done;
