@@ -37,6 +37,8 @@ const struct route api_routes[] = {
 	{ "label",    METHOD_POST,   { "v1", "pixels", "*", "labels" },   ACCESS_PUT,    ROUTE_UNLOCKED, "label+", JSON_BODY, api_serve_labels },
 	{ "rotate",   METHOD_POST,   { "v1", "rotate" },                  ACCESS_PUT,    ROUTE_UNLOCKED | ROUTE_BODY, "", JSON_BODY, api_serve_rotate },
 	{ "restore",  METHOD_POST,   { "v1", "pixels", "*", "restore" },  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_restore },
+	{ "plan",     METHOD_GET,    { "v1", "plan" },                    ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY | ROUTE_PIXELS, "label+ pixel+ for", 0, api_serve_plan },
+	{ "match",    METHOD_POST,   { "v1", "match" },                   ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "", TOKEN_BODY, api_serve_match },
 	{ "verify",   METHOD_POST,   { "v1", "verify" },                  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_verify },
 	{ "unlock",   METHOD_POST,   { "v1", "unlock" },                  ACCESS_ADMIN,  0, "for", 64, api_serve_unlock },
 	{ "lock",     METHOD_POST,   { "v1", "lock" },                    ACCESS_ADMIN,  0, "", 64, api_serve_lock },

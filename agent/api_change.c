@@ -544,6 +544,10 @@ void api_change_finish(struct api *api, struct ticket *t, struct errand *e)
 		api_rotate_finish(api, call, e);
 	else if (e->kind == ERRAND_HISTORY)
 		api_list_finish_history(api, call, e);
+	else if (e->kind == ERRAND_PLAN)
+		api_look_finish_plan(api, call, e);
+	else if (e->kind == ERRAND_MATCH)
+		api_look_finish_match(api, call, e);
 	else if (e->kind == ERRAND_ROLLOUT)
 		api_list_finish_rollout(api, call, e);
 	else

@@ -244,6 +244,10 @@ must_check bool api_body(const struct call *call, const char *members, size_t no
 must_check bool api_member_number(struct bytes body, const char *key, int64_t least, int64_t most, int64_t *ret);
 void api_serve_delete(struct api *api, struct call *call);
 void api_serve_restore(struct api *api, struct call *call);
+void api_serve_plan(struct api *api, struct call *call);
+void api_look_finish_plan(struct api *api, struct call *call, struct errand *e);
+void api_serve_match(struct api *api, struct call *call);
+void api_look_finish_match(const struct api *api, struct call *call, const struct errand *e);
 void api_serve_verify(struct api *api, struct call *call);
 void api_change_finish(struct api *api, struct ticket *t, struct errand *e);
 void api_check_json(struct json *j, const struct check_result *r, bool with_exit);

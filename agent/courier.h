@@ -17,11 +17,11 @@ struct courier;
 
 struct question {
 	uint64_t id;
-	enum probe_kind kind; /* dry, test, live, refresh */
+	enum probe_kind kind; /* dry, test, live, refresh; none: is the host there and proven? Asked without a token */
 	bool is_fresh;        /* on a connection of its own: a confirmation */
 	const char *pixel;
 	const char *test_code; /* "" unless kind is test */
-	enum family family;    /* of a refresh */
+	enum family family;    /* of a refresh; with kind none login = Login Kit's host, else the Events API's */
 	const struct secret *token; /* of a refresh: what vault/grant.h packs */
 };
 

@@ -126,8 +126,9 @@ static bool is_terminated(const char *text, size_t size)
 static bool probe_is_sound(const struct courier_probe *p)
 {
 	bool is_refresh = p->kind == PROBE_REFRESH && (p->family == FAMILY_ACCOUNTS || p->family == FAMILY_LOGIN);
+	bool is_knock = p->kind == PROBE_NONE && p->token_len == 0;
 	return p->version == COURIER_VERSION && p->token_len <= TOKEN_MAX &&
-	       (is_refresh || (p->kind >= PROBE_DRY && p->kind <= PROBE_LIVE)) && is_terminated(p->pixel, sizeof p->pixel) &&
+	       (is_refresh || is_knock || (p->kind >= PROBE_DRY && p->kind <= PROBE_LIVE)) && is_terminated(p->pixel, sizeof p->pixel) &&
 	       is_terminated(p->test_code, sizeof p->test_code);
 }
 
@@ -194,6 +195,18 @@ static void start_probe(struct desk *d, const struct courier_probe *p, struct by
 		put_failure(d, p->id, "not sent: no memory for one more request");
 }
 
+/* Nothing is asked for and no token goes along: whatever is answered, the host was reached and proven. */
+static void start_knock(struct desk *d, const struct courier_probe *p, struct bytes token)
+{
+	struct http_request request = { .id = p->id,
+					.target = p->family == FAMILY_LOGIN ? TARGET_LOGIN : TARGET_EVENTS,
+					.body = bytes_of_text("{}"),
+					.token = token,
+					.is_fresh = p->is_fresh != 0 };
+	if (!http_start(d->http, &request))
+		put_failure(d, p->id, "not sent: no memory for one more request");
+}
+
 static void end_refresh(struct desk *d)
 {
 	secret_freep(&d->grant);
@@ -250,7 +263,7 @@ static bool take_probes(struct desk *d)
 	while (room(d) > 0 && (len = next_probe(bytes_of(in + used, d->in_len - used), &p, &token)) > 0) {
 		if (!probe_is_sound(&p))
 			return false;
-		(p.kind == PROBE_REFRESH ? start_refresh : start_probe)(d, &p, token);
+		(p.kind == PROBE_REFRESH ? start_refresh : p.kind == PROBE_NONE ? start_knock : start_probe)(d, &p, token);
 		used += len;
 	}
 	if (used == 0)

@@ -180,6 +180,26 @@ void history_json(struct json *j, const struct credential *c, const struct healt
 	verdicts_json(j, h);
 }
 
+void matches_json(struct json *j, struct bytes matches)
+{
+	struct match m;
+	json_object(j, NULL);
+	json_int(j, "schema", 1);
+	json_array(j, "matches");
+	while (bytes_take_copy(&matches, &m, sizeof m)) {
+		json_object(j, NULL);
+		json_text(j, "pixel", m.pixel);
+		json_int(j, "version", m.version);
+		json_text(j, "stage", stage_name(m.stage));
+		json_bool(j, "deleted", m.is_deleted);
+		json_bool(j, "removed", m.is_removed);
+		json_end_object(j);
+	}
+	json_end_array(j);
+	json_end_object(j);
+	buf_append_text(j->out, "\n");
+}
+
 void verify_json(struct json *j, const struct verify_report *r)
 {
 	json_int(j, "generation", (int64_t)r->generation);

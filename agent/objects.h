@@ -22,6 +22,8 @@ must_check bool put_refusal(const struct put_result *r, uint32_t current, struct
 void history_json(struct json *j, const struct credential *c, const struct health *h);
 
 /* verify: generation, pixels, tokens, nodes, disposable, rubbish, faults. */
+/* The whole object of `match --json`: struct match, one behind the other. */
+void matches_json(struct json *j, struct bytes matches);
 void verify_json(struct json *j, const struct verify_report *r);
 
 /* get: pixel, version, token, fingerprint, verdict, proven_at, expires_at. The buf behind j then holds the token. */

@@ -88,6 +88,14 @@ void plan_forget(struct plan *p, const char *pixel)
 	pixel_map_drop(&p->map, pixel);
 }
 
+bool plan_look(const struct plan *p, const char *pixel, int64_t *ret_at_ms)
+{
+	const struct planned *planned = (const void *)pixel_map_find(&p->map, pixel);
+	if (planned)
+		*ret_at_ms = planned->at_ms;
+	return planned != NULL;
+}
+
 void plan_forget_one(struct plan *p, bool (*is)(void *context, const char *pixel), void *context)
 {
 	for (size_t i = 0; i < p->map.room; i++)

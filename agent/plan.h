@@ -22,6 +22,9 @@ must_check bool plan_note(struct plan *p, const struct credential *c, const stru
 void plan_forget_one(struct plan *p, bool (*is)(void *context, const char *pixel), void *context);
 void plan_forget(struct plan *p, const char *pixel);
 
+/* When this one is due, in boot time; false: never. */
+bool plan_look(const struct plan *p, const char *pixel, int64_t *ret_at_ms);
+
 /* When the next one is due, in boot time; INT64_MAX = never. */
 int64_t plan_next_ms(struct plan *p);
 

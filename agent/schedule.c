@@ -66,6 +66,28 @@ int64_t schedule_next(const char *pixel, const struct settings *settings, int64_
 	return next;
 }
 
+/* The last turn of the interval at or before a moment, counted from 1970. */
+static int64_t turn_before(int64_t offset, int64_t interval_s, int64_t at)
+{
+	int64_t into = at - offset;
+	return into >= 0 ? into / interval_s : -((interval_s - 1 - into) / interval_s);
+}
+
+uint64_t schedule_count(const struct schedule_times *times, int64_t after, int64_t until)
+{
+	int64_t interval_s = times->interval_s > 0 ? times->interval_s : 1;
+	int64_t offset = schedule_splay(times->pixel, interval_s);
+	int64_t later = schedule_splay(times->pixel, interval_s < EXPIRY_SPREAD_S ? interval_s : EXPIRY_SPREAD_S);
+	if (until <= after)
+		return 0;
+	uint64_t count = (uint64_t)(turn_before(offset, interval_s, until) - turn_before(offset, interval_s, after));
+	for (size_t i = 0; times->expires_at && i < SETTINGS_EXPIRY_STEPS && times->expiry_warning_s[i]; i++) {
+		int64_t at = times->expires_at - times->expiry_warning_s[i] + later;
+		count += at > after && at <= until && (at - offset) % interval_s != 0;
+	}
+	return count;
+}
+
 /* ---- the breaker ---- */
 
 /* Nothing is asked while it is open, so whatever was asked before it reopened was asked before it opened. */

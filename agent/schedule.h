@@ -13,6 +13,15 @@
 int64_t schedule_next(const char *pixel, const struct settings *settings, int64_t expires_at, int64_t after,
 		      uint32_t failures);
 
+/* How many such moments lie behind `after`, up to `until`: as often as schedule_next, asked again and again with no
+ * failures, would name one. */
+struct schedule_times {
+	const char *pixel;
+	int64_t interval_s, expires_at;
+	const int64_t *expiry_warning_s; /* SETTINGS_EXPIRY_STEPS of them, as in the settings */
+};
+uint64_t schedule_count(const struct schedule_times *times, int64_t after, int64_t until);
+
 /* Between a refusal and the second look that decides, where nobody said otherwise. */
 #define SCHEDULE_CONFIRM_DELAY_S 600
 

@@ -73,16 +73,22 @@ void service_freep(struct service **s)
 	*s = NULL;
 }
 
-bool service_ready(struct service *s, struct error *err)
+bool service_read_breaker(struct service *s, struct breaker *ret, struct error *err)
 {
 	struct buf note = BUF_INIT(NOTE_MAX);
+	bool is_read = vault_note(s->vault, BREAKER_NOTE, &note, err);
+	if (is_read && !breaker_decode(buf_bytes(&note), ret))
+		*ret = (struct breaker){ 0 };
+	buf_done(&note);
+	return is_read;
+}
+
+bool service_ready(struct service *s, struct error *err)
+{
 	if (!s->courier && !courier_new(s->settings, &s->courier, err))
 		return false;
-	bool is_read = vault_note(s->vault, BREAKER_NOTE, &note, err);
-	if (is_read && !breaker_decode(buf_bytes(&note), &s->breaker))
-		s->breaker = (struct breaker){ 0 };
+	bool is_read = service_read_breaker(s, &s->breaker, err);
 	s->stored_breaker = s->breaker;
-	buf_done(&note);
 	return is_read;
 }
 

@@ -11,6 +11,7 @@
 #ifndef AGENT_SERVICE_H
 #define AGENT_SERVICE_H
 
+#include "agent/forecast.h"
 #include "agent/mend.h"
 #include "agent/settings.h"
 #include "agent/verdict.h"
@@ -18,6 +19,7 @@
 
 struct service;
 struct courier;
+struct plan;
 
 /* Borrows both. The courier is started when a verb first needs it. */
 must_check bool service_new(struct vault *v, const struct settings *settings, struct service **ret, struct error *err);
@@ -241,5 +243,34 @@ typedef void check_done_fn(void *context, const struct check_result *result, con
 must_check bool service_start_check(struct service *s, const struct check_request *request,
 				    const struct audit_who *who, check_done_fn *done, void *context,
 				    struct error *err);
+
+/* ---- what is asked when ---- */
+
+struct plan_request {
+	const char *const *pixels; /* none = all */
+	size_t pixel_count;
+	const struct label *labels;
+	size_t label_count;
+	int64_t span_s;
+	const struct plan *plan; /* the one that an agent follows; NULL = as one that started now would */
+	int64_t not_before_ms;   /* boot time: nothing is asked before */
+};
+/* Asks nobody. ERR_NOT_FOUND for a named Pixel that is not stored. */
+must_check bool service_forecast(struct service *s, const struct plan_request *request, struct forecast *ret,
+				 struct error *err);
+
+/* ---- whose token is this? ---- */
+
+/* A version that holds a token, or held it until it was deleted. */
+struct match {
+	char pixel[PIXEL_CODE_MAX + 1];
+	uint32_t version;
+	enum stage stage;
+	bool is_deleted; /* the token is known by its fingerprint only */
+	bool is_removed; /* the Pixel was */
+};
+/* Appends a struct match for each. pasted is cleaned as a put would: ERR_MALFORMED. */
+must_check bool service_match(struct service *s, const struct secret *pasted, struct buf *ret, struct error *err);
+#define MATCHES_BYTES_MAX ((size_t)16 << 20)
 
 #endif

@@ -91,6 +91,8 @@ void service_drive(struct service *s, const struct job *job);
 
 /* Before a verb asks anything: the courier, and the breaker as the last program left it. */
 must_check bool service_ready(struct service *s, struct error *err);
+/* The breaker as it was written down, for who asks nothing. */
+must_check bool service_read_breaker(struct service *s, struct breaker *ret, struct error *err);
 
 /* For what is found, not asked for: a full disk must not end a check, which then says so. is_done with why as a write
  * returned them. */

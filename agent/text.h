@@ -147,6 +147,9 @@
 	"who is to get a new token is said by pixels, labels (lists of texts), max_age (seconds) and cancel",          \
 		"such as {\"labels\":[\"bc=acme\"],\"max_age\":7776000}"
 #define TXT_API_SPAN "for takes seconds, at most 7776000 (90 days)", "such as ?for=28800"
+#define TXT_API_PLAN_SPAN "for takes seconds, at most 7776000 (90 days)", "such as ?for=86400"
+#define TXT_MATCH_NONE                                                                                                 \
+	"no Pixel that you may see holds this token", "a token that was replaced long ago is no longer known here"
 #define TXT_API_UNLOCK_BODY "the key must be exactly 32 bytes", "send the root key as it is, or nothing at all"
 #define TXT_API_UNLOCK_BUSY "two tries of yours are waiting already", "wait for their answers"
 #define TXT_API_UNLOCK_OUT "%d wrong keys were tried by you: no more are taken", "restart the agent, or let another user"

@@ -126,6 +126,7 @@ void errand_free(struct errand *e)
 		return;
 	secret_free(e->secret);
 	buf_done(&e->marks);
+	forecast_done(&e->forecast);
 	free(e->pixels);
 	free(e);
 }
@@ -910,6 +911,28 @@ static bool do_rollout(struct worker *w, struct errand *e, struct error *err)
 	       vault_each_mark(w->vault, e->pixel, keep_mark, &e->marks, err);
 }
 
+static bool do_plan(struct worker *w, struct errand *e, struct error *err)
+{
+	const char **pixels = names_of(e, err);
+	struct plan_request request = { .pixels = pixels,
+					.pixel_count = e->pixel_count,
+					.labels = e->labels,
+					.label_count = e->label_count,
+					.span_s = e->span_s,
+					.plan = w->plan,
+					.not_before_ms = w->retry_ms };
+	e->forecast = (struct forecast)FORECAST_INIT;
+	bool is_done = pixels && service_forecast(w->service, &request, &e->forecast, err);
+	free(pixels);
+	return is_done;
+}
+
+static bool do_match(struct worker *w, struct errand *e, struct error *err)
+{
+	e->marks.max = MATCHES_BYTES_MAX;
+	return service_match(w->service, e->secret, &e->marks, err);
+}
+
 static bool do_verify(struct worker *w, struct errand *e, struct error *err)
 {
 	return vault_verify(w->vault, NULL, NULL, &e->verify, err);
@@ -969,6 +992,8 @@ static const struct {
 	[ERRAND_HISTORY] = { .at_once = do_history },
 	[ERRAND_ROLLOUT] = { .at_once = do_rollout },
 	[ERRAND_LOOK] = { .at_once = do_look },
+	[ERRAND_PLAN] = { .at_once = do_plan },
+	[ERRAND_MATCH] = { .at_once = do_match },
 	[ERRAND_VERIFY] = { .at_once = do_verify },
 	[ERRAND_MARK] = { .at_once = do_mark },
 	[ERRAND_SYNC] = { .at_once = do_sync },

@@ -34,6 +34,8 @@ enum errand_kind {
 	ERRAND_HISTORY,  /* credential and health, also of a removed Pixel */
 	ERRAND_ROLLOUT,  /* marks: who was last seen with which version */
 	ERRAND_LOOK,     /* a Pixel that is not in memory while some are damaged: comes back with why it is not, always */
+	ERRAND_PLAN,     /* pixels (none = all), labels, span_s: what is asked when, in forecast */
+	ERRAND_MATCH,    /* secret: whose token it is, in marks (struct match) */
 	ERRAND_VERIFY,
 	ERRAND_MARK,     /* who.as reads version number: remembered for `rollout`; nobody waits for it */
 	ERRAND_SYNC,     /* the audit log made durable: reads wait for it when audit-reads = durable */
@@ -70,7 +72,8 @@ struct errand {
 	struct credential credential; /* HISTORY, LABEL */
 	struct health health;
 	struct verify_report verify;
-	struct buf marks; /* struct read_mark, one behind the other; ROLLOUT */
+	struct buf marks; /* struct read_mark, one behind the other; ROLLOUT. struct match; MATCH */
+	struct forecast forecast; /* PLAN */
 	struct retire_result retired;
 	bool was_nothing; /* REMOVE, RESTORE, DESTROY: it was like this already; REPORT: asked a moment ago */
 	void *context; /* the giver's */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# make bench [ONLY=get|status|put|sweep|size|agent]: what the README's figures come from. Every ratio is of interleaved
+# make bench [ONLY=get|status|put|sweep|size|scan|agent]: what the README's figures come from. Every ratio is of interleaved
 # runs on this machine; absolute times carry over to no other. Where a mark is missed, everything it was measured with runs
 # once more; a mark that is missed again is printed as MISSED. The agent's parts also run alone: see bench/agent.sh.
 set -eu
@@ -137,6 +137,20 @@ if wants size; then
 	else
 		echo "  skipped: the sqlite3 program is not installed"
 	fi
+fi
+
+if wants scan; then
+	echo
+	echo "scan of random bytes in a file that is in memory, mark 1 GB a minute; what it takes to open the tokens is in it"
+	mib=${SCAN_MIB:-512}
+	head -c "${mib}M" /dev/urandom >"$dir/noise"
+	for n in $sizes; do
+		begun=$(date +%s%N)
+		env $(env_of "n$n") "$build/vault" scan "$dir/noise"
+		ended=$(date +%s%N)
+		awk -v n="$n" -v m="$mib" -v ns=$((ended - begun)) 'BEGIN{r=m*1048576/1e9/(ns/6e10); printf "  %s Pixels: %.2f s for %d MiB, %.1f GB a minute: %s\n", n, ns/1e9, m, r, r>=1?"kept":"MISSED"}'
+	done
+	rm -f "$dir/noise"
 fi
 
 . bench/agent.sh

@@ -1,7 +1,8 @@
 /* doctor: looks at everything around the vault that commonly goes wrong, and says what to do about each. It changes
- * nothing, opens no vault and asks for no passphrase. */
+ * nothing and asks for no passphrase. More of it: cli/doctor_machine.c, cli/doctor_service.c. */
 #include "agent/hook.h"
 #include "agent/sinks.h"
+#include "cli/doctor.h"
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/text.h"
@@ -21,20 +22,8 @@
 #define LOCKED_BYTES_WANTED (1024u * 1024) /* the agent's arena */
 #define CLOCK_LEAST INT64_C(1767225600)    /* 2026-01-01: this program is younger */
 #define CLOCK_MOST INT64_C(4102444800)     /* 2100-01-01 */
-#define SMALL_FILE_MAX 4096
 
-enum state { FINE, NOTE, PROBLEM };
-
-struct doctor {
-	struct invocation *inv;
-	struct settings *settings;
-	struct json json;
-	size_t problems;
-};
-
-/* One finding; fix NULL where there is nothing to do. */
-__attribute__((format(printf, 4, 6))) static void find(struct doctor *d, enum state state, const char *about,
-						       const char *format, const char *fix, ...)
+void find(struct doctor *d, enum weight state, const char *about, const char *format, const char *fix, ...)
 {
 	static const char *const words[] = { [FINE] = "ok", [NOTE] = "note", [PROBLEM] = "problem" };
 	char message[640];
@@ -62,7 +51,7 @@ __attribute__((format(printf, 4, 6))) static void find(struct doctor *d, enum st
 		buf_printf(out, "         fix: %s\n", fix);
 }
 
-static void find_error(struct doctor *d, const char *about, const struct error *err)
+void find_error(struct doctor *d, const char *about, const struct error *err)
 {
 	find(d, PROBLEM, about, "%s", err->hint, err->message);
 }
@@ -84,7 +73,7 @@ static void look_at_folder(struct doctor *d, const char *about, const char *path
 	else if (!is_ours(&st))
 		find(d, NOTE, about, DOC_FOLDER_FOREIGN, path, (unsigned)st.st_uid);
 	else if (st.st_mode & (S_IWGRP | S_IWOTH))
-		find(d, PROBLEM, about, DOC_FOLDER_OPEN, path, (unsigned)st.st_mode & 07777);
+		find_open(d, about, "chmod go-w", path, &st);
 	else
 		find(d, FINE, about, "%s", NULL, path);
 }
@@ -102,7 +91,7 @@ static void look_at_vault(struct doctor *d)
 	else if (!S_ISREG(st.st_mode))
 		find(d, PROBLEM, "vault", DOC_VAULT_NO_FILE, path);
 	else if (st.st_mode & (S_IRWXG | S_IRWXO))
-		find(d, PROBLEM, "vault", DOC_VAULT_OPEN, path, (unsigned)st.st_mode & 07777);
+		find_open(d, "vault", "chmod 600", path, &st);
 	else if (!is_ours(&st))
 		find(d, NOTE, "vault", DOC_VAULT_FOREIGN, path, (unsigned)st.st_uid);
 	else if (st.st_mtime > clock_wall() + 60)
@@ -169,7 +158,7 @@ static void look_at_sinks(struct doctor *d)
 
 /* ---- the machine ---- */
 
-static bool read_small(const char *path, char ret[SMALL_FILE_MAX])
+bool read_small(const char *path, char ret[SMALL_FILE_MAX])
 {
 	scoped(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t got = fd < 0 ? -1 : read(fd, ret, SMALL_FILE_MAX - 1);
@@ -186,16 +175,11 @@ static void look_at_memory(struct doctor *d)
 		     (unsigned long)limit.rlim_cur / 1024);
 	else
 		find(d, FINE, "locked memory", "%s", NULL, "the limit is high enough");
-	/* The first line names the columns. */
-	const char *second = read_small("/proc/swaps", text) ? strchr(text, '\n') : NULL;
-	if (second && second[1])
-		find(d, NOTE, "swap", DOC_SWAP);
-	else
-		find(d, FINE, "swap", "%s", NULL, "there is none");
 	if (read_small("/proc/sys/kernel/core_pattern", text) && text[0] == '|')
 		find(d, NOTE, "core dumps", DOC_CORE_PIPE);
 	else
 		find(d, FINE, "core dumps", "%s", NULL, "programs of ours leave none");
+	doctor_look_at_machine(d);
 }
 
 static void look_at_clock(struct doctor *d)
@@ -309,12 +293,17 @@ static void look_at_all(struct doctor *d)
 		look_at_folder(d, "state folder", d->settings->state_dir);
 		look_at_key(d);
 		look_at_sinks(d);
+		doctor_look_at_files(d);
+		doctor_look_at_disks(d);
 	}
 	look_at_memory(d);
 	look_at_clock(d);
 	look_at_path(d);
-	if (is_loaded && secret_arena_open_bare(SECRET_ARENA_SMALL, &err))
+	if (is_loaded && secret_arena_open(SECRET_ARENA_SMALL, &err)) {
 		look_at_agent(d);
+		doctor_look_at_plan(d);
+		doctor_look_at_tiktok(d);
+	}
 }
 
 bool cmd_doctor(struct invocation *inv, struct error *err)

@@ -1,5 +1,6 @@
 #include "agent/objects.h"
 #include "cli/output.h"
+#include "cli/paste.h"
 #include "cli/put_words.h"
 #include "cli/source.h"
 #include "cli/term.h"
@@ -16,13 +17,6 @@
 
 /* ---- where the token comes from ---- */
 
-static bool read_token(int fd, struct secret **ret, struct error *err)
-{
-	if (secret_read(fd, TOKEN_INPUT_MAX, ret, err))
-		return true;
-	return err->code == ERR_USAGE ? fail(err, ERR_MALFORMED, TXT_TOKEN_INPUT) : false;
-}
-
 static bool read_token_file(const char *path, struct secret **ret, struct error *err)
 {
 	scoped(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -31,7 +25,7 @@ static bool read_token_file(const char *path, struct secret **ret, struct error 
 		return fail(err, ERR_USAGE, TXT_FROM_FILE, path, strerror(errno));
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
 		return fail(err, ERR_USAGE, TXT_FROM_FILE, path, strerror(EISDIR));
-	return read_token(fd, ret, err);
+	return paste_read(fd, ret, err);
 }
 
 /* One field of a family's document, with its comma; nothing where none was given. */
@@ -76,7 +70,7 @@ static bool take_token(struct invocation *inv, const char *pixel, enum family fa
 	if (path && strcmp(path, "-") != 0)
 		return read_token_file(path, ret, err);
 	if (path || !isatty(STDIN_FILENO))
-		return read_token(STDIN_FILENO, ret, err);
+		return paste_read(STDIN_FILENO, ret, err);
 	if (!term_may_ask(&inv->globals))
 		return fail(err, ERR_USAGE, TXT_PUT_NO_TOKEN);
 	if (family != FAMILY_PLAIN)

@@ -87,6 +87,23 @@ static const struct option adopt_options[] = {
 	{ "first-use", 0, OPTION_FLAG, NULL, "take the vault as it is and remember it from now on", 0, false },
 };
 
+static const struct option plan_options[] = {
+	LABEL_FILTER,
+	{ "for", 0, OPTION_SPAN, "T", "how far to look ahead, such as 7d; a day where nothing is said, at most 90d", 0, false },
+};
+
+static const struct option render_options[] = {
+	{ "to", 0, OPTION_PATH, "FILE", "write it there (0400, whole, only when it changed) instead of to stdout", 0, false },
+	{ "owner", 0, OPTION_TEXT, "U[:G]", "with --to: whose file it is", 0, false },
+	{ "healthy", 0, OPTION_FLAG, NULL, "refuse a token that TikTok refuses (10, 11 or 15)", 0, false },
+	{ "as", 0, OPTION_CONSUMER, "NAME", "note who reads which version", 0, false },
+};
+
+static const struct option scan_options[] = {
+	{ "environ", 0, OPTION_FLAG, NULL, "look into the environments of all processes that you may read", 0, false },
+	{ "exclude", 0, OPTION_TEXT, "GLOB", "pass over names or paths like this; may be repeated", 0, true },
+};
+
 const struct command commands[] = {
 	{ "init", GROUP_TOKENS, NEEDS_SETTINGS, 0, 0, 0,
 	  "[--key-file F | --passphrase-fd N | --passphrase-file F] [--no-recovery]", "make the vault",
@@ -114,6 +131,16 @@ const struct command commands[] = {
 
 	ROW_RUN(cmd_run),
 
+	{ "render", GROUP_TOKENS, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 0, "TEMPLATE [--to FILE [--owner U[:G]]] [--healthy] [--as NAME]",
+	  "fill tokens into a configuration file",
+	  "Prints TEMPLATE with {{ token PIXEL }} replaced by that Pixel's token, {{ previous PIXEL }} by the one\n"
+	  "before it. Behind a bar stands what it is written into: {{ token PIXEL | json }} and env are \"...\",\n"
+	  "shell is '...', url and base64 have no quotes; {{ \"{{\" }} are the braces themselves. What cannot be\n"
+	  "filled in is told with line and column (13; 3 for a Pixel without a token), and nothing is written.\n"
+	  "With --to the file is made 0400, its owner's from the start, put in place whole, and left alone when\n"
+	  "nothing changed. The template must be yours or root's, and not writable by others.\n",
+	  "vault render relay.ini.tpl --to /run/relay/relay.ini --as relay", OPTIONS(render_options), cmd_render },
+
 	{ "list", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, 0, 0, "[-l K=V]", "which Pixels are stored",
 	  "One line a Pixel: code, current version, labels. Never a token.\n", "vault list -l shop=berlin",
 	  OPTIONS(filter_options), cmd_list },
@@ -133,6 +160,30 @@ const struct command commands[] = {
 	  "A dry probe can refute a token but not prove it; a stored test code (put --test-code) proves it;\n"
 	  "a live probe proves it too, by one real event that shows in the Events Manager.\n",
 	  "vault check -q -l shop=berlin", OPTIONS(check_options), cmd_check },
+
+	{ "plan", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, ALL_ARGS, ARGS_MANY, "[PIXEL...] [-l K=V] [--for T]",
+	  "what will be asked when, and what it costs",
+	  "When each Pixel is asked about next, and why then; how many questions to TikTok that makes, in the\n"
+	  "busiest hour too, and how much of the configured rate; what waits for a second look; whether TikTok\n"
+	  "throttles us. With an agent it is the plan that the agent follows, else that of one that starts now.\n"
+	  "Good answers are assumed: each refusal costs one question more. Asks nobody; with -q only the sums.\n",
+	  "vault plan --for 7d", OPTIONS(plan_options), cmd_plan },
+
+	{ "match", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT | ARGUMENTS_MAY_BE_SECRET, 0, 0, 0, "",
+	  "which Pixel a token belongs to",
+	  "The token comes from standard input, or is asked for without being shown. One line for each version\n"
+	  "that holds it: Pixel, version, stage; also where it was replaced, deleted or removed. 3 when nobody\n"
+	  "has it. Asks nobody, stores nothing.\n",
+	  "vault match < found.txt", NO_OPTIONS, cmd_match },
+
+	{ "scan", GROUP_WATCH, NEEDS_UNLOCK, 0, ALL_ARGS, 0, "[PATH...] [--environ] [--exclude GLOB]...",
+	  "find tokens of this vault that lie somewhere in clear",
+	  "Reads the files and folders (- is standard input) and says file, line, Pixel, version and stage of each\n"
+	  "token of this vault found there, as it is, percent-encoded or in base64; never the token. Exits 14 when\n"
+	  "there is one, 12 when nothing was found but something could not be read, else 0. Links are not followed,\n"
+	  "devices, fifos, /proc and /sys passed over. What is compressed is not looked into, as what git keeps:\n"
+	  "it says how. Opens the vault itself, also where an agent runs, which does not give all tokens to anybody.\n",
+	  "vault scan --environ /etc /home /srv", OPTIONS(scan_options), cmd_scan },
 
 	{ "history", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "versions and verdicts of a Pixel so far",
 	  "Shows each version with its stage and fingerprint, and each change of verdict. Also for a Pixel\n"
@@ -251,9 +302,10 @@ const struct command commands[] = {
 	  "vault access explain --user web " PX, OPTIONS(access_options), cmd_access },
 
 	{ "doctor", GROUP_UPKEEP, 0, 0, 0, 0, "", "look for what commonly goes wrong",
-	  "Configuration, permissions, key file, locked memory, swap, clock, other programs called vault, and\n"
-	  "the agent. Each finding is ok, a note or a problem, with what to do. Exits 1 when there is a problem;\n"
-	  "with -q only notes and problems are shown.\n",
+	  "Configuration, permissions, key file, disks, locked memory, swap, ptrace, clock, other programs called\n"
+	  "vault, the agent and its protection, TikTok's throttling, the last check, and whether TikTok can be\n"
+	  "reached (without a token). Each finding is ok, a note or a problem, with what to do. Changes nothing,\n"
+	  "asks for no passphrase. Exits 1 when there is a problem; with -q only notes and problems are shown.\n",
 	  "vault doctor", NO_OPTIONS, cmd_doctor },
 
 	{ "config", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 1, 0, "check|show", "prove or print the configuration",

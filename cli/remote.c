@@ -37,6 +37,17 @@ bool member_bool(struct bytes object, const char *key)
 	return json_find_raw(object, key, &raw) && json_as_bool(raw, &value) && value;
 }
 
+bool member_next(struct bytes *from, struct bytes *ret)
+{
+	const uint8_t *start = from->len ? memchr(from->at, '{', from->len) : NULL;
+	const uint8_t *end = start ? memchr(start, '}', from->len - (size_t)(start - from->at)) : NULL;
+	if (!end)
+		return false;
+	*ret = bytes_of(start, (size_t)(end - start) + 1);
+	*from = bytes_of(end + 1, from->len - (size_t)(end + 1 - from->at));
+	return true;
+}
+
 static bool is_object(struct bytes text, struct error *err)
 {
 	static const struct json_limits limits = { .depth = 16, .nodes = 1000000 };
@@ -388,24 +399,12 @@ void remote_put_json(const struct remote_put *told, struct buf *out)
 
 /* ---- swap, move ---- */
 
-/* The objects of an array in a checked document. Ours hold no brackets of any kind inside. */
-static bool next_object(struct bytes *from, struct bytes *ret)
-{
-	const uint8_t *start = from->len ? memchr(from->at, '{', from->len) : NULL;
-	const uint8_t *end = start ? memchr(start, '}', from->len - (size_t)(start - from->at)) : NULL;
-	if (!end)
-		return false;
-	*ret = bytes_of(start, (size_t)(end - start) + 1);
-	*from = bytes_of(end + 1, from->len - (size_t)(end + 1 - from->at));
-	return true;
-}
-
 static bool read_swap(struct bytes object, struct swap_result *ret)
 {
 	struct bytes from, to, both;
 	if (ret->is_move ? !json_find_raw(object, "from", &from) || !json_find_raw(object, "moved", &to)
-			 : !json_find_raw(object, "swapped", &both) || !next_object(&both, &from) ||
-				   !next_object(&both, &to))
+			 : !json_find_raw(object, "swapped", &both) || !member_next(&both, &from) ||
+				   !member_next(&both, &to))
 		return false;
 	read_object(from, &ret->from);
 	read_object(to, &ret->to);
@@ -597,6 +596,43 @@ bool remote_check(struct client *c, const struct check_request *r, struct remote
 	return is_done;
 }
 
+/* ---- plan, match ---- */
+
+/* With a hundred thousand Pixels it is longer than what is_object looks through. */
+static bool is_long_object(struct bytes text, struct error *err)
+{
+	static const struct json_limits limits = { .depth = 16, .nodes = (size_t)1 << 24 };
+	const char *why;
+	return (text.len && text.at[0] == '{' && json_check(text, limits, &why)) ||
+	       fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
+}
+
+bool remote_plan(struct client *c, const struct plan_request *r, struct buf *ret, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	struct client_request request = { .method = "GET", .wait_ms = WAIT_LIST_MS };
+	struct reply reply;
+	buf_append_text(&target, "/v1/plan");
+	query_number(&target, "for", r->span_s);
+	for (size_t i = 0; i < r->pixel_count; i++)
+		target_query(&target, "pixel", r->pixels[i]);
+	query_labels(&target, r->labels, r->label_count);
+	return demand(c, &target, &request, &reply, err) && client_body(c, ret, err) &&
+	       is_long_object(buf_bytes(ret), err);
+}
+
+bool remote_match(struct client *c, const struct secret *pasted, struct buf *ret, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	struct client_request request = {
+		.method = "POST", .body = secret_reveal(pasted), .has_body = true, .wait_ms = WAIT_LIST_MS
+	};
+	struct reply reply;
+	buf_append_text(&target, "/v1/match");
+	return demand(c, &target, &request, &reply, err) && client_body(c, ret, err) &&
+	       is_object(buf_bytes(ret), err);
+}
+
 /* ---- the rest ---- */
 
 bool remote_order(struct client *c, const char *method, struct buf *target, const char *json, struct buf *ret,
@@ -639,7 +675,7 @@ bool remote_marks(struct bytes object, vault_mark_fn *fn, void *context, struct 
 	struct error unused;
 	if (!json_find_raw(object, "readers", &readers))
 		return fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
-	while (next_object(&readers, &one)) {
+	while (member_next(&readers, &one)) {
 		struct read_mark mark = {
 			.version = (uint32_t)member_int(one, "version"), .is_acked = member_bool(one, "acked")
 		};

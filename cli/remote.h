@@ -52,6 +52,13 @@ struct remote_check {
 must_check bool remote_check(struct client *c, const struct check_request *r, struct remote_check *ret,
 			     struct error *err);
 
+/* The objects of `plan --json` and `match --json`, as the agent wrote them. */
+must_check bool remote_plan(struct client *c, const struct plan_request *r, struct buf *ret, struct error *err);
+must_check bool remote_match(struct client *c, const struct secret *pasted, struct buf *ret, struct error *err);
+
+/* The objects of an array in a checked document, one after another, as far as they hold no brackets inside. */
+bool member_next(struct bytes *from, struct bytes *ret);
+
 /* A POST or DELETE that is answered with one object, in *ret. target as target_query made it; json NULL = no body. */
 must_check bool remote_order(struct client *c, const char *method, struct buf *target, const char *json,
 			     struct buf *ret, struct error *err);

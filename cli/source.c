@@ -1,6 +1,8 @@
 #include "cli/source.h"
 
 #include "agent/consumer.h"
+#include "agent/objects.h"
+#include "agent/text.h"
 #include "cli/output.h"
 #include "cli/text.h"
 
@@ -302,6 +304,46 @@ bool source_marks(struct invocation *inv, const char *pixel, vault_mark_fn *fn, 
 		       remote_marks(buf_bytes(&body), fn, context, err);
 	buf_done(&body);
 	return is_done;
+}
+
+/* ---- what is only looked at ---- */
+
+static bool plan_directly(struct invocation *inv, const struct plan_request *r, struct buf *ret, struct error *err)
+{
+	scoped(service_freep) struct service *service = NULL;
+	scoped(forecast_done) struct forecast forecast = FORECAST_INIT;
+	struct forecast_sums sums = { .probes = 0 };
+	struct json j = JSON_INIT(ret);
+	if (!service_new(inv->vault, inv->settings, &service, err) || !service_forecast(service, r, &forecast, err))
+		return false;
+	forecast_json_begin(&j, &forecast);
+	for (size_t i = 0; i < forecast_count(&forecast); i++)
+		forecast_json_add(&j, &forecast, forecast_at(&forecast, i), &sums);
+	forecast_json_end(&j, &forecast, &sums);
+	return buf_ok(ret, err);
+}
+
+bool source_plan(struct invocation *inv, const struct plan_request *r, struct buf *ret, struct error *err)
+{
+	return inv->agent ? remote_plan(inv->agent, r, ret, err) : plan_directly(inv, r, ret, err);
+}
+
+static bool match_directly(struct invocation *inv, const struct secret *pasted, struct buf *ret, struct error *err)
+{
+	scoped(service_freep) struct service *service = NULL;
+	scoped(buf_done) struct buf matches = BUF_INIT(MATCHES_BYTES_MAX);
+	struct json j = JSON_INIT(ret);
+	if (!service_new(inv->vault, inv->settings, &service, err) || !service_match(service, pasted, &matches, err))
+		return false;
+	if (!matches.len)
+		return fail(err, ERR_NOT_FOUND, TXT_MATCH_NONE);
+	matches_json(&j, buf_bytes(&matches));
+	return buf_ok(ret, err);
+}
+
+bool source_match(struct invocation *inv, const struct secret *pasted, struct buf *ret, struct error *err)
+{
+	return inv->agent ? remote_match(inv->agent, pasted, ret, err) : match_directly(inv, pasted, ret, err);
 }
 
 /* ---- proof ---- */

@@ -66,6 +66,12 @@ must_check bool source_report(struct invocation *inv, const struct report *r, bo
 must_check bool source_marks(struct invocation *inv, const char *pixel, vault_mark_fn *fn, void *context,
 			     struct error *err);
 
+/* What is asked when, as the object of `plan --json`. Only pixels, labels and span of the request count. */
+must_check bool source_plan(struct invocation *inv, const struct plan_request *r, struct buf *ret, struct error *err);
+#define SOURCE_PLAN_BYTES_MAX ((size_t)1 << 30)
+/* Whose token this is, as the object of `match --json`. ERR_NOT_FOUND when nobody's. */
+must_check bool source_match(struct invocation *inv, const struct secret *pasted, struct buf *ret, struct error *err);
+
 must_check bool source_verify(struct invocation *inv, verify_fault_fn *on_fault, void *context,
 			      struct verify_report *ret, struct error *err);
 

@@ -234,10 +234,9 @@
 #define DOC_FOLDER_MISSING "'%s' cannot be looked at: %s", "vault init makes it; or check the path and its permissions"
 #define DOC_NO_FOLDER "'%s' is no folder", "check the path"
 #define DOC_FOLDER_FOREIGN "'%s' belongs to uid %u", "that is as it should be where an agent has the vault and you have not"
-#define DOC_FOLDER_OPEN "'%s' may be written by others (mode %04o)", "chmod go-w FOLDER; then look at what lies in it"
 #define DOC_NO_VAULT "there is none to be seen at '%s': %s", "make one with: vault init; or name another with --vault"
 #define DOC_VAULT_NO_FILE "'%s' is not a plain file", "check the path"
-#define DOC_VAULT_OPEN "'%s' is open to others (mode %04o)", "chmod 600 FILE; it is sealed, but need not be copied by anybody"
+#define DOC_OPEN "'%s' is open to others (mode %04o)"
 #define DOC_VAULT_FOREIGN "'%s' belongs to uid %u", "that is as it should be where an agent has the vault and you have not"
 #define DOC_VAULT_FUTURE "'%s' was changed in the future", "set the clock of this machine; checks and expiry go by it"
 #define DOC_KEY_LENGTH "'%s' is not a key file: one holds exactly %d bytes", "give the file that 'vault init --key-file' wrote"
@@ -245,9 +244,26 @@
 	"only %lu KiB may be locked; a token may reach swap, and the agent refuses to start",                          \
 		"ulimit -l 8192, or LimitMEMLOCK=8M in the unit"
 #define DOC_SWAP                                                                                                       \
-	"there is swap; locked memory never goes there, but hibernation writes all of it", "encrypt swap, or do not "  \
-											   "hibernate this "           \
-											   "machine"
+	"there is swap that is not encrypted; locked memory never goes there, but hibernation writes all of it",       \
+		"swapoff -a; or encrypt it: a line in /etc/crypttab with the options swap,cipher=aes-xts-plain64"
+#define DOC_PTRACE                                                                                                     \
+	"programs of one user may look into each other's memory; ours close themselves against it",                    \
+		"sysctl -w kernel.yama.ptrace_scope=1"
+#define DOC_UNSYNCHRONISED "nothing keeps this machine's clock right; checks and expiry go by it", "timedatectl set-ntp true"
+#define DOC_NETWORK                                                                                                    \
+	"'%s' is on a network file system (%s): locks cannot be trusted there", "move it to a local disk, and set path "    \
+										"or state-dir in [vault]"
+#define DOC_TMPFS                                                                                                      \
+	"'%s' is in memory: it is gone when this machine starts again", "move it to a disk, and set path or state-dir in [vault]"
+#define DOC_READ_ONLY "'%s' is read-only: nothing can be stored, and no token handed out", "mount -o remount,rw its file system"
+#define DOC_FULL "only %llu MiB are free for '%s'; without room for its log no token is handed out"
+#define DOC_NO_INODES "no more files can be made in '%s'"
+#define DOC_BREAKER "open until %s: TikTok throttled us, and nothing is asked before", "lower rate in [check]; see: vault plan"
+#define DOC_NEVER_CHECKED "no token was ever checked", "vault check; then run vault-agent, or 'vault-agent --once' from cron"
+#define DOC_CHECKED_LATE                                                                                               \
+	"no token was checked for %s, and each should be once in %s", "run vault-agent, or 'vault-agent --once' from cron"
+#define DOC_TIKTOK "'%s' cannot be used: %s%s%s"
+#define DOC_TIKTOK_FIX "curl -sS -o /dev/null -X POST %.512s; look at %s, ca-file, the firewall and name resolution"
 #define DOC_CORE_PIPE "the kernel passes core dumps to a program; ours leave none", ""
 #define DOC_CLOCK "it says %s", "set the clock of this machine; checks and expiry go by it"
 #define CLOCK_SUSPECT_HINT \
@@ -291,5 +307,56 @@
 #define SAY_AUDIT_UNEXPLAINED                                                                                          \
 	"%" PRIu64 " changes have no outcome: under way, or their program died; the next change tells which"
 #define SAY_AUDIT_ACCEPTED "what was lost of the audit log is accepted; the next entries follow in a new segment"
+
+/* ---- plan ---- */
+#define TXT_PLAN_SPAN "'--for' takes between one second and 90 days", "such as --for 7d"
+#define PLAN_INTERVAL "its turn"
+#define PLAN_FIRST "never asked yet"
+#define PLAN_SECOND_LOOK "second look: refused once"
+#define PLAN_RETRY "last time without an answer"
+#define PLAN_EXPIRY "its end comes nearer"
+#define PLAN_NO_PROBE "not asked about"
+#define PLAN_TOTAL "in the next %s: %lld questions to TikTok for %lld checks, %lld renewals\n"
+#define PLAN_DAY "the first day:    %lld of the %lld questions that the rate allows (%.2f %%)\n"
+#define PLAN_PEAK "busiest hour:     from %s, %lld questions, which take %s\n"
+#define PLAN_LIMITS "limits:           %lld questions a second, %lld at a time; each Pixel once in %s, and when its end comes nearer\n"
+#define PLAN_CONFIRM "second looks:     %lld waiting; each refusal is asked about once more, %s later\n"
+#define PLAN_CANARY "canary:           %s, proven last, is asked first, alone\n"
+#define PLAN_BREAKER_OPEN "breaker:          open until %s, TikTok throttled us (%lld in a row): nothing is asked before\n"
+#define PLAN_BREAKER_CLOSED "breaker:          closed, TikTok does not throttle us\n"
+
+/* ---- match ---- */
+#define ASK_MATCH "Token to look for (not shown): "
+#define TXT_MATCH_NO_TOKEN "there is no token to look for", "give it on standard input: vault match < FILE"
+
+/* ---- render ---- */
+#define TXT_TEMPLATE_WORD                                                                                              \
+	"%.160s:%u:%u: there is no placeholder '%s'",                                                                  \
+		"write {{ token PIXEL }} or {{ previous PIXEL }}; two braces themselves are {{ \"{{\" }}"
+#define TXT_TEMPLATE_PIXEL "%.120s:%u:%u: %.160s", "a placeholder names its Pixel: {{ token PIXEL }}"
+#define TXT_TEMPLATE_FILTER                                                                                            \
+	"%.160s:%u:%u: there is no filter '%s'", "the filters are json, shell, env, url and base64: {{ token PIXEL | json }}"
+#define TXT_TEMPLATE_OPEN                                                                                              \
+	"%.160s:%u:%u: the placeholder that begins at %u:%u should end here with }}", "such as {{ token PIXEL | json }}"
+#define TXT_RENDER_NEEDS_TO "'--json' and '--owner' speak of a file, and none is named", "add --to FILE"
+#define TXT_RENDER_NO_FILE "'%s' is there, and is no plain file", "name another file with --to, or take that away"
+#define TXT_RENDER_UNWRITABLE "'%.200s' cannot be written: %s", "check its folder's permissions and free space; nothing was changed"
+#define TXT_RENDER_OWNER                                                                                               \
+	"'%.200s' cannot be given to %u:%u: %s", "run as root to write files for others; nothing was changed"
+#define TXT_OWNER_NO_USER "'--owner' names no user of this machine: '%s'", "write USER or USER:GROUP, names or numbers"
+#define TXT_OWNER_NO_GROUP "'--owner' names no group of this machine: '%s'", "write USER or USER:GROUP, names or numbers"
+#define SAY_RENDERED "'%s' was written"
+
+/* ---- scan ---- */
+#define TXT_SCAN_NOTHING "nothing to look into was named", "name files and folders, '-' for standard input, or --environ"
+#define TXT_SCAN_PROC "the processes of this machine cannot be listed: %s", "is /proc mounted?"
+#define SAY_SCAN_UNREAD "not looked into: '%s': %s"
+#define SAY_SCAN_MORE "'%s' holds tokens in %zu more places"
+#define SAY_SCAN_GIT                                                                                                   \
+	"not looked into: '%s' is compressed by git; to do it: git -C '%s' cat-file --batch-all-objects --batch "      \
+	"--unordered | vault scan -"
+#define SAY_SCAN_FOREIGN "%llu processes of others were not looked into: root may"
+#define SAY_SCAN_FOUND "%llu place%s with a token in clear"
+#define HINT_SCAN_FOUND "replace each of these tokens (vault rotate PIXEL), revoke the old one, then take it away there"
 
 #endif

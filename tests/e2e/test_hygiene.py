@@ -55,7 +55,7 @@ class AtRest(Case):
         self.put(pixel, token, "--label", "zwiebelring=Kn0rrigesHuhn", "--test-code", "TEST98Q7X5Z", "--expires", "2031-01-01T00:00:00Z")
         found += self.search(secrets)
         steps = [["get", pixel, "--as", "checkout"], ["check"], ["status"], ["list"], ["verify"], ["history", pixel],
-                 ["label", pixel, "zwiebelring=Kn0rrigesHuhn2"], ["rm", pixel], ["rm", pixel, "--restore"]]
+                 ["label", pixel, "zwiebelring=Kn0rrigesHuhn2"], ["plan"], ["scan", self.config], ["rm", pixel], ["rm", pixel, "--restore"]]
         for words in steps:
             self.vault(*words)
             found += [(words[0],) + f for f in self.search(secrets)]
@@ -300,7 +300,7 @@ class Traced(Case):
 class NeverPrinted(Case):
     def test_json_of_everything_but_get(self):
         pixel, token = self.stored()
-        for words in (["list"], ["status"], ["check"], ["history", pixel], ["verify"], ["config", "show"]):
+        for words in (["list"], ["status"], ["check"], ["plan"], ["history", pixel], ["verify"], ["config", "show"], ["scan", self.config]):
             r = self.vault(*words, "--json")
             self.assertNotIn(token, r.out.decode())
             self.assertNotIn(self.read(self.key).hex(), r.out.decode().lower())

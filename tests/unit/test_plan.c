@@ -1,3 +1,4 @@
+#include "agent/forecast.h"
 #include "agent/plan.h"
 #include "agent/settings.h"
 
@@ -62,6 +63,62 @@ static void plan__gives_what_is_due_and_the_longest_overdue_first(void **state)
 	assert_int_equal(plan_due(p, NOW_MS + 100000, due, 8), 0);
 	assert_int_equal(plan_next_ms(p), NOW_MS + 200000);
 	plan_free(p);
+}
+
+/* ---- what is shown of it ---- */
+
+static struct forecast_row row_of(const struct health *h, int64_t expires_at, int64_t first_at)
+{
+	struct credential c = pixel_with("C0ONE000000000000000", STAGE_CURRENT);
+	struct forecast_row row;
+	c.versions[0].expires_at = expires_at;
+	assert_true(forecast_row_of(&c, h, &settings, first_at, NOW, &row));
+	return row;
+}
+
+static void forecast__says_why_a_pixel_is_asked_about(void **state)
+{
+	(void)state;
+	struct health h = { .current = { .version = 1 } };
+	assert_int_equal(row_of(&h, 0, NOW + 60).why, FORECAST_FIRST);
+	h.current.attempted_at = NOW - 60;
+	assert_int_equal(row_of(&h, 0, NOW + 60).why, FORECAST_INTERVAL);
+	h.failures = 2;
+	assert_int_equal(row_of(&h, 0, NOW + 60).why, FORECAST_RETRY);
+	h.current.suspected = VERDICT_REVOKED;
+	assert_int_equal(row_of(&h, 0, NOW + 60).why, FORECAST_SECOND_LOOK);
+	h = (struct health){ .current = { .version = 1, .attempted_at = NOW - 60 } };
+	settings.expiry_warning_s[0] = 24 * HOUR;
+	int64_t expires_at = NOW + 27 * HOUR, step = schedule_next("C0ONE000000000000000", &settings, expires_at, NOW, 0);
+	if (step != schedule_next("C0ONE000000000000000", &settings, 0, NOW, 0))
+		assert_int_equal(row_of(&h, expires_at, step).why, FORECAST_EXPIRY);
+	assert_int_equal(row_of(&h, 0, schedule_next("C0ONE000000000000000", &settings, 0, NOW, 0)).why, FORECAST_INTERVAL);
+	settings.expiry_warning_s[0] = 0;
+}
+
+static void forecast__counts_what_is_overdue_now_and_once(void **state)
+{
+	(void)state;
+	struct forecast f = FORECAST_INIT;
+	struct forecast_sums sums = { .probes = 0 };
+	struct buf out = BUF_INIT(65536);
+	struct json j = JSON_INIT(&out);
+	struct health h = { .current = { .version = 1, .attempted_at = NOW - 60, .proven_at = NOW - 60 } };
+	struct forecast_row row = row_of(&h, 0, NOW - 5);
+	forecast_begin(&f, &settings, NOW, 24 * HOUR);
+	forecast_json_begin(&j, &f);
+	forecast_json_add(&j, &f, &row, &sums);
+	forecast_json_end(&j, &f, &sums);
+	assert_int_equal(sums.overdue, 1);
+	assert_int_equal(sums.probes, 5); /* now, and four times in a day */
+	assert_int_equal(sums.probes, sums.questions);
+	uint64_t hours = 0;
+	for (size_t i = 0; i < 24; i++)
+		hours += sums.hours[i];
+	assert_int_equal(hours, 5);
+	assert_string_equal(sums.canary, "C0ONE000000000000000");
+	buf_done(&out);
+	forecast_done(&f);
 }
 
 static void plan__a_wall_clock_that_jumps_neither_stops_nor_storms(void **state)
@@ -135,6 +192,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plan__gives_what_is_due_and_the_longest_overdue_first),
+		cmocka_unit_test(forecast__says_why_a_pixel_is_asked_about),
+		cmocka_unit_test(forecast__counts_what_is_overdue_now_and_once),
 		cmocka_unit_test(plan__a_wall_clock_that_jumps_neither_stops_nor_storms),
 		cmocka_unit_test(plan__never_planned_is_due_within_the_interval),
 		cmocka_unit_test(plan__a_suspect_brings_controls_along),

@@ -84,6 +84,34 @@ static void schedule__a_known_expiry_adds_its_steps(void **state)
 			 schedule_next(PIXEL, &s, 0, expires_at + DAY, 0));
 }
 
+/* As if schedule_next were asked again and again. */
+static uint64_t count_one_by_one(const char *pixel, const struct settings *s, int64_t expires_at, int64_t after, int64_t until)
+{
+	uint64_t count = 0;
+	for (int64_t at = schedule_next(pixel, s, expires_at, after, 0); at <= until; count++)
+		at = schedule_next(pixel, s, expires_at, at, 0);
+	return count;
+}
+
+static void schedule__counting_ahead_agrees_with_asking_again_and_again(void **state)
+{
+	static const char *const pixels[] = { "C0U2T02IU8J6B9GC2B90", "C1U2T02IU8J6B9GC2B9G", "D00000000000000000G0" };
+	static const int64_t intervals[] = { 1, 7, 600, 6 * 3600, 86400, 90 * 86400 };
+	const int64_t now = 1800000000;
+	(void)state;
+	for (size_t p = 0; p < COUNT_OF(pixels); p++)
+		for (size_t i = 0; i < COUNT_OF(intervals); i++)
+			for (int64_t end = 0; end < 40 * 86400; end += 86400 * 3 + 17) {
+				struct settings s = { .interval_s = intervals[i],
+						      .expiry_warning_s = { 30 * 86400, 14 * 86400, 7 * 86400, 3 * 86400, 86400 } };
+				int64_t expires_at = end ? now + end : 0, until = now + intervals[i] * 40 + 977;
+				struct schedule_times times = { pixels[p], intervals[i], expires_at, s.expiry_warning_s };
+				assert_int_equal(schedule_count(&times, now, until),
+						 count_one_by_one(pixels[p], &s, expires_at, now, until));
+				assert_int_equal(schedule_count(&times, until, now), 0);
+			}
+}
+
 static void breaker__pauses_grow_from_a_second_to_midnight(void **state)
 {
 	(void)state;
@@ -219,6 +247,7 @@ int main(void)
 		cmocka_unit_test(schedule__each_interval_has_one_slot_and_it_lies_ahead),
 		cmocka_unit_test(schedule__failures_back_off_from_a_minute_to_the_interval),
 		cmocka_unit_test(schedule__a_known_expiry_adds_its_steps),
+		cmocka_unit_test(schedule__counting_ahead_agrees_with_asking_again_and_again),
 		cmocka_unit_test(breaker__pauses_grow_from_a_second_to_midnight),
 		cmocka_unit_test(breaker__a_second_throttle_long_after_is_a_first_again),
 		cmocka_unit_test(breaker__any_other_answer_closes_it_but_not_one_asked_before),
