@@ -177,11 +177,32 @@ static bool refuse_token(struct reading *r, size_t column, struct bytes in, cons
 	return false;
 }
 
+/* Until nothing more is to be taken away: the put that follows cleans once more, and must find the same token. */
+static bool clean_well(struct reading *r, struct bytes in, struct secret **ret, struct error *why)
+{
+	scoped(secret_freep) struct secret *before = NULL;
+	unsigned removed;
+	if (!secret_copy(in, &before, why))
+		return false;
+	for (;;) {
+		struct secret *after = NULL;
+		removed = 0;
+		if (!token_clean(before, &after, &removed, why))
+			return false;
+		r->in->removed |= removed;
+		secret_free(before);
+		before = after;
+		if (!removed)
+			break;
+	}
+	*ret = take(before);
+	return true;
+}
+
 bool take_token(struct reading *r, size_t column, struct bytes cell, struct bytes *ret)
 {
 	struct error why;
-	unsigned removed = 0;
-	scoped(secret_freep) struct secret *pasted = NULL, *clean = NULL;
+	scoped(secret_freep) struct secret *clean = NULL;
 	struct bytes in = without_apostrophe(r, column, FIELD_TOKEN, trimmed(cell));
 	if (is_damaged(r, column, FIELD_TOKEN, in))
 		return false;
@@ -189,10 +210,9 @@ bool take_token(struct reading *r, size_t column, struct bytes cell, struct byte
 		note_problem(r, column, FIELD_TOKEN, INTAKE_REFERENCE);
 		return false;
 	}
-	if (!secret_copy(in, &pasted, &why) || !token_clean(pasted, &clean, &removed, &why))
+	if (!clean_well(r, in, &clean, &why))
 		return refuse_token(r, column, in, &why);
 	struct bytes token = secret_reveal(clean);
-	r->in->removed |= removed;
 	/* Back to where it lay: cleaning only takes away. */
 	const uint8_t *at = in.at;
 	memcpy((uint8_t *)(uintptr_t)at, token.at, token.len);

@@ -18,12 +18,12 @@ static void look_at(const struct intake *in, struct secret *file)
 		if (!pixel_check(e->pixel, &err) || e->token.at < start || e->token.at + e->token.len > end ||
 		    e->label_count > LABELS_MAX)
 			abort();
-		if (!secret_copy(e->token, &token, &err) || !token_clean(token, &clean, &removed, &err))
+		if (!secret_copy(e->token, &token, &err) || !token_clean(token, &clean, &removed, &err) || removed)
 			abort();
 	}
 	for (size_t i = 0; i < intake_problem_count(in); i++) {
 		const struct intake_problem *p = intake_problem_at(in, i);
-		if (!p->row || !p->what[0] || p->column > SHEET_COLUMNS_MAX)
+		if (!p->row || !p->what[0] || p->column > secret_len(file) + 1)
 			abort();
 	}
 }

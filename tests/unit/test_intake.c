@@ -189,6 +189,7 @@ static void spreadsheet_damage_is_found_where_it_is(void **state)
 	says("Pixel,Token,Expires\n" P1 "," T1 ",46053\n", "one meaning");
 	says("Pixel,Token,Labels\n" P1 "," T1 ",Shop=x\n", "label");
 	says("Pixel,Token,Test Code\n" P1 "," T1 ",a b\n", "test code");
+	reads(HEAD P1 ",\"\"\"\"\"" T1 "\"\"\"\"\"\n", "2 " P1 " " T1 "\n");
 	reads(HEAD "'" P1 ",'" T1 "\n", "2 " P1 " " T1 "\n?2:1\n?2:2\n");
 	reads(HEAD "\xe2\x80\x9c" P1 "\xe2\x80\x9d,\xe2\x80\x9c" T1 "\xe2\x80\x9d\n", "2 " P1 " " T1 "\n");
 }
