@@ -49,6 +49,7 @@ struct put_request {
 	const char *test_code; /* NULL = keep what is stored, "" = remove */
 	bool no_check;
 	bool is_standby; /* not current but standby, where there is a current one */
+	bool is_judged_later; /* no_check only where there is no current token; else it waits as pending */
 	bool must_be_own; /* ERR_CONFLICT, and nothing stored, when it is another Pixel's token */
 	bool has_if_version;
 	uint32_t if_version; /* the current number expected; 0 = none */
@@ -87,6 +88,49 @@ must_check bool service_put(struct service *s, const struct put_request *request
 typedef void put_done_fn(void *context, const struct put_result *result, const struct error *err);
 must_check bool service_start_put(struct service *s, const struct put_request *request, const struct audit_who *who,
 				  put_done_fn *done, void *context, struct error *err);
+
+/* Many tokens come in, all in one commit or none (agent/service_import.c). Each as by a put of its own: with
+ * IMPORT_NO_CHECK current at once; with IMPORT_LATER as one that TikTok gave no verdict on, current where there is no
+ * current one, else pending until a check has proven it; with IMPORT_CHECK TikTok is asked about all of them first, and
+ * nothing is stored when it refuses one. */
+enum import_mode { IMPORT_LATER, IMPORT_NO_CHECK, IMPORT_CHECK };
+struct import_row {
+	const char *pixel;
+	struct bytes token; /* cleaned, in locked memory */
+	const struct label *labels;
+	size_t label_count;
+	int64_t expires_at;
+	const char *test_code; /* NULL = keep what is stored */
+	/* what came of it, or would have */
+	struct error err; /* it cannot be stored: ERR_CONFLICT ...; ERR_NONE = it can */
+	uint32_t version;
+	enum stage stage;
+	bool is_unchanged; /* this token was current already */
+	bool has_current;  /* there was another current one */
+	bool was_asked;
+	enum verdict outcome;
+	struct evidence evidence;
+	char stored_test_code[TEST_CODE_MAX + 1];
+	char also_stored[PIXEL_CODE_MAX + 1]; /* the same token lies under this Pixel too; "" */
+	uint8_t fingerprint[FINGERPRINT_LEN];
+};
+struct import_request {
+	struct import_row *rows;
+	size_t count;
+	enum import_mode mode;
+	bool is_dry_run; /* all but the commit */
+	void (*asked)(void *context, size_t done, size_t total, const struct import_row *row); /* may be NULL */
+	void *context;
+};
+struct import_result {
+	size_t wrong;    /* rows whose err says why */
+	size_t refused;  /* by TikTok */
+	size_t unjudged; /* the index of a row that TikTok gave no verdict on, from 1; 0 = none */
+	bool is_stored;
+};
+/* False: all of it failed (storage, busy ...). Whatever it was, is_stored says whether the rows are in the vault. */
+must_check bool service_import(struct service *s, struct import_request *r, struct import_result *ret,
+			       struct error *err);
 
 /* The previous token is asked about; if TikTok does not refuse it, it becomes current and the current one previous. The
  * result speaks of the version that was previous. result->exit: nothing was moved (10, 11, 15, 9). */

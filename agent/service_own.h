@@ -134,6 +134,10 @@ void service_find_user(struct service *s, const uint8_t fingerprint[FINGERPRINT_
 must_check bool service_take_away(struct service *s, struct change *change, struct credential *c, uint32_t version,
 				  char ret_in_use_by[PIXEL_CODE_MAX + 1], struct error *err);
 
+/* The first commit of a put, as a part of a larger change: nothing is asked, and what came of it is in *ret. */
+must_check bool put_stage(struct service *s, const struct put_request *request, struct change *change,
+			  struct put_result *ret, struct error *err);
+
 /* What the command line waits for: a put_done_fn that keeps what came of it, and its context. */
 struct put_outcome {
 	struct put_result *result;

@@ -256,6 +256,12 @@ static bool stage_health(struct put *p, struct change *change, struct error *err
 	return change_store_health(change, p->request.pixel, &p->health, err);
 }
 
+static bool is_promoted_at_once(const struct put *p)
+{
+	bool has_current = credential_staged(&p->credential, STAGE_CURRENT) != NULL;
+	return p->request.no_check && !p->is_unchanged && !(p->request.is_judged_later && has_current);
+}
+
 static bool stage(void *context, struct change *change, struct error *err)
 {
 	struct put *p = context;
@@ -266,7 +272,7 @@ static bool stage(void *context, struct change *change, struct error *err)
 	    !choose_version(p, change, &has_version_moved, err) || (is_of_family(p) && !put_grant(p, change, err)))
 		return false;
 	is_touched = is_touched || is_of_family(p);
-	if (p->request.no_check && !p->is_unchanged) {
+	if (is_promoted_at_once(p)) {
 		bool is_promoted = credential_promote(&p->credential, p->version, clock_wall());
 		has_version_moved = has_version_moved || is_promoted;
 	}
@@ -647,6 +653,21 @@ static bool make_put(struct service *s, const struct put_request *request, struc
 	}
 	*ret = p;
 	return true;
+}
+
+bool put_stage(struct service *s, const struct put_request *request, struct change *change, struct put_result *ret,
+	       struct error *err)
+{
+	struct put *p;
+	if (!make_put(s, request, &p, err))
+		return false;
+	p->job.service = s;
+	bool is_staged = stage(p, change, err);
+	if (is_staged)
+		report(p, &p->result);
+	*ret = p->result;
+	put_free(p);
+	return is_staged;
 }
 
 bool service_start_put(struct service *s, const struct put_request *request, const struct audit_who *who,

@@ -444,6 +444,75 @@
 #define TXT_CLIENT_STATUS                                                                                              \
 	"the agent answered with HTTP status %d and no reason", "install vault and vault-agent from one build"
 
+/* ---- import: a file of many tokens ---- */
+#define TXT_SHEET_ROWS "the file has more than %d rows", "split it; each part is imported as a whole"
+#define TXT_SHEET_UTF16 "the file is UTF-16 text", "save it again as 'CSV UTF-8'"
+#define TXT_SHEET_XLSX "the file is a workbook or an archive, no text", "open it and save the sheet as 'CSV UTF-8'"
+#define TXT_SHEET_BINARY "the file has zero bytes: it is no text", "give a .env, CSV or JSON file, or what 'vault export' wrote"
+#define TXT_SHEET_QUOTE_OPEN                                                                                           \
+	"row %zu, column %zu: a quote is opened and never closed", "nothing was stored; mend the row and run it again"
+#define TXT_SHEET_JSON "the file is not sound JSON: %s", "nothing was stored; was it cut off, or edited by hand?"
+#define TXT_SHEET_JSON_SHAPE                                                                                           \
+	"the JSON is of no shape that can be imported",                                                                \
+		"give {\"PIXEL\":\"token\"}, or an array of objects with pixel and token"
+#define TXT_SHEET_EMPTY "there is no row in the file", "is it the right one?"
+#define SHEET_MANY_CELLS "more than 64 cells", "is this the right file, and the right --format?"
+#define SHEET_BEHIND_QUOTE "something stands behind a closing quote", "a quote inside quotes is written twice"
+#define SHEET_STRAY_QUOTE "a quote in the middle of a cell", "put the whole cell into quotes, and write its quotes twice"
+#define SHEET_ENV_QUOTE "a quote that does not end, or something behind it", "one value a line, in one pair of quotes"
+#define SHEET_ENV_LINE "this is no NAME=VALUE", "comments begin with #"
+#define SHEET_JSON_ELEMENT "this is no object", "each element is an object with pixel and token"
+
+#define TXT_INTAKE_MAP_FORM                                                                                            \
+	"'%s' is not of the form COLUMN=FIELD",                                                                        \
+		"fields are pixel, token, expires, test-code, labels, label.KEY and none; of .env a Pixel code"
+#define TXT_INTAKE_MAP_COLUMN "--map names '%s', and there is no such column among %zu", "give the column's name as it is written, or its number from 1"
+#define TXT_INTAKE_MAP_VARIABLE "--map names '%s', and the file has no such variable", "see what it holds; names are told apart by case"
+#define TXT_INTAKE_NO_COLUMN                                                                                           \
+	"no column is known to hold the %s", "say which: --map COLUMN=FIELD, with the column's name or number"
+#define TXT_INTAKE_TWO_COLUMNS                                                                                         \
+	"columns %zu and %zu both look like the %s", "say which to take: --map COLUMN=FIELD, and --map OTHER=none"
+#define TXT_INTAKE_NO_VARIABLE                                                                                         \
+	"no variable has a Pixel code in its name",                                                                    \
+		"name them like TIKTOK_TOKEN_C0U2T02IU8J6B9GC2B90, or say whose each is: --map NAME=PIXEL"
+#define INTAKE_SCIENTIFIC                                                                                              \
+	"a spreadsheet turned it into a rounded number", "its digits are lost here: take it from where it came; format the column as text"
+#define INTAKE_SHEET_ERROR "the error value of a spreadsheet", "take it from where it came"
+#define INTAKE_FORMULA "a formula of a spreadsheet", "save the value itself, as text"
+#define INTAKE_CUT "it ends in dots or hashes: the cell was cut off", "take the whole value from where it came"
+#define INTAKE_QUOTE "a typographic quote, or a mark that a spreadsheet put there", "type the value as plain text, without quotes"
+#define INTAKE_REFERENCE "this refers to another variable", "write the token itself; nothing is expanded"
+#define INTAKE_PIXEL_NUMERIC                                                                                           \
+	"this is the numeric Pixel ID; what is needed is the Pixel code",                                              \
+		"in Events Manager the code stands beside the ID: 20 characters such as C0U2T02IU8J6B9GC2B90"
+#define INTAKE_PIXEL_LOWER "the Pixel code is in lower case", "write it in capitals, as Events Manager shows it"
+#define INTAKE_PIXEL_BAD "this is no Pixel code", "a Pixel code is 8 to 40 capitals and digits"
+#define INTAKE_PIXEL_EMPTY "there is no Pixel code", "fill it in, or delete the row"
+#define INTAKE_SWAPPED                                                                                                 \
+	"here stands the token, and in the token's place the Pixel code: columns are swapped",                         \
+		"put the two right; when it is so in every row: --map COLUMN=pixel --map COLUMN=token"
+#define INTAKE_PIXEL_IS_TOKEN "this looks like a token, not like a Pixel code", "are columns swapped or shifted?"
+#define INTAKE_EXPIRES                                                                                                 \
+	"this is no time that has one meaning", "write it like 2027-01-31 or 2027-01-31T12:00:00Z"
+#define INTAKE_TEST_CODE "this is no test code", "1 to 64 printable characters without blanks, such as TEST12345"
+#define INTAKE_LABEL "this is no label", "labels are KEY=VALUE, several with ; between; a key is of a-z 0-9 _ . -"
+#define INTAKE_LABELS_MANY "more than 16 labels", "a Pixel has at most that many"
+#define INTAKE_SURPLUS                                                                                                 \
+	"the row has more cells than the header", "put a value that has the separator in it into quotes"
+#define INTAKE_SAME_PIXEL "the same Pixel as in row %zu"
+#define INTAKE_SAME_PIXEL_HINT "keep one row for each Pixel"
+#define INTAKE_SAME_TOKEN "the same token as in row %zu, which is for another Pixel"
+#define INTAKE_SAME_TOKEN_HINT "find out whose it is; if it does work for both: --allow-shared"
+#define INTAKE_SHORT "this token is shorter than the others: was the cell cut off?"
+#define INTAKE_APOSTROPHE "a spreadsheet's leading apostrophe was taken away"
+#define INTAKE_NO_TOKEN_FOR "no token for this Pixel stands in the file", "add it, or delete this line"
+#define TXT_IMPORT_WRONG "%zu of %zu rows cannot be imported; nothing was stored", "each is named above; put them right, and import the file again"
+#define TXT_IMPORT_REFUSED                                                                                             \
+	"TikTok refused %zu of %zu tokens; nothing was stored", "each is named above; take those rows out, or get new tokens for them"
+#define TXT_IMPORT_UNJUDGED                                                                                            \
+	"TikTok gave no verdict on row %zu (%s); nothing was stored",                                                  \
+		"run it again later; without --check the tokens are stored now and proven by the next check"
+
 /* ---- problems ---- */
 #define HINT_ASKED_AGAIN "nothing to do now; the next check asks again"
 

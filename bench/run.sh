@@ -1,5 +1,5 @@
 #!/bin/sh
-# make bench [ONLY=get|status|put|sweep|size|scan|agent]: what the README's figures come from. Every ratio is of interleaved
+# make bench [ONLY=get|status|put|import|sweep|size|scan|agent]: what the README's figures come from. Every ratio is of interleaved
 # runs on this machine; absolute times carry over to no other. Where a mark is missed, everything it was measured with runs
 # once more; a mark that is missed again is printed as MISSED. The agent's parts also run alone: see bench/agent.sh.
 set -eu
@@ -151,6 +151,24 @@ if wants scan; then
 		awk -v n="$n" -v m="$mib" -v ns=$((ended - begun)) 'BEGIN{r=m*1048576/1e9/(ns/6e10); printf "  %s Pixels: %.2f s for %d MiB, %.1f GB a minute: %s\n", n, ns/1e9, m, r, r>=1?"kept":"MISSED"}'
 	done
 	rm -f "$dir/noise"
+fi
+
+if wants import; then
+	echo
+	echo "import of 10,000 rows in one commit, export of them, whole processes, once each"
+	make_vault import 0
+	{
+		echo 'Pixel,Token'
+		awk 'BEGIN { for (i = 0; i < 10000; i++) printf "CI%016dG0,%08xabcdef0123456789abcdef%010d\n", i, i, i }'
+	} >"$dir/import.csv"
+	printf 'correct horse battery staple\n' >"$dir/phrase"
+	chmod 600 "$dir/phrase"
+	for words in "import $dir/import.csv --dry-run" "import $dir/import.csv" "import $dir/import.csv" \
+		"export --to-file $dir/import.pxe --passphrase-file $dir/phrase"; do
+		begun=$(date +%s%N)
+		env $(env_of import) "$build/vault" $words -q
+		printf '%-14s %d ms\n' "$(echo "$words" | sed "s| $dir/[^ ]*||; s| --to-file.*||")" $((($(date +%s%N) - begun) / 1000000))
+	done
 fi
 
 . bench/agent.sh

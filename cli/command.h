@@ -56,6 +56,7 @@ enum command_flag {
 	NEEDS_DOUBT = 1 << 7 | NEEDS_UNLOCK,    /* the same whatever the audit log is like */
 	ARGUMENTS_MAY_BE_SECRET = 1 << 3,       /* a surplus argument is probably a pasted token: explain, never echo */
 	THROUGH_AGENT = 1 << 5,                 /* a running agent serves it as well: then there is nothing to unlock */
+	MANY_SECRETS = 1 << 8,                  /* a whole file of tokens is in memory at once */
 	BARE_WITH_AGENT = 1 << 6 | THROUGH_AGENT, /* and no setting is looked at but the way to the agent */
 };
 
@@ -147,6 +148,6 @@ void help_command(const struct command *command, struct buf *out);
 command_fn cmd_init, cmd_put, cmd_get, cmd_run, cmd_list, cmd_status, cmd_check, cmd_label, cmd_rm, cmd_history,
 	cmd_verify, cmd_audit, cmd_adopt, cmd_config, cmd_completion, cmd_exit_codes, cmd_help, cmd_report, cmd_ack, cmd_rollback,
 	cmd_rotate, cmd_swap, cmd_move, cmd_retire, cmd_rollout, cmd_unlock, cmd_lock, cmd_access, cmd_doctor, cmd_plan,
-	cmd_match, cmd_render, cmd_scan;
+	cmd_match, cmd_render, cmd_scan, cmd_import, cmd_export;
 
 #endif

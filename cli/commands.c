@@ -83,6 +83,29 @@ static const struct option audit_options[] = {
 	  false },
 };
 
+static const struct option import_options[] = {
+	{ "format", 0, OPTION_CHOICE, "env|csv|json", "what the file is, where its content does not tell", 0, false },
+	{ "map", 0, OPTION_TEXT, "COLUMN=FIELD", "what a column holds; of .env: NAME=PIXEL; may be repeated", 0, true },
+	{ "dry-run", 0, OPTION_FLAG, NULL, "look for all that is wrong, and store nothing", 2, false },
+	{ "check", 0, OPTION_FLAG, NULL, "ask TikTok about every token first; store nothing if it refuses one", 1, false },
+	{ "no-check", 0, OPTION_FLAG, NULL, "make every token current at once, over others too", 1, false },
+	{ "allow-shared", 0, OPTION_FLAG, NULL, "one token may stand for several Pixels", 0, false },
+	{ "shred", 0, OPTION_FLAG, NULL, "overwrite and delete the file afterwards", 2, false },
+	{ "yes", 0, OPTION_FLAG, NULL, "do not ask whether guessed columns are right", 0, false },
+	{ "passphrase-fd", 0, OPTION_NUMBER, "N", "an export file's passphrase, from this descriptor", 3, false },
+	{ "passphrase-file", 0, OPTION_PATH, "F", "an export file's passphrase, from F (0600)", 3, false },
+};
+
+static const struct option export_options[] = {
+	LABEL_FILTER,
+	{ "to-file", 0, OPTION_PATH, "F", "the file to write (0600); never over one that is there", 1, false },
+	{ "to", 0, OPTION_TEXT, "KEY", "seal it to this public key of another vault", 2, false },
+	{ "passphrase-fd", 0, OPTION_NUMBER, "N", "seal it with the passphrase from this descriptor", 2, false },
+	{ "passphrase-file", 0, OPTION_PATH, "F", "seal it with the passphrase in F (0600)", 2, false },
+	{ "force", 0, OPTION_FLAG, NULL, "put it in the place of a file that is there", 0, false },
+	{ "show-key", 0, OPTION_FLAG, NULL, "only print this vault's public key, for others to seal to", 1, false },
+};
+
 static const struct option adopt_options[] = {
 	{ "first-use", 0, OPTION_FLAG, NULL, "take the vault as it is and remember it from now on", 0, false },
 };
@@ -259,6 +282,30 @@ const struct command commands[] = {
 	  "A removed Pixel is handed out and checked no more, and comes back whole with --restore. --destroy\n"
 	  "deletes its tokens for good; it asks first, and needs --yes where there is no terminal.\n",
 	  "vault rm " PX, OPTIONS(rm_options), cmd_rm },
+
+	{ "import", GROUP_UPKEEP, NEEDS_UNLOCK | MANY_SECRETS, 1, 1, 0,
+	  "FILE [--format env|csv|json] [--map COLUMN=FIELD]... [--dry-run | --shred] [--check | --no-check]",
+	  "store the tokens of a .env, CSV, JSON or export file",
+	  "All of them in one step, or none. FILE is - for standard input. Columns are known by their header, or\n"
+	  "by what stands in them, and shown first; --map says what cannot be told: pixel, token, expires,\n"
+	  "test-code, labels, label.KEY or none. In a .env the name of a variable has the Pixel code in it.\n"
+	  "Every row is looked at for wrong codes, repetitions and what spreadsheets do to numbers and quotes;\n"
+	  "each fault is told with row and column, never with what stands there, and then nothing is stored (15;\n"
+	  "8 where the vault holds something that is in the way).\n"
+	  "A token becomes current where its Pixel has none. Where it has one, the new token waits until the next\n"
+	  "check has proven it; --check asks TikTok now (9, 10 or 11: nothing is stored), --no-check nobody.\n"
+	  "Works on the vault itself, also beside a running agent, which notices at once.\n",
+	  "vault import tokens.csv --dry-run", OPTIONS(import_options), cmd_import },
+
+	{ "export", GROUP_UPKEEP, NEEDS_UNLOCK | MANY_SECRETS, 0, ALL_ARGS, ARGS_MANY,
+	  "[PIXEL...] [-l K=V] --to-file F [--to KEY | --passphrase-fd N | --passphrase-file F] [--force] | --show-key",
+	  "write the current tokens into one encrypted file",
+	  "For another vault, which takes it in with 'vault import F'. It is sealed to that vault's public key\n"
+	  "(what 'vault export --show-key' prints there), or with a passphrase of at least 15 characters, asked\n"
+	  "for where none is given. Labels, test codes and expiry go along; older versions, history and what\n"
+	  "renews a token do not (a copy of all is a backup). Each token is a line in the audit log. Needs the\n"
+	  "vault's own key: an agent hands out no exports.\n",
+	  "vault export --to-file tokens.pxe --to pxk1-...", OPTIONS(export_options), cmd_export },
 
 	{ "verify", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 0, 0, 0, "", "prove the whole vault",
 	  "Reads every record and proves it against the key, the exact set of them, and the database itself.\n"

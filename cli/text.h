@@ -359,4 +359,54 @@
 #define SAY_SCAN_FOUND "%llu place%s with a token in clear"
 #define HINT_SCAN_FOUND "replace each of these tokens (vault rotate PIXEL), revoke the old one, then take it away there"
 
+/* ---- import and export ---- */
+#define ASK_BUNDLE "Passphrase of the export file: "
+#define ASK_BUNDLE_NEW "Passphrase for the export file, at least %u characters: "
+#define ASK_IMPORT "Are the columns right, and shall %zu tokens be stored? Type yes: "
+#define ASK_SHRED                                                                                                      \
+	"'%s' still holds the tokens in clear. Overwrite and delete it now? Type yes: "
+#define TXT_BUNDLE_NO_ASKING                                                                                           \
+	"the export file needs a passphrase, and there is nobody to ask",                                              \
+		"--passphrase-fd N or --passphrase-file F; or seal to a vault's public key with --to"
+#define TXT_IMPORT_TERMINAL "the file to import is standard input, and that is a terminal", "vault import FILE; or: vault import - < FILE"
+#define TXT_IMPORT_LARGE "'%s' is longer than %zu bytes", "split it; each part is imported as a whole"
+#define TXT_IMPORT_MAPS "more than %d times --map", "name only the columns that are not known by their header"
+#define TXT_IMPORT_NOT_CONFIRMED "nothing was stored", "say what the columns hold with --map COLUMN=FIELD"
+#define TXT_SHRED_STDIN "standard input cannot be shredded", "give the file by its name: vault import FILE --shred"
+#define TXT_SHRED_FAILED                                                                                               \
+	"the tokens are stored, but '%s' could not be shredded: %s", "it may still hold them in clear: delete it by hand"
+#define TXT_SHRED_NOT_PLAIN                                                                                            \
+	"the tokens are stored, but '%s' is no plain file with one name and was left alone",                           \
+		"find its other names and delete them all by hand"
+#define TXT_SHRED_CHANGED                                                                                              \
+	"the tokens are stored, but '%s' was changed since it was read and was left alone",                            \
+		"look at what is in it now; then import it again, or delete it by hand"
+#define SAY_SHREDDED                                                                                                   \
+	"'%s' was overwritten and deleted. Copies of it are not: backups, snapshots, spare blocks of an SSD, git, mail "   \
+	"and the spreadsheet that it came from"
+#define SAY_SOURCE_STAYS "'%s' still holds the tokens in clear: delete it, or use --shred"
+#define SAY_IMPORT_COLUMN_NAMED "column %zu, '%s': %s"
+#define SAY_IMPORT_COLUMN "column %zu: %s"
+#define SAY_IMPORT_VARIABLES "%zu variables hold a token; %zu others are not taken"
+#define SAY_IMPORT_STRANGE_HEADER "the first row is taken for a header; its names are not known"
+#define SAY_IMPORT_REMOVED "taken away around tokens: %s"
+#define SAY_IMPORT_ASKING "asking TikTok about %zu tokens, at most %u a second; nothing is stored before the last answer"
+#define SAY_IMPORT_REFUSED "row %zu, %s: %s"
+#define SAY_IMPORT_ALSO "row %zu, %s: this very token is stored for %s too"
+#define SAY_IMPORT_ALSO_JSON "this very token is stored for another Pixel too"
+#define SAY_IMPORT_DONE "imported: %zu tokens are current now, %zu wait, %zu were current already"
+#define SAY_IMPORT_WOULD "all is well, nothing was stored: %zu tokens would be current, %zu would wait, %zu are current already"
+#define SAY_IMPORT_WAITING                                                                                             \
+	"those that wait have a Pixel with another current token; the next check proves them: vault check"
+#define TXT_EXPORT_NO_FILE "no file was named for the export", "vault export --to-file F; nothing goes to standard output in clear"
+#define TXT_EXPORT_SHOW_ALONE "--show-key takes no Pixels and no other options", "it prints the vault's public key, and nothing else"
+#define TXT_EXPORT_EXISTS "'%s' is there already", "name another file; or put the export in its place with --force"
+#define TXT_EXPORT_TARGET "'%s' cannot be looked at: %s", "check the path and its permissions"
+#define TXT_EXPORT_NOT_PLAIN "'%s' is no plain file", "name another one"
+#define TXT_EXPORT_LARGE "this is more than %zu bytes of tokens and labels", "export it in parts: name Pixels, or select by label with -l"
+#define TXT_EXPORT_NOTHING "there is no current token to export", "see what is stored with: vault status"
+#define SAY_EXPORT_NO_CURRENT "%s has no current token and is left out"
+#define SAY_EXPORT_FAMILY "%zu of them are renewed by themselves here: the copy goes without what renews it, and runs out"
+#define SAY_EXPORT_DONE "%zu token%s written to '%s', sealed"
+
 #endif

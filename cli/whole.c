@@ -36,9 +36,10 @@ static bool prepare(struct invocation *inv, struct error *err)
 	inv->settings = &settings;
 	if (!settings_begin(&given, inv->settings, err) || ((flags & THROUGH_AGENT) && !source_connect(inv, err)))
 		return false;
+	size_t arena = flags & MANY_SECRETS ? SECRET_ARENA_BULK : SECRET_ARENA_SMALL;
 	bool is_bare = inv->agent && (flags & BARE_WITH_AGENT) == BARE_WITH_AGENT;
 	if (is_bare ? !secret_arena_open_bare(SECRET_ARENA_SMALL, err)
-		    : !settings_finish(&given, inv->settings, err) || !secret_arena_open(SECRET_ARENA_SMALL, err))
+		    : !settings_finish(&given, inv->settings, err) || !secret_arena_open(arena, err))
 		return false;
 	if (!secret_arena_is_locked())
 		say(inv, SAY_NOT_LOCKED);

@@ -142,7 +142,7 @@ struct seen_key {
 struct check {
 	struct bytes rest;
 	struct json_limits limits;
-	size_t nodes;
+	size_t nodes, keys_max;
 	struct buf keys; /* struct seen_key of all open objects, innermost last */
 	const char *why;
 };
@@ -286,7 +286,7 @@ static bool check_key(struct check *c, size_t first_key)
 		return false;
 	const struct seen_key *seen = (const struct seen_key *)(const void *)c->keys.at;
 	size_t count = c->keys.len / sizeof *seen;
-	if (count - first_key >= KEYS_PER_OBJECT)
+	if (count - first_key >= c->keys_max)
 		return refuse(c, "too many keys in one object");
 	for (size_t i = first_key; i < count; i++)
 		if (seen[i].hash == new.hash && key_equal(seen[i].text, new.text))
@@ -399,7 +399,12 @@ static bool check_value(struct check *c, size_t depth)
 
 bool json_check(struct bytes text, struct json_limits limits, const char **why)
 {
-	struct check c = { .rest = text, .limits = limits, .keys = BUF_INIT(SIZE_MAX / 2) };
+	return json_check_wide(text, limits, KEYS_PER_OBJECT, why);
+}
+
+bool json_check_wide(struct bytes text, struct json_limits limits, size_t keys, const char **why)
+{
+	struct check c = { .rest = text, .limits = limits, .keys_max = keys, .keys = BUF_INIT(SIZE_MAX / 2) };
 	if (c.limits.depth > JSON_DEPTH_MAX)
 		c.limits.depth = JSON_DEPTH_MAX;
 	bool is_good = check_value(&c, 0);
@@ -481,6 +486,28 @@ static bool take_member(struct bytes *from, struct bytes *ret_key, struct bytes 
 	if (!skip_value(from))
 		return false;
 	*ret_value = without_space_behind(bytes_of(start.at, start.len - from->len));
+	return true;
+}
+
+static bool take_mark(struct bytes *from, char opening)
+{
+	struct bytes mark;
+	return skip_space(from) && bytes_take(from, 1, &mark) && (mark.at[0] == (uint8_t)opening || mark.at[0] == ',');
+}
+
+bool json_next_member(struct bytes *walk, struct bytes *ret_key, struct bytes *ret_value)
+{
+	return take_mark(walk, '{') && take_member(walk, ret_key, ret_value);
+}
+
+bool json_next_element(struct bytes *walk, struct bytes *ret_value)
+{
+	if (!take_mark(walk, '[') || !skip_space(walk))
+		return false;
+	struct bytes start = *walk;
+	if (!skip_value(walk) || walk->at == start.at)
+		return false;
+	*ret_value = without_space_behind(bytes_of(start.at, start.len - walk->len));
 	return true;
 }
 

@@ -49,6 +49,9 @@ struct json_limits {
  */
 must_check bool json_check(struct bytes text, struct json_limits limits, const char **why);
 
+/* The same with so many keys an object: it takes time by their square. */
+must_check bool json_check_wide(struct bytes text, struct json_limits limits, size_t keys, const char **why);
+
 /* The raw text of a top-level member, exactly as written, from a document that passed json_check; false when it is not
  * an object or holds no such key. Key compared byte by byte; keys written with escapes are not found. */
 must_check bool json_find_raw(struct bytes text, const char *key, struct bytes *ret);
@@ -57,8 +60,13 @@ must_check bool json_find_raw(struct bytes text, const char *key, struct bytes *
  * when there is none, or text is not an object. A key written with escapes is never a known one. */
 bool json_find_other(struct bytes text, const char *known, struct bytes *ret_key);
 
+/* One after another, of a checked document: *walk is the object or array at first, and what is left of it then. False at
+ * the end. ret_key as it is written between its quotes. */
+must_check bool json_next_member(struct bytes *walk, struct bytes *ret_key, struct bytes *ret_value);
+must_check bool json_next_element(struct bytes *walk, struct bytes *ret_value);
+
 /* What a raw value says; from a checked document too. False when it is of another type, or does not fit: text ends with
- * a zero byte, and a whole number has at most 18 digits. */
+ * a zero byte, and a whole number has at most 18 digits. ret may be where raw begins. */
 must_check bool json_as_text(struct bytes raw, char *ret, size_t size);
 must_check bool json_as_int(struct bytes raw, int64_t *ret);
 must_check bool json_as_bool(struct bytes raw, bool *ret);

@@ -19,6 +19,7 @@ struct secret;
 
 #define SECRET_ARENA_SMALL (64u * 1024)   /* one-shot commands */
 #define SECRET_ARENA_LARGE (1024u * 1024) /* processes that hold many tokens in flight */
+#define SECRET_ARENA_BULK (6u * 1024 * 1024) /* a file of many tokens at once; fits the usual limit of locked memory */
 
 /* Must come first; initialises libsodium as well. Fails only when there is no memory at all: whether the pages could
  * be locked is told by secret_arena_is_locked, and the caller decides (the CLI warns, the agent refuses). */

@@ -200,4 +200,25 @@
 	"the store was asked to change while it was being read", "this is a mistake in pixelvault; please report it"
 #define TXT_STORE_LOCKED "'%s' is being done by another program right now", "wait until it has finished"
 
+/* ---- export files ---- */
+#define TXT_BUNDLE_KEY_FORM                                                                                            \
+	"this is not the public key of a vault", "copy what 'vault export --show-key' prints there: it begins with pxk1-"
+#define TXT_BUNDLE_KEY_SUM                                                                                             \
+	"the public key was mistyped or cut off: its checksum does not fit",                                           \
+		"copy all of what 'vault export --show-key' prints there"
+#define TXT_BUNDLE_KEY_WEAK "this public key is none that a vault could have", "ask for it again; nothing was written"
+#define TXT_BUNDLE_LARGE                                                                                               \
+	"this is more than %zu bytes of tokens and labels", "export it in parts: name Pixels, or select by label with -l"
+#define TXT_BUNDLE_FORM                                                                                                \
+	"the export file is cut off, or not in a form this program knows",                                             \
+		"copy it again; if a newer pixelvault wrote it, install that one here"
+#define TXT_BUNDLE_LIMIT                                                                                               \
+	"the export file asks for more work to open it than any that pixelvault writes", "it was changed: copy it again"
+#define TXT_BUNDLE_TAMPERED "the export file was changed since it was written", "copy it again from where it was made"
+#define TXT_BUNDLE_PASSPHRASE                                                                                          \
+	"this passphrase does not open the export file", "it is the one that was chosen at the export, not the vault's"
+#define TXT_BUNDLE_OTHER_VAULT                                                                                         \
+	"the export file is sealed to another vault's key",                                                            \
+		"import it there; or export again to this one: its key is what 'vault export --show-key' prints"
+
 #endif

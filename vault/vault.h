@@ -42,7 +42,8 @@ must_check bool vault_unlock(struct vault *v, const struct slot_secret *secret, 
 
 /* The same with the root key itself, for an agent whose key work was done elsewhere (POST /v1/unlock). */
 must_check bool vault_unlock_root(struct vault *v, const struct secret *root_key, struct error *err);
-/* The root key of an unlocked vault, borrowed: only to be handed to an agent. */
+/* The root key of an unlocked vault, borrowed: only to be handed to an agent, and for the key
+ * pair of vault/bundle.h. */
 const struct secret *vault_root_key(const struct vault *v);
 
 /* On whose behalf what follows is read and changed; it stands in the audit log. Until said otherwise: this process. */

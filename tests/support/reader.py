@@ -330,6 +330,111 @@ def fingerprint_text(fingerprint):
     return "tk-%s-%s" % (digits[:4], digits[4:])
 
 
+# ---- export files (docs/format.md, section 13) ----
+
+PRIME = 2 ** 255 - 19
+
+
+def x25519(scalar, point):
+    """RFC 7748."""
+    k = bytearray(scalar)
+    k[0] &= 248
+    k[31] = k[31] & 127 | 64
+    k = int.from_bytes(k, "little")
+    u = int.from_bytes(point, "little") & ((1 << 255) - 1)
+    x2, z2, x3, z3, swap = 1, 0, u, 1, 0
+    for t in range(254, -1, -1):
+        bit = k >> t & 1
+        if swap ^ bit:
+            x2, x3, z2, z3 = x3, x2, z3, z2
+        swap = bit
+        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
+        da, cb, aa, bb = d * a, c * b, a * a, b * b
+        x3, z3 = (da + cb) ** 2 % PRIME, u * (da - cb) ** 2 % PRIME
+        x2, z2 = aa * bb % PRIME, (aa - bb) * (aa + 121665 * (aa - bb)) % PRIME
+    if swap:
+        x2, z2 = x3, z3
+    return (x2 * pow(z2, PRIME - 2, PRIME) % PRIME).to_bytes(32, "little")
+
+
+BASE_POINT = (9).to_bytes(32, "little")
+
+
+def export_private(root_key):
+    return hashlib.blake2b(digest_size=32, key=root_key, salt=struct.pack("<QQ", 1, 0), person=b"pxexport" + bytes(8)).digest()
+
+
+def export_public(root_key):
+    return x25519(export_private(root_key), BASE_POINT)
+
+
+def export_key_text(public):
+    return "pxk1-%s-%s" % (public.hex(), blake2b(16, public, key=b"pixelvault public key 1").hex()[:8])
+
+
+def argon2id(passphrase, salt, passes, kib):
+    """64 bytes. From libsodium: in Python it would take an hour."""
+    import ctypes
+    import ctypes.util
+    sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))
+    out = ctypes.create_string_buffer(64)
+    if sodium.sodium_init() < 0 or sodium.crypto_pwhash(
+            out, ctypes.c_ulonglong(64), passphrase, ctypes.c_ulonglong(len(passphrase)), salt,
+            ctypes.c_ulonglong(passes), ctypes.c_size_t(kib * 1024), ctypes.c_int(2)) != 0:
+        raise MemoryError("Argon2id")
+    return out.raw
+
+
+def export_bucket(length):
+    bucket = 512
+    while bucket <= length:
+        bucket += min(bucket, 65536)
+    return bucket
+
+
+def export_seal(plain, both, head):
+    """head: the first 120 bytes, with any length."""
+    padded = plain + b"\x80" + bytes(export_bucket(len(plain)) - len(plain) - 1)
+    head = head[:112] + struct.pack("<Q", len(padded) + 16)
+    head += blake2b(32, head, key=both[32:])
+    return head + aead_seal(both[:32], head[88:112], padded, head)
+
+
+def export_open(data, passphrase=None, root_key=None):
+    """The document inside, as it was written."""
+    if len(data) < 152 or data[:8] != b"pxexprt\n":
+        raise Bad("format", "the head of an export file")
+    head = data[:152]
+    form, kind, reserved, passes, kib = struct.unpack("<IB3sII", head[8:24])
+    length, = struct.unpack("<Q", head[112:120])
+    bucket = length - 16
+    if form != 1 or reserved != bytes(3) or length != len(data) - 152 or bucket < 512 or export_bucket(bucket - 1) != bucket:
+        raise Bad("format", "the head of an export file")
+    if kind == 1:
+        if head[40:88] != bytes(48):
+            raise Bad("format", "the head of an export file")
+        if not (1 <= passes <= 10 and 8192 <= kib <= 1048576):
+            raise Bad("limit", "the cost of an export file")
+        both = argon2id(passphrase, head[24:40], passes, kib)
+    elif kind == 2:
+        if (passes, kib) != (0, 0):
+            raise Bad("format", "the head of an export file")
+        if head[56:88] != export_public(root_key):
+            raise Bad("wrong-key", "sealed to another vault")
+        both = blake2b(64, b"pxexpt01", head[24:56], head[56:88], key=x25519(export_private(root_key), head[24:56]))
+    else:
+        raise Bad("format", "the kind of an export file")
+    if not hmac.compare_digest(blake2b(32, head[:120], key=both[32:]), head[120:]):
+        raise Bad("wrong-key" if kind == 1 else "tampered", "the commitment")
+    padded = aead_open(both[:32], head[88:112], data[152:], head)
+    if padded is None:
+        raise Bad("tampered", "an export file")
+    plain = padded.rstrip(b"\0")
+    if plain[-1:] != b"\x80" or export_bucket(len(plain) - 1) != bucket:
+        raise Bad("tampered", "the padding of an export file")
+    return plain[:-1]
+
+
 # ---- the vault ----
 
 class Vault:
@@ -351,7 +456,7 @@ class Vault:
         root_key = next((k for k in found if k), None)
         if root_key is None:
             raise Bad("wrong-key", "no slot opens")
-        self.keys = subkeys(root_key)
+        self.root_key, self.keys = root_key, subkeys(root_key)
         if not hmac.compare_digest(blake2b(32, b"pxroot01", rows["root"][:-32], key=self.keys[MAC]), self.root["mac"]):
             raise Bad("tampered", "the root record's MAC")
         self.prefix = "e%d/" % self.root["epoch"]
