@@ -125,7 +125,7 @@ static bool check_answered(struct job *job, uint32_t i, const struct answer *ans
 	const struct pair *pair = &run->sweep.pairs[i];
 	const struct target *t = &run->targets.at[pair->target];
 	enum probe_kind kind = service_probe_kind(run->job.service->settings, run->request.probe, t->test_code);
-	struct question_context asked = { ENDPOINT_EVENT_TRACK, kind, pair->proven_at != 0, false, false };
+	struct question_context asked = { .kind = kind, .was_healthy = pair->proven_at != 0 };
 	struct finding finding = verdict_judge(answer, &asked);
 	struct evidence evidence = evidence_of(answer, kind);
 	/* Ctrl-C reaches the courier too: its end is no news about TikTok. */

@@ -16,6 +16,7 @@ struct asked {
 	struct evidence evidence;
 	bool was_called; /* false: the breaker is open for longer than one waits, nothing was sent */
 	const struct token_pair *pair; /* of a refresh: what it brought; only while `asked` runs */
+	const struct list_page *page;  /* of a list: likewise */
 };
 
 /* What a kind of job does. Every function may end the job by returning false with err filled. */

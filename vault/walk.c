@@ -219,7 +219,7 @@ static bool walk_health(struct walk *w, const uint8_t *entry, const struct crede
 }
 
 struct each {
-	bool with_health, want_deleted;
+	bool with_health, want_deleted, are_lists;
 	vault_each_fn *fn;
 	void *context;
 };
@@ -231,6 +231,8 @@ static bool each_one(struct walk *w, const uint8_t *entry, const void *context, 
 	struct health h;
 	if (!walk_metadata(w, entry, &c, err))
 		return false;
+	if (name_is_list(c.pixel) != e->are_lists)
+		return true;
 	if ((c.deleted_at || c.is_destroyed) && !e->want_deleted)
 		return true;
 	if (e->with_health && !walk_health(w, entry, &c, &h, err))
@@ -251,17 +253,28 @@ static bool walk_inventory(struct walk *w, walk_fn *fn, const void *context, str
 	return ok;
 }
 
+static bool each(struct vault *v, const struct each *e, struct error *err)
+{
+	struct walk w = { .v = v };
+	if (!vault_is_open(v, err) || !view_open(v, &w.view, err))
+		return false;
+	bool ok = lane_open(&w, 'm', &w.meta, err) && (!e->with_health || lane_open(&w, 'h', &w.health, err)) &&
+		  walk_inventory(&w, each_one, e, err);
+	walk_done(&w);
+	return ok;
+}
+
 bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each_fn *fn, void *context,
 		struct error *err)
 {
-	struct walk w = { .v = v };
-	struct each e = { with_health, want_deleted, fn, context };
-	if (!vault_is_open(v, err) || !view_open(v, &w.view, err))
-		return false;
-	bool ok = lane_open(&w, 'm', &w.meta, err) && (!with_health || lane_open(&w, 'h', &w.health, err)) &&
-		  walk_inventory(&w, each_one, &e, err);
-	walk_done(&w);
-	return ok;
+	struct each e = { .with_health = with_health, .want_deleted = want_deleted, .fn = fn, .context = context };
+	return each(v, &e, err);
+}
+
+bool vault_each_list(struct vault *v, vault_each_fn *fn, void *context, struct error *err)
+{
+	struct each e = { .with_health = true, .are_lists = true, .fn = fn, .context = context };
+	return each(v, &e, err);
 }
 
 /* ---- loading: with the sealed tokens ---- */
@@ -352,6 +365,8 @@ static bool load_one(struct walk *w, const uint8_t *entry, const void *context, 
 	struct error damage = { .code = ERR_NONE };
 	if (!walk_metadata(w, entry, &c, err))
 		return is_local(err) && give_unreadable(entry, l->fn, l->context, err);
+	if (name_is_list(c.pixel))
+		return true;
 	if (!walk_health(w, entry, &c, &h, err) || !walk_tokens(w, entry, &c, sealed, &damage, err))
 		return false;
 	struct vault_item item = { .damage = damage.code ? &damage : NULL,
@@ -479,7 +494,7 @@ static bool give_changed(struct vault *v, const struct change *ch, const uint8_t
 	struct error damage = { .code = ERR_NONE };
 	if (!read_named(v, ch, id, &c, &h, &is_named, &is_unreadable, err))
 		return is_unreadable && is_local(err) && give_unreadable(id, fn, context, err);
-	if (!is_named)
+	if (!is_named || name_is_list(c.pixel))
 		return true;
 	const uint32_t wanted[2] = { number_at(&c, STAGE_CURRENT), number_at(&c, STAGE_PREVIOUS) };
 	char key[2][KEY_TEXT_MAX];

@@ -757,7 +757,7 @@ static bool lie_about_a_pair(struct courier_answer *a, const char *lie)
 	p.pair.access_len = p.pair.refresh_len = 12;
 	memcpy(p.pair.access, "act.11112222", 12);
 	memcpy(p.pair.refresh, "rft.33334444", 12);
-	a->has_pair = strcmp(lie, "none") != 0;
+	a->behind = strcmp(lie, "none") != 0;
 	spoil_pair(&p, lie);
 	size_t len = strcmp(lie, "half") == 0 ? sizeof p / 2 : strcmp(lie, "short") == 0 ? 0 : sizeof p;
 	if (write(COURIER_FD, a, sizeof *a) != sizeof *a || write(COURIER_FD, &p, len) != (ssize_t)len)
@@ -800,9 +800,9 @@ static void spoil(struct courier_answer *a, const char *lie)
 	if (strcmp(lie, "id-unknown") == 0)
 		a->id++;
 	if (strcmp(lie, "pair") == 0)
-		a->has_pair = 1; /* nobody asked for one */
+		a->behind = 1; /* nobody asked for one */
 	if (strcmp(lie, "pair-odd") == 0)
-		a->has_pair = 2;
+		a->behind = 2;
 }
 
 static bool read_all(void *at, size_t len)
