@@ -64,6 +64,7 @@ void service_free(struct service *s)
 	}
 	if (s->owns_courier)
 		courier_free(s->courier);
+	buf_done(&s->lists);
 	free(s);
 }
 

@@ -278,6 +278,9 @@
 	"--no-check needs an access_token in the document", "without one TikTok must be asked for it: leave out --no-check"
 #define TXT_REFRESH_BUSY                                                                                               \
 	"another program has been renewing tokens for a minute", "wait for it, or end it; then try again"
+#define TXT_LIST_BUSY                                                                                                  \
+	"'%s' was not read: another program has been reading lists for a minute",                                      \
+		"wait for it, or end it; then try again"
 #define TXT_REFRESH_NO_PLACE "Pixel '%s' has no place for its new token", "this cannot happen; run: vault verify"
 #define ADVISE_CONSENT                                                                                                 \
 	"TikTok renews this token no more: let the account's owner authorise the app again, and 'put --family' what "  \
