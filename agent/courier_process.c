@@ -495,20 +495,29 @@ static bool desk_open(struct desk *d, const struct courier_config *config, struc
 	       secret_new(probes * COURIER_PROBE_MAX, &d->in, err);
 }
 
+static void aim(struct http_settings *settings, const struct courier_config *config)
+{
+	static const char *const paths[TARGET_COUNT] = { [TARGET_EVENTS] = TIKTOK_EVENT_TRACK,
+							 [TARGET_ACCOUNTS] = TIKTOK_ACCOUNTS_REFRESH,
+							 [TARGET_LOGIN] = TIKTOK_LOGIN_TOKEN,
+							 [TARGET_ASSETS] = TIKTOK_ASSETS,
+							 [TARGET_PIXELS] = TIKTOK_PIXELS };
+	for (size_t i = 0; i < TARGET_COUNT; i++)
+		settings->targets[i] = (struct http_target){
+			.base_url = i == TARGET_LOGIN ? config->login_url : config->base_url, .path = paths[i]
+		};
+	settings->target_count = TARGET_COUNT;
+}
+
 static bool serve(const struct courier_config *config, struct error *err)
 {
 	scoped(desk_done) struct desk desk = { .request = BUF_INIT(TIKTOK_REQUEST_MAX),
 					       .refresh = BUF_INIT(TIKTOK_REFRESH_MAX) };
-	struct http_settings settings = { .targets = { [TARGET_EVENTS] = { config->base_url, TIKTOK_EVENT_TRACK },
-						       [TARGET_ACCOUNTS] = { config->base_url, TIKTOK_ACCOUNTS_REFRESH },
-						       [TARGET_LOGIN] = { config->login_url, TIKTOK_LOGIN_TOKEN },
-						       [TARGET_ASSETS] = { config->base_url, TIKTOK_ASSETS },
-						       [TARGET_PIXELS] = { config->base_url, TIKTOK_PIXELS } },
-					  .target_count = TARGET_COUNT,
-					  .ca_file = config->ca_file,
+	struct http_settings settings = { .ca_file = config->ca_file,
 					  .connect_timeout_ms = config->connect_timeout_ms,
 					  .timeout_ms = config->timeout_ms,
 					  .in_flight = config->in_flight };
+	aim(&settings, config);
 	struct error why;
 	if (!desk_open(&desk, config, err))
 		return false;
