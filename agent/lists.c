@@ -135,7 +135,7 @@ static void judge(const struct list_reading *r, const struct credential *c, stru
 	if (outcome == VERDICT_HEALTHY || is_sure(r, c, s, settings)) {
 		/* A proof of its own that is newer than the first such reading outweighs them all. */
 		bool is_outweighed = outcome != VERDICT_HEALTHY &&
-				     (j->proven_at >= s->since || is_listed_elsewhere(r, h, settings));
+				     (j->proven_at > s->since || is_listed_elsewhere(r, h, settings));
 		if (!is_outweighed)
 			(void)ruling_write(h, c, j->version, RULING_VERDICT, outcome, &evidence, settings);
 		return;

@@ -440,7 +440,8 @@ static void describe_put(struct list_job *r)
 	ret->stage = v ? v->stage : STAGE_RETIRED;
 	const struct judgement *j = ret->stage == STAGE_CURRENT ? &h.current : &h.pending;
 	ret->verdict = j->version == r->version ? j->verdict : VERDICT_UNCHECKED;
-	ret->exit = verdict_is_bad(ret->verdict)    ? verdict_exit(ret->verdict)
+	ret->exit = r->request.no_check	     ? ERR_NONE
+		    : verdict_is_bad(ret->verdict)    ? verdict_exit(ret->verdict)
 		    : ret->stage == STAGE_CURRENT ? ERR_NONE
 						  : verdict_exit(ret->outcome);
 }
