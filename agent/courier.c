@@ -51,6 +51,7 @@ struct courier {
 	 * memory. */
 	enum courier_behind awaited, coming;
 	uint64_t awaited_id;
+	uint32_t awaited_page;
 	struct reply answered; /* its answer, once something follows */
 	struct secret *pair;   /* a struct courier_pair; NULL until first needed */
 	struct courier_page page;
@@ -269,8 +270,8 @@ static void take_pair(struct courier *c)
 static bool page_is_sound(const struct courier *c, const struct courier_page *p)
 {
 	const struct list_page *l = &p->page;
-	bool is_sound = p->version == COURIER_VERSION && p->zero == 0 && p->id == c->awaited_id && l->page >= 1 &&
-			l->page <= LIST_PAGES_MAX && l->pages <= LIST_PAGES_MAX &&
+	bool is_sound = p->version == COURIER_VERSION && p->zero == 0 && p->id == c->awaited_id &&
+			l->page == c->awaited_page && l->pages <= LIST_PAGES_MAX &&
 			l->total <= LIST_PAGES_MAX * LIST_ROWS_MAX && l->count <= LIST_ROWS_MAX;
 	struct error unused;
 	for (size_t i = 0; is_sound && i < l->count; i++)
@@ -494,6 +495,7 @@ static bool prepare_awaited(struct courier *c, const struct question *q)
 		courier_forget_pair(c);
 	c->awaited = behind_of(q->kind);
 	c->awaited_id = q->id;
+	c->awaited_page = q->page;
 	return true;
 }
 
