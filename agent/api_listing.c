@@ -89,7 +89,8 @@ static bool take_counted(struct bytes *from, struct bytes *ret)
 	return bytes_take_u32(from, &len) && bytes_take(from, len, ret);
 }
 
-static void add_object(const struct api *api, struct json *j, const struct credential *c, const struct health *h, int64_t now)
+static void add_object(const struct api *api, struct json *j, const struct credential *c, const struct health *h,
+		       int64_t now)
 {
 	struct status_row row;
 	status_of(c, h, api->setup.settings, now, &row);

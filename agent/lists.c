@@ -73,7 +73,8 @@ static bool is_own(const struct list_reading *r, const struct credential *c)
 	       memcmp(current->fingerprint, r->fingerprint, FINGERPRINT_LEN) == 0;
 }
 
-/* That a Pixel stands on a list which never held it says nothing, unless its token is the very one that made the list. */
+/* That a Pixel is not on a list which never held it says nothing, unless its token is the very one that made the list.
+ */
 static bool concerns(const struct list_reading *r, const struct credential *c, const struct health *h)
 {
 	enum sight_kind word = word_for(r, c->pixel);
@@ -95,8 +96,9 @@ bool lists_count(struct list_reading *r, const struct credential *c, const struc
 void lists_describe(struct list_reading *r, const struct answer *last)
 {
 	r->evidence = evidence_of(last, PROBE_LISTING);
-	snprintf(r->evidence.text, sizeof r->evidence.text, "it lists %u Pixel%s on %u page%s, %zu of them stored here%s",
-		 r->rows, r->rows == 1 ? "" : "s", r->page, r->page == 1 ? "" : "s", r->stored,
+	snprintf(r->evidence.text, sizeof r->evidence.text,
+		 "it lists %u Pixel%s on %u page%s, %zu of them stored here%s", r->rows, r->rows == 1 ? "" : "s",
+		 r->page, r->page == 1 ? "" : "s", r->stored,
 		 lists_is_whole(r) ? "" : "; it was changed while it was read, or not all of it was understood");
 }
 
@@ -134,8 +136,8 @@ static void judge(const struct list_reading *r, const struct credential *c, stru
 	snprintf(evidence.text, sizeof evidence.text, "%s: %s", r->name, sight_name(s->kind));
 	if (outcome == VERDICT_HEALTHY || is_sure(r, c, s, settings)) {
 		/* A proof of its own that is newer than the first such reading outweighs them all. */
-		bool is_outweighed = outcome != VERDICT_HEALTHY &&
-				     (j->proven_at > s->since || is_listed_elsewhere(r, h, settings));
+		bool is_outweighed =
+			outcome != VERDICT_HEALTHY && (j->proven_at > s->since || is_listed_elsewhere(r, h, settings));
 		if (!is_outweighed)
 			(void)ruling_write(h, c, j->version, RULING_VERDICT, outcome, &evidence, settings);
 		return;

@@ -1,10 +1,10 @@
 /* agent/lists.h - what the list of a listing token says about stored Pixels. Pure.
  *
- * A list is read page by page; only a whole one concludes anything. A Pixel that it holds is proven for the token it was read
- * with: healthy, where that is the Pixel's own current token, and a note beside the own verdict where it is another. One
- * that it holds no longer, or as lent no more, is suspected, and its own probe is asked. Where that probe can prove
- * nothing (dry), a second reading that says the same decides. A list that lost most of what it held is not believed before
- * the third: an app whose rights were cut shows the same picture as a hundred withdrawn Pixels. */
+ * A list is read page by page; only a whole one concludes anything. A Pixel that it holds is proven for the token it
+ * was read with: healthy, where that is the Pixel's own current token, and a note beside the own verdict where it is
+ * another. One that it holds no longer, or as lent no more, is suspected, and its own probe is asked. Where that probe
+ * can prove nothing (dry), a second reading that says the same decides. A list that lost most of what it held is not
+ * believed before the third: an app whose rights were cut shows the same picture as a hundred withdrawn Pixels. */
 #ifndef AGENT_LISTS_H
 #define AGENT_LISTS_H
 

@@ -1,5 +1,5 @@
-/* Listing tokens: put, and read page by page. What a list says of Pixels is stored first, what is thought of its token last:
- * whoever is killed between the two reads the list once more. */
+/* Listing tokens: put, and read page by page. What a list says of Pixels is stored first, what is thought of its token
+ * last: whoever is killed between the two reads the list once more. */
 #include "agent/lists.h"
 #include "agent/service_own.h"
 #include "agent/text.h"
@@ -36,8 +36,9 @@ struct list_job {
 	struct question again; /* whose second look is due */
 	bool is_second;
 	struct asked asked; /* what the verdict rests on */
-	char witness[PIXEL_CODE_MAX + 1]; /* a stored Pixel: TikTok is asked about it whether it knows the token at all */
-	struct buf names;  /* of the Pixels that are concerned */
+	char witness[PIXEL_CODE_MAX +
+		     1];  /* a stored Pixel: TikTok is asked about it whether it knows the token at all */
+	struct buf names; /* of the Pixels that are concerned */
 	size_t applied;
 	struct settlement settlement;
 	enum verdict was;
@@ -106,7 +107,8 @@ static bool look(struct list_job *r, struct error *err)
 		return false;
 	if (!vault_find(v, r->name, false, &c, err) || !vault_health(v, &c, &h, err))
 		return false;
-	const struct version *current = credential_staged(&c, STAGE_CURRENT), *pending = credential_staged(&c, STAGE_PENDING);
+	const struct version *current = credential_staged(&c, STAGE_CURRENT),
+			     *pending = credential_staged(&c, STAGE_PENDING);
 	const struct judgement *speaking = health_speaking(&h, &c);
 	r->was = speaking ? speaking->verdict : VERDICT_UNCHECKED;
 	if (r->request.is_due_only && h.next_check_at > clock_wall()) {
@@ -297,8 +299,8 @@ struct told {
 	struct judgement now;
 };
 
-static bool read_one(struct list_job *r, const char *pixel, struct health_update *to, struct told *told, bool *ret_is_new,
-		     struct error *err)
+static bool read_one(struct list_job *r, const char *pixel, struct health_update *to, struct told *told,
+		     bool *ret_is_new, struct error *err)
 {
 	struct vault *v = r->job.service->vault;
 	struct credential c;
@@ -440,10 +442,10 @@ static void describe_put(struct list_job *r)
 	ret->stage = v ? v->stage : STAGE_RETIRED;
 	const struct judgement *j = ret->stage == STAGE_CURRENT ? &h.current : &h.pending;
 	ret->verdict = j->version == r->version ? j->verdict : VERDICT_UNCHECKED;
-	ret->exit = r->request.no_check	     ? ERR_NONE
-		    : verdict_is_bad(ret->verdict)    ? verdict_exit(ret->verdict)
-		    : ret->stage == STAGE_CURRENT ? ERR_NONE
-						  : verdict_exit(ret->outcome);
+	ret->exit = r->request.no_check            ? ERR_NONE
+		    : verdict_is_bad(ret->verdict) ? verdict_exit(ret->verdict)
+		    : ret->stage == STAGE_CURRENT  ? ERR_NONE
+						   : verdict_exit(ret->outcome);
 }
 
 static void list_end(struct job *job, const struct error *err)
@@ -558,14 +560,14 @@ bool service_list_names(struct service *s, struct buf *ret, struct error *err)
 	return vault_each_list(s->vault, add_name, ret, err);
 }
 
-/* A walk over all metadata costs more than a look each second may: its result holds until somebody changes the vault. */
+/* While others change the vault all the time a walk over all metadata follows each change: not more often than this. */
 static bool know_names(struct service *s)
 {
 	struct error ignored;
 	uint64_t generation = vault_generation(s->vault);
 	int64_t now_ms = clock_boot_ms();
-	if (s->has_lists && (s->lists_generation == generation || now_ms < s->lists_ms + LIST_WALK_MS))
-		return true;
+	if (s->lists_ms && (s->lists_generation == generation || now_ms < s->lists_ms + LIST_WALK_MS))
+		return s->has_lists;
 	s->lists.max = NAMES_BYTES_MAX;
 	s->lists_ms = now_ms;
 	s->lists_generation = generation;
@@ -631,7 +633,8 @@ static bool unsee_one(struct vault *v, const char *pixel, const char *list, stru
 	return ok;
 }
 
-bool service_list_remove(struct service *s, const char *name, bool is_destroyed, bool *ret_was_nothing, struct error *err)
+bool service_list_remove(struct service *s, const char *name, bool is_destroyed, bool *ret_was_nothing,
+			 struct error *err)
 {
 	struct forgetting f = { .list = name, .pixels = BUF_INIT(NAMES_BYTES_MAX) };
 	bool ok = service_remove(s, name, is_destroyed ? REMOVAL_DESTROY : REMOVAL_SOFT, ret_was_nothing, err) &&

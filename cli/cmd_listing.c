@@ -41,9 +41,7 @@ static bool put(struct invocation *inv, const char *name, struct error *err)
 	char list[REMOVED_WORDS_MAX];
 	if (!token_input(inv, name, &pasted, err))
 		return false;
-	struct list_request request = {
-		.name = name, .pasted = pasted, .no_check = option_is_given(inv, "no-check")
-	};
+	struct list_request request = { .name = name, .pasted = pasted, .no_check = option_is_given(inv, "no-check") };
 	if (!source_list_put(inv, &request, &told, err))
 		return false;
 	const struct list_result *r = &told.result;
@@ -110,7 +108,9 @@ static bool add(void *context, const struct credential *c, const struct health *
 static bool show(struct invocation *inv, struct error *err)
 {
 	static const char *const headings[] = { "LISTING", "VERDICT", "READ", "NEXT", "EVIDENCE" };
-	scoped(listings_done) struct listings l = { .inv = inv, .json = JSON_INIT(&inv->out), .advice = BUF_INIT(1u << 20) };
+	scoped(listings_done) struct listings l = { .inv = inv,
+						    .json = JSON_INIT(&inv->out),
+						    .advice = BUF_INIT(1u << 20) };
 	unsigned width = term_width(STDOUT_FILENO);
 	table_init(&l.table, width ? headings : NULL, COUNT_OF(headings));
 	if (inv->globals.json) {

@@ -573,6 +573,7 @@ static void end(struct vault *v, void (*end_store)(struct store *))
 	buf_done(&v->room);
 	buf_done(&v->plain);
 	buf_done(&v->promises);
+	buf_done(&v->list_names);
 	free(v);
 }
 

@@ -70,11 +70,21 @@ static void lists__only_the_last_page_ends_it_and_only_what_was_understood_is_wh
 		struct list_page first, second;
 		bool is_whole;
 	} rows[] = {
-		{ { .page = 1, .pages = 2, .total = 2, .count = 1 }, { .page = 2, .pages = 2, .total = 2, .count = 1 }, true },
-		{ { .page = 1, .pages = 2, .total = 2, .count = 1 }, { .page = 2, .pages = 2, .total = 3, .count = 1 }, false },
-		{ { .page = 1, .pages = 2, .total = 2, .count = 1 }, { .page = 2, .pages = 2, .total = 2, .count = 0 }, false },
-		{ { .page = 1, .pages = 2, .total = 2, .count = 1, .unreadable = 1 }, { .page = 2, .pages = 2, .total = 2, .count = 1 }, false },
-		{ { .page = 1, .pages = 3, .total = 2, .count = 1 }, { .page = 2, .pages = 2, .total = 2, .count = 1 }, false },
+		{ { .page = 1, .pages = 2, .total = 2, .count = 1 },
+		  { .page = 2, .pages = 2, .total = 2, .count = 1 },
+		  true },
+		{ { .page = 1, .pages = 2, .total = 2, .count = 1 },
+		  { .page = 2, .pages = 2, .total = 3, .count = 1 },
+		  false },
+		{ { .page = 1, .pages = 2, .total = 2, .count = 1 },
+		  { .page = 2, .pages = 2, .total = 2, .count = 0 },
+		  false },
+		{ { .page = 1, .pages = 2, .total = 2, .count = 1, .unreadable = 1 },
+		  { .page = 2, .pages = 2, .total = 2, .count = 1 },
+		  false },
+		{ { .page = 1, .pages = 3, .total = 2, .count = 1 },
+		  { .page = 2, .pages = 2, .total = 2, .count = 1 },
+		  false },
 	};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct list_reading r;
