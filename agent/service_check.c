@@ -494,10 +494,9 @@ static void one_is_read(void *context, const struct list_result *result, const s
 {
 	struct check *run = context;
 	run->listing = NULL;
-	/* Somebody else's reading, or a removed list, ends no check. */
-	if (err || (!result->was_read && result->outcome == VERDICT_UNCHECKED))
+	if (err) /* somebody else is reading, or it was removed meanwhile: that ends no check */
 		return;
-	run->has_listed = true;
+	run->has_listed = run->has_listed || result->was_read;
 	run->lists_exit = graver(run->lists_exit, verdict_is_bad(result->verdict) ? verdict_exit(result->verdict) : ERR_NONE);
 	run->lists_exit = graver(run->lists_exit, verdict_exit(result->outcome));
 }
@@ -522,7 +521,8 @@ static bool read_lists(struct check *run, int64_t *ret_wait_ms, struct error *er
 		run->list_at += PIXEL_CODE_MAX + 1;
 		return list_start(s, &request, &run->job.who, one_is_read, run, &run->listing, err);
 	}
-	run->request.listed_since = run->began_at;
+	if (run->has_listed)
+		run->request.listed_since = run->began_at;
 	*ret_wait_ms = 0;
 	return (!run->has_listed || collect_again(run, err)) && set_out(run, err);
 }

@@ -110,7 +110,7 @@ static bool look(struct list_job *r, struct error *err)
 	const struct version *current = credential_staged(&c, STAGE_CURRENT),
 			     *pending = credential_staged(&c, STAGE_PENDING);
 	const struct judgement *speaking = health_speaking(&h, &c);
-	r->was = speaking ? speaking->verdict : VERDICT_UNCHECKED;
+	r->was = r->result.verdict = speaking ? speaking->verdict : VERDICT_UNCHECKED;
 	if (r->request.is_due_only && h.next_check_at > clock_wall()) {
 		end(r); /* another process did it while we waited */
 		return true;

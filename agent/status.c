@@ -194,8 +194,8 @@ static void advise_on_list(struct status_row *row)
 		advise(row, ADVISE_LIST_RIGHTS, name);
 	else if (verdict_is_bad(row->verdict))
 		advise(row, ADVISE_LIST_DEAD, name);
-	else if (j && j->last_outcome == OUTCOME_UNKNOWN && j->evidence.code == NO_CODE)
-		advise(row, ADVISE_LIST_SUSPICIOUS, name);
+	else if (j && j->last_outcome == OUTCOME_UNKNOWN)
+		advise(row, ADVISE_LIST_UNCLEAR, name);
 	else if (j && verdict_is_transient(j->last_outcome))
 		advise(row, "%s", verdict_advice(j->last_outcome));
 }

@@ -291,9 +291,9 @@
 #define ADVISE_LIST_RIGHTS                                                                                             \
 	"this listing token may not read the list: is the id right? Then give the app Pixel management (of an ad "      \
 	"account) or the Business Center's rights, and 'vault listing put %s' the new token"
-#define ADVISE_LIST_SUSPICIOUS                                                                                         \
-	"TikTok refuses this token for the list, but not for events: give it the right to the list again, or 'vault "   \
-	"listing put %s' another"
+#define ADVISE_LIST_UNCLEAR                                                                                            \
+	"TikTok did not give this list: is the id right, and is the token allowed to read it? If not, 'vault listing "  \
+	"put %s' one that is"
 #define ADVISE_SIGHT                                                                                                   \
 	"'%s' tells this Pixel as %s since %s, %u time%s: look in Business Center whether it was moved or is shared no "  \
 	"more"

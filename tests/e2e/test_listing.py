@@ -178,7 +178,6 @@ class Reading(Listing):
     def test_a_page_that_is_lost_concludes_nothing(self, after):
         codes, token = self.pixels(42)
         self.put_list(token, ADVERTISER)
-        time.sleep(1.1)  # what a list proved this very second is not asked again
         before = self.json("status")["pixels"]
         self.emu.ctl("pixel", codes[0], "advertiser=" + "73" + "0" * 16)
         self.emu.fault("code-50000", path="/pixel/list/", after=after)
@@ -219,6 +218,9 @@ class Reading(Listing):
         self.assertRegex(self.vault("status").out.decode(), BC + r"\s+revoked")
         self.assertIn(BC, self.vault("check", "--nagios", rc=2).out.decode())
         self.emu.works_again(lister)
+        self.put_list(new_token(), ADVERTISER, rc=10)  # one that was never any use counts as well
+        self.vault("check", rc=10)
+        self.vault("listing", "rm", ADVERTISER)
         self.vault("check")
         self.assertEqual("healthy", self.listing()["verdict"])
 
