@@ -349,8 +349,7 @@ static bool apply(struct list_job *r, int64_t *ret_wait_ms, struct error *err)
 	struct health_update *updates = calloc(BATCH, sizeof *updates);
 	struct told *told = calloc(BATCH, sizeof *told);
 	size_t count = 0;
-	bool ok = (updates && told) || fail_no_memory(err);
-	ok = ok && apply_batch(r, updates, told, &count, err);
+	bool ok = updates && told ? apply_batch(r, updates, told, &count, err) : fail_no_memory(err);
 	for (size_t i = 0; ok && i < count; i++)
 		tell(r, updates[i].pixel, told[i].was, &told[i].now);
 	free(updates);
@@ -537,7 +536,7 @@ static void keep_outcome(void *context, const struct list_result *result, const 
 bool service_list(struct service *s, const struct list_request *request, struct list_result *ret, struct error *err)
 {
 	struct outcome outcome = { .result = ret, .err = err };
-	struct job *job;
+	struct job *job = NULL;
 	if (!list_start(s, request, NULL, keep_outcome, &outcome, &job, err))
 		return false;
 	service_drive(s, job);
