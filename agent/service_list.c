@@ -636,6 +636,9 @@ bool service_list_remove(struct service *s, const char *name, bool is_destroyed,
 			 struct error *err)
 {
 	struct forgetting f = { .list = name, .pixels = BUF_INIT(NAMES_BYTES_MAX) };
+	struct credential c;
+	if (!vault_find(s->vault, name, true, &c, err))
+		return err->code == ERR_NOT_FOUND ? fail(err, ERR_NOT_FOUND, TXT_LIST_NOT_STORED, name) : false;
 	bool ok = service_remove(s, name, is_destroyed ? REMOVAL_DESTROY : REMOVAL_SOFT, ret_was_nothing, err) &&
 		  vault_each(s->vault, true, false, note_seen, &f, err);
 	for (size_t at = 0; ok && at < f.pixels.len; at += PIXEL_CODE_MAX + 1)

@@ -138,7 +138,7 @@ class Storing(Listing):
         self.refuses(2, "listing", "rm", BC, "--destroy", "--no-input", says="--yes")
         self.assertEqual("destroyed", self.json("listing", "rm", BC, "--destroy", "--yes")["state"])
         self.assertEqual(("current", 2), self.picked(self.put_list(token), "stage", "version"))
-        self.refuses(3, "listing", "rm", ADVERTISER)
+        self.refuses(3, "listing", "rm", ADVERTISER, says="no listing token is stored")
         self.vault("verify")
 
 
