@@ -128,7 +128,6 @@ struct list_request {
 struct list_result {
 	char name[PIXEL_CODE_MAX + 1];
 	bool was_read;     /* to its end */
-	bool is_cut_short; /* we were told to stop */
 	bool is_unchanged; /* of a put: this token was current already */
 	uint32_t pages, listed;
 	size_t stored;        /* of those listed */

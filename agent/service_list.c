@@ -366,7 +366,6 @@ static bool read_or_wait(struct list_job *r, int64_t *ret_wait_ms)
 {
 	int64_t left_ms = r->phase == LIST_WAIT ? r->ask_again_ms - clock_boot_ms() : 0;
 	if (r->job.service->is_stopping && !r->pasted) { /* half a list concludes nothing */
-		r->result.is_cut_short = true;
 		end(r);
 	} else if (left_ms > 0) {
 		*ret_wait_ms = left_ms;
