@@ -36,6 +36,9 @@ const struct route api_routes[] = {
 	{ "retire",   METHOD_POST,   { "v1", "pixels", "*", "retire" },   ACCESS_PUT,    ROUTE_UNLOCKED, "force", JSON_BODY, api_serve_retire },
 	{ "label",    METHOD_POST,   { "v1", "pixels", "*", "labels" },   ACCESS_PUT,    ROUTE_UNLOCKED, "label+", JSON_BODY, api_serve_labels },
 	{ "rotate",   METHOD_POST,   { "v1", "rotate" },                  ACCESS_PUT,    ROUTE_UNLOCKED | ROUTE_BODY, "", JSON_BODY, api_serve_rotate },
+	{ "listings", METHOD_GET,    { "v1", "listings" },                ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "", 0, api_serve_listings },
+	{ "listing-put", METHOD_PUT, { "v1", "listings", "*", "token" },  ACCESS_PUT,    ROUTE_UNLOCKED | ROUTE_LIST, "check", TOKEN_BODY, api_serve_listing_put },
+	{ "listing-remove", METHOD_DELETE, { "v1", "listings", "*" },     ACCESS_ADMIN,  ROUTE_UNLOCKED | ROUTE_LIST, "destroy", 0, api_serve_listing_delete },
 	{ "restore",  METHOD_POST,   { "v1", "pixels", "*", "restore" },  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_restore },
 	{ "plan",     METHOD_GET,    { "v1", "plan" },                    ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY | ROUTE_PIXELS, "label+ pixel+ for", 0, api_serve_plan },
 	{ "match",    METHOD_POST,   { "v1", "match" },                   ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "", TOKEN_BODY, api_serve_match },
@@ -281,7 +284,7 @@ static bool check_access(struct api *api, const struct route *route, struct call
 
 static bool check_codes(const struct route *route, const struct call *call, struct error *err)
 {
-	if (route->pattern[2] && !pixel_check(call->segments[2], err))
+	if (route->pattern[2] && !(route->flags & ROUTE_LIST ? list_check : pixel_check)(call->segments[2], err))
 		return false;
 	for (size_t i = 0; i < call->param_count; i++)
 		if (strcmp(call->params[i].name, "pixel") == 0 && !pixel_check(call->params[i].value, err))

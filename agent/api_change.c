@@ -23,8 +23,7 @@ static void send_plain(struct api *api, struct call *call, enum errand_kind kind
 		api_send(api, call, e);
 }
 
-/* "1" or absent. */
-static bool take_flag(const struct call *call, const char *name, bool *ret, struct error *err)
+bool api_flag(const struct call *call, const char *name, bool *ret, struct error *err)
 {
 	const char *value = call_param(call, name);
 	*ret = value != NULL;
@@ -33,10 +32,10 @@ static bool take_flag(const struct call *call, const char *name, bool *ret, stru
 
 /* ---- put ---- */
 
-static bool take_check_param(const struct call *call, bool *ret_no_check, struct error *err)
+bool api_no_check(const struct call *call, bool *ret, struct error *err)
 {
 	const char *check = call_param(call, "check");
-	*ret_no_check = check != NULL;
+	*ret = check != NULL;
 	return !check || strcmp(check, "no") == 0 || fail(err, ERR_USAGE, TXT_API_CHECK_PARAM);
 }
 
@@ -47,8 +46,8 @@ static bool take_put_params(const struct call *call, struct errand *e, struct er
 	const char *family = call_param(call, "family");
 	if (family && (!family_by_name(family, &e->family) || e->family == FAMILY_PLAIN))
 		return fail(err, ERR_USAGE, TXT_API_FAMILY);
-	if (!take_check_param(call, &e->no_check, err) || !take_flag(call, "standby", &e->is_standby, err) ||
-	    !take_flag(call, "own", &e->must_be_own, err))
+	if (!api_no_check(call, &e->no_check, err) || !api_flag(call, "standby", &e->is_standby, err) ||
+	    !api_flag(call, "own", &e->must_be_own, err))
 		return false;
 	if (test_code && test_code[0] && !test_code_check(test_code, err))
 		return false;
@@ -212,6 +211,7 @@ void api_check_json(struct json *j, const struct check_result *r, bool with_exit
 	if (with_exit)
 		json_int(j, "exit", r->exit);
 	json_int(j, "asked", (int64_t)r->asked);
+	json_int(j, "listed", (int64_t)r->listed);
 	json_int(j, "bad", (int64_t)r->bad);
 	json_int(j, "newly_bad", (int64_t)r->newly_bad);
 	json_int(j, "transient", (int64_t)r->transient);
@@ -392,7 +392,7 @@ static void serve_pair(struct api *api, struct call *call, enum errand_kind kind
 	struct errand *e = api_errand(api, call, kind);
 	if (!e)
 		return;
-	bool is_fine = take_check_param(call, &e->no_check, &err) && api_body(call, member, FEW_NODES, &body, &err) &&
+	bool is_fine = api_no_check(call, &e->no_check, &err) && api_body(call, member, FEW_NODES, &body, &err) &&
 		       (raw_text(body, member, e->other, sizeof e->other) ||
 			fail(&err, ERR_USAGE, TXT_API_OTHER, member)) &&
 		       pixel_check(e->other, &err);
@@ -422,7 +422,7 @@ void api_serve_retire(struct api *api, struct call *call)
 	struct errand *e = api_errand(api, call, ERRAND_RETIRE);
 	if (!e)
 		return;
-	if (take_flag(call, "force", &e->is_forced, &err))
+	if (api_flag(call, "force", &e->is_forced, &err))
 		api_send(api, call, e);
 	else
 		refuse(call, e, &err);
@@ -444,7 +444,7 @@ void api_serve_delete(struct api *api, struct call *call)
 {
 	struct error err;
 	bool is_for_good;
-	if (take_flag(call, "destroy", &is_for_good, &err))
+	if (api_flag(call, "destroy", &is_for_good, &err))
 		send_plain(api, call, is_for_good ? ERRAND_DESTROY : ERRAND_REMOVE);
 	else
 		call_answer_problem(call, 0, &err);
@@ -540,6 +540,8 @@ void api_change_finish(struct api *api, struct ticket *t, struct errand *e)
 		finish_put(api, call, e);
 	else if (e->kind == ERRAND_CHECK)
 		api_list_checked(api, call, e);
+	else if (e->kind == ERRAND_LIST_PUT || e->kind == ERRAND_LIST_REMOVE || e->kind == ERRAND_LISTINGS)
+		api_listing_finish(api, call, e);
 	else if (e->kind == ERRAND_SELECT || e->kind == ERRAND_ROTATE)
 		api_rotate_finish(api, call, e);
 	else if (e->kind == ERRAND_HISTORY)

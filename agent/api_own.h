@@ -11,6 +11,7 @@ enum route_flags {
 	ROUTE_ANYONE = 1 << 1,   /* no rule is asked */
 	ROUTE_PIXELS = 1 << 2,   /* the Pixels named in the query are what is decided about */
 	ROUTE_MANY = 1 << 3,     /* about no Pixel in particular: lists are filtered */
+	ROUTE_LIST = 1 << 5,     /* "*" is the name of a list of Pixels: a right to it is a right to every Pixel */
 	ROUTE_BODY = 1 << 4,     /* the body says which Pixels; who serves it asks for each */
 };
 struct route {
@@ -232,6 +233,15 @@ void api_serve_rollback(struct api *api, struct call *call);
 void api_serve_swap(struct api *api, struct call *call);
 void api_serve_move(struct api *api, struct call *call);
 void api_serve_retire(struct api *api, struct call *call);
+void api_serve_listings(struct api *api, struct call *call);
+void api_serve_listing_put(struct api *api, struct call *call);
+void api_serve_listing_delete(struct api *api, struct call *call);
+/* Of these three. */
+void api_listing_finish(struct api *api, struct call *call, struct errand *e);
+/* "1" or absent. */
+must_check bool api_flag(const struct call *call, const char *name, bool *ret, struct error *err);
+/* check: "no" or absent. */
+must_check bool api_no_check(const struct call *call, bool *ret, struct error *err);
 void api_serve_labels(struct api *api, struct call *call);
 void api_serve_rotate(struct api *api, struct call *call);
 /* What was selected, as far as the caller may put there, is asked for; or the answer. */

@@ -47,12 +47,15 @@ struct courier {
 	 * when half of those in flight are gathered or the caller waits: a system call and a wake-up for many. */
 	struct secret *batch; /* NULL: there was no room; every question is written at once */
 	size_t batch_len, batch_max;
-	/* A refresh that is open, and what it brings: read straight into locked memory. */
-	bool is_refreshing, is_pair_coming;
-	uint64_t refresh_id;
-	struct reply refreshed; /* its answer, once a pair follows */
-	struct secret *pair;    /* a struct courier_pair; NULL until first needed */
-	size_t pair_len;        /* read of it */
+	/* The refresh or list that is open, and what it brings behind its answer. A pair of tokens is read straight into locked
+	 * memory. */
+	enum courier_behind awaited, coming;
+	uint64_t awaited_id;
+	uint32_t awaited_page;
+	struct reply answered; /* its answer, once something follows */
+	struct secret *pair;   /* a struct courier_pair; NULL until first needed */
+	struct courier_page page;
+	size_t coming_len; /* read of what is coming */
 	size_t in_len;
 	uint8_t in[ANSWERS_AT_ONCE * sizeof(struct courier_answer)];
 };
@@ -135,7 +138,7 @@ static void give_up(struct courier *c, const char *why)
 	c->fd = -1;
 	c->gone_since_ms = clock_boot_ms();
 	c->in_len = 0;
-	c->is_refreshing = c->is_pair_coming = false;
+	c->awaited = c->coming = BEHIND_NOTHING;
 	answer_for(c, true, why);
 }
 
@@ -196,12 +199,15 @@ static bool take_answer(struct courier *c, const struct courier_answer *from)
 	a->at = clock_wall();
 	memcpy(a->text, from->text, strlen(from->text) + 1);
 	memcpy(a->request_id, from->request_id, strlen(from->request_id) + 1);
-	if (from->has_pair) {
-		c->refreshed = reply;
-		c->is_pair_coming = from->has_pair == 1 && c->is_refreshing && from->id == c->refresh_id;
-		return c->is_pair_coming;
+	bool is_awaited = c->awaited && from->id == c->awaited_id;
+	if (from->behind) {
+		c->answered = reply;
+		c->coming = is_awaited && from->behind == c->awaited ? c->awaited : BEHIND_NOTHING;
+		c->coming_len = 0;
+		return c->coming != BEHIND_NOTHING;
 	}
-	c->is_refreshing = c->is_refreshing && from->id != c->refresh_id;
+	if (is_awaited)
+		c->awaited = BEHIND_NOTHING;
 	add_reply(c, &reply);
 	return close_question(c, from->id);
 }
@@ -231,7 +237,7 @@ static bool is_token(const uint8_t *at, size_t len, size_t least, size_t most)
 static bool pair_is_sound(const struct courier *c, const struct courier_pair *p)
 {
 	const struct token_pair *t = &p->pair;
-	return p->version == COURIER_VERSION && p->zero == 0 && p->id == c->refresh_id &&
+	return p->version == COURIER_VERSION && p->zero == 0 && p->id == c->awaited_id &&
 	       is_token(t->access, t->access_len, TOKEN_MIN, TOKEN_MAX) &&
 	       is_token(t->refresh, t->refresh_len, 0, REFRESH_TOKEN_MAX) && t->life_s >= 0 &&
 	       t->life_s <= LIFE_MAX_S && t->refresh_life_s >= 0 && t->refresh_life_s <= LIFE_MAX_S;
@@ -242,6 +248,13 @@ static struct courier_pair *pair_of(const struct courier *c)
 	return (struct courier_pair *)(void *)secret_room(c->pair); /* the arena's places are aligned */
 }
 
+static void end_awaited(struct courier *c)
+{
+	c->awaited = c->coming = BEHIND_NOTHING;
+	if (close_question(c, c->awaited_id))
+		add_reply(c, &c->answered);
+}
+
 /* All of it is there. */
 static void take_pair(struct courier *c)
 {
@@ -250,10 +263,31 @@ static void take_pair(struct courier *c)
 		give_up(c, "the courier brought what no courier of ours brings");
 		return;
 	}
-	c->is_refreshing = c->is_pair_coming = false;
-	c->refreshed.pair = &p->pair;
-	if (close_question(c, p->id))
-		add_reply(c, &c->refreshed);
+	c->answered.pair = &p->pair;
+	end_awaited(c);
+}
+
+static bool page_is_sound(const struct courier *c, const struct courier_page *p)
+{
+	const struct list_page *l = &p->page;
+	bool is_sound = p->version == COURIER_VERSION && p->zero == 0 && p->id == c->awaited_id &&
+			l->page == c->awaited_page && l->pages <= LIST_PAGES_MAX &&
+			l->total <= LIST_PAGES_MAX * LIST_ROWS_MAX && l->count <= LIST_ROWS_MAX;
+	struct error unused;
+	for (size_t i = 0; is_sound && i < l->count; i++)
+		is_sound = memchr(l->rows[i].pixel, '\0', sizeof l->rows[i].pixel) &&
+			   pixel_check(l->rows[i].pixel, &unused) && l->rows[i].kind < SIGHT_KIND_COUNT;
+	return is_sound;
+}
+
+static void take_page(struct courier *c)
+{
+	if (!page_is_sound(c, &c->page)) {
+		give_up(c, "the courier brought what no courier of ours brings");
+		return;
+	}
+	c->answered.page = &c->page.page;
+	end_awaited(c);
 }
 
 void courier_forget_pair(struct courier *c)
@@ -262,13 +296,19 @@ void courier_forget_pair(struct courier *c)
 		wipe(secret_room(c->pair), secret_len(c->pair));
 }
 
-/* While a refresh is open an answer is read alone, so that what may follow it goes into locked memory only. */
+static size_t coming_size(const struct courier *c)
+{
+	return c->coming == BEHIND_PAIR ? secret_len(c->pair) : sizeof c->page;
+}
+
+/* While something may follow an answer each is read alone, so that a pair goes into locked memory only. */
 static ssize_t hear_some(struct courier *c)
 {
-	size_t room = c->is_refreshing ? sizeof(struct courier_answer) - c->in_len : sizeof c->in - c->in_len;
-	if (c->is_pair_coming)
-		return recv(c->fd, secret_room(c->pair) + c->pair_len, secret_len(c->pair) - c->pair_len, MSG_DONTWAIT);
-	return recv(c->fd, c->in + c->in_len, room, MSG_DONTWAIT);
+	size_t room = c->awaited ? sizeof(struct courier_answer) - c->in_len : sizeof c->in - c->in_len;
+	if (!c->coming)
+		return recv(c->fd, c->in + c->in_len, room, MSG_DONTWAIT);
+	uint8_t *to = c->coming == BEHIND_PAIR ? secret_room(c->pair) : (uint8_t *)&c->page;
+	return recv(c->fd, to + c->coming_len, coming_size(c) - c->coming_len, MSG_DONTWAIT);
 }
 
 /* Take what has come, without waiting. Afterwards the courier may be gone. */
@@ -281,10 +321,10 @@ static void hear(struct courier *c)
 		give_up(c, "the courier ended before it answered");
 		return;
 	}
-	if (c->is_pair_coming) {
-		c->pair_len += (size_t)got;
-		if (c->pair_len == secret_len(c->pair))
-			take_pair(c);
+	if (c->coming) {
+		c->coming_len += (size_t)got;
+		if (c->coming_len == coming_size(c))
+			(c->coming == BEHIND_PAIR ? take_pair : take_page)(c);
 		return;
 	}
 	c->in_len += (size_t)got;
@@ -403,6 +443,7 @@ static struct courier_probe head_of(const struct question *q)
 				      .id = q->id,
 				      .kind = (int32_t)q->kind,
 				      .family = (uint8_t)q->family,
+				      .page = q->page,
 				      .is_fresh = q->is_fresh };
 	snprintf(head.pixel, sizeof head.pixel, "%s", q->pixel);
 	snprintf(head.test_code, sizeof head.test_code, "%s", q->test_code);
@@ -428,27 +469,39 @@ static void send_alone(struct courier *c, const struct courier_probe *head, stru
 				     sizeof *head + room });
 }
 
+static enum courier_behind behind_of(enum probe_kind kind)
+{
+	return kind == PROBE_REFRESH ? BEHIND_PAIR : kind == PROBE_LISTING ? BEHIND_PAGE : BEHIND_NOTHING;
+}
+
+bool courier_takes(const struct courier *c, enum probe_kind kind)
+{
+	return !behind_of(kind) || !c->awaited;
+}
+
 /* False: it was answered, as it cannot be asked now. */
-static bool prepare_refresh(struct courier *c, const struct question *q)
+static bool prepare_awaited(struct courier *c, const struct question *q)
 {
 	struct error ignored;
-	const char *why = c->is_refreshing ? "not asked: another refresh is under way" : NULL;
-	if (!why && !c->pair && !secret_new(sizeof(struct courier_pair), &c->pair, &ignored))
+	bool is_refresh = q->kind == PROBE_REFRESH;
+	const char *why = c->awaited ? "not asked: another refresh or list is under way" : NULL;
+	if (!why && is_refresh && !c->pair && !secret_new(sizeof(struct courier_pair), &c->pair, &ignored))
 		why = "not asked: no locked memory for what it would bring";
 	if (why) {
 		add_no_courier(c, q->id, why);
 		return false;
 	}
-	courier_forget_pair(c);
-	c->is_refreshing = true;
-	c->refresh_id = q->id;
-	c->pair_len = 0;
+	if (is_refresh)
+		courier_forget_pair(c);
+	c->awaited = behind_of(q->kind);
+	c->awaited_id = q->id;
+	c->awaited_page = q->page;
 	return true;
 }
 
 void courier_ask(struct courier *c, const struct question *q)
 {
-	if (q->kind == PROBE_REFRESH && !prepare_refresh(c, q))
+	if (behind_of(q->kind) && !prepare_awaited(c, q))
 		return;
 	struct courier_probe head = head_of(q);
 	struct bytes token = secret_reveal(q->token);

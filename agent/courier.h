@@ -17,15 +17,17 @@ struct courier;
 
 struct question {
 	uint64_t id;
-	enum probe_kind kind; /* dry, test, live, refresh; none: is the host there and proven? Asked without a token */
+	enum probe_kind kind; /* dry, test, live, refresh, listing; none: is the host there and proven? Asked without a token */
 	bool is_fresh;        /* on a connection of its own: a confirmation */
-	const char *pixel;
+	const char *pixel; /* or the name of a list */
+	uint32_t page;     /* of a list */
 	const char *test_code; /* "" unless kind is test */
 	enum family family;    /* of a refresh; with kind none login = Login Kit's host, else the Events API's */
 	const struct secret *token; /* of a refresh: what vault/grant.h packs */
 };
 
 struct token_pair;
+struct list_page;
 
 struct reply {
 	uint64_t id;
@@ -33,6 +35,8 @@ struct reply {
 	/* What a refresh brought, in locked memory; NULL = nothing. The courier's, until the next question or
 	 * courier_forget_pair. */
 	const struct token_pair *pair;
+	/* A page of a list; NULL = it brought none. The courier's, until the next question of that kind. */
+	const struct list_page *page;
 };
 
 /* Starts nothing yet. The settings' [tiktok] part and in_flight are copied. */
@@ -53,6 +57,9 @@ void courier_flush(struct courier *c);
 int64_t courier_wait_ms(const struct courier *c);
 void courier_free(struct courier *c); /* ends the process */
 void courier_freep(struct courier **c);
+
+/* Of refreshes and lists one is under way at a time: may one of this kind be asked? */
+bool courier_takes(const struct courier *c, enum probe_kind kind);
 
 /* Hand over a question; at most in_flight may be unanswered (asking more is a bug). The token is copied into the
  * message and wiped from it after writing. While other questions are unanswered, several may be gathered and written in

@@ -38,7 +38,7 @@ struct shelf {
 	bool is_bound;
 };
 
-enum target { TARGET_EVENTS, TARGET_ACCOUNTS, TARGET_LOGIN, TARGET_COUNT };
+enum target { TARGET_EVENTS, TARGET_ACCOUNTS, TARGET_LOGIN, TARGET_ASSETS, TARGET_PIXELS, TARGET_COUNT };
 
 /* The courier's desk: questions come in, exchanges run, answers go out. */
 struct desk {
@@ -49,13 +49,19 @@ struct desk {
 	struct courier_answer *out;
 	size_t out_count, out_sent; /* answers waiting; bytes of them already written */
 	struct buf request;
-	/* The one refresh that is under way: what was sent with it, and what it brought, to go out right behind its answer. */
+	/* The one refresh or list that is under way: what was sent with a refresh, and what it brought. */
 	struct secret *grant, *pair; /* NULL: none; the pair is a struct courier_pair */
+	struct courier_page page;
+	bool is_listing;
+	uint64_t list_id;
+	uint32_t list_page;
 	struct buf refresh;          /* its body */
 	uint64_t refresh_id;
 	enum family refresh_family;
-	size_t pair_behind; /* answers up to its own that are to be sent first; 0 = no pair waits */
-	size_t pair_sent;
+	/* What goes out right behind its answer: the pair, or the page. */
+	struct bytes tail;  /* len 0: nothing waits */
+	size_t tail_behind; /* answers up to its own that are to be sent first */
+	size_t tail_sent;
 	uint64_t nonce; /* keeps the event ids of one courier apart from those of another */
 	struct shelf shelf;
 };
@@ -125,11 +131,17 @@ static bool is_terminated(const char *text, size_t size)
 
 static bool probe_is_sound(const struct courier_probe *p)
 {
-	bool is_refresh = p->kind == PROBE_REFRESH && (p->family == FAMILY_ACCOUNTS || p->family == FAMILY_LOGIN);
-	bool is_knock = p->kind == PROBE_NONE && p->token_len == 0;
-	return p->version == COURIER_VERSION && p->token_len <= TOKEN_MAX &&
-	       (is_refresh || is_knock || (p->kind >= PROBE_DRY && p->kind <= PROBE_LIVE)) && is_terminated(p->pixel, sizeof p->pixel) &&
-	       is_terminated(p->test_code, sizeof p->test_code);
+	struct error unused;
+	if (p->version != COURIER_VERSION || p->token_len > TOKEN_MAX || !is_terminated(p->pixel, sizeof p->pixel) ||
+	    !is_terminated(p->test_code, sizeof p->test_code))
+		return false;
+	if (p->kind == PROBE_REFRESH)
+		return p->family == FAMILY_ACCOUNTS || p->family == FAMILY_LOGIN;
+	if (p->kind == PROBE_NONE)
+		return p->token_len == 0;
+	if (p->kind == PROBE_LISTING)
+		return list_check(p->pixel, &unused) && p->page >= 1 && p->page <= LIST_PAGES_MAX;
+	return p->kind >= PROBE_DRY && p->kind <= PROBE_LIVE;
 }
 
 static bool config_is_sound(const struct courier_config *c)
@@ -207,6 +219,30 @@ static void start_knock(struct desk *d, const struct courier_probe *p, struct by
 		put_failure(d, p->id, "not sent: no memory for one more request");
 }
 
+static void start_list(struct desk *d, const struct courier_probe *p, struct bytes token)
+{
+	if (d->is_listing || !tiktok_token_is_sendable(token)) {
+		put_failure(d, p->id, "not sent: it could not be taken up");
+		return;
+	}
+	buf_clear(&d->request);
+	tiktok_list_query(p->pixel, p->page, &d->request);
+	buf_append(&d->request, "", 1);
+	struct http_request request = { .id = p->id,
+					.target = list_is_center(p->pixel) ? TARGET_ASSETS : TARGET_PIXELS,
+					.query = (const char *)d->request.at,
+					.answer_max = TIKTOK_PAGE_MAX,
+					.token = token,
+					.is_fresh = p->is_fresh != 0 };
+	if (d->request.is_bad || !http_start(d->http, &request)) {
+		put_failure(d, p->id, "not sent: no memory for one more request");
+		return;
+	}
+	d->is_listing = true;
+	d->list_id = p->id;
+	d->list_page = p->page;
+}
+
 static void end_refresh(struct desk *d)
 {
 	secret_freep(&d->grant);
@@ -263,7 +299,10 @@ static bool take_probes(struct desk *d)
 	while (room(d) > 0 && (len = next_probe(bytes_of(in + used, d->in_len - used), &p, &token)) > 0) {
 		if (!probe_is_sound(&p))
 			return false;
-		(p.kind == PROBE_REFRESH ? start_refresh : p.kind == PROBE_NONE ? start_knock : start_probe)(d, &p, token);
+		if (p.kind == PROBE_LISTING)
+			start_list(d, &p, token);
+		else
+			(p.kind == PROBE_REFRESH ? start_refresh : p.kind == PROBE_NONE ? start_knock : start_probe)(d, &p, token);
 		used += len;
 	}
 	if (used == 0)
@@ -304,6 +343,31 @@ static bool read_pair(struct desk *d, const struct http_answer *from, struct ans
 	return false;
 }
 
+/* Right behind the answer that was put last. */
+static void put_tail(struct desk *d, enum courier_behind what, struct bytes tail)
+{
+	d->out[d->out_count - 1].behind = (uint8_t)what;
+	d->tail = tail;
+	d->tail_behind = d->out_count;
+	d->tail_sent = 0;
+}
+
+static void collect_page(struct desk *d, const struct http_answer *from)
+{
+	struct answer a = {
+		.transport = from->transport, .http = from->status, .code = NO_CODE, .took_ms = from->took_ms
+	};
+	d->is_listing = false;
+	d->page = (struct courier_page){ .version = COURIER_VERSION, .id = from->id };
+	bool has_page = from->transport == TRANSPORT_OK &&
+			tiktok_read_page(from->body, from->token, d->list_page, &a, &d->page.page);
+	if (from->transport != TRANSPORT_OK)
+		tiktok_clean(bytes_of_text(from->reason), from->token, a.text, sizeof a.text);
+	put_answer(d, from->id, &a);
+	if (has_page)
+		put_tail(d, BEHIND_PAGE, bytes_of(&d->page, sizeof d->page));
+}
+
 static void collect_refresh(struct desk *d, const struct http_answer *from)
 {
 	struct answer a = {
@@ -313,9 +377,8 @@ static void collect_refresh(struct desk *d, const struct http_answer *from)
 	if (from->transport != TRANSPORT_OK)
 		tiktok_clean(bytes_of_text(from->reason), bytes_of("", 0), a.text, sizeof a.text);
 	put_answer(d, from->id, &a);
-	d->out[d->out_count - 1].has_pair = has_pair;
-	d->pair_behind = has_pair ? d->out_count : 0;
-	d->pair_sent = 0;
+	if (has_pair)
+		put_tail(d, BEHIND_PAIR, secret_reveal(d->pair));
 	end_refresh(d);
 }
 
@@ -326,8 +389,9 @@ static void collect_answers(struct desk *d)
 		struct answer a = {
 			.transport = from.transport, .http = from.status, .code = NO_CODE, .took_ms = from.took_ms
 		};
-		if (d->grant && from.id == d->refresh_id) {
-			collect_refresh(d, &from);
+		bool is_refresh = d->grant && from.id == d->refresh_id;
+		if (is_refresh || (d->is_listing && from.id == d->list_id)) {
+			(is_refresh ? collect_refresh : collect_page)(d, &from);
 			http_done(d->http, &from);
 			continue;
 		}
@@ -340,25 +404,26 @@ static void collect_answers(struct desk *d)
 	}
 }
 
-/* Its answer has gone: the pair itself. */
-static bool write_pair(struct desk *d)
+/* The answer it belongs to has gone. */
+static bool write_tail(struct desk *d)
 {
-	size_t len = secret_len(d->pair) - d->pair_sent;
-	ssize_t sent =
-		send(COURIER_FD, secret_reveal(d->pair).at + d->pair_sent, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t sent = send(COURIER_FD, d->tail.at + d->tail_sent, d->tail.len - d->tail_sent,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0)
 		return errno == EAGAIN || errno == EINTR;
-	d->pair_sent += (size_t)sent;
-	if ((size_t)sent == len)
+	d->tail_sent += (size_t)sent;
+	if (d->tail_sent == d->tail.len) {
 		secret_freep(&d->pair);
+		d->tail = bytes_of("", 0);
+	}
 	return true;
 }
 
 static bool write_answers(struct desk *d)
 {
-	if (d->pair && d->pair_behind == 0)
-		return write_pair(d);
-	size_t len = (d->pair ? d->pair_behind : d->out_count) * sizeof *d->out - d->out_sent;
+	if (d->tail.len && d->tail_behind == 0)
+		return write_tail(d);
+	size_t len = (d->tail.len ? d->tail_behind : d->out_count) * sizeof *d->out - d->out_sent;
 	if (len == 0)
 		return true;
 	ssize_t sent = send(COURIER_FD, (const uint8_t *)d->out + d->out_sent, len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -367,7 +432,7 @@ static bool write_answers(struct desk *d)
 	size_t gone = (d->out_sent + (size_t)sent) / sizeof *d->out;
 	d->out_sent = (d->out_sent + (size_t)sent) % sizeof *d->out;
 	d->out_count -= gone;
-	d->pair_behind -= d->pair ? gone : 0;
+	d->tail_behind -= d->tail.len ? gone : 0;
 	memmove(d->out, d->out + gone, d->out_count * sizeof *d->out);
 	return true;
 }
@@ -384,7 +449,7 @@ static bool work(struct desk *d)
 {
 	bool has_rested = true;
 	for (;;) {
-		bool has_news = d->out_count > 0 || d->pair;
+		bool has_news = d->out_count > 0 || d->tail.len;
 		bool is_idle = http_open(d->http) == 0 && !has_news;
 		http_watch(d->http, COURIER_FD,
 			   (room(d) ? (uint32_t)EPOLLIN : 0) | (has_news ? (uint32_t)EPOLLOUT : 0));
@@ -430,18 +495,29 @@ static bool desk_open(struct desk *d, const struct courier_config *config, struc
 	       secret_new(probes * COURIER_PROBE_MAX, &d->in, err);
 }
 
+static void aim(struct http_settings *settings, const struct courier_config *config)
+{
+	static const char *const paths[TARGET_COUNT] = { [TARGET_EVENTS] = TIKTOK_EVENT_TRACK,
+							 [TARGET_ACCOUNTS] = TIKTOK_ACCOUNTS_REFRESH,
+							 [TARGET_LOGIN] = TIKTOK_LOGIN_TOKEN,
+							 [TARGET_ASSETS] = TIKTOK_ASSETS,
+							 [TARGET_PIXELS] = TIKTOK_PIXELS };
+	for (size_t i = 0; i < TARGET_COUNT; i++)
+		settings->targets[i] = (struct http_target){
+			.base_url = i == TARGET_LOGIN ? config->login_url : config->base_url, .path = paths[i]
+		};
+	settings->target_count = TARGET_COUNT;
+}
+
 static bool serve(const struct courier_config *config, struct error *err)
 {
 	scoped(desk_done) struct desk desk = { .request = BUF_INIT(TIKTOK_REQUEST_MAX),
 					       .refresh = BUF_INIT(TIKTOK_REFRESH_MAX) };
-	struct http_settings settings = { .targets = { [TARGET_EVENTS] = { config->base_url, TIKTOK_EVENT_TRACK },
-						       [TARGET_ACCOUNTS] = { config->base_url, TIKTOK_ACCOUNTS_REFRESH },
-						       [TARGET_LOGIN] = { config->login_url, TIKTOK_LOGIN_TOKEN } },
-					  .target_count = TARGET_COUNT,
-					  .ca_file = config->ca_file,
+	struct http_settings settings = { .ca_file = config->ca_file,
 					  .connect_timeout_ms = config->connect_timeout_ms,
 					  .timeout_ms = config->timeout_ms,
 					  .in_flight = config->in_flight };
+	aim(&settings, config);
 	struct error why;
 	if (!desk_open(&desk, config, err))
 		return false;

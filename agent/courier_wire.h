@@ -4,7 +4,7 @@
  *
  * keeper -> courier: one courier_config, then any number of courier_probe.
  * courier -> keeper: one courier_answer per probe, in any order; behind the answer to a refresh that brought a pair of
- * tokens, one courier_pair. One refresh is under way at a time.
+ * tokens, one courier_pair; behind one that brought a page of a list, one courier_page. One refresh or list is under way at a time.
  *
  * The courier trusts the keeper. The keeper trusts nothing it reads here (agent/courier.c checks every field). */
 #ifndef AGENT_COURIER_WIRE_H
@@ -14,7 +14,7 @@
 
 #include <limits.h>
 
-#define COURIER_VERSION 0x70760002u
+#define COURIER_VERSION 0x70760003u
 #define COURIER_FD 3
 #define COURIER_IN_FLIGHT_MAX 256
 
@@ -36,7 +36,9 @@ struct courier_probe {
 	char pixel[PIXEL_CODE_MAX + 1];
 	char test_code[TEST_CODE_MAX + 1];
 	uint8_t family; /* of a refresh: enum family */
-	uint8_t zero[5];
+	uint8_t zero;
+	uint32_t page; /* of a list, which stands in pixel */
+	uint32_t zero_too;
 };
 
 #define COURIER_ROOM_SHORT 124u
@@ -48,13 +50,16 @@ static inline size_t courier_token_room(size_t token_len)
 	return token_len <= COURIER_ROOM_SHORT ? COURIER_ROOM_SHORT : COURIER_ROOM_LONG;
 }
 
+/* What follows an answer. */
+enum courier_behind { BEHIND_NOTHING, BEHIND_PAIR, BEHIND_PAGE };
+
 struct courier_answer {
 	uint32_t version;
 	int32_t transport, body, http, code, took_ms; /* as in struct answer */
 	uint64_t id;
 	char text[EVIDENCE_TEXT_MAX + 1];
 	char request_id[REQUEST_ID_MAX + 1];
-	uint8_t has_pair; /* 1: a courier_pair follows */
+	uint8_t behind; /* enum courier_behind */
 	uint8_t zero[157];
 };
 
@@ -64,8 +69,16 @@ struct courier_pair {
 	struct token_pair pair;
 };
 
+struct courier_page {
+	uint32_t version, zero;
+	uint64_t id;
+	struct list_page page;
+	uint8_t pad[4];
+};
+
 _Static_assert(sizeof(struct courier_probe) == 136 && COURIER_PROBE_MAX == 4232, "fixed on the wire");
 _Static_assert(sizeof(struct courier_answer) == 512, "fixed on the wire");
 _Static_assert(sizeof(struct courier_pair) == 6184, "fixed on the wire");
+_Static_assert(sizeof(struct courier_page) == 2144, "fixed on the wire");
 
 #endif

@@ -17,6 +17,7 @@
 
 #define BODY_MAX 65536
 #define SENT_MAX 16384
+#define URL_MAX 2048
 #define HEAD_BYTES_MAX 32768
 #define HEAD_LINES_MAX 100
 #define EVENTS_MAX 64
@@ -221,13 +222,11 @@ static const struct option options[] = {
 	NUMBER(SSL_SESSIONID_CACHE, 0),              /* a resumed session would not show its certificate again */
 	NUMBER(HTTP_VERSION, CURL_HTTP_VERSION_1_1), /* HTTP/2 would keep the token in its header table */
 	NUMBER(HTTP09_ALLOWED, 0),
-	NUMBER(MAXFILESIZE, BODY_MAX), /* by announced length; on_body counts what really comes */
 	NUMBER(MAXLIFETIME_CONN, 120),
 	NUMBER(NOSIGNAL, 1),
 	NUMBER(NOPROGRESS, 1),
 	NUMBER(VERBOSE, 0),
 	NUMBER(FAILONERROR, 0), /* the body decides, whatever the status */
-	NUMBER(POST, 1),
 	NUMBER(BUFFERSIZE, 2048), /* small ones: they are wiped after every exchange */
 	NUMBER(UPLOAD_BUFFERSIZE, 16384),
 	TEXT(USERAGENT, "pixelvault/" PIXELVAULT_VERSION),
@@ -269,14 +268,36 @@ static CURLcode set_own(CURL *easy, struct exchange *e)
 	return rc;
 }
 
-static CURLcode set_request(CURL *easy, const struct exchange *e, size_t target, bool is_fresh)
+/* libcurl copies the URL. No secret stands in a query. */
+static CURLcode set_query(CURL *easy, const char *url, const char *query)
+{
+	char whole[URL_MAX];
+	CURLcode rc = CURLE_OK;
+	int put = snprintf(whole, sizeof whole, "%s?%s", url, query);
+	if (put < 0 || (size_t)put >= sizeof whole)
+		return CURLE_URL_MALFORMAT;
+	SET(HTTPGET, 1L);
+	SET(URL, whole);
+	return rc;
+}
+
+static CURLcode set_post(CURL *easy, const struct exchange *e, const char *url)
 {
 	CURLcode rc = CURLE_OK;
-	SET(URL, e->http->urls[target]);
+	SET(POST, 1L);
+	SET(URL, url);
 	SET(POSTFIELDS, (const char *)e->sent.at);
 	SET(POSTFIELDSIZE, (long)e->sent.len);
-	SET(FRESH_CONNECT, is_fresh ? 1L : 0L);
-	SET(FORBID_REUSE, is_fresh ? 1L : 0L);
+	return rc;
+}
+
+static CURLcode set_request(CURL *easy, const struct exchange *e, const struct http_request *request)
+{
+	const char *url = e->http->urls[request->target];
+	CURLcode rc = request->query ? set_query(easy, url, request->query) : set_post(easy, e, url);
+	SET(MAXFILESIZE, (long)e->got.max); /* by announced length; on_body counts what really comes */
+	SET(FRESH_CONNECT, request->is_fresh ? 1L : 0L);
+	SET(FORBID_REUSE, request->is_fresh ? 1L : 0L);
 	return rc;
 }
 
@@ -456,7 +477,10 @@ static void exchange_done(struct exchange *e)
 	e->first = (struct curl_slist){ NULL, NULL };
 	e->header_len = 0;
 	buf_clear(&e->sent);
-	buf_clear(&e->got);
+	if (e->got.cap > BODY_MAX) /* a list's: no other needs as much */
+		buf_done(&e->got);
+	else
+		buf_clear(&e->got);
 	wipe(e->reason, sizeof e->reason);
 }
 
@@ -529,10 +553,11 @@ bool http_start(struct http *h, const struct http_request *request)
 	e->id = request->id;
 	e->head_bytes = e->head_lines = 0;
 	e->is_too_big = e->is_nameless = false;
+	e->got.max = request->answer_max ? request->answer_max : BODY_MAX;
 	buf_append(&e->sent, request->body.at, request->body.len);
 	put_header(e, request);
 	if (e->sent.is_bad || (!e->easy && make_easy(e) != CURLE_OK) ||
-	    set_request(e->easy, e, request->target, request->is_fresh) != CURLE_OK ||
+	    set_request(e->easy, e, request) != CURLE_OK ||
 	    curl_multi_add_handle(h->multi, e->easy) != CURLM_OK) {
 		exchange_done(e);
 		return false;
@@ -666,7 +691,7 @@ static enum transport transport_of(const struct exchange *e)
 static const char *reason_of(const struct exchange *e)
 {
 	if (e->is_too_big || e->result == CURLE_FILESIZE_EXCEEDED)
-		return "the answer is over 64 KiB, or its head over 32 KiB or 100 lines";
+		return "the answer is longer than one of its kind can be, or its head over 32 KiB or 100 lines";
 	if (e->is_nameless)
 		return "the certificate names no host but in its common name";
 	return e->reason[0] ? e->reason : curl_easy_strerror(e->result);

@@ -1,8 +1,8 @@
-/* agent/http.h - HTTPS POSTs, most with a token, many at once, as guarded as libcurl allows. The only file that knows
+/* agent/http.h - HTTPS requests, most with a token, many at once, as guarded as libcurl allows. The only file that knows
  * libcurl.
  *
  * It promises: https only, to the few URLs it was made with; certificate and host name always proven (there is no
- * switch); no redirect, proxy, netrc, cookie or environment; TLS 1.2 or newer; answers over 64 KiB, heads over 32 KiB
+ * switch); no redirect, proxy, netrc, cookie or environment; TLS 1.2 or newer; answers over 64 KiB (a list: what the request says), heads over 32 KiB
  * or 100 lines and exchanges over their time are broken off; the token stands in one request header only, kept in
  * locked memory and wiped when the answer has been taken. Connections are kept and reused, tokens leave no state on
  * them.
@@ -25,7 +25,7 @@ struct http_target {
 	const char *base_url; /* https://host[:port][/path], no query, no final slash */
 	const char *path;     /* appended to it; compiled in */
 };
-#define HTTP_TARGETS_MAX 4
+#define HTTP_TARGETS_MAX 5
 
 struct http_settings {
 	struct http_target targets[HTTP_TARGETS_MAX];
@@ -50,6 +50,8 @@ struct http_request {
 	uint64_t id;        /* yours, comes back with the answer */
 	size_t target;      /* which of them */
 	bool is_form;       /* the body is a form, else JSON */
+	const char *query;  /* a GET with this behind the URL, and no body; NULL = a POST */
+	size_t answer_max;  /* longer ones are broken off; 0 = 64 KiB */
 	struct bytes body;  /* copied, and wiped when the answer was taken */
 	struct bytes token; /* copied into locked memory; must be sendable (agent/tiktok.h); empty = no such header */
 	bool is_fresh;      /* on a connection that no other request uses */

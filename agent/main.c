@@ -185,7 +185,8 @@ static bool print_stray(const struct listing *listing, struct vault *v, const ch
 
 static bool print_problems(struct listing *listing, struct vault *v, struct error *err)
 {
-	bool is_done = vault_each(v, true, false, print_problem, listing, err);
+	bool is_done = vault_each(v, true, false, print_problem, listing, err) &&
+		       vault_each_list(v, print_problem, listing, err);
 	for (size_t at = 0; is_done && at < listing->strays.len; at += PIXEL_CODE_MAX + 1)
 		is_done = print_stray(listing, v, (const char *)listing->strays.at + at, err);
 	buf_done(&listing->strays);

@@ -5,6 +5,15 @@
 
 #include <stdio.h>
 
+static void removed_json(struct json *j, unsigned removed)
+{
+	json_array(j, "removed");
+	for (unsigned bit = 1; bit <= REMOVED_HEADER_NAME; bit <<= 1)
+		if (removed & bit)
+			json_text(j, NULL, removed_name((enum removed)bit));
+	json_end_array(j);
+}
+
 void put_json(struct json *j, const struct put_result *r)
 {
 	char fingerprint[FINGERPRINT_TEXT_MAX];
@@ -13,11 +22,7 @@ void put_json(struct json *j, const struct put_result *r)
 	json_text(j, "stage", stage_name(r->stage));
 	json_text(j, "verdict", verdict_name(r->verdict));
 	json_text(j, "fingerprint", fingerprint_text(r->fingerprint, fingerprint));
-	json_array(j, "removed");
-	for (unsigned bit = 1; bit <= REMOVED_HEADER_NAME; bit <<= 1)
-		if (r->removed & bit)
-			json_text(j, NULL, removed_name((enum removed)bit));
-	json_end_array(j);
+	removed_json(j, r->removed);
 	json_text(j, "belongs_to", r->belongs_to[0] ? r->belongs_to : NULL);
 }
 
@@ -178,6 +183,7 @@ void history_json(struct json *j, const struct credential *c, const struct healt
 	status_rotation_json(j, c);
 	versions_json(j, c);
 	verdicts_json(j, h);
+	status_sights_json(j, h);
 }
 
 void matches_json(struct json *j, struct bytes matches)
@@ -221,4 +227,32 @@ void token_json(struct json *j, const struct token_facts *facts, const struct se
 	json_text(j, "verdict", verdict_name(facts->verdict));
 	json_time(j, "proven_at", facts->proven_at);
 	json_time(j, "expires_at", facts->expires_at);
+}
+
+void list_put_json(struct json *j, const struct list_result *r)
+{
+	char fingerprint[FINGERPRINT_TEXT_MAX];
+	json_text(j, "listing", r->name);
+	json_int(j, "version", r->version);
+	json_text(j, "stage", stage_name(r->stage));
+	json_text(j, "verdict", verdict_name(r->verdict));
+	json_text(j, "fingerprint", fingerprint_text(r->fingerprint, fingerprint));
+	removed_json(j, r->removed);
+	json_bool(j, "unchanged", r->is_unchanged);
+	json_int(j, "pages", r->pages);
+	json_int(j, "listed", r->listed);
+	json_int(j, "stored", (int64_t)r->stored);
+	json_text(j, "outcome", r->outcome ? verdict_name(r->outcome) : NULL);
+	json_text(j, "message", r->evidence.text[0] ? r->evidence.text : NULL);
+	json_text(j, "advice", r->advice);
+}
+
+bool list_refusal(const struct list_result *r, struct error *err)
+{
+	const char *hint = verdict_exit(r->outcome) == ERR_EXPIRED ? HINT_LIST_DEAD
+			   : r->outcome == VERDICT_NO_PERMISSION ? HINT_LIST_RIGHTS
+			   : r->advice			   ? r->advice
+								 : HINT_LIST_DEAD;
+	return fail(err, r->exit, TXT_LIST_REFUSED, hint, r->name, r->version, verdict_name(r->outcome),
+		    r->evidence.text[0] ? ": " : "", r->evidence.text);
 }

@@ -36,4 +36,10 @@ struct token_facts {
 };
 void token_json(struct json *j, const struct token_facts *facts, const struct secret *token);
 
+/* What became of a listing token that was put: listing, version, stage, verdict, fingerprint, removed, unchanged, pages,
+ * listed, stored, outcome, message, advice. */
+void list_put_json(struct json *j, const struct list_result *r);
+/* It was refused, or not judged beside one that works. Always false. */
+bool list_refusal(const struct list_result *r, struct error *err);
+
 #endif

@@ -102,12 +102,22 @@ static void plan_second_look(const struct judgement *j, const struct settings *s
 		*next = at > now ? at : now + 1;
 }
 
+/* The list will be read again before it is due: only when that fails it is asked about by itself. */
+static bool was_listed(const struct judgement *j, int64_t now)
+{
+	return j->evidence.probe == PROBE_LISTING && j->evidence.at == now && j->checked_at == now;
+}
+
 void ruling_plan(struct health *h, const struct credential *c, const struct settings *settings, int64_t now)
 {
 	const struct version *v = credential_staged(c, STAGE_CURRENT);
 	if (!v)
 		v = credential_staged(c, STAGE_PENDING);
 	h->next_check_at = schedule_next(c->pixel, settings, v ? v->expires_at : 0, now, h->failures);
+	if (!h->failures && name_is_list(c->pixel))
+		h->next_check_at = now + settings->interval_s * 9 / 10;
+	else if (!h->failures && v && !v->expires_at && was_listed(&h->current, now))
+		h->next_check_at = now + settings->interval_s - schedule_splay(c->pixel, settings->interval_s / 20);
 	plan_second_look(&h->current, settings, now, &h->next_check_at);
 	plan_second_look(&h->pending, settings, now, &h->next_check_at);
 }

@@ -64,6 +64,7 @@ void service_free(struct service *s)
 	}
 	if (s->owns_courier)
 		courier_free(s->courier);
+	buf_done(&s->lists);
 	free(s);
 }
 
@@ -227,8 +228,9 @@ static int64_t send_question(struct service *s, struct job *job)
 		return PAUSE_LOOK_MS;
 	if (!courier_is_ready(s->courier))
 		return ABSENCE_LOOK_MS;
-	if (courier_unanswered(s->courier) >= s->settings->in_flight)
-		return INT64_MAX; /* an answer makes room, and wakes us */
+	/* An answer makes room, and wakes us. */
+	if (courier_unanswered(s->courier) >= s->settings->in_flight || !courier_takes(s->courier, job->question.kind))
+		return INT64_MAX;
 	int64_t wait_ms = pace_wait_ms(&s->pace, clock_boot_ms());
 	if (wait_ms > 0)
 		return wait_ms;
@@ -264,10 +266,14 @@ static struct job *job_of(const struct service *s, uint64_t id)
 static bool take_single(struct service *s, struct job *job, const struct reply *reply, struct error *err)
 {
 	const struct answer *answer = &reply->answer;
-	bool is_refresh = job->question.kind == PROBE_REFRESH;
-	struct question_context context = { is_refresh ? ENDPOINT_REFRESH : ENDPOINT_EVENT_TRACK, job->question.kind,
-					    job->was_healthy, false, false };
-	struct asked asked = { .answer = *answer, .was_called = true, .pair = reply->pair };
+	enum probe_kind kind = job->question.kind;
+	struct question_context context = { .endpoint = kind == PROBE_REFRESH   ? ENDPOINT_REFRESH
+							: kind == PROBE_LISTING ? ENDPOINT_PIXEL_LIST
+										: ENDPOINT_EVENT_TRACK,
+					    .kind = kind,
+					    .was_healthy = job->was_healthy,
+					    .is_list = kind == PROBE_LISTING };
+	struct asked asked = { .answer = *answer, .was_called = true, .pair = reply->pair, .page = reply->page };
 	asked.finding = verdict_judge(answer, &context);
 	asked.evidence = evidence_of(answer, job->question.kind);
 	if (asked.finding.outcome == OUTCOME_THROTTLED)

@@ -157,6 +157,49 @@ typedef void refresh_done_fn(void *context, const struct refresh_result *result,
 must_check bool service_start_refresh(struct service *s, const char *pixel, enum refresh_when when,
 				      refresh_done_fn *done, void *context, struct error *err);
 
+/* Listing tokens (vault/credential.h: list_check). Reading a list asks TikTok page by page; what it says of Pixels is stored
+ * when it was read whole (agent/lists.h), then what is thought of its token. A token that is put is stored as pending
+ * first, then the list is read with it. One process reads lists at a time. */
+struct list_request {
+	const char *name;
+	const struct secret *pasted; /* a token to be put, as it came; NULL = none, it is read with what is stored */
+	bool no_check;               /* of a put: it is not read now */
+	bool is_due_only;            /* nothing is asked when it was read since */
+	/* Once for each Pixel, and the list itself, whose verdict turned bad or good again; may be NULL. */
+	void (*changed)(void *context, const char *name, enum verdict was, const struct judgement *now);
+	void *context;
+};
+struct list_result {
+	char name[PIXEL_CODE_MAX + 1];
+	bool was_read;     /* to its end */
+	bool is_unchanged; /* of a put: this token was current already */
+	uint32_t pages, listed;
+	size_t stored;        /* of those listed */
+	enum verdict verdict; /* of its token */
+	enum verdict outcome;
+	struct evidence evidence;
+	const char *advice;
+	/* of a put */
+	uint32_t version;
+	enum stage stage;
+	uint8_t fingerprint[FINGERPRINT_LEN];
+	unsigned removed;
+	enum error_code exit; /* as of put_result */
+};
+typedef void list_done_fn(void *context, const struct list_result *result, const struct error *err);
+must_check bool service_start_list(struct service *s, const struct list_request *request, const struct audit_who *who,
+				   list_done_fn *done, void *context, struct error *err);
+must_check bool service_list(struct service *s, const struct list_request *request, struct list_result *ret,
+			     struct error *err);
+/* A list whose time has come, or false; known without a walk over the vault while nobody changes it. */
+bool service_list_due(struct service *s, char ret_name[PIXEL_CODE_MAX + 1]);
+/* The names of all, PIXEL_CODE_MAX + 1 bytes each. */
+must_check bool service_list_names(struct service *s, struct buf *ret, struct error *err);
+/* It lists no more, and what it said of Pixels is forgotten. Its tokens come back with the next put, unless they are
+ * destroyed. *ret_was_nothing: it was like this. */
+must_check bool service_list_remove(struct service *s, const char *name, bool is_destroyed, bool *ret_was_nothing,
+				    struct error *err);
+
 /* A token that lies under the wrong Pixel. A swap: each of the two gets the other's, the stray one where it is known,
  * else the one that speaks for it. A move: `other` gets the one of `pixel` that was found to be its own. What is given
  * away is retired where it was, but for the last token of a Pixel in a move: get hands out a wrong token rather than none.
@@ -265,11 +308,14 @@ struct check_request {
 	/* Called once for each Pixel that changed to a bad verdict or recovered in this sweep; may be NULL. */
 	void (*changed)(void *context, const char *pixel, enum verdict was, const struct judgement *now);
 	void *context;
+	/* The check's own: what a list judged since then is not asked; 0 = all is. */
+	int64_t listed_since;
 };
 
 enum sweep_end { SWEEP_COMPLETE, SWEEP_CANARY, SWEEP_BREAKER, SWEEP_OUTAGE, SWEEP_INTERRUPTED };
 
 struct check_result {
+	size_t listed; /* proven or refuted by a list, so that they were not asked */
 	size_t pixels, asked, bad, newly_bad, transient, promoted, due;
 	size_t verdicts[OUTCOME_COUNT]; /* Pixels by the verdict that speaks for them */
 	enum sweep_end end;

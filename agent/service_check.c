@@ -19,8 +19,9 @@
 #define STOP_GRACE_MS 1000 /* for what is on its way */
 #define ROOM_LOOK_MS 50
 #define RENEW_LOOK_MS 50
+#define LIST_NAMES_MAX ((size_t)1 << 20)
 
-enum check_phase { CHECK_LOCK, CHECK_RENEW, CHECK_WALK, CHECK_SETTLE, CHECK_STORE };
+enum check_phase { CHECK_LOCK, CHECK_RENEW, CHECK_LISTS, CHECK_WALK, CHECK_SETTLE, CHECK_STORE };
 
 struct check {
 	struct job job;
@@ -45,6 +46,12 @@ struct check {
 	struct job *renewing; /* NULL = none at the moment */
 	size_t renew_at;      /* targets before it were looked at */
 	bool has_renewed; /* what was read of the targets is old */
+	/* lists that are read before any Pixel is asked about */
+	struct buf lists; /* names */
+	size_t list_at;
+	struct job *listing; /* NULL = none at the moment */
+	bool has_listed;
+	enum error_code lists_exit;
 	int64_t began_at;
 	const char *advice; /* what concerns no Pixel in particular */
 	/* whose are the strays? */
@@ -69,6 +76,7 @@ static void check_free(struct check *run)
 	sweep_store_done(&run->store);
 	targets_done(&run->targets);
 	detective_freep(&run->detective);
+	buf_done(&run->lists);
 	secret_free(run->stray);
 	vault_unlockp(&run->lock);
 	free(run->pixels);
@@ -125,7 +133,7 @@ static bool check_answered(struct job *job, uint32_t i, const struct answer *ans
 	const struct pair *pair = &run->sweep.pairs[i];
 	const struct target *t = &run->targets.at[pair->target];
 	enum probe_kind kind = service_probe_kind(run->job.service->settings, run->request.probe, t->test_code);
-	struct question_context asked = { ENDPOINT_EVENT_TRACK, kind, pair->proven_at != 0, false, false };
+	struct question_context asked = { .kind = kind, .was_healthy = pair->proven_at != 0 };
 	struct finding finding = verdict_judge(answer, &asked);
 	struct evidence evidence = evidence_of(answer, kind);
 	/* Ctrl-C reaches the courier too: its end is no news about TikTok. */
@@ -387,6 +395,8 @@ static void conclude(struct check *run)
 	r->resume_at = r->end == SWEEP_BREAKER ? s->breaker.open_until : 0;
 	r->notice = notice_of(run);
 	count_targets(run);
+	r->listed = run->targets.listed;
+	r->exit = graver(r->exit, run->lists_exit);
 	/* Cut short is never "all is well", whichever token the trouble was met with. */
 	if (r->end != SWEEP_COMPLETE)
 		r->exit = graver(r->exit, ERR_UNREACHABLE);
@@ -441,6 +451,12 @@ static void mark_missing(struct check *run)
 
 static bool set_out(struct check *run, struct error *err);
 
+static bool collect_again(struct check *run, struct error *err)
+{
+	targets_done(&run->targets);
+	return targets_collect(run->job.service, &run->request, &run->targets, err);
+}
+
 /* One after the other; then all is read again. */
 static bool renew(struct check *run, int64_t *ret_wait_ms, struct error *err)
 {
@@ -455,13 +471,60 @@ static bool renew(struct check *run, int64_t *ret_wait_ms, struct error *err)
 			return refresh_start(s, t->pixel, when, 0, &run->job.who, one_is_renewed, run, &run->renewing, err);
 	}
 	if (run->has_renewed) {
-		targets_done(&run->targets);
-		if (!targets_collect(s, &run->request, &run->targets, err))
+		if (!collect_again(run, err))
 			return false;
 		mark_missing(run);
 	}
+	run->phase = CHECK_LISTS;
 	*ret_wait_ms = 0;
-	return set_out(run, err);
+	return true;
+}
+
+/* ---- lists ---- */
+
+static void list_has_changed(void *context, const char *name, enum verdict was, const struct judgement *now)
+{
+	struct check *run = context;
+	run->result.newly_bad += verdict_is_bad(now->verdict) && !verdict_is_bad(was);
+	if (run->request.changed)
+		run->request.changed(run->request.context, name, was, now);
+}
+
+static void one_is_read(void *context, const struct list_result *result, const struct error *err)
+{
+	struct check *run = context;
+	run->listing = NULL;
+	if (err) /* somebody else is reading, or it was removed meanwhile: that ends no check */
+		return;
+	run->has_listed = run->has_listed || result->was_read;
+	run->lists_exit = graver(run->lists_exit, verdict_is_bad(result->verdict) ? verdict_exit(result->verdict) : ERR_NONE);
+	run->lists_exit = graver(run->lists_exit, verdict_exit(result->outcome));
+}
+
+/* Of a check of everything only: fifty Pixels cost one call then, but one Pixel may cost twenty. */
+static bool read_lists(struct check *run, int64_t *ret_wait_ms, struct error *err)
+{
+	struct service *s = run->job.service;
+	bool is_of_all = !run->request.pixel_count && !run->request.label_count;
+	*ret_wait_ms = RENEW_LOOK_MS;
+	if (run->listing)
+		return true;
+	if (is_of_all && !run->lists.max) {
+		run->lists.max = LIST_NAMES_MAX;
+		if (!service_list_names(s, &run->lists, err))
+			return false;
+	}
+	if (!s->is_stopping && run->list_at < run->lists.len) {
+		struct list_request request = { .name = (const char *)run->lists.at + run->list_at,
+						.changed = list_has_changed,
+						.context = run };
+		run->list_at += PIXEL_CODE_MAX + 1;
+		return list_start(s, &request, &run->job.who, one_is_read, run, &run->listing, err);
+	}
+	if (run->has_listed)
+		run->request.listed_since = run->began_at;
+	*ret_wait_ms = 0;
+	return (!run->has_listed || collect_again(run, err)) && set_out(run, err);
 }
 
 static bool begin(struct check *run, struct error *err)
@@ -520,6 +583,8 @@ static bool do_phase(struct check *run, int64_t *ret_wait_ms, struct error *err)
 		return false;
 	if (run->phase == CHECK_RENEW && !renew(run, ret_wait_ms, err))
 		return false;
+	if (run->phase == CHECK_LISTS && !read_lists(run, ret_wait_ms, err))
+		return false;
 	if (run->phase == CHECK_WALK && !walk(run, ret_wait_ms, err))
 		return false;
 	if (run->phase == CHECK_SETTLE && !settle_held(run, err))
@@ -534,7 +599,7 @@ static bool check_step(struct job *job, int64_t *ret_wait_ms, struct error *err)
 	if (do_phase(run, ret_wait_ms, err))
 		return true;
 	/* What is known is worth keeping, whatever went wrong; err says what. */
-	if (run->phase != CHECK_LOCK && run->phase != CHECK_RENEW)
+	if (run->phase > CHECK_LISTS)
 		(void)!sweep_store_flush(&run->store, &ignored);
 	return false;
 }
@@ -543,6 +608,7 @@ static void check_end(struct job *job, const struct error *err)
 {
 	struct check *run = check_of(job);
 	refresh_detach(run->renewing);
+	list_detach(run->listing);
 	vault_unlockp(&run->lock); /* before whoever waited for us begins the next */
 	run->done(run->context, err ? NULL : &run->result, err);
 	check_free(run);

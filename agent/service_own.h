@@ -16,6 +16,7 @@ struct asked {
 	struct evidence evidence;
 	bool was_called; /* false: the breaker is open for longer than one waits, nothing was sent */
 	const struct token_pair *pair; /* of a refresh: what it brought; only while `asked` runs */
+	const struct list_page *page;  /* of a list: likewise */
 };
 
 /* What a kind of job does. Every function may end the job by returning false with err filled. */
@@ -63,6 +64,11 @@ struct service {
 	struct pace pace;
 	struct job *jobs; /* in the order they were started */
 	uint32_t last_number;
+	/* what service_list_due knows */
+	struct buf lists; /* names */
+	bool has_lists;
+	uint64_t lists_generation;
+	int64_t lists_ms;
 };
 
 /* The job belongs to the service from here on; its first step comes with the next service_step. */
@@ -85,6 +91,11 @@ must_check bool refresh_start(struct service *s, const char *pixel, enum refresh
 			      const struct audit_who *who, refresh_done_fn *done, void *context, struct job **ret,
 			      struct error *err);
 void refresh_detach(struct job *job); /* NULL is fine */
+
+/* The same for a list. */
+must_check bool list_start(struct service *s, const struct list_request *request, const struct audit_who *who,
+			   list_done_fn *done, void *context, struct job **ret, struct error *err);
+void list_detach(struct job *job);
 
 /* Steps until this job is done; interrupts (Ctrl-C) stop sweeps. The result is where its `end` put it. */
 void service_drive(struct service *s, const struct job *job);

@@ -184,6 +184,55 @@ static void advise_on_wish(struct status_row *row)
 	advise(row, ADVISE_WISHED, clock_format(row->credential->rotate_since, text));
 }
 
+/* ---- lists ---- */
+
+static void advise_on_list(struct status_row *row)
+{
+	const struct judgement *j = row->speaking;
+	const char *name = row->credential->pixel;
+	if (row->verdict == VERDICT_NO_PERMISSION)
+		advise(row, ADVISE_LIST_RIGHTS, name);
+	else if (verdict_is_bad(row->verdict))
+		advise(row, ADVISE_LIST_DEAD, name);
+	else if (j && j->last_outcome == OUTCOME_UNKNOWN)
+		advise(row, ADVISE_LIST_UNCLEAR, name);
+	else if (j && verdict_is_transient(j->last_outcome))
+		advise(row, "%s", verdict_advice(j->last_outcome));
+}
+
+/* The list that holds it no more, one that was read with the Pixel's own token first; NULL = none. */
+static const struct sight *lost_sight(const struct health *h)
+{
+	const struct sight *lost = NULL;
+	for (size_t i = 0; i < h->sight_count; i++) {
+		const struct sight *s = &h->sights[i];
+		if (s->kind == SIGHT_LISTED && s->is_own)
+			return NULL;
+		if (s->kind != SIGHT_LISTED && (!lost || s->is_own))
+			lost = s;
+	}
+	return lost;
+}
+
+static void advise_on_sight(struct status_row *row, const struct sight *s)
+{
+	char since[CLOCK_TEXT_MAX];
+	advise(row, ADVISE_SIGHT, s->list, sight_name(s->kind), clock_format(s->since, since), s->times,
+	       s->times == 1 ? "" : "s");
+}
+
+static bool advise_on_refusal_by_list(struct status_row *row, const struct sight *s)
+{
+	const char *pixel = row->credential->pixel;
+	if (!s || !row->speaking || row->speaking->evidence.probe != PROBE_LISTING)
+		return false;
+	if (s->kind == SIGHT_ABSENT)
+		advise(row, ADVISE_LISTED_ABSENT, s->list, pixel);
+	else
+		advise(row, ADVISE_LISTED_UNBOUND, s->list, sight_name(s->kind), pixel);
+	return true;
+}
+
 static void choose_advice(struct status_row *row, const struct settings *settings, int64_t now)
 {
 	const struct version *current = credential_staged(row->credential, STAGE_CURRENT);
@@ -193,26 +242,36 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 	/* Asked in vain is not the same as never asked. */
 	bool is_in_vain = j && !row->verdict && verdict_is_transient(j->last_outcome);
 	const char *usual = verdict_advice(is_in_vain ? j->last_outcome : row->verdict);
+	const struct sight *lost = lost_sight(row->health);
 	bool was_lost;
-	if (row->verdict == VERDICT_EXPIRED && renewal_is_refused(row->credential, &was_lost))
+	row->is_unlisted = lost != NULL;
+	if (name_is_list(row->credential->pixel))
+		advise_on_list(row);
+	else if (row->verdict == VERDICT_EXPIRED && renewal_is_refused(row->credential, &was_lost))
 		advise(row, "%s", was_lost ? ADVISE_PAIR_LOST : ADVISE_CONSENT);
 	else if (status_owner(row))
 		status_advise(row, NULL, NULL);
 	else if (verdict_is_bad(row->verdict) && stand_in && !settings->failover)
 		advise(row, stand_in->stage == STAGE_STANDBY ? ADVISE_STANDS_BY : ADVISE_STAND_IN, usual, stand_in->number,
 		       row->credential->pixel);
+	else if (verdict_is_bad(row->verdict) && advise_on_refusal_by_list(row, lost))
+		return;
 	else if (row->verdict == VERDICT_MISMATCHED)
 		advise(row, ADVISE_NOBODYS, row->credential->pixel);
 	else if (verdict_is_bad(row->verdict))
 		advise(row, "%s", usual);
 	else if (current && pending)
 		advise_on_pending(row, current, pending);
+	else if (j && j->suspected && lost)
+		advise_on_sight(row, lost);
 	else if (j && j->suspected)
 		advise(row, ADVISE_SUSPECTED, verdict_name(j->suspected));
 	else if (row->is_due)
 		advise_on_age(row, settings, now);
 	else if (row->credential->rotate_since)
 		advise_on_wish(row);
+	else if (lost)
+		advise_on_sight(row, lost);
 	else if (row->verdict != VERDICT_UNPROVEN && usual)
 		advise(row, "%s", usual);
 	else if (!advise_on_leaving(row) && usual)
@@ -404,6 +463,41 @@ void status_json(struct json *j, const struct status_row *row)
 	version_json(j, row, STAGE_STANDBY);
 	status_rotation_json(j, row->credential);
 	renewal_json(j, row);
+	status_sights_json(j, row->health);
+	json_text(j, "advice", text_or_null(row->advice));
+	json_end_object(j);
+}
+
+void status_sights_json(struct json *j, const struct health *h)
+{
+	json_array(j, "listings");
+	for (size_t i = 0; i < h->sight_count; i++) {
+		const struct sight *s = &h->sights[i];
+		json_object(j, NULL);
+		json_text(j, "listing", s->list);
+		json_text(j, "says", sight_name(s->kind));
+		json_bool(j, "own", s->is_own);
+		json_int(j, "readings", s->times);
+		json_time(j, "since", s->since);
+		json_time(j, "at", s->at);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+void status_list_json(struct json *j, const struct status_row *row)
+{
+	const struct judgement *speaking = row->speaking;
+	json_object(j, NULL);
+	json_text(j, "listing", row->credential->pixel);
+	json_text(j, "verdict", verdict_name(row->verdict));
+	status_evidence_json(j, "evidence", speaking ? &speaking->evidence : NULL);
+	last_attempt_json(j, speaking);
+	json_time(j, "checked_at", speaking ? speaking->checked_at : 0);
+	json_time(j, "proven_at", speaking ? speaking->proven_at : 0);
+	json_time(j, "next_check_at", row->next_check_at);
+	version_json(j, row, STAGE_CURRENT);
+	version_json(j, row, STAGE_PENDING);
 	json_text(j, "advice", text_or_null(row->advice));
 	json_end_object(j);
 }

@@ -16,6 +16,7 @@ struct status_row {
 	bool is_due;           /* expires within the longest warning step, or older than max-age */
 	int64_t next_check_at; /* 0 = none planned */
 	int64_t renew_at;      /* when its pair of tokens is renewed; 0 = by a person only */
+	bool is_unlisted;      /* a list that held it says that it does no longer */
 	char advice[400];      /* "" when there is nothing to do */
 };
 
@@ -40,7 +41,7 @@ bool status_is_older(const struct credential *c, int64_t max_age_s, int64_t now)
 bool status_is_due(const struct credential *c, const struct settings *settings, int64_t now);
 
 /* The object of `status`: pixel, labels, verdict, evidence, last_attempt, checked_at, proven_at, next_check_at,
- * current, pending, previous, standby, rotation, renewal, advice. key NULL inside an array. */
+ * current, pending, previous, standby, rotation, renewal, listings, advice. key NULL inside an array. */
 void status_json(struct json *j, const struct status_row *row);
 
 /* null unless TikTok was asked. Serves `put` and `history` too. */
@@ -55,6 +56,12 @@ struct rotation_facts {
 bool status_rotation(const struct credential *c, struct rotation_facts *ret);
 /* "rotation": null, or step, since, from, to. Serves `history` too. */
 void status_rotation_json(struct json *j, const struct credential *c);
+
+/* "listings": what lists say of it: listing, says, own, readings, since, at. Serves `history` too. */
+void status_sights_json(struct json *j, const struct health *h);
+/* The object of a listing token: listing, verdict, evidence, last_attempt, checked_at, proven_at, next_check_at, current,
+ * pending, advice. */
+void status_list_json(struct json *j, const struct status_row *row);
 
 /* Everything people filter by, in one place: any of the names (none = all), and all of the labels. */
 bool status_matches(const struct credential *c, const char *const *pixels, size_t pixel_count,

@@ -135,6 +135,12 @@ struct collecting {
 	struct buf scratch;
 };
 
+static bool is_listed(const struct judgement *j, int64_t since)
+{
+	return since && j->evidence.probe == PROBE_LISTING && j->evidence.at >= since && j->checked_at == j->evidence.at &&
+	       !j->suspected;
+}
+
 static bool collect(void *context, const struct credential *c, const struct health *h, struct error *err)
 {
 	struct collecting *x = context;
@@ -155,7 +161,9 @@ static bool collect(void *context, const struct credential *c, const struct heal
 	target->renewal = (uint8_t)renewal_need(c, h, x->service->settings, x->now);
 	if (!remember_health(target, h, &x->scratch, err))
 		return false;
-	if (target->current.number && !add_pair(t, &h->current, err))
+	bool was_listed = is_listed(&h->current, x->request->listed_since);
+	t->listed += target->current.number && was_listed;
+	if (target->current.number && !was_listed && !add_pair(t, &h->current, err))
 		return false;
 	const struct version *pending = credential_staged(c, STAGE_PENDING);
 	bool is_open = pending && version_has_token(pending) && !verdict_is_bad(h->pending.verdict);

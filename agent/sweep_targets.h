@@ -36,6 +36,7 @@ struct targets {
 	struct target *at;
 	struct pair *pairs;
 	size_t count, room, pair_count, pair_room;
+	size_t listed; /* left out, as a list judged them a moment ago */
 };
 
 /* One pass over the vault, or a look at each Pixel named: ERR_NOT_FOUND for one that is not stored. Pairs come out in

@@ -278,6 +278,34 @@
 	"--no-check needs an access_token in the document", "without one TikTok must be asked for it: leave out --no-check"
 #define TXT_REFRESH_BUSY                                                                                               \
 	"another program has been renewing tokens for a minute", "wait for it, or end it; then try again"
+/* a listing token: who brings it, and what it may */
+#define HINT_LIST_DEAD "let the account's owner authorise the app again, and put the token that comes of it"
+#define HINT_LIST_RIGHTS                                                                                               \
+	"is the id right? Then the app needs Pixel management (of an ad account) or the Business Center's rights, and a " \
+	"new consent"
+#define TXT_LIST_REFUSED "%s: the new token waits as version %u: %s%s%.120s"
+#define TXT_LIST_NOT_STORED "no listing token is stored for '%s'", "see which there are: vault listing list"
+#define ADVISE_LIST_DEAD                                                                                               \
+	"TikTok takes this listing token no longer: let the account's owner authorise the app again, then 'vault "      \
+	"listing put %s'"
+#define ADVISE_LIST_RIGHTS                                                                                             \
+	"this listing token may not read the list: is the id right? Then give the app Pixel management (of an ad "      \
+	"account) or the Business Center's rights, and 'vault listing put %s' the new token"
+#define ADVISE_LIST_UNCLEAR                                                                                            \
+	"TikTok did not give this list: is the id right, and is the token allowed to read it? If not, 'vault listing "  \
+	"put %s' one that is"
+#define ADVISE_SIGHT                                                                                                   \
+	"'%s' tells this Pixel as %s since %s, %u time%s: look in Business Center whether it was moved or is shared no "  \
+	"more"
+#define ADVISE_LISTED_ABSENT                                                                                           \
+	"the token works, but the list of '%s' holds this Pixel no more: check that id, then have the Pixel shared "      \
+	"again, or 'vault put %s' a token of its own"
+#define ADVISE_LISTED_UNBOUND                                                                                          \
+	"the Pixel is no longer shared with '%s' (%s): have its owner share it again in Business Center, or 'vault put "  \
+	"%s' a token of its own"
+#define TXT_LIST_BUSY                                                                                                  \
+	"'%s' was not read: another program has been reading lists for a minute",                                      \
+		"wait for it, or end it; then try again"
 #define TXT_REFRESH_NO_PLACE "Pixel '%s' has no place for its new token", "this cannot happen; run: vault verify"
 #define ADVISE_CONSENT                                                                                                 \
 	"TikTok renews this token no more: let the account's owner authorise the app again, and 'put --family' what "  \

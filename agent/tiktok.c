@@ -18,6 +18,7 @@
 #define CODE_DIGITS_MAX 9
 
 static const struct json_limits answer_limits = { .depth = 32, .nodes = 4096 };
+static const struct json_limits page_limits = { .depth = 32, .nodes = 200000 };
 
 /* --- the question --- */
 
@@ -174,12 +175,12 @@ static void put_member_text(const cJSON *root, const char *name, struct bytes to
 }
 
 /* NULL on success, else what is odd about it. */
-static const char *read_envelope(struct bytes body, struct bytes token, struct answer *ret)
+static const char *read_envelope(struct bytes body, struct bytes token, struct json_limits limits, struct answer *ret)
 {
 	const char *why = NULL;
 	struct bytes raw;
 	int32_t code;
-	if (!json_check(body, answer_limits, &why))
+	if (!json_check(body, limits, &why))
 		return why;
 	if (!json_find_raw(body, "code", &raw))
 		return "no code in it";
@@ -242,14 +243,14 @@ static enum body_kind kind_of_odd(struct bytes body)
 											       : BODY_OTHER;
 }
 
-void tiktok_read(struct bytes body, struct bytes token, struct answer *ret)
+static void read_answer(struct bytes body, struct bytes token, struct json_limits limits, struct answer *ret)
 {
 	static cJSON_Hooks hooks = { .malloc_fn = wipe_malloc, .free_fn = wipe_free };
 	cJSON_InitHooks(&hooks);
 	ret->code = NO_CODE;
 	ret->text[0] = ret->request_id[0] = '\0';
 	ret->body = BODY_CODE;
-	const char *odd = read_envelope(body, token, ret);
+	const char *odd = read_envelope(body, token, limits, ret);
 	if (!odd)
 		return;
 	ret->body = kind_of_odd(body);
@@ -259,6 +260,106 @@ void tiktok_read(struct bytes body, struct bytes token, struct answer *ret)
 		snprintf(ret->text, sizeof ret->text, "HTTP %d with a body that is not JSON", ret->http);
 	else
 		snprintf(ret->text, sizeof ret->text, "HTTP %d with JSON that cannot be judged: %s", ret->http, odd);
+}
+
+void tiktok_read(struct bytes body, struct bytes token, struct answer *ret)
+{
+	read_answer(body, token, answer_limits, ret);
+}
+
+/* --- a page of a list --- */
+
+void tiktok_list_query(const char *list, uint32_t page, struct buf *ret)
+{
+	bool is_center = list_is_center(list);
+	buf_printf(ret, "%s=%s%s&page=%u&page_size=%u", is_center ? "bc_id" : "advertiser_id", list_id(list),
+		   is_center ? "&asset_type=PIXEL" : "", page, is_center ? 50u : 20u);
+}
+
+static const cJSON *member(const cJSON *object, const char *key)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+/* The relation that a list tells of a Pixel: of a Business Center it is a word, of an ad account null where it was never
+ * lent or moved. */
+static uint8_t relation_of(const cJSON *row)
+{
+	static const struct {
+		const char *word;
+		enum sight_kind kind;
+	} words[] = { { "BOUND", SIGHT_LISTED },    { "UNBOUND", SIGHT_UNBOUND },     { "PENDING", SIGHT_PENDING },
+		      { "REJECTED", SIGHT_REJECTED }, { "TRANSFERRED", SIGHT_LISTED }, { "SHARED", SIGHT_LISTED } };
+	const cJSON *owned = member(row, "asset_ownership");
+	const cJSON *status = owned ? member(owned, "asset_relation_status") : member(row, "relation_status");
+	if (owned && cJSON_IsNull(status))
+		return SIGHT_LISTED;
+	for (size_t i = 0; cJSON_IsString(status) && i < COUNT_OF(words); i++)
+		if (strcmp(status->valuestring, words[i].word) == 0)
+			return (uint8_t)words[i].kind;
+	return 0;
+}
+
+static void read_row(const cJSON *row, struct list_page *ret)
+{
+	const cJSON *code = member(row, "pixel_code");
+	struct error unused;
+	if (ret->count == LIST_ROWS_MAX || !cJSON_IsString(code) || !pixel_check(code->valuestring, &unused)) {
+		ret->unreadable++;
+		return;
+	}
+	struct list_row *to = &ret->rows[ret->count++];
+	snprintf(to->pixel, sizeof to->pixel, "%s", code->valuestring);
+	to->kind = relation_of(row);
+}
+
+/* Whole numbers may come quoted. */
+static bool read_count(const cJSON *object, const char *key, uint32_t most, uint32_t *ret)
+{
+	const cJSON *number = member(object, key);
+	int32_t value;
+	if (cJSON_IsString(number)) {
+		if (!read_code(bytes_of_text(number->valuestring), &value) || value < 0 || (uint32_t)value > most)
+			return false;
+		*ret = (uint32_t)value;
+		return true;
+	}
+	if (!cJSON_IsNumber(number) || number->valuedouble < 0 || number->valuedouble > most ||
+	    number->valuedouble != (double)number->valueint)
+		return false;
+	*ret = (uint32_t)number->valueint;
+	return true;
+}
+
+static bool read_rows(const cJSON *data, uint32_t page, struct list_page *ret)
+{
+	const cJSON *rows = member(data, "list"), *info = member(data, "page_info"), *row;
+	if (!rows)
+		rows = member(data, "pixels");
+	if (!cJSON_IsArray(rows) || !read_count(info, "page", LIST_PAGES_MAX, &ret->page) || ret->page != page ||
+	    !read_count(info, "total_page", LIST_PAGES_MAX, &ret->pages) ||
+	    !read_count(info, "total_number", LIST_PAGES_MAX * LIST_ROWS_MAX, &ret->total))
+		return false;
+	cJSON_ArrayForEach(row, rows)
+		read_row(row, ret);
+	return true;
+}
+
+bool tiktok_read_page(struct bytes body, struct bytes token, uint32_t page, struct answer *ret,
+		      struct list_page *ret_page)
+{
+	read_answer(body, token, page_limits, ret);
+	if (ret->body != BODY_CODE || ret->code != 0)
+		return false;
+	cJSON *root = cJSON_ParseWithLength((const char *)body.at, body.len);
+	bool is_page = read_rows(member(root, "data"), page, ret_page);
+	cJSON_Delete(root);
+	if (is_page)
+		return true;
+	ret->body = BODY_ODD_JSON;
+	ret->code = NO_CODE;
+	snprintf(ret->text, sizeof ret->text, "HTTP %d with a list that cannot be read", ret->http);
+	return false;
 }
 
 /* --- the answer to a refresh --- */

@@ -22,9 +22,13 @@
 #define TIKTOK_EVENT_TRACK "/event/track/" /* appended to base-url; without the last slash TikTok answers 404 */
 #define TIKTOK_ACCOUNTS_REFRESH "/tt_user/oauth2/refresh_token/" /* likewise */
 #define TIKTOK_LOGIN_TOKEN "/oauth/token/" /* appended to login-url */
+#define TIKTOK_ASSETS "/bc/asset/get/" /* of base-url, as the first two: the Pixels of a Business Center ... */
+#define TIKTOK_PIXELS "/pixel/list/"   /* ... and of an ad account */
 #define TIKTOK_REQUEST_MAX 1024
 #define TIKTOK_REFRESH_MAX 8192
 #define TIKTOK_ANSWER_MAX 65536
+#define TIKTOK_QUERY_MAX 160
+#define TIKTOK_PAGE_MAX ((size_t)1 << 20) /* twenty Pixels come with their scripts and rules */
 
 struct probe {
 	enum probe_kind kind; /* dry, test, live */
@@ -55,6 +59,28 @@ struct token_pair {
  * brought a pair, and *ret_pair (zeroed before) is filled. */
 must_check bool tiktok_read_pair(enum family family, struct bytes body, const struct grant *grant, struct answer *ret,
 				 struct token_pair *ret_pair);
+
+/* One page of a list. What is not understood in it is counted, never guessed: then nothing follows from a Pixel's absence. */
+#define LIST_ROWS_MAX 50
+struct list_row {
+	char pixel[PIXEL_CODE_MAX + 1];
+	uint8_t kind; /* enum sight_kind; 0 = a relation we do not know */
+};
+struct list_page {
+	uint32_t page, pages; /* this one's number, and how many there are */
+	uint32_t total;       /* Pixels on all of them */
+	uint32_t count, unreadable;
+	struct list_row rows[LIST_ROWS_MAX];
+};
+#define LIST_PAGES_MAX 20000u
+
+/* The query for a page of this list (vault/credential.h: list_check), appended to ret. */
+void tiktok_list_query(const char *list, uint32_t page, struct buf *ret);
+
+/* Like tiktok_read, for the answer to it. True: *ret_page (zeroed before) holds the page. Code 0 without one is no answer
+ * that can be judged. */
+must_check bool tiktok_read_page(struct bytes body, struct bytes token, uint32_t page, struct answer *ret,
+				 struct list_page *ret_page);
 
 /* The same cleaning for other foreign text, such as libcurl's reasons. size counts the NUL. */
 void tiktok_clean(struct bytes text, struct bytes token, char *ret, size_t size);

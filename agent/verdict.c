@@ -32,7 +32,7 @@ enum text_test {
 	TEXT_INVALID_CLIENT
 };
 enum history { HISTORY_ANY = 0, HISTORY_PROVEN };
-enum listing { LISTING_ANY = 0, LISTING_HOLDS, LISTING_UNBOUND, LISTING_LACKS };
+enum listing { LISTING_ANY = 0, LISTING_HOLDS, LISTING_UNBOUND, LISTING_LACKS, LISTING_ITSELF };
 
 /* Sets of small enums; 0 is "any". */
 #define IN(x) (1u << (x))
@@ -137,6 +137,8 @@ static const struct row rows[] = {
 	{ "5", .bodies = JSON_CODE, .codes = { ONE(40132) }, .outcome = OUTCOME_THROTTLED, .flags = FINDING_LEAK_HINT,
 	  .advice = ADVICE_LEAK },
 	{ "6", .bodies = JSON_CODE, .endpoints = EVENTS, .kinds = PROVING, .codes = { ONE(0), ONE(20001) },
+	  .outcome = VERDICT_HEALTHY },
+	{ "7", .bodies = JSON_CODE, .endpoints = LISTS, .codes = { ONE(0) }, .listing = LISTING_ITSELF,
 	  .outcome = VERDICT_HEALTHY },
 	{ "7", .bodies = JSON_CODE, .endpoints = LISTS, .codes = { ONE(0) }, .listing = LISTING_HOLDS,
 	  .outcome = VERDICT_HEALTHY },
@@ -266,7 +268,7 @@ static bool text_passes(enum text_test test, const char *text)
 
 static bool listing_is(enum listing wanted, const struct question_context *asked)
 {
-	enum listing found = !asked->lists_pixel ? LISTING_LACKS : asked->is_unbound ? LISTING_UNBOUND : LISTING_HOLDS;
+	enum listing found = asked->is_list ? LISTING_ITSELF : !asked->lists_pixel ? LISTING_LACKS : asked->is_unbound ? LISTING_UNBOUND : LISTING_HOLDS;
 	return wanted == LISTING_ANY || wanted == found;
 }
 

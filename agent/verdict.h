@@ -41,8 +41,8 @@ struct answer {
 	char request_id[REQUEST_ID_MAX + 1];
 };
 
-/* What was asked. The endpoints other than event/track only matter to OAuth tokens, but their rows are part of the
- * table. A refresh that brought a pair is no answer to be judged. */
+/* What was asked. The endpoints other than event/track matter to OAuth tokens only. A refresh that brought a pair is no answer to be judged. */
+/* ENDPOINT_PIXEL_LIST is pixel/list and bc/asset/get alike. */
 enum endpoint { ENDPOINT_EVENT_TRACK, ENDPOINT_PIXEL_LIST, ENDPOINT_USER_INFO, ENDPOINT_REFRESH };
 
 struct question_context {
@@ -51,6 +51,7 @@ struct question_context {
 	bool was_healthy; /* this very pair was proven before */
 	bool lists_pixel; /* PIXEL_LIST, code 0: the pixel was on one of the pages ... */
 	bool is_unbound;  /* ... with relation UNBOUND, REJECTED or PENDING */
+	bool is_list;     /* PIXEL_LIST: it is about the token that lists, and no Pixel in particular */
 };
 
 enum finding_flag {

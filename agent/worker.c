@@ -9,6 +9,7 @@
 #include "agent/unlock.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "vault/codec.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -33,6 +34,8 @@
 #define MARKS_AT_ONCE 512     /* who read what is stored in one commit, of as many ... */
 #define MARKS_MS 1000         /* ... or as long after the first */
 #define MARKS_BYTES_MAX ((size_t)4 << 20)
+#define LIST_LOOK_MS 1000
+#define RECORD_BYTES_MAX 65536
 #define PIXELS_BYTES_MAX ((size_t)1 << 30)
 #define ALONE_MS 2000         /* an agent that is ending is waited for as long */
 #define STOP_MS 20000         /* what is on its way to TikTok when we are told to stop */
@@ -78,6 +81,8 @@ struct worker {
 	size_t damaged; /* handed over with a damaged record */
 	bool is_sweeping;   /* by the schedule */
 	bool is_renewing;   /* likewise */
+	bool is_listing;    /* likewise */
+	int64_t list_ms;    /* when to look next whether a list is due */
 	bool is_missing;    /* there is no vault, and the loop was told so */
 	bool is_awaited;    /* as there was none at the start: it is opened when it is made, unless somebody says lock */
 	bool is_closing;    /* the loop was told, and has not let go yet */
@@ -125,6 +130,7 @@ void errand_free(struct errand *e)
 	if (!e)
 		return;
 	secret_free(e->secret);
+	buf_done(&e->records);
 	buf_done(&e->marks);
 	forecast_done(&e->forecast);
 	free(e->pixels);
@@ -430,7 +436,7 @@ static void begin_closing(struct worker *w, const struct error *why)
 	vault_follow(w->vault, NULL, NULL, NULL);
 	w->relock_ms = INT64_MAX;
 	service_freep(&w->service); /* what runs ends here */
-	w->is_sweeping = w->is_renewing = false;
+	w->is_sweeping = w->is_renewing = w->is_listing = false;
 	tell_closed(w, why);
 }
 
@@ -668,6 +674,21 @@ static bool start_check(struct worker *w, struct errand *e, struct carried *c, s
 	return ok;
 }
 
+static void list_is_put(void *context, const struct list_result *result, const struct error *err)
+{
+	struct carried *c = context;
+	if (result)
+		c->errand->list = *result;
+	finish_with(c->worker, c->errand, err);
+	free(c);
+}
+
+static bool start_list_put(struct worker *w, struct errand *e, struct carried *c, struct error *err)
+{
+	struct list_request request = { .name = e->pixel, .pasted = e->secret, .no_check = e->no_check };
+	return service_start_list(w->service, &request, &e->who, list_is_put, c, err);
+}
+
 /* ---- a sweep nobody waits for ---- */
 
 static void log_change(void *context, const char *pixel, enum verdict was, const struct judgement *now)
@@ -719,6 +740,38 @@ static void sweep_what_is_due(struct worker *w)
 		tell_trouble(w, &err);
 	/* What is answered is planned anew when it is stored; the rest comes again after a while. */
 	plan_postpone(w->plan, pixels, count, now_ms + RETRY_MS);
+}
+
+/* ---- lists ---- */
+
+static void list_is_read(void *context, const struct list_result *result, const struct error *err)
+{
+	struct worker *w = context;
+	w->is_listing = false;
+	if (err && err->code != ERR_CONFLICT && err->code != ERR_NOT_FOUND)
+		tell_trouble(w, err);
+	if (result && result->was_read)
+		log_line(LOG_INFO, "%s: %s", result->name, result->evidence.text);
+	if (result && verdict_is_transient(result->outcome))
+		log_line(LOG_WARNING, "%s: not read: %s%s%.160s", result->name, verdict_name(result->outcome),
+			 result->evidence.text[0] ? ": " : "", result->evidence.text);
+}
+
+/* Before the Pixels on it are due, so that they need not be asked about one by one. */
+static void read_lists_that_are_due(struct worker *w)
+{
+	char name[PIXEL_CODE_MAX + 1];
+	int64_t now_ms = clock_boot_ms();
+	struct error err;
+	if (!w->service || w->is_closing || w->is_listing || w->has_given_up || w->next_settings || now_ms < w->list_ms)
+		return;
+	w->list_ms = now_ms + LIST_LOOK_MS;
+	if (!service_list_due(w->service, name))
+		return;
+	struct list_request request = { .name = name, .is_due_only = true, .changed = log_change, .context = w };
+	w->is_listing = service_start_list(w->service, &request, NULL, list_is_read, w, &err);
+	if (!w->is_listing)
+		tell_trouble(w, &err);
 }
 
 /* ---- versions on their way out ---- */
@@ -933,6 +986,31 @@ static bool do_match(struct worker *w, struct errand *e, struct error *err)
 	return service_match(w->service, e->secret, &e->marks, err);
 }
 
+static bool do_list_remove(struct worker *w, struct errand *e, struct error *err)
+{
+	return service_list_remove(w->service, e->pixel, e->is_forced, &e->was_nothing, err);
+}
+
+static bool add_list(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	struct buf *records = context, one = BUF_INIT(RECORD_BYTES_MAX);
+	bool ok = credential_encode(c, &one, err);
+	buf_append_uint(records, 4, one.len);
+	buf_append(records, one.at, one.len);
+	buf_clear(&one);
+	ok = ok && health_encode(h, &one, err);
+	buf_append_uint(records, 4, one.len);
+	buf_append(records, one.at, one.len);
+	buf_done(&one);
+	return ok && buf_ok(records, err);
+}
+
+static bool do_listings(struct worker *w, struct errand *e, struct error *err)
+{
+	e->records.max = PIXELS_BYTES_MAX;
+	return vault_each_list(w->vault, add_list, &e->records, err);
+}
+
 static bool do_verify(struct worker *w, struct errand *e, struct error *err)
 {
 	return vault_verify(w->vault, NULL, NULL, &e->verify, err);
@@ -994,6 +1072,9 @@ static const struct {
 	[ERRAND_LOOK] = { .at_once = do_look },
 	[ERRAND_PLAN] = { .at_once = do_plan },
 	[ERRAND_MATCH] = { .at_once = do_match },
+	[ERRAND_LIST_PUT] = { .as_job = start_list_put },
+	[ERRAND_LIST_REMOVE] = { .at_once = do_list_remove },
+	[ERRAND_LISTINGS] = { .at_once = do_listings },
 	[ERRAND_VERIFY] = { .at_once = do_verify },
 	[ERRAND_MARK] = { .at_once = do_mark },
 	[ERRAND_SYNC] = { .at_once = do_sync },
@@ -1216,6 +1297,7 @@ static int turn(struct worker *w)
 	w->has_others = false;
 	take_in(w);
 	gather_puts(w);
+	read_lists_that_are_due(w);
 	sweep_what_is_due(w);
 	tend_what_is_due(w);
 	renew_what_is_due(w);

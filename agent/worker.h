@@ -36,6 +36,9 @@ enum errand_kind {
 	ERRAND_LOOK,     /* a Pixel that is not in memory while some are damaged: comes back with why it is not, always */
 	ERRAND_PLAN,     /* pixels (none = all), labels, span_s: what is asked when, in forecast */
 	ERRAND_MATCH,    /* secret: whose token it is, in marks (struct match) */
+	ERRAND_LIST_PUT,    /* pixel: the list's name; secret; no_check */
+	ERRAND_LIST_REMOVE, /* the same name; is_forced: its tokens are destroyed */
+	ERRAND_LISTINGS,    /* records: all listing tokens, one behind the other as remote reads them */
 	ERRAND_VERIFY,
 	ERRAND_MARK,     /* who.as reads version number: remembered for `rollout`; nobody waits for it */
 	ERRAND_SYNC,     /* the audit log made durable: reads wait for it when audit-reads = durable */
@@ -74,6 +77,8 @@ struct errand {
 	struct verify_report verify;
 	struct buf marks; /* struct read_mark, one behind the other; ROLLOUT. struct match; MATCH */
 	struct forecast forecast; /* PLAN */
+	struct list_result list;
+	struct buf records;
 	struct retire_result retired;
 	bool was_nothing; /* REMOVE, RESTORE, DESTROY: it was like this already; REPORT: asked a moment ago */
 	void *context; /* the giver's */

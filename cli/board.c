@@ -37,7 +37,7 @@ struct again {
 struct pass {
 	struct invocation *inv;
 	const struct board_request *request;
-	struct buf text, pieces, again;
+	struct buf text, pieces, again, lists;
 	struct twins twins;
 	struct table table;
 	const char *headings[TABLE_COLUMNS_MAX];
@@ -50,6 +50,7 @@ static void pass_done(struct pass *p)
 	buf_done(&p->text);
 	buf_done(&p->pieces);
 	buf_done(&p->again);
+	buf_done(&p->lists);
 	twins_done(&p->twins);
 	table_done(&p->table);
 }
@@ -204,7 +205,8 @@ static void add_problem(struct pass *p, const struct status_row *row, enum rank 
 
 static void add_advice(struct pass *p, const struct status_row *row, enum rank rank, bool has_twin)
 {
-	if ((rank > RANK_WISHED && !has_twin && !status_owner(row)) || !row->advice[0])
+	bool is_quiet = rank > RANK_WISHED && !has_twin && !status_owner(row) && !row->is_unlisted;
+	if (is_quiet || !row->advice[0])
 		return;
 	size_t at = p->text.len;
 	buf_printf(&p->text, "%s  %s\n", row->credential->pixel, row->advice);
@@ -264,13 +266,22 @@ static void look_again(struct pass *p, const char *pixel, const char *twin)
 	buf_append(&p->again, &again, sizeof again);
 }
 
+/* One token for all that it lists is how a listing token is meant. */
+static bool is_listed(const struct health *h)
+{
+	for (size_t i = 0; i < h->sight_count; i++)
+		if (h->sights[i].is_own && h->sights[i].kind == SIGHT_LISTED)
+			return true;
+	return false;
+}
+
 /* Of a token that is shared both are told; that is no problem by itself, so those who want problems alone are not. */
 static bool note_others(struct pass *p, const struct status_row *row, bool *ret_is_later, struct error *err)
 {
 	const struct credential *c = row->credential;
 	char twin[PIXEL_CODE_MAX + 1] = "";
 	bool tells_twins = p->request->face == BOARD_TABLE || p->request->face == BOARD_JSON;
-	if (tells_twins && !twins_note(&p->twins, c, twin, err))
+	if (tells_twins && !is_listed(row->health) && !twins_note(&p->twins, c, twin, err))
 		return false;
 	*ret_is_later = (status_owner(row) || twin[0]) && p->again.len < AGAIN_MAX * sizeof(struct again);
 	if (!*ret_is_later)
@@ -362,6 +373,27 @@ static size_t sort_pieces(struct pass *p)
 	return count;
 }
 
+/* ---- listing tokens ---- */
+
+/* Rows and lines like a Pixel's, but none of the Pixels counted; in JSON an array of their own. */
+static bool add_list(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	struct pass *p = context;
+	struct status_row row;
+	struct json j = JSON_INIT(&p->lists);
+	status_of(c, h, p->inv->settings, p->inv->clock, &row);
+	enum rank rank = rank_of(&row);
+	if (p->request->face == BOARD_TABLE)
+		add_row(p, &row, rank);
+	if (p->request->face != BOARD_JSON) {
+		add_piece(p, &row, false);
+		return buf_ok(&p->text, err) && buf_ok(&p->pieces, err);
+	}
+	buf_append(&p->lists, ",", p->lists.len ? 1 : 0);
+	status_list_json(&j, &row);
+	return buf_ok(&p->lists, err);
+}
+
 /* ---- the faces ---- */
 
 static void print_objects(struct pass *p)
@@ -374,6 +406,11 @@ static void print_objects(struct pass *p)
 		buf_append(out, p->text.at + piece_at(p, i)->at, piece_at(p, i)->len);
 	}
 	buf_append_text(out, "]");
+	if (p->lists.len) {
+		buf_append_text(out, ",\"listings\":[");
+		buf_append(out, p->lists.at, p->lists.len);
+		buf_append_text(out, "]");
+	}
 	if (p->request->exit_member >= 0)
 		buf_printf(out, ",\"exit\":%d", p->request->exit_member);
 	buf_append_text(out, "}\n");
@@ -400,7 +437,7 @@ static void print_lines(struct pass *p, size_t max)
 static bool print_table(struct pass *p, struct error *err)
 {
 	struct buf *out = &p->inv->out;
-	if (!p->pixels)
+	if (!p->table.count)
 		return true;
 	/* Two programs are called vault; a person sees at once which one speaks. A script sees only the rows. */
 	if (p->width)
@@ -431,10 +468,13 @@ bool board_show(struct invocation *inv, const struct selection *which, const str
 					    .request = request,
 					    .text = BUF_INIT(BOARD_BYTES_MAX),
 					    .pieces = BUF_INIT(BOARD_BYTES_MAX),
-					    .again = BUF_INIT(BOARD_BYTES_MAX) };
+					    .again = BUF_INIT(BOARD_BYTES_MAX),
+					    .lists = BUF_INIT(BOARD_BYTES_MAX) };
+	bool is_of_all = !which->pixel_count && !which->label_count;
 	p.width = request->face == BOARD_TABLE ? term_width(STDOUT_FILENO) : 0;
 	begin_table(&p);
-	if (!select_each(inv, which, true, add, &p, err) || !say_all_again(&p, err))
+	if (!select_each(inv, which, true, add, &p, err) || !say_all_again(&p, err) ||
+	    (is_of_all && !source_each_list(inv, add_list, &p, err)))
 		return false;
 	*ret_pixels = p.pixels;
 	warn_of_clock(inv);

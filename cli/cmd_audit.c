@@ -44,6 +44,7 @@ static void learn_all(struct names *n)
 {
 	struct error ignored;
 	(void)!vault_each(n->vault, false, true, learn, n, &ignored);
+	(void)!vault_each_list(n->vault, learn, n, &ignored);
 	if (n->known.len)
 		qsort(n->known.at, n->known.len / sizeof(struct known), sizeof(struct known), by_id);
 }

@@ -27,6 +27,16 @@ static bool has_word_argument(const struct command *c)
 	return strchr(c->synopsis, '|') && c->synopsis[0] >= 'a' && c->synopsis[0] <= 'z';
 }
 
+/* The first word of each of "show [-n N] | verify [--head SEQ:MAC]". */
+static void append_words(struct buf *out, const char *synopsis, char separator)
+{
+	for (const char *p = synopsis; p; p = strchr(p, '|')) {
+		p += strspn(p, "| ");
+		buf_append(out, &separator, p == synopsis ? 0 : 1);
+		buf_append(out, p, strspn(p, "abcdefghijklmnopqrstuvwxyz-"));
+	}
+}
+
 static void append_command_names(struct buf *out)
 {
 	for (size_t i = 0; i < command_count; i++)
@@ -78,7 +88,7 @@ static void print_bash(struct buf *out)
 	for (size_t i = 0; i < command_count; i++) {
 		buf_printf(out, "\t\t%s) COMPREPLY=($(compgen -W '", commands[i].name);
 		if (has_word_argument(&commands[i]))
-			append_choices(out, commands[i].synopsis, ' ');
+			append_words(out, commands[i].synopsis, ' ');
 		if (commands[i].run == cmd_help)
 			append_command_names(out);
 		each_option(out, &commands[i], bash_option);
@@ -147,7 +157,7 @@ static void print_zsh(struct buf *out)
 			if (c->run == cmd_help)
 				append_command_names(out);
 			else
-				append_choices(out, c->synopsis, ' ');
+				append_words(out, c->synopsis, ' ');
 			buf_append_text(out, ")' ;;\n");
 		} else {
 			buf_append_text(out, "\t\t\t'*:argument:' ;;\n");
@@ -208,7 +218,7 @@ static void print_fish(struct buf *out)
 		if (c->run == cmd_help)
 			append_command_names(out);
 		else
-			append_choices(out, c->synopsis, ' ');
+			append_words(out, c->synopsis, ' ');
 		buf_append_text(out, "'\n");
 	}
 }

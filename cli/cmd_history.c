@@ -73,6 +73,17 @@ static bool print_verdicts(struct invocation *inv, const struct health *h, bool 
 	return table_print(&t, has_colour, 0, &inv->out, err);
 }
 
+static void print_sights(struct invocation *inv, const struct health *h)
+{
+	char since[CLOCK_TEXT_MAX], at[CLOCK_TEXT_MAX];
+	for (size_t i = 0; i < h->sight_count; i++) {
+		const struct sight *s = &h->sights[i];
+		buf_printf(&inv->out, "%slisted by %s%s: %s since %s, last read %s\n", i ? "" : "\n", s->list,
+			   s->is_own ? " with this very token" : "", sight_name(s->kind), clock_format(s->since, since),
+			   clock_format(s->at, at));
+	}
+}
+
 bool cmd_history(struct invocation *inv, struct error *err)
 {
 	struct credential c;
@@ -91,6 +102,7 @@ bool cmd_history(struct invocation *inv, struct error *err)
 	if (c.version_count && !print_versions(inv, &c, has_colour, err))
 		return false;
 	print_rotation(inv, &c);
+	print_sights(inv, &h);
 	if (!h.history_count)
 		return true;
 	if (inv->out.len)

@@ -5,28 +5,14 @@
 #include "cli/source.h"
 #include "cli/term.h"
 #include "cli/text.h"
+#include "cli/token_input.h"
 #include "core/clock.h"
-#include "core/file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- where the token comes from ---- */
-
-static bool read_token_file(const char *path, struct secret **ret, struct error *err)
-{
-	scoped(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	struct stat st;
-	if (fd < 0)
-		return fail(err, ERR_USAGE, TXT_FROM_FILE, path, strerror(errno));
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-		return fail(err, ERR_USAGE, TXT_FROM_FILE, path, strerror(EISDIR));
-	return paste_read(fd, ret, err);
-}
+/* ---- a family's document ---- */
 
 /* One field of a family's document, with its comma; nothing where none was given. */
 static bool ask_field(const char *pixel, const char *what, const char *key, enum echo echo, bool may_be_empty,
@@ -65,19 +51,10 @@ static bool ask_document(const char *pixel, struct secret **ret, struct error *e
 static bool take_token(struct invocation *inv, const char *pixel, enum family family, struct secret **ret,
 		       struct error *err)
 {
-	const char *path = option_text(inv, "from-file");
-	char prompt[PIXEL_CODE_MAX + sizeof ASK_TOKEN];
-	if (path && strcmp(path, "-") != 0)
-		return read_token_file(path, ret, err);
-	if (path || !isatty(STDIN_FILENO))
-		return paste_read(STDIN_FILENO, ret, err);
-	if (!term_may_ask(&inv->globals))
-		return fail(err, ERR_USAGE, TXT_PUT_NO_TOKEN);
-	if (family != FAMILY_PLAIN)
+	bool is_asked_for = !option_text(inv, "from-file") && isatty(STDIN_FILENO) && term_may_ask(&inv->globals);
+	if (family != FAMILY_PLAIN && is_asked_for)
 		return ask_document(pixel, ret, err);
-	snprintf(prompt, sizeof prompt, ASK_TOKEN, pixel);
-	struct question_on_tty q = { .prompt = prompt, .echo = ECHO_OFF, .max = TOKEN_INPUT_MAX, .is_only_line = true };
-	return term_ask(&q, ret, err);
+	return token_input(inv, pixel, ret, err);
 }
 
 /* ---- what is said before and after ---- */

@@ -42,6 +42,13 @@ static const struct option rm_options[] = {
 	{ "yes", 0, OPTION_FLAG, NULL, "do not ask whether this is meant", 0, false },
 };
 
+static const struct option listing_options[] = {
+	{ "from-file", 0, OPTION_PATH, "F", "put: read the token from F; - is standard input", 0, false },
+	{ "no-check", 0, OPTION_FLAG, NULL, "put: use it at once, without asking TikTok", 0, false },
+	{ "destroy", 0, OPTION_FLAG, NULL, "rm: delete its tokens for good", 0, false },
+	{ "yes", 0, OPTION_FLAG, NULL, "rm: do not ask whether this is meant", 0, false },
+};
+
 static const struct option swap_options[] = {
 	{ "no-check", 0, OPTION_FLAG, NULL, "move at once, without asking TikTok", 0, false },
 };
@@ -258,6 +265,17 @@ const struct command commands[] = {
 	  "TikTok accepts it there (else 9, 10, 11 or 15, and nothing is moved). PIXEL lets go of it, but keeps\n"
 	  "its only token until it gets its own. 'status' and 'check' name the two.\n",
 	  "vault move " PX " " PX2, OPTIONS(swap_options), cmd_move },
+
+	{ "listing", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT | ARGUMENTS_MAY_BE_SECRET, 1, 2, 0,
+	  "put NAME [--from-file F] [--no-check] | list | rm NAME [--destroy] [--yes]",
+	  "tokens that prove many Pixels with one call",
+	  "A long-term token of the Marketing API lists the Pixels of one Business Center (bc:ID) or ad account\n"
+	  "(advertiser:ID). Each check of all Pixels, and the agent before they are due, reads the list, 50 or 20\n"
+	  "Pixels with one call: where a Pixel's own token is that very token, the list proves it, and it is not\n"
+	  "asked about by itself; beside any other token it is shown what the list says. put takes the token as\n"
+	  "put does, stores it, and reads the list once; list shows them; rm ends the reading, and --destroy\n"
+	  "deletes the tokens too.\n",
+	  "vault listing put bc:7012345678901234567 < token.txt", OPTIONS(listing_options), cmd_listing },
 
 	{ "ack", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --version N [--as NAME]",
 	  "tell that a consumer uses a version",

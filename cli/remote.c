@@ -383,18 +383,93 @@ bool remote_rollback(struct client *c, const char *pixel, struct remote_put *ret
 	return ask_put(c, &target, &request, ret, err);
 }
 
-void remote_put_json(const struct remote_put *told, struct buf *out)
+static void copy_members(struct bytes object, const char *const *keys, size_t count, struct buf *out)
 {
-	static const char *const keys[] = { "pixel", "version", "stage", "verdict", "fingerprint", "removed", "belongs_to" };
 	struct bytes raw;
 	buf_append_text(out, "{\"schema\":1");
-	for (size_t i = 0; i < COUNT_OF(keys); i++) {
-		if (!json_find_raw(buf_bytes(&told->body), keys[i], &raw))
+	for (size_t i = 0; i < count; i++) {
+		if (!json_find_raw(object, keys[i], &raw))
 			raw = bytes_of_text("null");
 		buf_printf(out, ",\"%s\":", keys[i]);
 		buf_append(out, raw.at, raw.len);
 	}
 	buf_append_text(out, "}\n");
+}
+
+void remote_put_json(const struct remote_put *told, struct buf *out)
+{
+	static const char *const keys[] = { "pixel", "version", "stage", "verdict", "fingerprint", "removed", "belongs_to" };
+	copy_members(buf_bytes(&told->body), keys, COUNT_OF(keys), out);
+}
+
+/* ---- listing tokens ---- */
+
+void remote_list_json(const struct remote_list *told, struct buf *out)
+{
+	static const char *const keys[] = { "listing", "version", "stage",  "verdict", "fingerprint", "removed", "unchanged",
+					    "pages",   "listed",  "stored", "outcome", "message",     "advice" };
+	copy_members(buf_bytes(&told->body), keys, COUNT_OF(keys), out);
+}
+
+static void read_list(struct bytes object, struct remote_list *ret)
+{
+	struct list_result *r = &ret->result;
+	*r = (struct list_result){ .version = (uint32_t)member_int(object, "version"),
+				   .pages = (uint32_t)member_int(object, "pages"),
+				   .listed = (uint32_t)member_int(object, "listed"),
+				   .stored = (size_t)member_int(object, "stored"),
+				   .is_unchanged = member_bool(object, "unchanged"),
+				   .verdict = verdict_member(object, "verdict"),
+				   .outcome = verdict_member(object, "outcome") };
+	char stage[16];
+	int64_t status = member_int(object, "exit");
+	member_text(object, "listing", r->name, sizeof r->name);
+	member_text(object, "stage", stage, sizeof stage);
+	r->stage = strcmp(stage, stage_name(STAGE_CURRENT)) == 0 ? STAGE_CURRENT : STAGE_PENDING;
+	r->was_read = r->outcome == VERDICT_HEALTHY;
+	member_text(object, "message", r->evidence.text, sizeof r->evidence.text);
+	member_text(object, "advice", ret->advice, sizeof ret->advice);
+	r->advice = ret->advice[0] ? ret->advice : NULL;
+	r->removed = removed_of(object);
+	r->exit = status > 0 && status < ERR_COUNT ? (enum error_code)status : ERR_NONE;
+}
+
+bool remote_list_put(struct client *c, const struct list_request *r, struct remote_list *ret, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	struct client_request request = {
+		.method = "PUT", .body = secret_reveal(r->pasted), .has_body = true, .wait_ms = WAIT_PUT_MS
+	};
+	struct bytes listed;
+	struct reply reply;
+	struct error unused;
+	buf_append_text(&target, "/v1/listings/");
+	buf_append_text(&target, r->name);
+	buf_append_text(&target, "/token");
+	if (r->no_check)
+		target_query(&target, "check", "no");
+	request.target = target_text(&target);
+	ret->body = (struct buf)BUF_INIT(ANSWER_BYTES_MAX);
+	bool is_asked = request.target ? client_ask(c, &request, &reply, err) : fail_no_memory(err);
+	buf_done(&target);
+	if (!is_asked || !client_body(c, &ret->body, err))
+		return false;
+	struct bytes object = buf_bytes(&ret->body);
+	if (!is_object(object, &unused) || !json_find_raw(object, "listed", &listed))
+		return reply_fail(reply.status, object, err);
+	read_list(object, ret);
+	return true;
+}
+
+bool remote_each_list(struct client *c, vault_each_fn *fn, void *context, int64_t *ret_clock, struct error *err)
+{
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX), body = BUF_INIT(BODY_BYTES_MAX);
+	size_t count;
+	buf_append_text(&target, "/v1/listings");
+	bool is_done = get_records(c, &target, &body, ret_clock, err) &&
+		       each_record(buf_bytes(&body), fn, context, &count, err);
+	buf_done(&body);
+	return is_done;
 }
 
 /* ---- swap, move ---- */

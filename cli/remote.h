@@ -45,6 +45,19 @@ must_check bool remote_rotate(struct client *c, const struct rotate_request *r, 
 /* The object of `put --json`: the same members, as the agent wrote them. */
 void remote_put_json(const struct remote_put *told, struct buf *out);
 
+/* body: the agent's object; result's texts point into advice. */
+struct remote_list {
+	struct list_result result;
+	char advice[400];
+	struct buf body;
+};
+must_check bool remote_list_put(struct client *c, const struct list_request *r, struct remote_list *ret,
+				struct error *err);
+/* The object of `listing put --json`, as the agent wrote it. */
+void remote_list_json(const struct remote_list *told, struct buf *out);
+must_check bool remote_each_list(struct client *c, vault_each_fn *fn, void *context, int64_t *ret_clock,
+				 struct error *err);
+
 struct remote_check {
 	struct check_result result; /* but for the counts of verdicts and Pixels */
 	char notice[320];

@@ -69,6 +69,14 @@ bool source_each(struct invocation *inv, const char *const *pixels, size_t count
 	return vault_each(inv->vault, with_health, false, fn, context, err);
 }
 
+bool source_each_list(struct invocation *inv, vault_each_fn *fn, void *context, struct error *err)
+{
+	if (inv->agent)
+		return remote_each_list(inv->agent, fn, context, &inv->clock, err);
+	inv->clock = vault_later_clock(inv->vault);
+	return vault_each_list(inv->vault, fn, context, err);
+}
+
 /* ---- asking TikTok ---- */
 
 bool source_check(struct invocation *inv, const struct check_request *r, struct remote_check *ret, struct error *err)
@@ -87,6 +95,14 @@ bool source_put(struct invocation *inv, const struct put_request *r, put_notice_
 		return remote_put(inv->agent, r, ret, err);
 	return service_new(inv->vault, inv->settings, &service, err) &&
 	       service_put(service, r, notice, context, &ret->result, err);
+}
+
+bool source_list_put(struct invocation *inv, const struct list_request *r, struct remote_list *ret, struct error *err)
+{
+	scoped(service_freep) struct service *service = NULL;
+	if (inv->agent)
+		return remote_list_put(inv->agent, r, ret, err);
+	return service_new(inv->vault, inv->settings, &service, err) && service_list(service, r, &ret->result, err);
 }
 
 bool source_rollback(struct invocation *inv, const char *pixel, struct remote_put *ret, struct error *err)
@@ -186,6 +202,21 @@ bool source_remove(struct invocation *inv, const char *pixel, enum service_remov
 	if (what == REMOVAL_DESTROY)
 		target_query(&target, "destroy", "1");
 	return order(inv, what == REMOVAL_UNDO ? "POST" : "DELETE", &target, NULL, look_unchanged, ret_nothing, err);
+}
+
+bool source_list_remove(struct invocation *inv, const char *name, bool is_destroyed, bool *ret_nothing,
+			struct error *err)
+{
+	scoped(service_freep) struct service *service = NULL;
+	struct buf target = BUF_INIT(TARGET_BYTES_MAX);
+	if (!inv->agent)
+		return service_new(inv->vault, inv->settings, &service, err) &&
+		       service_list_remove(service, name, is_destroyed, ret_nothing, err);
+	buf_append_text(&target, "/v1/listings/");
+	buf_append_text(&target, name);
+	if (is_destroyed)
+		target_query(&target, "destroy", "1");
+	return order(inv, "DELETE", &target, NULL, look_unchanged, ret_nothing, err);
 }
 
 static void look_retired(void *context, struct bytes object)

@@ -22,6 +22,14 @@ must_check bool source_find(struct invocation *inv, const char *pixel, bool want
 must_check bool source_each(struct invocation *inv, const char *const *pixels, size_t count, bool with_health,
 			    vault_each_fn *fn, void *context, struct error *err);
 
+/* The listing tokens that we may see. */
+must_check bool source_each_list(struct invocation *inv, vault_each_fn *fn, void *context, struct error *err);
+/* r->pasted is given. ret->body stays empty without an agent. */
+must_check bool source_list_put(struct invocation *inv, const struct list_request *r, struct remote_list *ret,
+				struct error *err);
+must_check bool source_list_remove(struct invocation *inv, const char *name, bool is_destroyed, bool *ret_nothing,
+				   struct error *err);
+
 must_check bool source_check(struct invocation *inv, const struct check_request *r, struct remote_check *ret,
 			     struct error *err);
 /* Behind whatever may have found a token dead; a running agent does it by itself. */

@@ -409,4 +409,19 @@
 #define SAY_EXPORT_FAMILY "%zu of them are renewed by themselves here: the copy goes without what renews it, and runs out"
 #define SAY_EXPORT_DONE "%zu token%s written to '%s', sealed"
 
+/* ---- listing ---- */
+#define TXT_LISTING_WORD "'%s' is nothing that listing can do", "one of: listing put, listing list, listing rm"
+#define TXT_LISTING_LIST "listing list takes no name", "it shows all: vault listing list"
+#define TXT_LISTING_NAME                                                                                               \
+	"listing %s needs the name of a list",                                                                         \
+		"write bc:ID or advertiser:ID, with the numeric id of the Business Center or ad account"
+#define SAY_LISTING_UNCHANGED "%s: this token is in use already, as version %u; nothing to do"
+#define SAY_LISTING_READ "%s: version %u is in use; %s"
+#define SAY_LISTING_NOT_READ                                                                                           \
+	"%s: version %u is stored, but the list could not be read (%s%s%.120s); the next check of all tries again"
+#define SAY_LISTING_NOT_ASKED "%s: version %u is in use, unread as you asked; the next check of all reads the list"
+#define SAY_NO_LISTING "no listing token is stored; the first: vault listing put bc:ID"
+#define SAY_LISTING_REMOVED "%s lists no more; the next 'vault listing put' brings it back"
+#define SAY_LISTING_GONE "%s is removed already; nothing to do"
+
 #endif

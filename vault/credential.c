@@ -41,6 +41,35 @@ bool pixel_has_known_shape(const char *text)
 	return len == 20 && text_is_only_of(text, DIGITS "ABCDEFGHIJKLMNOPQRSTUV") && (text[19] == '0' || text[19] == 'G');
 }
 
+#define LIST_CENTER "bc:"
+#define LIST_ACCOUNT "advertiser:"
+#define LIST_ID_MIN 4
+#define LIST_ID_MAX 20
+
+bool list_is_center(const char *name)
+{
+	return strncmp(name, LIST_CENTER, sizeof LIST_CENTER - 1) == 0;
+}
+
+bool name_is_list(const char *name)
+{
+	return strchr(name, ':') != NULL;
+}
+
+const char *list_id(const char *name)
+{
+	return name + strcspn(name, ":") + 1;
+}
+
+bool list_check(const char *text, struct error *err)
+{
+	bool is_known = list_is_center(text) || strncmp(text, LIST_ACCOUNT, sizeof LIST_ACCOUNT - 1) == 0;
+	size_t len = is_known ? strlen(list_id(text)) : 0;
+	if (len >= LIST_ID_MIN && len <= LIST_ID_MAX && text_is_only_of(list_id(text), DIGITS))
+		return true;
+	return fail(err, ERR_MALFORMED, TXT_LIST_NAME, error_repeatable(text));
+}
+
 bool test_code_check(const char *text, struct error *err)
 {
 	size_t len = strlen(text);

@@ -112,6 +112,15 @@ struct credential {
 must_check bool pixel_check(const char *text, struct error *err);
 bool pixel_has_known_shape(const char *text); /* else warn: 20 characters 0-9A-V ending in 0 or G */
 
+/* A listing token is stored as a Pixel's is, under a name that no Pixel code can be: "bc:" or "advertiser:" and the
+ * numeric id of the Business Center or ad account whose Pixels it lists. Whatever walks over Pixels passes it over. */
+#define LIST_NAME_MAX 31
+must_check bool list_check(const char *text, struct error *err);
+bool name_is_list(const char *name);
+/* Behind the colon. */
+const char *list_id(const char *name);
+bool list_is_center(const char *name); /* a Business Center's, else an ad account's */
+
 must_check bool test_code_check(const char *text, struct error *err);
 must_check bool label_parse(const char *text, struct label *ret, struct error *err); /* "key=value"; "key=" is empty */
 

@@ -1,6 +1,7 @@
 #include "vault/health.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -75,6 +76,73 @@ struct fading *health_fade(struct health *h, uint32_t version)
 	struct fading *f = &h->fading[h->fading_count++];
 	*f = (struct fading){ .version = version };
 	return f;
+}
+
+/* ---- what lists say ---- */
+
+const char *sight_name(enum sight_kind kind)
+{
+	static const char *const names[] = { NULL, "listed", "unbound", "pending", "rejected", "absent" };
+	return (unsigned)kind < COUNT_OF(names) ? names[kind] : NULL;
+}
+
+const struct sight *health_sight(const struct health *h, const char *list)
+{
+	for (size_t i = 0; i < h->sight_count; i++)
+		if (strcmp(h->sights[i].list, list) == 0)
+			return &h->sights[i];
+	return NULL;
+}
+
+static void remove_sight(struct health *h, size_t i)
+{
+	memmove(&h->sights[i], &h->sights[i + 1], (h->sight_count - i - 1) * sizeof h->sights[0]);
+	h->sight_count--;
+}
+
+void health_unsee(struct health *h, const char *list)
+{
+	const struct sight *s = health_sight(h, list);
+	if (s)
+		remove_sight(h, (size_t)(s - h->sights));
+}
+
+static size_t oldest_sight(const struct health *h)
+{
+	size_t oldest = 0;
+	for (size_t i = 1; i < h->sight_count; i++)
+		if (h->sights[i].at < h->sights[oldest].at)
+			oldest = i;
+	return oldest;
+}
+
+static struct sight *place_sight(struct health *h, const char *list)
+{
+	size_t i = 0;
+	if (h->sight_count == SIGHTS_MAX)
+		remove_sight(h, oldest_sight(h));
+	while (i < h->sight_count && strcmp(h->sights[i].list, list) < 0)
+		i++;
+	memmove(&h->sights[i + 1], &h->sights[i], (h->sight_count - i) * sizeof h->sights[0]);
+	h->sight_count++;
+	h->sights[i] = (struct sight){ .kind = SIGHT_ABSENT };
+	snprintf(h->sights[i].list, sizeof h->sights[i].list, "%s", list);
+	return &h->sights[i];
+}
+
+void health_see(struct health *h, const char *list, enum sight_kind kind, bool is_own, int64_t at)
+{
+	const struct sight *known = health_sight(h, list);
+	struct sight *s = known ? &h->sights[known - h->sights] : place_sight(h, list);
+	if (!s->times || s->kind != kind || s->is_own != is_own) {
+		s->times = 0;
+		s->since = at;
+	}
+	s->kind = kind;
+	s->is_own = is_own;
+	if (s->times < UINT8_MAX)
+		s->times++;
+	s->at = at;
 }
 
 /* Current gave way to another, or pending was put aside: what was found about it goes on to count. */
@@ -213,6 +281,20 @@ static bool take_judgement(struct bytes *from, struct judgement *j)
 	       bytes_take_counted(from, 2, j->belongs_to, sizeof j->belongs_to);
 }
 
+static void put_sights(struct buf *out, const struct health *h)
+{
+	buf_append_uint(out, 1, h->sight_count);
+	for (size_t i = 0; i < h->sight_count; i++) {
+		const struct sight *s = &h->sights[i];
+		buf_append_counted(out, 1, s->list);
+		buf_append_uint(out, 1, s->kind);
+		buf_append_uint(out, 1, s->is_own);
+		buf_append_uint(out, 1, s->times);
+		buf_append_uint(out, 8, (uint64_t)s->since);
+		buf_append_uint(out, 8, (uint64_t)s->at);
+	}
+}
+
 bool health_encode(const struct health *h, struct buf *out, struct error *err)
 {
 	buf_append_uint(out, 1, HEALTH_FORMAT);
@@ -229,7 +311,7 @@ bool health_encode(const struct health *h, struct buf *out, struct error *err)
 		buf_append_uint(out, 1, h->history[i].probe);
 		buf_append_uint(out, 4, (uint32_t)h->history[i].code);
 	}
-	if (!h->fading_count && !h->reported_at)
+	if (!h->fading_count && !h->reported_at && !h->sight_count)
 		return buf_ok(out, err);
 	buf_append_uint(out, 8, (uint64_t)h->reported_at);
 	buf_append_uint(out, 1, h->fading_count);
@@ -240,7 +322,35 @@ bool health_encode(const struct health *h, struct buf *out, struct error *err)
 		buf_append_uint(out, 8, (uint64_t)h->fading[i].checked_at);
 		buf_append_uint(out, 8, (uint64_t)h->fading[i].refused_at);
 	}
+	if (h->sight_count)
+		put_sights(out, h);
 	return buf_ok(out, err);
+}
+
+static bool take_sight(struct bytes *from, struct sight *s)
+{
+	uint8_t kind, own;
+	struct error unused;
+	if (!bytes_take_counted(from, 1, s->list, sizeof s->list) || !bytes_take_u8(from, &kind) ||
+	    !bytes_take_u8(from, &own) || !bytes_take_u8(from, &s->times) || !bytes_take_i64(from, &s->since) ||
+	    !bytes_take_i64(from, &s->at) || !list_check(s->list, &unused))
+		return false;
+	s->kind = (enum sight_kind)kind;
+	s->is_own = own != 0;
+	return kind >= SIGHT_LISTED && kind < SIGHT_KIND_COUNT && own <= 1 && s->times;
+}
+
+static bool take_sights(struct bytes *from, struct health *h)
+{
+	uint8_t count;
+	if (!bytes_take_u8(from, &count) || !count || count > SIGHTS_MAX)
+		return false;
+	for (; h->sight_count < count; h->sight_count++) {
+		struct sight *s = &h->sights[h->sight_count];
+		if (!take_sight(from, s) || (h->sight_count && strcmp(s[-1].list, s->list) >= 0))
+			return false;
+	}
+	return true;
 }
 
 /* Behind the history, when there is any. */
@@ -249,8 +359,7 @@ static bool take_fading(struct bytes *from, struct health *h)
 	uint8_t count;
 	if (!from->len)
 		return true;
-	if (!bytes_take_i64(from, &h->reported_at) || !bytes_take_u8(from, &count) || count > FADING_MAX ||
-	    (!count && !h->reported_at))
+	if (!bytes_take_i64(from, &h->reported_at) || !bytes_take_u8(from, &count) || count > FADING_MAX)
 		return false;
 	for (; h->fading_count < count; h->fading_count++) {
 		struct fading *f = &h->fading[h->fading_count];
@@ -259,7 +368,7 @@ static bool take_fading(struct bytes *from, struct health *h)
 		    !bytes_take_i64(from, &f->refused_at))
 			return false;
 	}
-	return true;
+	return from->len ? take_sights(from, h) : h->fading_count || h->reported_at;
 }
 
 bool health_decode(struct bytes from, struct health *ret)

@@ -76,6 +76,17 @@ struct fading {
 	int64_t refused_at; /* the first of the refusals in a row; 0 = the last answer was none */
 };
 
+/* What a listing token's list last said of the Pixel. Numbers are stored: only add. */
+enum sight_kind { SIGHT_LISTED = 1, SIGHT_UNBOUND, SIGHT_PENDING, SIGHT_REJECTED, SIGHT_ABSENT, SIGHT_KIND_COUNT };
+#define SIGHTS_MAX 4
+struct sight {
+	char list[LIST_NAME_MAX + 1]; /* whose */
+	enum sight_kind kind;
+	bool is_own;    /* the list was read with the very token that is the Pixel's current one */
+	uint8_t times;  /* so many readings in a row said the same; stops at 255 */
+	int64_t since, at; /* the first and the last of them */
+};
+
 #define HEALTH_HISTORY_MAX 16
 
 struct health_change {
@@ -96,6 +107,8 @@ struct health {
 	int64_t reported_at; /* a consumer's report last made us ask; 0 = never */
 	size_t fading_count;
 	struct fading fading[FADING_MAX]; /* the one that faded last at the end */
+	size_t sight_count;
+	struct sight sights[SIGHTS_MAX]; /* by name */
 };
 
 /* Make the judgements speak of the credential's present versions: a promoted pending brings its judgement along, what
@@ -106,6 +119,13 @@ void health_align(struct health *h, const struct credential *c);
 const struct fading *health_fading(const struct health *h, uint32_t version);
 /* The same, made when it is not there: the oldest gives way. */
 struct fading *health_fade(struct health *h, uint32_t version);
+
+const char *sight_name(enum sight_kind kind); /* "listed", "unbound", ... */
+/* NULL = this list never said anything of the Pixel. */
+const struct sight *health_sight(const struct health *h, const char *list);
+/* A whole reading of this list says so. Where there is no place, the sight that is oldest gives way. */
+void health_see(struct health *h, const char *list, enum sight_kind kind, bool is_own, int64_t at);
+void health_unsee(struct health *h, const char *list);
 
 /* The judgement that speaks for the Pixel: of current, of pending when there is no current; NULL when neither. */
 const struct judgement *health_speaking(const struct health *h, const struct credential *c);

@@ -29,6 +29,10 @@ struct vault {
 		void *context;
 		struct vault_position *at;
 	} follower;
+	/* The lists' names, as the last walk over all metadata met them; good while nothing is changed. */
+	struct buf list_names;
+	bool has_list_names;
+	uint64_t list_generation;
 	bool is_in_step; /* the follower was given all that a change last read or wrote */
 	/* The last change in the audit log: intents written, outcome not yet. */
 	struct buf promises;

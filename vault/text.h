@@ -16,6 +16,9 @@
 	"what stands in the place of the Pixel code is %zu characters long and not one",                               \
 		"a Pixel code is 8 to 40 capitals and digits; a token goes to standard input, never on the command "   \
 		"line"
+#define TXT_LIST_NAME                                                                                                  \
+	"'%.40s' names no list of Pixels",                                                                             \
+		"write bc:ID or advertiser:ID, with the numeric id of the Business Center or ad account"
 #define TXT_TEST_CODE_BAD                                                                                              \
 	"the test code must be 1 to 64 printable characters without blanks",                                           \
 		"copy it from the Test events tab of the Pixel; it looks like TEST12345"

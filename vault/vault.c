@@ -573,6 +573,7 @@ static void end(struct vault *v, void (*end_store)(struct store *))
 	buf_done(&v->room);
 	buf_done(&v->plain);
 	buf_done(&v->promises);
+	buf_done(&v->list_names);
 	free(v);
 }
 
@@ -1034,7 +1035,7 @@ void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT
 	for (size_t i = 0; i < hint.count; i++) {
 		struct credential c;
 		if (find_by_id(v, hint.ids[i], "?", &c, &ignored) && strcmp(c.pixel, not_pixel) != 0 &&
-		    holds(&c, fingerprint)) {
+		    !name_is_list(c.pixel) && holds(&c, fingerprint)) {
 			memcpy(ret_pixel, c.pixel, sizeof c.pixel);
 			return;
 		}

@@ -90,6 +90,11 @@ typedef bool vault_each_fn(void *context, const struct credential *c, const stru
 must_check bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each_fn *fn, void *context,
 			   struct error *err);
 
+/* The same for the listing tokens, with health: whatever else walks over Pixels, loads them or catches up with them passes
+ * these over. By name they are found as a Pixel is. Costs a walk over all metadata only when something was changed since the
+ * last one. The callback must not call back into the vault. */
+must_check bool vault_each_list(struct vault *v, vault_each_fn *fn, void *context, struct error *err);
+
 /* One Pixel with all that a keeper holds in memory. Proven. Soft-deleted and destroyed ones come too: see credential.
  * The sealed tokens are borrowed; empty where there is no such version, or where it is damaged.
  *

@@ -119,6 +119,7 @@ static bool check_metadata(struct proof *p, const uint8_t *entry, const struct s
 		fault(p, "%s", why.message);
 		return true;
 	}
+	p->report->pixels -= name_is_list(c.pixel);
 	keys_pixel_id(p->v->keys, c.pixel, id);
 	if (memcmp(id, entry, PIXEL_ID_LEN) != 0)
 		fault(p, "the record of Pixel '%s' lies under another Pixel's key", c.pixel);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIST_NAMES_BYTES_MAX ((size_t)16 << 20)
 #define READS_MAX 5 /* of one instant that other writers outran, before it is an error */
 
 static bool view_root(struct vault *v, struct store_view *view, struct error *err)
@@ -220,9 +221,31 @@ static bool walk_health(struct walk *w, const uint8_t *entry, const struct crede
 
 struct each {
 	bool with_health, want_deleted;
-	vault_each_fn *fn;
+	vault_each_fn *fn; /* NULL: only the lists' names are wanted */
 	void *context;
 };
+
+/* Whoever walks over Pixels notes the lists it passes over: looking for them costs as much as all else. */
+static void begin_noting(struct vault *v)
+{
+	v->list_names.max = LIST_NAMES_BYTES_MAX;
+	v->has_list_names = false;
+	buf_clear(&v->list_names);
+}
+
+static void end_noting(struct vault *v, bool is_complete)
+{
+	v->has_list_names = is_complete && !v->list_names.is_bad;
+	v->list_generation = v->root.generation;
+}
+
+static bool note_list(struct vault *v, const struct credential *c)
+{
+	if (!name_is_list(c->pixel))
+		return false;
+	buf_append(&v->list_names, c->pixel, sizeof c->pixel);
+	return true;
+}
 
 static bool each_one(struct walk *w, const uint8_t *entry, const void *context, struct error *err)
 {
@@ -231,6 +254,8 @@ static bool each_one(struct walk *w, const uint8_t *entry, const void *context, 
 	struct health h;
 	if (!walk_metadata(w, entry, &c, err))
 		return false;
+	if (note_list(w->v, &c) || !e->fn)
+		return true;
 	if ((c.deleted_at || c.is_destroyed) && !e->want_deleted)
 		return true;
 	if (e->with_health && !walk_health(w, entry, &c, &h, err))
@@ -251,17 +276,44 @@ static bool walk_inventory(struct walk *w, walk_fn *fn, const void *context, str
 	return ok;
 }
 
+static bool each(struct vault *v, const struct each *e, struct error *err)
+{
+	struct walk w = { .v = v };
+	if (!vault_is_open(v, err) || !view_open(v, &w.view, err))
+		return false;
+	begin_noting(v);
+	bool ok = lane_open(&w, 'm', &w.meta, err) && (!e->with_health || lane_open(&w, 'h', &w.health, err)) &&
+		  walk_inventory(&w, each_one, e, err);
+	end_noting(v, ok);
+	walk_done(&w);
+	return ok;
+}
+
 bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each_fn *fn, void *context,
 		struct error *err)
 {
-	struct walk w = { .v = v };
-	struct each e = { with_health, want_deleted, fn, context };
-	if (!vault_is_open(v, err) || !view_open(v, &w.view, err))
+	struct each e = { .with_health = with_health, .want_deleted = want_deleted, .fn = fn, .context = context };
+	return each(v, &e, err);
+}
+
+bool vault_each_list(struct vault *v, vault_each_fn *fn, void *context, struct error *err)
+{
+	struct each names = { .fn = NULL };
+	struct credential c;
+	struct health h;
+	bool is_known = v->has_list_names && v->list_generation == v->root.generation;
+	if (!is_known && !each(v, &names, err))
 		return false;
-	bool ok = lane_open(&w, 'm', &w.meta, err) && (!with_health || lane_open(&w, 'h', &w.health, err)) &&
-		  walk_inventory(&w, each_one, &e, err);
-	walk_done(&w);
-	return ok;
+	for (size_t at = 0; at < v->list_names.len; at += PIXEL_CODE_MAX + 1) {
+		if (!vault_find(v, (const char *)v->list_names.at + at, false, &c, err)) {
+			if (err->code == ERR_NOT_FOUND)
+				continue;
+			return false;
+		}
+		if (!vault_health(v, &c, &h, err) || !fn(context, &c, &h, err))
+			return false;
+	}
+	return true;
 }
 
 /* ---- loading: with the sealed tokens ---- */
@@ -352,6 +404,8 @@ static bool load_one(struct walk *w, const uint8_t *entry, const void *context, 
 	struct error damage = { .code = ERR_NONE };
 	if (!walk_metadata(w, entry, &c, err))
 		return is_local(err) && give_unreadable(entry, l->fn, l->context, err);
+	if (note_list(w->v, &c))
+		return true;
 	if (!walk_health(w, entry, &c, &h, err) || !walk_tokens(w, entry, &c, sealed, &damage, err))
 		return false;
 	struct vault_item item = { .damage = damage.code ? &damage : NULL,
@@ -380,8 +434,10 @@ bool vault_load(struct vault *v, vault_item_fn *fn, void *context, struct vault_
 	struct vault_position at;
 	if (!vault_is_open(v, err) || !view_open(v, &w.view, err))
 		return false;
+	begin_noting(v);
 	bool ok = position_now(v, &at, err) && lane_open(&w, 'm', &w.meta, err) && lane_open(&w, 'h', &w.health, err) &&
 		  lane_open(&w, 't', &w.token, err) && walk_inventory(&w, load_one, &l, err);
+	end_noting(v, ok);
 	walk_done(&w);
 	if (ok)
 		*ret_at = at;
@@ -479,7 +535,7 @@ static bool give_changed(struct vault *v, const struct change *ch, const uint8_t
 	struct error damage = { .code = ERR_NONE };
 	if (!read_named(v, ch, id, &c, &h, &is_named, &is_unreadable, err))
 		return is_unreadable && is_local(err) && give_unreadable(id, fn, context, err);
-	if (!is_named)
+	if (!is_named || name_is_list(c.pixel))
 		return true;
 	const uint32_t wanted[2] = { number_at(&c, STAGE_CURRENT), number_at(&c, STAGE_PREVIOUS) };
 	char key[2][KEY_TEXT_MAX];

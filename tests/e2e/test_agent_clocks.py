@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from harness import BUILD, PATIENCE, cases, say, spread
+from harness import BUILD, PATIENCE, cases, new_pixel, say, spread
 from running_agent import AgentCase
 
 HOUR, DAY = 3600, 86400
@@ -42,6 +42,32 @@ class Moved(AgentCase):
         """Until the agent's worker has seen what time it is: an errand that comes back twice."""
         for _ in range(2):
             self.asks(200, "POST", "/v1/verify", b"{}")
+
+
+class Lists(Moved):
+    """The agent reads each list at nine tenths of the interval, so that whom it proves is not asked about."""
+    check = {"interval": "6h", "probe": "dry"}
+    name = "bc:7100000000000000001"
+
+    def test_what_a_list_proves_is_asked_about_only_when_it_cannot_be_read(self):
+        codes, token = [new_pixel() for _ in range(3)], self.token()
+        for code in codes:
+            self.emu.ctl("pixel", code, "bc=" + self.name[3:])
+        self.emu.ctl("token", token, "kind=marketing", "scopes=15", "pixels=" + ",".join(codes))
+        for code in codes:
+            self.put(code, token, "--no-check")
+        self.vault("listing", "put", self.name, stdin=token)
+        self.start_agent()
+        paths = lambda: [l["path"].split("v1.3", 1)[1] for l in self.emu.log()]
+        for reading in range(2, 5):
+            self.pass_by(6 * HOUR * 9 // 10 + 60)
+            self.until(lambda: len(paths()) >= reading, 20, "the list is read")
+            self.turn()
+        self.assertEqual(["/bc/asset/get/"] * 4, paths())
+        self.emu.fault("code-50000", path="/bc/asset/get/")
+        self.pass_by(7 * HOUR)
+        self.until(lambda: paths().count("/event/track/") >= 3, 20, "they are asked about one by one")
+        self.assertEqual({"healthy"}, {p["verdict"] for p in self.json("status")["pixels"]})
 
 
 class Heads(Moved):

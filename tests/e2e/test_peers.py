@@ -115,6 +115,21 @@ class Peers(AgentCase):
                     cells += len(VERBS)
         harness.notes.append("peers: %d cells of user x verb x Pixel as the rules say" % cells)
 
+    def test_a_listing_token_needs_the_right_to_every_pixel(self):
+        name, path = "bc:7100000000000000001", self.socket
+        target = "/v1/listings/%s" % name
+        self.assertEqual(200, self.http("PUT", target + "/token?check=no", body=b"x" * 40)[0])
+        sees = lambda: [l["listing"] for l in json.loads(ask_once(path, "GET", "/v1/listings")[2])["listings"]]
+        changes = lambda: [ask_once(path, method, t, body=body)[0] for method, t, body in (
+            ("PUT", target + "/token?check=no", b"y" * 40), ("DELETE", target, None))]
+        self.assertEqual(([name], []), (self.as_user(DENIED, DENIED, [], sees), self.as_user(ALLOWED, ALLOWED, [], sees)))
+        for uid, gid in ((ALLOWED, ALLOWED), (DENIED, DENIED), (GROUP, TEAM)):
+            self.assertEqual([403, 403], self.as_user(uid, gid, [], changes))
+        self.assertEqual(400, self.http("PUT", "/v1/listings/%s/token" % self.stored, body=b"x" * 40)[0])
+        self.assertEqual(400, self.http("PUT", "/v1/pixels/%s/token" % name, body=b"x" * 40)[0])
+        self.assertEqual(200, self.http("DELETE", target + "?destroy=1")[0])
+        self.assertEqual(404, self.http("DELETE", "/v1/listings/bc:7100000000000000002")[0])
+
     def test_the_agents_own_user_may_do_everything(self):
         """Here root; as another user when the agent runs as one: see the unit test of access."""
         doc = self.json_of(self.http("GET", "/v1/access"))

@@ -5,7 +5,7 @@ import unittest
 from harness import Case, FINGERPRINT, MOMENT, VERDICTS, new_pixel, say
 
 PIXEL_KEYS = {"pixel", "labels", "verdict", "evidence", "last_attempt", "checked_at", "proven_at", "next_check_at",
-              "current", "pending", "previous", "standby", "rotation", "renewal", "advice"}
+              "current", "pending", "previous", "standby", "rotation", "renewal", "listings", "advice"}
 EVIDENCE_KEYS = {"probe", "code", "message", "request_id", "at"}
 VERSION_KEYS = {"version", "fingerprint", "stored_at", "expires_at"}
 

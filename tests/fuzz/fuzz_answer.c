@@ -34,6 +34,22 @@ static void demand_sane(const struct answer *a, struct bytes body, enum probe_ki
 		demand(a->body == BODY_CODE && memmem(body.at, body.len, "\"code\"", 6) != NULL);
 }
 
+static void demand_page(struct bytes body)
+{
+	static struct list_page page;
+	struct answer a = { .http = 200 };
+	page = (struct list_page){ .page = 0 };
+	bool is_page = tiktok_read_page(body, bytes_of_text(TOKEN), 1, &a, &page);
+	demand_clean(a.text, sizeof a.text);
+	demand(is_page == (a.body == BODY_CODE && a.code == 0));
+	demand(!is_page || (page.page == 1 && page.pages <= LIST_PAGES_MAX && page.count <= LIST_ROWS_MAX));
+	for (size_t i = 0; is_page && i < page.count; i++) {
+		struct error unused;
+		demand(strnlen(page.rows[i].pixel, sizeof page.rows[i].pixel) <= PIXEL_CODE_MAX);
+		demand(pixel_check(page.rows[i].pixel, &unused) && page.rows[i].kind < SIGHT_KIND_COUNT);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const int32_t statuses[] = { 0, 200, 302, 404, 429, 500 };
@@ -46,5 +62,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		for (int kind = PROBE_DRY; kind <= PROBE_LIVE; kind++)
 			demand_sane(&a, body, (enum probe_kind)kind);
 	}
+	demand_page(body);
 	return 0;
 }

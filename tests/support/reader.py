@@ -276,6 +276,10 @@ def parse_health(data):
         h["reported_at"] = c.number("q")
         h["fading"] = [{"version": c.number("I"), "verdict": c.number("B"), "proven_at": c.number("q"),
                         "checked_at": c.number("q"), "refused_at": c.number("q")} for _ in range(c.number("B"))]
+    h["sights"] = []
+    if c.rest():
+        h["sights"] = [{"list": c.text("B"), "kind": c.number("B"), "is_own": c.number("B"), "times": c.number("B"),
+                        "since": c.number("q"), "at": c.number("q")} for _ in range(c.number("B"))]
     c.end()
     return h
 

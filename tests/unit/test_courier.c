@@ -757,12 +757,49 @@ static bool lie_about_a_pair(struct courier_answer *a, const char *lie)
 	p.pair.access_len = p.pair.refresh_len = 12;
 	memcpy(p.pair.access, "act.11112222", 12);
 	memcpy(p.pair.refresh, "rft.33334444", 12);
-	a->has_pair = strcmp(lie, "none") != 0;
+	a->behind = strcmp(lie, "none") != 0;
 	spoil_pair(&p, lie);
 	size_t len = strcmp(lie, "half") == 0 ? sizeof p / 2 : strcmp(lie, "short") == 0 ? 0 : sizeof p;
 	if (write(COURIER_FD, a, sizeof *a) != sizeof *a || write(COURIER_FD, &p, len) != (ssize_t)len)
 		return false;
 	return len == sizeof p && (strcmp(lie, "two") != 0 || write(COURIER_FD, &p, len) == (ssize_t)len);
+}
+
+/* Of what follows the answer about a list. */
+static const char *const page_lies[] = { "true", "none", "pair", "version", "zero", "id", "page", "pages", "total", "count", "code", "open", "kind", "half" };
+
+static void spoil_page(struct courier_page *p, const char *lie)
+{
+	struct list_page *l = &p->page;
+	p->version += strcmp(lie, "version") == 0;
+	p->zero += strcmp(lie, "zero") == 0;
+	p->id += strcmp(lie, "id") == 0;
+	l->page += strcmp(lie, "page") == 0;
+	if (strcmp(lie, "pages") == 0)
+		l->pages = LIST_PAGES_MAX + 1;
+	if (strcmp(lie, "total") == 0)
+		l->total = UINT32_MAX;
+	if (strcmp(lie, "count") == 0)
+		l->count = LIST_ROWS_MAX + 1;
+	if (strcmp(lie, "code") == 0)
+		l->rows[1].pixel[0] = ':';
+	if (strcmp(lie, "open") == 0)
+		memset(l->rows[1].pixel, 'A', sizeof l->rows[1].pixel);
+	if (strcmp(lie, "kind") == 0)
+		l->rows[1].kind = SIGHT_KIND_COUNT;
+}
+
+static bool lie_about_a_page(struct courier_answer *a, uint32_t page, const char *lie)
+{
+	struct courier_page p = { .version = COURIER_VERSION, .id = a->id };
+	p.page = (struct list_page){ .page = page, .pages = 9, .total = 2, .count = 2 };
+	strcpy(p.page.rows[0].pixel, PIXEL);
+	strcpy(p.page.rows[1].pixel, PIXEL);
+	a->behind = strcmp(lie, "none") == 0 ? BEHIND_NOTHING : strcmp(lie, "pair") == 0 ? BEHIND_PAIR : BEHIND_PAGE;
+	spoil_page(&p, lie);
+	size_t len = strcmp(lie, "half") == 0 ? sizeof p / 2 : strcmp(lie, "none") == 0 ? 0 : sizeof p;
+	return write(COURIER_FD, a, sizeof *a) == sizeof *a && write(COURIER_FD, &p, len) == (ssize_t)len &&
+	       strcmp(lie, "half") != 0;
 }
 
 static void spoil(struct courier_answer *a, const char *lie)
@@ -800,9 +837,9 @@ static void spoil(struct courier_answer *a, const char *lie)
 	if (strcmp(lie, "id-unknown") == 0)
 		a->id++;
 	if (strcmp(lie, "pair") == 0)
-		a->has_pair = 1; /* nobody asked for one */
+		a->behind = 1; /* nobody asked for one */
 	if (strcmp(lie, "pair-odd") == 0)
-		a->has_pair = 2;
+		a->behind = 2;
 }
 
 static bool read_all(void *at, size_t len)
@@ -835,6 +872,11 @@ static int lie_as_courier(void)
 					    .request_id = "1" };
 		if (probe.kind == PROBE_REFRESH) {
 			if (!lie_about_a_pair(&a, lie))
+				return 0;
+			continue;
+		}
+		if (probe.kind == PROBE_LISTING) {
+			if (!lie_about_a_page(&a, probe.page, lie))
 				return 0;
 			continue;
 		}
@@ -993,6 +1035,35 @@ static void courier__a_pair_that_cannot_be_is_never_taken(void **state)
 	}
 }
 
+static void courier__a_page_that_cannot_be_is_never_taken(void **state)
+{
+	NEEDS_EMULATOR();
+	scoped(secret_freep) struct secret *token = NULL;
+	struct error err;
+	assert_true(secret_copy(bytes_of_text(TOKEN), &token, &err));
+	for (size_t i = 0; i < COUNT_OF(page_lies); i++) {
+		char url[64], self[PATH_MAX + 32];
+		snprintf(self, sizeof self, "%s/test_courier", emu.folder);
+		use_courier(self);
+		snprintf(url, sizeof url, "https://%s", page_lies[i]);
+		struct courier *c = courier_for(url, 2, 1000);
+		struct question q = { .id = 3, .kind = PROBE_LISTING, .pixel = "bc:7123", .page = 4, .test_code = "", .token = token };
+		struct reply r;
+		assert_true(courier_takes(c, PROBE_LISTING));
+		courier_ask(c, &q);
+		assert_false(courier_takes(c, PROBE_LISTING));
+		assert_false(courier_takes(c, PROBE_REFRESH));
+		assert_true(courier_takes(c, PROBE_DRY));
+		assert_true(courier_next(c, 20000, &r));
+		assert_true((r.page != NULL) == (i == 0));
+		assert_int_equal(r.answer.transport, i < 2 ? TRANSPORT_OK : TRANSPORT_NO_COURIER);
+		if (i == 0)
+			assert_int_equal(r.page->page, 4);
+		assert_true(courier_takes(c, PROBE_LISTING));
+		courier_free(c);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, before_each)
 
 int main(int argc, char **argv)
@@ -1025,6 +1096,7 @@ int main(int argc, char **argv)
 		TEST(courier__a_refresh_brings_a_pair_of_either_family),
 		TEST(courier__a_refresh_goes_along_with_probes),
 		TEST(courier__a_pair_that_cannot_be_is_never_taken),
+		TEST(courier__a_page_that_cannot_be_is_never_taken),
 	};
 	if (argc == 2 && strcmp(argv[1], "--courier") == 0)
 		return lie_as_courier();

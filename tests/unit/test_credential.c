@@ -877,9 +877,31 @@ static void fingerprint__as_text_is_the_first_40_bits_and_has_no_mistakable_char
 	}
 }
 
+static void list__is_a_business_center_or_ad_account_by_its_number(void **state)
+{
+	(void)state;
+	struct error err;
+	static const char *const bad[] = { "", "bc:", "bc:123", "bc:12345678901234567890x", "bc:123456789012345678901", "BC:12345",
+					   "advertiser:", "advertiser 12345", "pixel:12345", "bc:12 345", "12345", "C0U2T02IU8J6B9GC2B90" };
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		assert_false(list_check(bad[i], &err));
+		assert_int_equal(err.code, ERR_MALFORMED);
+	}
+	assert_true(list_check("bc:1234", &err));
+	assert_true(list_check("advertiser:12345678901234567890", &err));
+	assert_true(strlen("advertiser:12345678901234567890") <= LIST_NAME_MAX && LIST_NAME_MAX <= PIXEL_CODE_MAX);
+	assert_string_equal(list_id("advertiser:77"), "77");
+	assert_true(list_is_center("bc:1234"));
+	assert_false(list_is_center("advertiser:1234"));
+	assert_true(name_is_list("bc:1234"));
+	assert_false(name_is_list("C0U2T02IU8J6B9GC2B90"));
+	assert_false(pixel_check("bc:7012345678901234567", &err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(list__is_a_business_center_or_ad_account_by_its_number),
 		cmocka_unit_test(pixel__eight_to_forty_capitals_and_digits_are_taken),
 		cmocka_unit_test(pixel__what_is_not_one_is_refused_with_the_hint_that_fits),
 		cmocka_unit_test(pixel__what_is_longer_than_any_code_is_not_shown),

@@ -53,6 +53,16 @@ static struct health with_fading(void)
 	return h;
 }
 
+static struct health with_sights(void)
+{
+	struct health h = with_fading();
+	health_see(&h, "bc:99999999999999999999", SIGHT_ABSENT, false, 5);
+	health_see(&h, "advertiser:99999999999999999999", SIGHT_LISTED, true, 6);
+	health_see(&h, "advertiser:1000", SIGHT_UNBOUND, true, 7);
+	health_see(&h, "bc:1000", SIGHT_REJECTED, true, 8);
+	return h;
+}
+
 static void judgement__assert_equal(const struct judgement *a, const struct judgement *b)
 {
 	assert_int_equal(a->version, b->version);
@@ -82,7 +92,8 @@ static void encoded(const struct health *h, struct buf *out)
 static void health__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **state)
 {
 	(void)state;
-	struct health all[] = { with_fading(), full(), { .counter = 0 }, { .reported_at = 1 } };
+	struct health all[] = { with_sights(), with_fading(), full(), { .counter = 0 }, { .reported_at = 1 }, { .counter = 1 } };
+	health_see(&all[5], "bc:1000", SIGHT_PENDING, false, 9);
 	memset(all[0].current.evidence.text, 'e', EVIDENCE_TEXT_MAX);
 	memset(all[0].current.evidence.request_id, 'r', REQUEST_ID_MAX);
 	memset(all[0].current.belongs_to, 'B', PIXEL_CODE_MAX);
@@ -115,6 +126,8 @@ static void health__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **st
 			assert_int_equal(back.fading[k].checked_at, all[i].fading[k].checked_at);
 			assert_int_equal(back.fading[k].refused_at, all[i].fading[k].refused_at);
 		}
+		assert_int_equal(back.sight_count, all[i].sight_count);
+		assert_memory_equal(back.sights, all[i].sights, sizeof back.sights);
 		encoded(&back, &second);
 		assert_true(bytes_equal(buf_bytes(&first), buf_bytes(&second)));
 		buf_done(&first);
@@ -397,12 +410,49 @@ static void probe__names(void **state)
 	assert_null(probe_name((enum probe_kind)7));
 }
 
+static void sight__readings_that_say_the_same_are_counted(void **state)
+{
+	(void)state;
+	struct health h = { .counter = 0 };
+	for (int64_t at = 1; at <= 300; at++)
+		health_see(&h, "bc:1000", SIGHT_UNBOUND, true, at);
+	const struct sight *s = health_sight(&h, "bc:1000");
+	assert_int_equal(s->times, 255);
+	assert_int_equal(s->since, 1);
+	assert_int_equal(s->at, 300);
+	health_see(&h, "bc:1000", SIGHT_UNBOUND, false, 301); /* with another token */
+	assert_int_equal(s->times, 1);
+	assert_int_equal(s->since, 301);
+	health_see(&h, "bc:1000", SIGHT_LISTED, false, 302);
+	assert_int_equal(s->since, 302);
+	health_unsee(&h, "bc:1001");
+	health_unsee(&h, "bc:1000");
+	assert_int_equal(h.sight_count, 0);
+}
+
+static void sight__the_oldest_gives_way(void **state)
+{
+	(void)state;
+	struct health h = { .counter = 0 };
+	char name[LIST_NAME_MAX + 1] = "bc:1000";
+	for (int i = 0; i < SIGHTS_MAX; i++) {
+		name[6] = (char)('0' + i);
+		health_see(&h, name, SIGHT_LISTED, true, i == 2 ? 1 : 10 + i);
+	}
+	health_see(&h, "bc:0999", SIGHT_LISTED, true, 20);
+	assert_int_equal(h.sight_count, SIGHTS_MAX);
+	assert_null(health_sight(&h, "bc:1002"));
+	assert_string_equal(h.sights[0].list, "bc:0999");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(health__comes_back_as_it_was_and_encodes_to_the_same_bytes),
 		cmocka_unit_test(health__cut_short_or_with_a_byte_more_is_not_ours_and_leaves_the_result_alone),
 		cmocka_unit_test(health__every_change_of_a_byte_is_refused_or_is_another_health),
+		cmocka_unit_test(sight__readings_that_say_the_same_are_counted),
+		cmocka_unit_test(sight__the_oldest_gives_way),
 		cmocka_unit_test(align__a_promoted_version_brings_its_judgement_along),
 		cmocka_unit_test(align__what_still_stands_is_left_alone),
 		cmocka_unit_test(align__what_was_current_fades_and_its_verdict_counts),

@@ -224,7 +224,7 @@ static void status__json_has_every_member_and_invents_none(void **state)
 		 "{\"pixel\":\"" PIXEL "\",\"labels\":{\"brand\":\"acme\"},\"verdict\":\"unchecked\",\"evidence\":null,"
 		 "\"last_attempt\":null,\"checked_at\":null,\"proven_at\":null,\"next_check_at\":null,"
 		 "\"current\":{\"version\":1,\"fingerprint\":\"%s\",\"stored_at\":\"2026-11-22T04:05:06Z\","
-		 "\"expires_at\":null},\"pending\":null,\"previous\":null,\"standby\":null,\"rotation\":null,\"renewal\":null,\"advice\":\"%s\"}",
+		 "\"expires_at\":null},\"pending\":null,\"previous\":null,\"standby\":null,\"rotation\":null,\"renewal\":null,\"listings\":[],\"advice\":\"%s\"}",
 		 fingerprint, advice);
 	assert_json(&row, expected);
 }

@@ -532,9 +532,121 @@ static void pair__nothing_that_was_sent_comes_back_in_a_text(void **state)
 	}
 }
 
+/* --- pages of lists --- */
+
+static void query_is(const char *list, uint32_t page, const char *wanted)
+{
+	struct buf query = BUF_INIT(TIKTOK_QUERY_MAX);
+	tiktok_list_query(list, page, &query);
+	buf_append(&query, "", 1);
+	assert_false(query.is_bad);
+	assert_string_equal((const char *)query.at, wanted);
+	buf_done(&query);
+}
+
+static void list__each_kind_is_asked_for_in_its_largest_pages(void **state)
+{
+	(void)state;
+	query_is("bc:71234", 1, "bc_id=71234&asset_type=PIXEL&page=1&page_size=50");
+	query_is("advertiser:12345678901234567890", LIST_PAGES_MAX, "advertiser_id=12345678901234567890&page=20000&page_size=20");
+}
+
+#define INFO(page, pages, total) ",\"page_info\":{\"page\":" page ",\"page_size\":50,\"total_page\":" pages ",\"total_number\":" total "}}}"
+#define ASSETS(rows) "{\"code\":0,\"message\":\"OK\",\"data\":{\"list\":[" rows "]" INFO("1", "1", "3")
+
+static bool read_page(const char *body, uint32_t page, struct answer *ret, struct list_page *ret_page)
+{
+	*ret = (struct answer){ .http = 200 };
+	*ret_page = (struct list_page){ .page = 0 };
+	return tiktok_read_page(bytes_of_text(body), bytes_of_text(TOKEN), page, ret, ret_page);
+}
+
+static void list__relations_are_read_and_unknown_ones_are_not_guessed(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *row;
+		uint8_t kind;
+	} rows[] = {
+		{ "\"relation_status\":\"BOUND\"", SIGHT_LISTED },
+		{ "\"relation_status\":\"UNBOUND\"", SIGHT_UNBOUND },
+		{ "\"relation_status\":\"PENDING\"", SIGHT_PENDING },
+		{ "\"relation_status\":\"REJECTED\"", SIGHT_REJECTED },
+		{ "\"relation_status\":\"bound\"", 0 },
+		{ "\"relation_status\":null", 0 },
+		{ "\"asset_ownership\":{\"asset_relation_status\":null}", SIGHT_LISTED },
+		{ "\"asset_ownership\":{\"asset_relation_status\":\"TRANSFERRED\"}", SIGHT_LISTED },
+		{ "\"asset_ownership\":{\"asset_relation_status\":\"SHARED\"}", SIGHT_LISTED },
+		{ "\"asset_ownership\":{\"asset_relation_status\":\"UNBOUND\"}", SIGHT_UNBOUND },
+		{ "\"asset_ownership\":{}", 0 },
+		{ "\"asset_ownership\":[]", 0 },
+	};
+	struct answer a;
+	struct list_page page;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		char body[512];
+		snprintf(body, sizeof body, ASSETS("{\"pixel_code\":\"" PIXEL "\",%s}"), rows[i].row);
+		assert_true(read_page(body, 1, &a, &page));
+		assert_int_equal(page.count, 1);
+		assert_string_equal(page.rows[0].pixel, PIXEL);
+		assert_int_equal(page.rows[0].kind, rows[i].kind);
+	}
+}
+
+static void list__rows_without_a_pixel_code_are_counted(void **state)
+{
+	(void)state;
+	struct answer a;
+	struct list_page page;
+	assert_true(read_page(ASSETS("{},7,{\"pixel_code\":7644201699552690194},{\"pixel_code\":\"short\"},{\"pixel_code\":null}"), 1, &a, &page));
+	assert_int_equal(page.count, 0);
+	assert_int_equal(page.unreadable, 5);
+}
+
+static void list__numbers_may_come_quoted(void **state)
+{
+	(void)state;
+	struct answer a;
+	struct list_page page;
+	assert_true(read_page("{\"code\":0,\"data\":{\"pixels\":[]" INFO("\"2\"", "\"3\"", "\"45\""), 2, &a, &page));
+	assert_int_equal(page.pages, 3);
+	assert_int_equal(page.total, 45);
+}
+
+static void list__what_is_no_page_of_ours_is_no_answer(void **state)
+{
+	(void)state;
+	static const char *const bodies[] = {
+		"{\"code\":0}",
+		"{\"code\":0,\"data\":null}",
+		"{\"code\":0,\"data\":{\"list\":[]}}",
+		"{\"code\":0,\"data\":{\"list\":{}" INFO("1", "1", "0"),
+		"{\"code\":0,\"data\":{\"list\":[]" INFO("2", "2", "0"),
+		"{\"code\":0,\"data\":{\"list\":[]" INFO("1", "-1", "0"),
+		"{\"code\":0,\"data\":{\"list\":[]" INFO("1", "1.5", "0"),
+		"{\"code\":0,\"data\":{\"list\":[]" INFO("1", "20001", "0"),
+		"{\"code\":0,\"data\":{\"list\":[]" INFO("1", "1", "99999999999"),
+	};
+	struct answer a;
+	struct list_page page;
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		assert_false(read_page(bodies[i], 1, &a, &page));
+		assert_int_equal(a.body, BODY_ODD_JSON);
+		assert_int_equal(a.code, NO_CODE);
+	}
+	assert_false(read_page("{\"code\":40001,\"message\":\"no " TOKEN "\"}", 1, &a, &page));
+	assert_int_equal(a.code, 40001);
+	assert_string_equal(a.text, "no [token]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(list__each_kind_is_asked_for_in_its_largest_pages),
+		cmocka_unit_test(list__relations_are_read_and_unknown_ones_are_not_guessed),
+		cmocka_unit_test(list__rows_without_a_pixel_code_are_counted),
+		cmocka_unit_test(list__numbers_may_come_quoted),
+		cmocka_unit_test(list__what_is_no_page_of_ours_is_no_answer),
 		cmocka_unit_test(request__dry_holds_no_event),
 		cmocka_unit_test(request__test_is_one_custom_event_under_the_test_code),
 		cmocka_unit_test(request__live_has_no_test_code_and_an_id_fixed_for_the_day),

@@ -161,6 +161,9 @@ static void row_7__a_listing_that_holds_the_pixel_is_healthy(void **state)
 {
 	(void)state;
 	expect(judge_listing(0, true, false), "7", VERDICT_HEALTHY, 0);
+	struct answer a = { .body = BODY_CODE, .http = 200 };
+	struct question_context of_the_list = { .endpoint = ENDPOINT_PIXEL_LIST, .kind = PROBE_LISTING, .is_list = true };
+	expect(verdict_judge(&a, &of_the_list), "7", VERDICT_HEALTHY, 0);
 	expect(judge_listing(40001, true, false), "24", OUTCOME_UNKNOWN, 0);
 }
 
