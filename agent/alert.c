@@ -47,32 +47,61 @@ void alerts_freep(struct alerts **a)
 
 static bool fits(const struct alert_line *line, const struct cause *c)
 {
-	return alert_severity_of(c->kind, c->step) >= line->sink.least;
+	return !line->is_absent && alert_severity_of(c->kind, c->step) >= line->sink.least;
 }
 
-void alerts_set_sinks(struct alerts *a, const struct alert_sink *sinks, size_t count)
+static bool is_referred_to(const struct alerts *a, size_t line)
 {
-	struct alert_line before[ALERT_SINKS_MAX];
-	size_t was[ALERT_SINKS_MAX], before_count = a->line_count;
-	memcpy(before, a->lines, sizeof before);
-	a->line_count = count < ALERT_SINKS_MAX ? count : ALERT_SINKS_MAX;
-	for (size_t i = 0; i < a->line_count; i++) {
-		size_t k = 0;
-		while (k < before_count && strcmp(before[k].sink.name, sinks[i].name) != 0)
-			k++;
-		was[i] = k;
-		a->lines[i] = k < before_count ? before[k] : (struct alert_line){ .tries = 0 };
-		a->lines[i].sink = sinks[i];
-		a->lines[i].is_busy = false;
-	}
+	for (size_t i = 0; i < a->cause_count; i++)
+		if (a->causes[i].slots[line].was_told || a->causes[i].slots[line].is_owed)
+			return true;
+	return false;
+}
+
+static size_t line_named(const struct alert_line *lines, size_t count, const char *name)
+{
+	size_t i = 0;
+	while (i < count && strcmp(lines[i].sink.name, name) != 0)
+		i++;
+	return i;
+}
+
+static void move_slots(struct alerts *a, const size_t *was)
+{
 	for (size_t c = 0; c < a->cause_count; c++) {
 		struct alert_slot slots[ALERT_SINKS_MAX];
 		memcpy(slots, a->causes[c].slots, sizeof slots);
 		memset(a->causes[c].slots, 0, sizeof slots);
 		for (size_t i = 0; i < a->line_count; i++)
-			if (was[i] < before_count)
+			if (was[i] < ALERT_SINKS_MAX)
 				a->causes[c].slots[i] = slots[was[i]];
 	}
+}
+
+void alerts_set_sinks(struct alerts *a, const struct alert_sink *sinks, size_t count)
+{
+	struct alert_line lines[ALERT_SINKS_MAX] = { { .tries = 0 } };
+	size_t was[ALERT_SINKS_MAX], total = count < ALERT_SINKS_MAX ? count : ALERT_SINKS_MAX;
+	for (size_t i = 0; i < total; i++) {
+		size_t before = line_named(a->lines, a->line_count, sinks[i].name);
+		bool is_known = before < a->line_count;
+		was[i] = is_known ? before : ALERT_SINKS_MAX;
+		if (is_known)
+			lines[i] = a->lines[before];
+		lines[i].sink = sinks[i];
+		lines[i].is_busy = lines[i].is_absent = false;
+	}
+	/* Another program of this vault may read another configuration: what it owes is not ours to forget. */
+	for (size_t i = 0; i < a->line_count && total < ALERT_SINKS_MAX; i++) {
+		if (line_named(lines, total, a->lines[i].sink.name) < total || !is_referred_to(a, i))
+			continue;
+		lines[total] = a->lines[i];
+		lines[total].is_absent = true;
+		was[total++] = i;
+	}
+	memcpy(a->lines, lines, sizeof lines);
+	a->line_count = total;
+	move_slots(a, was);
 }
 
 /* ---- members ---- */
@@ -406,10 +435,10 @@ static bool tick_bad(struct alerts *a, struct cause *c, int64_t now)
 
 /* ---- what is forgotten ---- */
 
-static bool is_owed_any(const struct cause *c)
+static bool is_owed_any(const struct alerts *a, const struct cause *c)
 {
-	for (size_t i = 0; i < ALERT_SINKS_MAX; i++)
-		if (c->slots[i].is_owed)
+	for (size_t i = 0; i < a->line_count; i++)
+		if (c->slots[i].is_owed && !a->lines[i].is_absent)
 			return true;
 	return false;
 }
@@ -417,7 +446,7 @@ static bool is_owed_any(const struct cause *c)
 static bool is_past(const struct alerts *a, const struct cause *c, int64_t now)
 {
 	bool is_crowded = a->cause_count >= ALERT_CAUSES_MAX;
-	return c->ended_at && !is_owed_any(c) && (is_crowded || is_over(c->ended_at, ALERT_KEEP_S, now));
+	return c->ended_at && !is_owed_any(a, c) && (is_crowded || is_over(c->ended_at, ALERT_KEEP_S, now));
 }
 
 static bool forget_past(struct alerts *a, int64_t now)
@@ -467,7 +496,7 @@ static int64_t cause_next_at(const struct alerts *a, const struct cause *c, int6
 {
 	int64_t at = INT64_MAX;
 	if (c->ended_at)
-		return is_owed_any(c) ? INT64_MAX : c->ended_at + ALERT_KEEP_S;
+		return is_owed_any(a, c) ? INT64_MAX : c->ended_at + ALERT_KEEP_S;
 	if (!c->bad)
 		return c->well_at + hold_of(c);
 	if (c->bad > c->told_count && c->grown_at >= c->released_at)
@@ -488,7 +517,7 @@ int64_t alerts_next_at(const struct alerts *a, int64_t now)
 	for (size_t i = 0; i < a->cause_count; i++) {
 		sooner(&at, cause_next_at(a, &a->causes[i], now));
 		for (size_t k = 0; k < a->line_count; k++)
-			if (a->causes[i].slots[k].is_owed && !a->lines[k].is_busy)
+			if (a->causes[i].slots[k].is_owed && !a->lines[k].is_busy && !a->lines[k].is_absent)
 				sooner(&at, a->lines[k].next_at);
 	}
 	return at;
@@ -498,7 +527,7 @@ int64_t alerts_next_at(const struct alerts *a, int64_t now)
 
 static bool is_ready(const struct alert_line *line, int64_t now)
 {
-	return !line->is_busy && (now >= line->next_at || line->next_at - now > RETRY_MOST_S);
+	return !line->is_busy && !line->is_absent && (now >= line->next_at || line->next_at - now > RETRY_MOST_S);
 }
 
 /* The gravest first, then the oldest. */

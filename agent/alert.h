@@ -82,6 +82,7 @@ struct alert_line {
 	uint32_t tries; /* in vain, in a row */
 	int64_t next_at;
 	bool is_busy;      /* a message is on its way; not stored */
+	bool is_absent;    /* the configuration does not name it; not stored */
 	char trouble[160]; /* why it took nothing; not stored */
 };
 
@@ -101,7 +102,8 @@ must_check bool alerts_new(struct alerts **ret, struct error *err);
 void alerts_free(struct alerts *a);
 void alerts_freep(struct alerts **a);
 
-/* Of what was known of a sink before by this name, all stays. */
+/* Of what was known of a sink before by this name, all stays; also of one that is not among them, as long as causes that
+ * it was told of are remembered. */
 void alerts_set_sinks(struct alerts *a, const struct alert_sink *sinks, size_t count);
 
 /* ---- a look ---- */

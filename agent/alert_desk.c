@@ -19,7 +19,7 @@
 #define OPEN_MAX (DELIVER_OPEN_MAX + ALERT_PINGS_MAX)
 #define SLICE_MS 200
 
-enum open_kind { OPEN_NONE, OPEN_MESSAGE, OPEN_PING, OPEN_TEST };
+enum open_kind { OPEN_NONE, OPEN_MESSAGE, OPEN_PING, OPEN_TEST, OPEN_FORGOTTEN };
 struct open_delivery {
 	enum open_kind kind;
 	uint64_t id;
@@ -188,6 +188,26 @@ bool alert_desk_claim(struct alert_desk *d, int64_t wait_ms, bool *ret, struct e
 	return true;
 }
 
+/* What is on its way belongs to the sink of that name, wherever that stands now. */
+static void find_open_lines(struct alert_desk *d)
+{
+	struct alerts *a = d->alerts;
+	for (size_t i = 0; i < OPEN_MAX; i++) {
+		struct open_delivery *o = &d->open[i];
+		if (o->kind != OPEN_MESSAGE)
+			continue;
+		size_t line = 0;
+		while (line < a->line_count && strcmp(a->lines[line].sink.name, o->sink) != 0)
+			line++;
+		if (line == a->line_count) {
+			o->kind = OPEN_FORGOTTEN;
+			continue;
+		}
+		o->due.line = line;
+		a->lines[line].is_busy = true;
+	}
+}
+
 bool alert_desk_set_sinks(struct alert_desk *d, const struct sink *sinks, size_t count, struct error *err)
 {
 	struct sink *copy = calloc(count + 1, sizeof *copy);
@@ -199,6 +219,7 @@ bool alert_desk_set_sinks(struct alert_desk *d, const struct sink *sinks, size_t
 	d->sinks = copy;
 	d->sink_count = count;
 	set_lines(d);
+	find_open_lines(d);
 	return true;
 }
 
@@ -480,9 +501,9 @@ static void send_pings(struct alert_desk *d)
 static int64_t turn(struct alert_desk *d, int64_t wait_ms)
 {
 	struct alert_due due;
-	int64_t now = clock_wall();
 	bool has_changed = false;
 	take_outcomes(d, wait_ms, &has_changed);
+	int64_t now = clock_wall();
 	has_changed |= d->lock && alerts_tick(d->alerts, now);
 	/* Stored before it is sent: who takes over after us sends it under the same number. */
 	if (has_changed)
@@ -653,6 +674,8 @@ static void lines_json(const struct alerts *a, struct json *j)
 	for (size_t i = 0; i < a->line_count; i++) {
 		const struct alert_line *line = &a->lines[i];
 		int64_t waits = 0;
+		if (line->is_absent)
+			continue;
 		for (size_t k = 0; k < a->cause_count; k++)
 			waits += a->causes[k].slots[i].is_owed;
 		json_object(j, NULL);

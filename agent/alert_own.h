@@ -61,10 +61,11 @@ static inline bool cause_matches(const struct cause *c, enum alert_kind kind, in
 	return c->kind == kind && (kind != ALERT_KIND_DUE || c->step == step);
 }
 
-/* A clock that was set back makes nobody wait longer than he would have. */
+/* A clock that was set back far makes nobody wait for it; one that is read twice may seem to have gone back a little. */
+#define CLOCK_SLACK_S 300
 static inline bool is_over(int64_t since, int64_t span_s, int64_t now)
 {
-	return now - since >= span_s || since > now;
+	return now - since >= span_s || since - now > CLOCK_SLACK_S;
 }
 
 #endif

@@ -636,6 +636,53 @@ static void test_a_sink_that_is_added_is_told_what_stands(void **state)
 	end(&w);
 }
 
+static void test_a_sink_that_another_program_does_not_know_is_told_by_the_one_that_does(void **state)
+{
+	struct world w;
+	struct pixel *p = pixels_new(2);
+	(void)state;
+	begin(&w);
+	sinks(&w, 2, 0);
+	turn(p, 0, 1, VERDICT_EXPIRED);
+	(void)look(&w, p, 2);
+	assert_int_equal(deliver(&w), 2);
+	alerts_set_sinks(w.a, NULL, 0);
+	turn(p, 0, 1, VERDICT_HEALTHY);
+	turn(p, 1, 2, VERDICT_MISMATCHED);
+	(void)look(&w, p, 2);
+	assert_int_equal(deliver(&w), 0);
+	assert_int_equal(alerts_next_at(w.a, w.now), w.now + DAY); /* nobody waits for what cannot be sent here */
+	sinks(&w, 2, 0);
+	assert_int_equal(tick(&w, 60), 4);
+	assert_int_equal(w.recoveries, 2);
+	assert_int_equal(w.raised, 4);
+	alerts_set_sinks(w.a, NULL, 0);
+	(void)look(&w, p, 1);
+	(void)tick(&w, 2 * DAY);
+	alerts_set_sinks(w.a, NULL, 0);
+	assert_int_equal(w.a->line_count + w.a->cause_count, 0); /* what is past is forgotten all the same */
+	free(p);
+	end(&w);
+}
+
+static void test_a_clock_that_goes_back_a_second_reminds_nobody_and_one_set_back_far_stops_nothing(void **state)
+{
+	struct world w;
+	struct pixel *p = pixels_new(1);
+	(void)state;
+	begin(&w);
+	sinks(&w, 1, DAY);
+	turn(p, 0, 1, VERDICT_EXPIRED);
+	(void)look(&w, p, 1);
+	assert_int_equal(deliver(&w), 1);
+	assert_int_equal(tick(&w, -1), 0);
+	assert_int_equal(tick(&w, -300 * DAY), 1);
+	assert_int_equal(w.last.event, ALERT_REMINDER);
+	assert_int_equal(tick(&w, 1), 0);
+	free(p);
+	end(&w);
+}
+
 /* ---- as bytes ---- */
 
 static void test_the_book_survives_a_restart(void **state)
@@ -720,6 +767,8 @@ int main(void)
 		cmocka_unit_test(test_a_message_that_is_refused_for_good_is_not_sent_again),
 		cmocka_unit_test(test_what_changed_while_a_message_was_on_its_way_is_told_after_it),
 		cmocka_unit_test(test_a_sink_that_is_added_is_told_what_stands),
+		cmocka_unit_test(test_a_sink_that_another_program_does_not_know_is_told_by_the_one_that_does),
+		cmocka_unit_test(test_a_clock_that_goes_back_a_second_reminds_nobody_and_one_set_back_far_stops_nothing),
 		cmocka_unit_test(test_the_book_survives_a_restart),
 		cmocka_unit_test(test_rubbish_is_no_book),
 	};
