@@ -43,6 +43,9 @@ const struct route api_routes[] = {
 	{ "plan",     METHOD_GET,    { "v1", "plan" },                    ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY | ROUTE_PIXELS, "label+ pixel+ for", 0, api_serve_plan },
 	{ "match",    METHOD_POST,   { "v1", "match" },                   ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "", TOKEN_BODY, api_serve_match },
 	{ "verify",   METHOD_POST,   { "v1", "verify" },                  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_verify },
+	{ "alerts",   METHOD_GET,    { "v1", "alerts" },                  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", 0, api_serve_alerts },
+	{ "alert-ack", METHOD_POST,  { "v1", "alerts", "ack" },           ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_alert_ack },
+	{ "alert-test", METHOD_POST, { "v1", "alerts", "test" },          ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_alert_test },
 	{ "unlock",   METHOD_POST,   { "v1", "unlock" },                  ACCESS_ADMIN,  0, "for", 64, api_serve_unlock },
 	{ "lock",     METHOD_POST,   { "v1", "lock" },                    ACCESS_ADMIN,  0, "", 64, api_serve_lock },
 	{ "access",   METHOD_GET,    { "v1", "access" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "group+ uid gid pixel", 0, api_serve_access },
@@ -260,9 +263,16 @@ void api_denied(struct api *api, const struct peer *peer, const char *verb, cons
 	note_denial(api, &who, verb, pixel);
 }
 
+/* The Pixel in the path; NULL = it names none. */
+static const char *pixel_of(const struct route *route, const struct call *call)
+{
+	bool has_one = route->pattern[1] && route->pattern[2] && route->pattern[2][0] == '*';
+	return has_one ? call->segments[2] : NULL;
+}
+
 static bool check_access(struct api *api, const struct route *route, struct call *call)
 {
-	const char *pixel = route->pattern[2] ? call->segments[2] : NULL;
+	const char *pixel = pixel_of(route, call);
 	size_t named = 0;
 	if (route->flags & ROUTE_ANYONE)
 		return true;
@@ -284,7 +294,8 @@ static bool check_access(struct api *api, const struct route *route, struct call
 
 static bool check_codes(const struct route *route, const struct call *call, struct error *err)
 {
-	if (route->pattern[2] && !(route->flags & ROUTE_LIST ? list_check : pixel_check)(call->segments[2], err))
+	const char *name = pixel_of(route, call);
+	if (name && !(route->flags & ROUTE_LIST ? list_check : pixel_check)(name, err))
 		return false;
 	for (size_t i = 0; i < call->param_count; i++)
 		if (strcmp(call->params[i].name, "pixel") == 0 && !pixel_check(call->params[i].value, err))
@@ -450,8 +461,9 @@ struct errand *api_errand(struct api *api, struct call *call, enum errand_kind k
 	}
 	const struct route *route = call->route;
 	e->who = api_who(call, NULL);
-	if (route->pattern[1] && route->pattern[2])
-		snprintf(e->pixel, sizeof e->pixel, "%s", call->segments[2]);
+	const char *pixel = pixel_of(route, call);
+	if (pixel)
+		text_copy(e->pixel, sizeof e->pixel, pixel);
 	return e;
 }
 
@@ -619,6 +631,7 @@ void api_free(struct api *api)
 	free_all(&api->syncing);
 	free_all(&api->unlockers);
 	vault_opener_free(api->opener);
+	buf_done(&api->alert_metrics);
 	free(api->events);
 	free(api->noted);
 	free(api->requests);

@@ -552,6 +552,8 @@ void api_change_finish(struct api *api, struct ticket *t, struct errand *e)
 		api_look_finish_match(api, call, e);
 	else if (e->kind == ERRAND_ROLLOUT)
 		api_list_finish_rollout(api, call, e);
+	else if (e->kind == ERRAND_ALERTS || e->kind == ERRAND_ALERT_ACK || e->kind == ERRAND_ALERT_TEST)
+		api_alert_finish(call, e);
 	else
 		finish_simple(api, call, e);
 }

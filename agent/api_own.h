@@ -2,6 +2,7 @@
 #ifndef AGENT_API_OWN_H
 #define AGENT_API_OWN_H
 
+#include "agent/alert_words.h"
 #include "agent/api.h"
 #include "core/json.h"
 
@@ -158,6 +159,7 @@ struct api {
 	uint64_t *requests; /* route x status */
 	struct check_result swept;
 	int64_t swept_at;
+	struct buf alert_metrics;
 };
 
 /* Can the vault be used? false: why not. */
@@ -261,6 +263,11 @@ void api_look_finish_match(const struct api *api, struct call *call, const struc
 void api_serve_verify(struct api *api, struct call *call);
 void api_change_finish(struct api *api, struct ticket *t, struct errand *e);
 void api_check_json(struct json *j, const struct check_result *r, bool with_exit);
+
+void api_serve_alerts(struct api *api, struct call *call);
+void api_serve_alert_ack(struct api *api, struct call *call);
+void api_serve_alert_test(struct api *api, struct call *call);
+void api_alert_finish(struct call *call, struct errand *e);
 
 void api_serve_events(struct api *api, struct call *call);
 void api_events_add(struct api *api, const struct holding *before, const struct holding *after);

@@ -152,6 +152,9 @@ static void take_news(struct keeper *k, struct news *n)
 	case NEWS_HOLDING:
 		take_holding(k, n);
 		break;
+	case NEWS_ALERTS:
+		api_take_alert_metrics(k->api, &n->metrics);
+		break;
 	case NEWS_GONE:
 		drop_holding(k, n);
 		break;
@@ -549,7 +552,7 @@ static bool start(struct keeper *k, struct error *err)
 	if (k->epoll < 0)
 		return fail(err, ERR_UNEXPECTED, TXT_AGENT_RESOURCES, strerror(errno));
 	if (!receive_sockets(k, &courier, err) || !settings_load(&flags, &k->settings, err) || !settle_in(k, err) ||
-	    !holdings_new(&k->holdings, err) || !worker_start(&k->settings, &k->worker, err)) {
+	    !holdings_new(&k->holdings, err) || !worker_start(&k->settings, k->config, k->link, &k->worker, err)) {
 		file_closep(&courier);
 		return false;
 	}

@@ -1,6 +1,7 @@
 /* vault-agent: keeps the tokens at hand and proves them. Without an option it stays (agent/supervisor.h), and starts
  * itself again as `--keeper` and `--courier`; `--once` is one sweep and an exit code, made for cron. `--courier` is also
  * how our other programs start the process that talks to TikTok (agent/courier.h). */
+#include "agent/alert_round.h"
 #include "agent/courier.h"
 #include "agent/keeper.h"
 #include "agent/messenger.h"
@@ -8,16 +9,20 @@
 #include "agent/problem.h"
 #include "agent/service.h"
 #include "agent/supervisor.h"
+#include "agent/sweep_note.h"
 #include "agent/text.h"
 #include "agent/unlock.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "core/process.h"
 #include "core/version.h"
 
 #include <stdio.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#define ALERTS_MOST_MS 70000 /* for messages under way; each sink has its own limit below it */
 #define STRAYS_BYTES_MAX ((size_t)1 << 24)
 
 enum mode { MODE_STAY, MODE_ONCE, MODE_HELP, MODE_VERSION };
@@ -26,25 +31,32 @@ struct command_line {
 	enum mode mode;
 	bool is_quiet;
 	const char *config;
+	const char *metrics_file; /* NULL = only the one in the state folder */
+	int64_t splay_s, deadline_s; /* 0 = none */
 	const char **pixels;
 	size_t pixel_count;
 };
 
 static const char usage[] =
 	"usage: vault-agent [--config FILE]\n"
-	"       vault-agent --once [PIXEL...] [-q] [--config FILE]\n"
+	"       vault-agent --once [PIXEL...] [-q] [--splay T] [--deadline T] [--metrics-file F] [--config FILE]\n"
 	"\n"
 	"Without --once it stays in the foreground: hands tokens to services over a Unix socket, asks TikTok about each of\n"
 	"them by a schedule, and says on standard error what turned bad. SIGHUP reads the configuration again, SIGTERM\n"
 	"ends it. Who may do what stands in [access NAME] of the configuration; the agent's own user and root may all.\n"
 	"\n"
-	"With --once it asks about every stored token (or those of the Pixels named), once, and says what changed.\n"
+	"With --once it asks about every stored token (or those of the Pixels named), once, says what is wrong, sends the\n"
+	"alerts that are due, and pings the dead man's switch: [alert NAME] in the configuration.\n"
 	"\n"
 	"It never prompts: the vault is opened by a key file, a systemd credential or (--once) a passphrase file; a\n"
 	"vault that opens with a passphrase stays locked until somebody says 'vault unlock'.\n"
 	"\n"
 	"  --once         one sweep, then exit\n"
 	"  -q, --quiet    problems only (with --once)\n"
+	"  --splay T      with --once: begin at a random moment within T (90s, 10m), so that many hosts do not ask at once\n"
+	"  --deadline T   with --once: ask nothing more and end when T is over; what was answered is kept\n"
+	"  --metrics-file F\n"
+	"                 with --once: write the numbers also to F, for Prometheus' textfile collector; replaced whole\n"
 	"  --config FILE  read this configuration and no other\n"
 	"  --version      print the version\n"
 	"  --help         print this\n"
@@ -80,9 +92,38 @@ static bool is_either(const char *text, const char *one, const char *other)
 	return strcmp(text, one) == 0 || strcmp(text, other) == 0;
 }
 
+/* "--splay 10m". *ret_is_it: argv[*i] was that option. */
+static bool take_span(const char *name, int64_t *to, int argc, char *const argv[], int *i, bool *ret_is_it,
+		      struct error *err)
+{
+	const char *value;
+	*ret_is_it = take_value(name, argc, argv, i, &value);
+	if (!*ret_is_it)
+		return true;
+	if (!value)
+		return fail(err, ERR_USAGE, TXT_AGENT_NO_VALUE, name);
+	return clock_parse_span(value, to) || fail(err, ERR_USAGE, TXT_AGENT_BAD_SPAN, name);
+}
+
+static bool take_once_option(struct command_line *ret, int argc, char *const argv[], int *i, bool *ret_is_it,
+			     struct error *err)
+{
+	*ret_is_it = take_value("--metrics-file", argc, argv, i, &ret->metrics_file);
+	if (*ret_is_it)
+		return ret->metrics_file && ret->metrics_file[0] ? true
+								 : fail(err, ERR_USAGE, TXT_AGENT_NO_VALUE, "--metrics-file");
+	return take_span("--splay", &ret->splay_s, argc, argv, i, ret_is_it, err) &&
+	       (*ret_is_it || take_span("--deadline", &ret->deadline_s, argc, argv, i, ret_is_it, err));
+}
+
 static bool take_option(struct command_line *ret, int argc, char *const argv[], int *i, struct error *err)
 {
 	const char *option = argv[*i];
+	bool is_it;
+	if (!take_once_option(ret, argc, argv, i, &is_it, err))
+		return false;
+	if (is_it)
+		return true;
 	if (take_value("--config", argc, argv, i, &ret->config))
 		return ret->config ? true : fail(err, ERR_USAGE, TXT_AGENT_NO_VALUE, "--config");
 	if (is_either(option, "-q", "--quiet"))
@@ -124,7 +165,8 @@ static bool parse(int argc, char *const argv[], struct command_line *ret, struct
 		else if (!take_option(ret, argc, argv, &i, err))
 			return false;
 	}
-	bool is_once_only = ret->mode == MODE_STAY && (ret->pixel_count || ret->is_quiet);
+	bool is_once_only = ret->mode == MODE_STAY && (ret->pixel_count || ret->is_quiet || ret->metrics_file ||
+						       ret->splay_s || ret->deadline_s);
 	return is_once_only ? fail(err, ERR_USAGE, TXT_AGENT_ONLY_ONCE) : true;
 }
 
@@ -208,14 +250,53 @@ static void print_result(const struct check_result *r, bool is_quiet)
 		fprintf(stderr, "vault-agent: %zu Pixel%s, all is well\n", r->pixels, plural(r->pixels));
 }
 
+struct upkeep_told {
+	const struct command_line *line;
+	bool has_news;
+};
+
 static void print_upkeep(void *context, const struct upkeep_news *news)
 {
-	const struct command_line *line = context;
+	struct upkeep_told *told = context;
 	char text[256];
 	bool is_warning;
+	told->has_news = true;
 	upkeep_sentence(news, text, sizeof text, &is_warning);
-	if (is_warning || !line->is_quiet)
+	if (is_warning || !told->line->is_quiet)
 		fprintf(stderr, "vault-agent: %s\n", text);
+}
+
+/* Of some Pixels only, the numbers would say nothing about the rest. */
+static void write_metrics(const struct settings *settings, const struct command_line *line, const struct check_result *r,
+			  const struct buf *alerts)
+{
+	struct error why;
+	if (line->pixel_count)
+		return;
+	if (!metrics_write(settings->state_dir, r, clock_wall(), buf_bytes(alerts), &why))
+		print_error(&why);
+	if (line->metrics_file && !metrics_write_to(line->metrics_file, r, clock_wall(), buf_bytes(alerts), &why))
+		print_error(&why);
+}
+
+/* Alerts, numbers and the sign of life: none of them changes what the check found. */
+static void tell_the_world(struct vault *v, const struct settings *settings, const struct command_line *line,
+			   const struct check_result *r, bool has_news, int64_t until_ms)
+{
+	struct buf metrics = BUF_INIT(METRICS_MAX);
+	struct error why;
+	bool was_answered = r->end == SWEEP_COMPLETE && (r->transient < r->pixels || !r->pixels);
+	struct alert_round round = { .config = line->config,
+				     .has_news = has_news || r->bad || r->due || r->transient,
+				     .pings = was_answered && !line->pixel_count,
+				     .until_ms = until_ms,
+				     .metrics = &metrics };
+	if (!line->pixel_count && !sweep_note_done(v, clock_wall(), &why))
+		print_error(&why);
+	if (!alert_round(v, settings, &round, &why))
+		print_error(&why);
+	write_metrics(settings, line, r, &metrics);
+	buf_done(&metrics);
 }
 
 static bool sweep(const struct settings *settings, struct command_line *line, struct check_result *ret,
@@ -223,26 +304,37 @@ static bool sweep(const struct settings *settings, struct command_line *line, st
 {
 	scoped(vault_closep) struct vault *vault = NULL;
 	scoped(service_freep) struct service *service = NULL;
+	int64_t began_ms = clock_boot_ms(), deadline_ms = line->deadline_s ? began_ms + line->deadline_s * 1000 : 0;
 	struct check_request request = { .pixels = line->pixels,
 					 .pixel_count = line->pixel_count,
 					 .probe = PROBE_CHOICE_AUTO,
 					 .renews_early = true,
+					 .until_ms = deadline_ms,
 					 .changed = print_changed,
 					 .context = line };
 	struct listing listing = { .settings = settings,
 				   .line = line,
 				   .asked_since = clock_wall(),
 				   .strays = BUF_INIT(STRAYS_BYTES_MAX) };
+	struct upkeep_told told = { .line = line };
 	if (!unlock_open(settings, NULL, NULL, &vault, err) || !service_new(vault, settings, &service, err) ||
 	    !service_check(service, &request, ret, err))
 		return false;
 	listing.now = vault_later_clock(vault);
-	/* Of some Pixels only, the numbers would say nothing about the rest. */
-	struct error why;
-	if (!line->pixel_count && !metrics_write(settings->state_dir, ret, clock_wall(), &why))
-		print_error(&why);
-	return (ret->exit == ERR_NONE || print_problems(&listing, vault, err)) &&
-	       service_upkeep(service, line->pixels, line->pixel_count, print_upkeep, line, err);
+	bool is_done = (ret->exit == ERR_NONE || print_problems(&listing, vault, err)) &&
+		       service_upkeep(service, line->pixels, line->pixel_count, print_upkeep, &told, err);
+	int64_t most_ms = clock_boot_ms() + ALERTS_MOST_MS;
+	tell_the_world(vault, settings, line, ret, told.has_news,
+		       deadline_ms && deadline_ms < most_ms ? deadline_ms : most_ms);
+	return is_done;
+}
+
+/* Many hosts with the same line in their crontab would ask TikTok in the same second. */
+static void wait_a_while(const struct command_line *line)
+{
+	if (line->splay_s > 0)
+		clock_sleep_ms((int64_t)randombytes_uniform((uint32_t)(line->splay_s < 86400 ? line->splay_s : 86400)) * 1000 +
+			       randombytes_uniform(1000));
 }
 
 static bool once(struct command_line *line, struct check_result *ret, struct error *err)
@@ -253,6 +345,8 @@ static bool once(struct command_line *line, struct check_result *ret, struct err
 		return false;
 	if (settings.require_locked_memory && !secret_arena_is_locked())
 		return fail(err, ERR_UNEXPECTED, TXT_AGENT_NOT_LOCKED);
+	log_open("vault-agent", LOG_WARNING);
+	wait_a_while(line);
 	return sweep(&settings, line, ret, err);
 }
 

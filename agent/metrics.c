@@ -6,9 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#define METRICS_MAX 8192
-
-static void gauge(struct buf *out, const char *name, const char *help, int64_t value)
+void metrics_gauge(struct buf *out, const char *name, const char *help, int64_t value)
 {
 	buf_printf(out, "# HELP pixelvault_%s %s\n# TYPE pixelvault_%s gauge\npixelvault_%s %" PRId64 "\n", name, help,
 		   name, name, value);
@@ -16,10 +14,10 @@ static void gauge(struct buf *out, const char *name, const char *help, int64_t v
 
 void metrics_print_sweep(const struct check_result *r, int64_t now, struct buf *out)
 {
-	gauge(out, "sweep_asked", "Questions TikTok was asked in the last sweep.", (int64_t)r->asked);
-	gauge(out, "sweep_unjudged", "Pixels that were asked about in the last sweep and not judged.", (int64_t)r->transient);
-	gauge(out, "sweep_exit_code", "Exit code of the last sweep, 0 when all is well.", (int64_t)r->exit);
-	gauge(out, "sweep_timestamp_seconds", "When the last sweep ended, Unix time.", now);
+	metrics_gauge(out, "sweep_asked", "Questions TikTok was asked in the last sweep.", (int64_t)r->asked);
+	metrics_gauge(out, "sweep_unjudged", "Pixels that were asked about in the last sweep and not judged.", (int64_t)r->transient);
+	metrics_gauge(out, "sweep_exit_code", "Exit code of the last sweep, 0 when all is well.", (int64_t)r->exit);
+	metrics_gauge(out, "sweep_timestamp_seconds", "When the last sweep ended, Unix time.", now);
 }
 
 void metrics_print_pixels(const size_t verdicts[OUTCOME_COUNT], size_t due, struct buf *out)
@@ -28,7 +26,7 @@ void metrics_print_pixels(const size_t verdicts[OUTCOME_COUNT], size_t due, stru
 			"# TYPE pixelvault_pixels gauge\n");
 	for (enum verdict v = VERDICT_UNCHECKED; !verdict_is_transient(v); v++)
 		buf_printf(out, "pixelvault_pixels{verdict=\"%s\"} %zu\n", verdict_name(v), verdicts[v]);
-	gauge(out, "pixels_due", "Pixels whose token is due for replacement soon.", (int64_t)due);
+	metrics_gauge(out, "pixels_due", "Pixels whose token is due for replacement soon.", (int64_t)due);
 }
 
 void metrics_print(const struct check_result *r, int64_t now, struct buf *out)
@@ -37,14 +35,21 @@ void metrics_print(const struct check_result *r, int64_t now, struct buf *out)
 	metrics_print_sweep(r, now, out);
 }
 
-bool metrics_write(const char *state_dir, const struct check_result *result, int64_t now, struct error *err)
+bool metrics_write_to(const char *path, const struct check_result *result, int64_t now, struct bytes more,
+		      struct error *err)
 {
-	char path[PATH_MAX];
-	struct buf text = BUF_INIT(METRICS_MAX);
-	int len = snprintf(path, sizeof path, "%s/" METRICS_FILE, state_dir);
+	struct buf text = BUF_INIT(2 * METRICS_MAX);
 	metrics_print(result, now, &text);
-	bool ok = buf_ok(&text, err) && len > 0 && (size_t)len < sizeof path &&
-		  file_replace(path, buf_bytes(&text), 0644, err);
+	buf_append(&text, more.at, more.len);
+	bool ok = buf_ok(&text, err) && file_replace(path, buf_bytes(&text), 0644, err);
 	buf_done(&text);
 	return ok;
+}
+
+bool metrics_write(const char *state_dir, const struct check_result *result, int64_t now, struct bytes more,
+		   struct error *err)
+{
+	char path[PATH_MAX];
+	int len = snprintf(path, sizeof path, "%s/" METRICS_FILE, state_dir);
+	return len > 0 && (size_t)len < sizeof path && metrics_write_to(path, result, now, more, err);
 }

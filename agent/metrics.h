@@ -8,13 +8,19 @@
 #include "agent/service.h"
 
 #define METRICS_FILE "metrics.prom"
+#define METRICS_MAX 8192
 
+/* One number without labels, with its head. */
+void metrics_gauge(struct buf *out, const char *name, const char *help, int64_t value);
 /* The two halves, for /metrics. */
 void metrics_print_pixels(const size_t verdicts[OUTCOME_COUNT], size_t due, struct buf *out);
 void metrics_print_sweep(const struct check_result *result, int64_t now, struct buf *out);
 
 void metrics_print(const struct check_result *result, int64_t now, struct buf *out);
-must_check bool metrics_write(const char *state_dir, const struct check_result *result, int64_t now,
+/* more: lines of others behind it. */
+must_check bool metrics_write(const char *state_dir, const struct check_result *result, int64_t now, struct bytes more,
 			      struct error *err);
+must_check bool metrics_write_to(const char *path, const struct check_result *result, int64_t now, struct bytes more,
+				 struct error *err);
 
 #endif

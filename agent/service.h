@@ -303,6 +303,7 @@ struct check_request {
 	bool is_urgent;
 	/* Pairs whose half life is over are renewed first, not only those whose token has run out. Not when scheduled. */
 	bool renews_early;
+	int64_t until_ms; /* boot clock: nothing more is asked from then on; 0 = whenever it is done */
 	/* Called after each answer, for progress; may be NULL. */
 	void (*progress)(void *context, size_t done, size_t total, const char *pixel, enum verdict outcome);
 	/* Called once for each Pixel that changed to a bad verdict or recovered in this sweep; may be NULL. */

@@ -250,7 +250,8 @@ static bool check_asked(struct job *job, const struct asked *asked, struct error
 
 static bool is_out_of_patience(struct check *run, int64_t now_ms)
 {
-	if (!run->job.service->is_stopping || run->request.is_urgent)
+	bool is_late = run->request.until_ms && now_ms >= run->request.until_ms;
+	if (!is_late && (!run->job.service->is_stopping || run->request.is_urgent))
 		return false;
 	if (!run->stopped_at_ms)
 		run->stopped_at_ms = now_ms;

@@ -685,6 +685,23 @@ static bool is_first_of_section(const struct config *c, size_t i)
 	return strcmp(before->section, e->section) != 0 || strcmp(before->name, e->name) != 0;
 }
 
+/* An agent has so many places for what each of them was told. */
+static bool check_alert_count(const struct config *c, struct error *err)
+{
+	size_t sinks = 0, pings = 0;
+	for (size_t i = 0; i < config_count(c); i++) {
+		const struct config_entry *e = config_at(c, i);
+		if (strcmp(e->section, "alert") != 0 || strcmp(e->key, "type") != 0)
+			continue;
+		bool is_ping = strcmp(e->value, "ping") == 0;
+		size_t *count = is_ping ? &pings : &sinks;
+		if (++*count > (is_ping ? ALERT_PINGS_MAX : ALERT_SINKS_MAX))
+			return refuse(e, TXT_ALERT_SINKS, err, is_ping ? ALERT_PINGS_MAX : ALERT_SINKS_MAX,
+				      is_ping ? "pings" : "sinks");
+	}
+	return true;
+}
+
 bool settings_check(const struct config *c, struct error *err)
 {
 	for (size_t i = 0; i < config_count(c); i++) {
@@ -703,7 +720,7 @@ bool settings_check(const struct config *c, struct error *err)
 		if (strcmp(e->section, "access") == 0 && !check_access(c, e, err))
 			return false;
 	}
-	return true;
+	return check_alert_count(c, err);
 }
 
 /* --- where things are when nobody says --- */

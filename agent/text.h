@@ -210,6 +210,7 @@
 #define TXT_AGENT_ONLY_ONCE                                                                                            \
 	"Pixels and -q are for --once", "say 'vault-agent --once ...', or 'vault-agent' alone to have it stay"
 #define TXT_AGENT_BAD_OPTION "unknown option '%s'", "see 'vault-agent --help'"
+#define TXT_AGENT_BAD_SPAN "the value of %s is not a time", "write it like 90s, 10m or 1h"
 #define TXT_AGENT_NO_VALUE "'%s' needs a value", "see 'vault-agent --help'"
 #define TXT_AGENT_STANDS_ALONE "'%s' stands alone on its command line", "see 'vault-agent --help'"
 #define TXT_AGENT_NOT_LOCKED                                                                                           \
@@ -540,6 +541,39 @@
 #define TXT_IMPORT_UNJUDGED                                                                                            \
 	"TikTok gave no verdict on row %zu (%s); nothing was stored",                                                  \
 		"run it again later; without --check the tokens are stored now and proven by the next check"
+/* ---- alerts ---- */
+#define SAY_ALERT_ENDS "the token expires within %s"
+#define SAY_ALERT_ENDED "the token has expired"
+#define SAY_ALERT_OLD "the token is older than max-age"
+#define SAY_ALERT_STAND_IN "the newest token is %s, an older one stands in"
+#define SAY_ALERT_DAMAGED "the record in the vault is damaged"
+#define SAY_ALERT_BLIND "TikTok gives no verdict about any Pixel"
+#define SAY_ALERT_CLOCK "this machine's clock lies behind what it was"
+#define SAY_ALERT_WELL "well again after %s: "
+#define SAY_ALERT_STILL "still, after %s: "
+#define SAY_ALERT_MORE "%zu more, now "
+#define SAY_ALERT_LABEL "; all have the label %.32s=%.64s"
+#define SAY_ALERT_AGAIN " (was well %u time%s in between)"
+#define SAY_ALERT_TEST "a test of [alert %.49s]: if you read this, alerts arrive"
+#define ADVISE_ALERT_LABEL "see first what they have in common, %.32s=%.64s: one cause may be behind all of them. "
+#define ADVISE_ALERT_ROTATE "generate new tokens in Events Manager: 'vault rotate' goes through them one by one"
+#define ADVISE_ALERT_DAMAGED "run 'vault verify' and restore what it names from a backup"
+#define ADVISE_ALERT_BLIND "see what 'vault check' says: network, TikTok's status page, or too many questions from this host"
+#define ADVISE_ALERT_CLOCK "set the clock right (timedatectl): what expires is judged by the later of the two"
+#define TXT_API_ALERT "the body needs '%s', a text", "send {\"id\":\"7Q2M-9FKD\"} or {\"sink\":\"ops\"}"
+#define TXT_API_ALERT_FOR "'for' must be a number of seconds", "leave it out: until the alert ends"
+#define TXT_ALERT_SINKS "[alert NAME] names more than %d %s", "one can reach several people: put some together"
+#define TXT_ALERT_NO_SINK "there is no [alert %.49s] in the configuration", "see 'vault config show' for those there are"
+#define TXT_ALERT_ID "'%.20s' is not the id of an alert", "it looks like 7Q2M-9FKD; 'vault alert' lists them"
+#define TXT_ALERT_UNKNOWN "no alert %.20s is open", "'vault alert' lists those that are"
+#define TXT_ALERT_KEPT                                                                                                 \
+	"an agent or another check keeps the book of alerts", "ask the agent: the same command without --vault"
+#define TXT_ALERT_BUSY "too many messages are under way", "try again in a minute"
+#define TXT_ALERT_BROKEN "the messages under way were given up", "run 'vault alert test' again"
+#define LOG_ALERT_SENT "alert %s to %s: %s"
+#define LOG_ALERT_LATER "alert %s to %s did not arrive: %s; it is tried again in %s"
+#define LOG_ALERT_REFUSED "alert %s was refused by %s: %s"
+#define LOG_PING_FAILED "ping %s: %s"
 
 /* ---- problems ---- */
 #define HINT_ASKED_AGAIN "nothing to do now; the next check asks again"

@@ -1,9 +1,12 @@
 #include "agent/worker.h"
 
+#include "agent/alert_desk.h"
 #include "agent/courier.h"
+#include "agent/metrics.h"
 #include "agent/plan.h"
 #include "agent/renewals.h"
 #include "agent/status.h"
+#include "agent/sweep_note.h"
 #include "agent/tend.h"
 #include "agent/text.h"
 #include "agent/unlock.h"
@@ -41,6 +44,20 @@
 #define STOP_MS 20000         /* what is on its way to TikTok when we are told to stop */
 #define GATHER_MAX_US 20000   /* other writers are waited for, see gather_puts */
 #define NEWS_AT_ONCE 64       /* the loop is woken once for so many */
+#define SETTLE_MS 2000        /* what is found together is told together: a look for alerts waits for quiet as long ... */
+#define SETTLE_MOST_MS 60000  /* ... but no longer than this */
+#define ALERT_LOOK_MS 3600000 /* what only time brings: tokens that end soon */
+#define ALERT_LOOK_LEAST_MS 60000
+#define CLAIM_MS 5000         /* somebody else keeps the book of alerts: tried again after as long */
+#define FAREWELL_MS 3000      /* for messages that are on their way when we are told to stop */
+#define PING_LEAST_MS 60000
+#define PING_MOST_MS 3600000
+
+/* The [alert NAME] sections: the rest of the configuration is the loop's. */
+struct sinks_copy {
+	struct sink *at; /* malloced */
+	size_t count;
+};
 
 /* ---- two queues ---- */
 
@@ -48,6 +65,7 @@ struct inbox {
 	pthread_mutex_t lock;
 	struct errand *first, *last;
 	struct settings *settings; /* new ones, or NULL */
+	struct sinks_copy sinks;   /* that came with them */
 	int courier;               /* a new one's socket, or -1 */
 	bool is_let_go, is_stopping;
 	int fd;
@@ -73,6 +91,12 @@ struct worker {
 	struct courier *courier;
 	struct plan *plan;
 	struct tend *tend;
+	struct sinks_copy sinks, next_sinks;
+	struct deliver *deliver;
+	struct alert_desk *desk; /* NULL while locked */
+	int64_t news_since_ms, news_ms; /* the first and the last thing that no look has seen yet; 0 = none */
+	int64_t alert_look_ms, rest_ms, claim_ms, ping_ms, desk_ms; /* when: the next look, at the earliest; claim, ping, turn of the desk */
+	bool has_swept; /* a good sweep since the last ping */
 	size_t tended; /* jobs under way */
 	struct renewals *renewals;
 	struct vault_opener *opener; /* wraps for the loop; the loop's once it was told, NULL while closed */
@@ -133,12 +157,14 @@ void errand_free(struct errand *e)
 	buf_done(&e->records);
 	buf_done(&e->marks);
 	forecast_done(&e->forecast);
+	buf_done(&e->text);
 	free(e->pixels);
 	free(e);
 }
 
 void news_free(struct news *n)
 {
+	buf_done(&n->metrics);
 	free(n);
 }
 
@@ -258,11 +284,19 @@ void worker_reload(struct worker *w, const struct settings *settings)
 	struct settings *copy = malloc(sizeof *copy);
 	if (!copy)
 		return; /* the old ones stay in force, as after any reload that fails */
+	struct sinks_copy sinks = { NULL, 0 };
+	struct error err;
+	if (!sinks_load(settings->config, &sinks.at, &sinks.count, &err)) {
+		free(copy);
+		return;
+	}
 	*copy = *settings;
 	copy->config = NULL;
 	pthread_mutex_lock(&w->in.lock);
 	free(w->in.settings);
+	free(w->in.sinks.at);
 	w->in.settings = copy;
+	w->in.sinks = sinks;
 	pthread_mutex_unlock(&w->in.lock);
 	ring(w->in.fd);
 }
@@ -329,6 +363,21 @@ static bool is_sought(void *context, const char *pixel)
 	return memcmp(id, s->id, sizeof id) == 0;
 }
 
+/* Alerts are made by looks at the whole vault, and those wait until what is found together has been found. */
+static void note_news(struct worker *w)
+{
+	w->news_ms = clock_boot_ms();
+	if (!w->news_since_ms)
+		w->news_since_ms = w->news_ms;
+}
+
+static void note_damage(struct worker *w)
+{
+	if (w->desk)
+		alert_desk_doubt(w->desk);
+	note_news(w);
+}
+
 /* Not asked about any more: a sweep ends at what it cannot read, and the others of it with it. */
 static void hand_over_damaged(struct worker *w, const struct vault_item *item)
 {
@@ -337,6 +386,7 @@ static void hand_over_damaged(struct worker *w, const struct vault_item *item)
 	memcpy(n->id, item->id, sizeof n->id);
 	n->err = *item->damage;
 	plan_forget_one(w->plan, is_sought, &sought);
+	note_damage(w);
 	tell(w, n);
 }
 
@@ -372,6 +422,8 @@ static bool hand_over(void *context, const struct vault_item *item, struct error
 		memcpy(gone->pixel, c->pixel, sizeof gone->pixel);
 		memcpy(gone->id, item->id, sizeof gone->id);
 		unplan(w, c->pixel);
+		if (w->desk && alert_desk_knows(w->desk, c->pixel))
+			note_news(w);
 		tell(w, gone);
 		return true;
 	}
@@ -386,6 +438,10 @@ static bool hand_over(void *context, const struct vault_item *item, struct error
 		holding_free(h);
 		return false;
 	}
+	if (item->damage)
+		note_damage(w);
+	else if (w->desk && alert_desk_is_news(w->desk, c, item->health))
+		note_news(w);
 	struct news *n = make_news(NEWS_HOLDING);
 	n->holding = h;
 	tell(w, n);
@@ -436,6 +492,7 @@ static void begin_closing(struct worker *w, const struct error *why)
 	vault_follow(w->vault, NULL, NULL, NULL);
 	w->relock_ms = INT64_MAX;
 	service_freep(&w->service); /* what runs ends here */
+	alert_desk_freep(&w->desk);
 	w->is_sweeping = w->is_renewing = w->is_listing = false;
 	tell_closed(w, why);
 }
@@ -457,6 +514,7 @@ static void tell_head(struct worker *w)
 static void close_vault(struct worker *w)
 {
 	struct error ignored;
+	alert_desk_freep(&w->desk);
 	if (w->vault) {
 		(void)!store_marks(w, &ignored);
 		if (vault_anchor_audit(w->vault, &ignored))
@@ -489,11 +547,33 @@ static void note_in_audit(struct worker *w, const struct audit_who *who, const c
 		tell_trouble(w, &err);
 }
 
+/* Where somebody else keeps the book, it is claimed again later. */
+static void claim_book(struct worker *w)
+{
+	bool is_ours;
+	struct error err;
+	w->claim_ms = clock_boot_ms() + CLAIM_MS;
+	if (!alert_desk_claim(w->desk, 0, &is_ours, &err))
+		tell_trouble(w, &err);
+	else if (is_ours)
+		note_news(w); /* what changed while nobody looked */
+}
+
+static bool begin_alerts(struct worker *w, struct error *err)
+{
+	if (!alert_desk_new(w->vault, &w->settings, w->deliver, &w->desk, err) ||
+	    !alert_desk_set_sinks(w->desk, w->sinks.at, w->sinks.count, err))
+		return false;
+	w->news_since_ms = w->news_ms = w->desk_ms = w->ping_ms = 0;
+	claim_book(w);
+	return true;
+}
+
 /* The vault is open: everything is proven and handed over. */
 static bool take_stock(struct worker *w, struct error *err)
 {
 	w->damaged = 0;
-	if (!begin_service(w, err) || !vault_opener_new(w->vault, &w->opener, err) ||
+	if (!begin_service(w, err) || !begin_alerts(w, err) || !vault_opener_new(w->vault, &w->opener, err) ||
 	    !vault_load(w->vault, hand_over, w, &w->at, err))
 		return false;
 	vault_follow(w->vault, hand_over, w, &w->at);
@@ -545,6 +625,7 @@ static bool open_vault(struct worker *w, const struct secret *root_key, const st
 		return true;
 	}
 	service_freep(&w->service);
+	alert_desk_freep(&w->desk);
 	vault_opener_free(take(w->opener));
 	vault_unlockp(&w->alone);
 	vault_closep(&w->vault);
@@ -713,6 +794,7 @@ static void sweep_is_done(void *context, const struct check_result *result, cons
 		return;
 	struct news *n = make_news(NEWS_CHECKED);
 	n->check = *result;
+	w->has_swept = w->has_swept || (result->end == SWEEP_COMPLETE && result->transient < result->pixels);
 	/* Cut short: the same trouble would meet the next one at once. */
 	if (result->end == SWEEP_BREAKER || result->end == SWEEP_CANARY)
 		w->retry_ms = clock_boot_ms() + RETRY_MS;
@@ -860,6 +942,113 @@ static void renew_what_is_due(struct worker *w)
 	w->is_renewing = service_start_refresh(w->service, pixel, REFRESH_WHEN_DUE, refresh_is_done, w, &err);
 	if (!w->is_renewing)
 		tell_trouble(w, &err);
+}
+
+/* ---- alerts ---- */
+
+static void tell_alert_metrics(struct worker *w)
+{
+	struct news *n = make_news(NEWS_ALERTS);
+	n->metrics.max = METRICS_MAX;
+	alert_desk_metrics(w->desk, &n->metrics);
+	tell(w, n);
+}
+
+static int64_t bounded(int64_t value, int64_t least, int64_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+/* Those who ask and those who tidy up have their say first: what they find is one message then. */
+static bool is_settled(const struct worker *w, int64_t now_ms)
+{
+	if (!w->news_since_ms)
+		return now_ms >= w->alert_look_ms;
+	bool is_busy = w->tended || service_is_sweeping(w->service);
+	return now_ms - w->news_since_ms >= SETTLE_MOST_MS || (!is_busy && now_ms - w->news_ms >= SETTLE_MS);
+}
+
+static void look_for_alerts(struct worker *w, int64_t now_ms)
+{
+	struct error err;
+	if (!alert_desk_look(w->desk, &err))
+		tell_trouble(w, &err);
+	/* A pass over very many Pixels takes a while; the next one is not to follow on its heels. */
+	int64_t took_ms = clock_boot_ms() - now_ms;
+	w->news_since_ms = w->news_ms = 0;
+	w->alert_look_ms = now_ms + bounded(w->settings.interval_s * 1000, ALERT_LOOK_LEAST_MS, ALERT_LOOK_MS);
+	w->rest_ms = now_ms + 20 * took_ms;
+	w->desk_ms = 0;
+}
+
+/* So often that its absence is noticed soon, and not for each of many small sweeps. */
+static void ping_when_due(struct worker *w, int64_t now_ms)
+{
+	struct error err;
+	if (!w->has_swept || now_ms < w->ping_ms)
+		return;
+	w->has_swept = false;
+	w->ping_ms = now_ms + bounded(w->settings.interval_s * 250, PING_LEAST_MS, PING_MOST_MS);
+	w->desk_ms = 0;
+	alert_desk_ping(w->desk);
+	if (!sweep_note_done(w->vault, clock_wall(), &err))
+		tell_trouble(w, &err);
+}
+
+static void see_to_alerts(struct worker *w)
+{
+	int64_t now_ms = clock_boot_ms();
+	struct error err;
+	if (!w->desk || !w->service || w->is_closing || w->has_given_up)
+		return;
+	if (!alert_desk_is_ours(w->desk) && now_ms >= w->claim_ms)
+		claim_book(w);
+	if (now_ms >= w->rest_ms && is_settled(w, now_ms))
+		look_for_alerts(w, now_ms);
+	ping_when_due(w, now_ms);
+	struct pollfd event = { .fd = deliver_fd(w->deliver), .events = POLLIN };
+	if (now_ms >= w->desk_ms || (deliver_open(w->deliver) && poll(&event, 1, 0) > 0)) {
+		int64_t wait_ms = alert_desk_turn(w->desk);
+		w->desk_ms = wait_ms == INT64_MAX ? INT64_MAX : now_ms + wait_ms;
+		tell_alert_metrics(w);
+	}
+	if (alert_desk_trouble(w->desk, &err))
+		tell_trouble(w, &err);
+}
+
+static void test_is_done(void *context, const struct delivery_result *result, const struct error *err)
+{
+	struct carried *c = context;
+	if (result)
+		c->errand->delivery = *result;
+	finish_with(c->worker, c->errand, err);
+	free(c);
+}
+
+static bool start_test(struct worker *w, struct errand *e, struct carried *c, struct error *err)
+{
+	(void)err;
+	w->desk_ms = 0;
+	alert_desk_test(w->desk, e->name, test_is_done, c);
+	return true;
+}
+
+static bool do_alerts(struct worker *w, struct errand *e, struct error *err)
+{
+	struct json j = JSON_INIT(&e->text);
+	e->text.max = PIXELS_BYTES_MAX;
+	json_object(&j, NULL);
+	json_int(&j, "schema", 1);
+	bool is_done = alert_desk_json(w->desk, &j, err);
+	json_end_object(&j);
+	buf_append_text(&e->text, "\n");
+	return is_done && buf_ok(&e->text, err);
+}
+
+static bool do_alert_ack(struct worker *w, struct errand *e, struct error *err)
+{
+	w->desk_ms = 0;
+	return alert_desk_ack(w->desk, e->name, e->span_s, err);
 }
 
 /* ---- errands that are done at once ---- */
@@ -1078,6 +1267,9 @@ static const struct {
 	[ERRAND_VERIFY] = { .at_once = do_verify },
 	[ERRAND_MARK] = { .at_once = do_mark },
 	[ERRAND_SYNC] = { .at_once = do_sync },
+	[ERRAND_ALERTS] = { .at_once = do_alerts },
+	[ERRAND_ALERT_ACK] = { .at_once = do_alert_ack },
+	[ERRAND_ALERT_TEST] = { .as_job = start_test },
 };
 
 static void unlock(struct worker *w, struct errand *e)
@@ -1150,6 +1342,12 @@ static void adopt_settings(struct worker *w)
 	w->settings = *w->next_settings;
 	free(w->next_settings);
 	w->next_settings = NULL;
+	free(w->sinks.at);
+	w->sinks = w->next_sinks;
+	w->next_sinks = (struct sinks_copy){ NULL, 0 };
+	if (w->desk && !alert_desk_set_sinks(w->desk, w->sinks.at, w->sinks.count, &err))
+		tell_trouble(w, &err);
+	w->desk_ms = 0;
 	/* The supervisor starts another courier when the socket of the old one closes. */
 	if (!courier_new_given(&w->settings, &fresh, &err)) {
 		tell_trouble(w, &err);
@@ -1167,18 +1365,22 @@ static void take_in(struct worker *w)
 	pthread_mutex_lock(&w->in.lock);
 	struct errand *first = w->in.first;
 	struct settings *settings = w->in.settings;
+	struct sinks_copy sinks = w->in.sinks;
 	int courier = w->in.courier;
 	bool is_let_go = w->in.is_let_go;
 	w->has_given_up = w->has_given_up || w->in.is_stopping;
 	w->in.first = w->in.last = NULL;
 	w->in.settings = NULL;
+	w->in.sinks = (struct sinks_copy){ NULL, 0 };
 	w->in.courier = -1;
 	w->in.is_let_go = false;
 	hush(w->in.fd);
 	pthread_mutex_unlock(&w->in.lock);
 	if (settings) {
 		free(w->next_settings);
+		free(w->next_sinks.at);
 		w->next_settings = settings;
+		w->next_sinks = sinks;
 		if (w->is_sweeping)
 			service_stop_sweeps(w->service);
 	}
@@ -1311,6 +1513,7 @@ static int turn(struct worker *w)
 	}
 	if (must_look(w))
 		look_for_changes(w);
+	see_to_alerts(w);
 	if (w->vault)
 		vault_settle(w->vault); /* what became of it stands in the audit log before anybody is answered */
 	tell_finished(w);
@@ -1326,7 +1529,8 @@ static int turn(struct worker *w)
 static void wait_for_work(struct worker *w, int wait_ms)
 {
 	struct pollfd events[] = { { .fd = w->in.fd, .events = POLLIN },
-				   { .fd = w->service ? service_fd(w->service) : -1, .events = POLLIN } };
+				   { .fd = w->service ? service_fd(w->service) : -1, .events = POLLIN },
+				   { .fd = deliver_fd(w->deliver), .events = POLLIN } };
 	(void)poll(events, COUNT_OF(events), wait_ms);
 }
 
@@ -1339,6 +1543,8 @@ static void wind_up(struct worker *w)
 	while (w->service && !service_is_idle(w->service) && clock_boot_ms() < until)
 		wait_for_work(w, turn(w));
 	service_freep(&w->service);
+	if (w->desk)
+		alert_desk_finish(w->desk, clock_boot_ms() + FAREWELL_MS);
 	look_for_changes(w);
 	tell_finished(w);
 	close_vault(w);
@@ -1378,6 +1584,10 @@ void worker_free(struct worker *w)
 		news_free(n);
 	}
 	courier_free(w->courier);
+	deliver_free(w->deliver);
+	free(w->sinks.at);
+	free(w->next_sinks.at);
+	free(w->in.sinks.at);
 	plan_free(w->plan);
 	tend_free(w->tend);
 	renewals_free(w->renewals);
@@ -1392,7 +1602,7 @@ void worker_free(struct worker *w)
 	free(w);
 }
 
-static bool prepare(struct worker *w, const struct settings *settings, struct error *err)
+static bool prepare(struct worker *w, const struct settings *settings, const char *config, int link, struct error *err)
 {
 	w->settings = *settings;
 	w->settings.config = NULL;
@@ -1403,11 +1613,12 @@ static bool prepare(struct worker *w, const struct settings *settings, struct er
 	w->out.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->in.fd < 0 || w->out.fd < 0)
 		return fail(err, ERR_UNEXPECTED, TXT_AGENT_RESOURCES, strerror(errno));
-	return plan_new(&w->plan, err) && tend_new(&w->tend, err) && renewals_new(&w->renewals, err) &&
+	return sinks_load(settings->config, &w->sinks.at, &w->sinks.count, err) &&
+	       deliver_new(config, link, &w->deliver, err) && plan_new(&w->plan, err) && tend_new(&w->tend, err) && renewals_new(&w->renewals, err) &&
 	       courier_new_given(&w->settings, &w->courier, err);
 }
 
-bool worker_start(const struct settings *settings, struct worker **ret, struct error *err)
+bool worker_start(const struct settings *settings, const char *config, int link, struct worker **ret, struct error *err)
 {
 	struct worker *w = calloc(1, sizeof *w);
 	if (!w)
@@ -1415,7 +1626,7 @@ bool worker_start(const struct settings *settings, struct worker **ret, struct e
 	pthread_mutex_init(&w->in.lock, NULL);
 	pthread_mutex_init(&w->out.lock, NULL);
 	w->in.fd = w->out.fd = -1;
-	bool ok = prepare(w, settings, err);
+	bool ok = prepare(w, settings, config, link, err);
 	int why = ok ? pthread_create(&w->thread, NULL, run, w) : 0;
 	if (ok && why)
 		ok = fail(err, ERR_UNEXPECTED, TXT_AGENT_RESOURCES, strerror(why));

@@ -8,6 +8,7 @@
 #ifndef AGENT_WORKER_H
 #define AGENT_WORKER_H
 
+#include "agent/deliver.h"
 #include "agent/holdings.h"
 #include "agent/service.h"
 #include "agent/settings.h"
@@ -41,6 +42,9 @@ enum errand_kind {
 	ERRAND_LISTINGS,    /* records: all listing tokens, one behind the other as remote reads them */
 	ERRAND_VERIFY,
 	ERRAND_MARK,     /* who.as reads version number: remembered for `rollout`; nobody waits for it */
+	ERRAND_ALERTS,   /* as JSON in text */
+	ERRAND_ALERT_ACK, /* name: the alert's id; span_s: for so long, 0 = until it ends */
+	ERRAND_ALERT_TEST, /* name: of the sink; what became of it comes back in delivery */
 	ERRAND_SYNC,     /* the audit log made durable: reads wait for it when audit-reads = durable */
 	ERRAND_KIND_COUNT
 };
@@ -79,6 +83,9 @@ struct errand {
 	struct forecast forecast; /* PLAN */
 	struct list_result list;
 	struct buf records;
+	struct buf text;
+	char name[SINK_NAME_MAX + 1];
+	struct delivery_result delivery;
 	struct retire_result retired;
 	bool was_nothing; /* REMOVE, RESTORE, DESTROY: it was like this already; REPORT: asked a moment ago */
 	void *context; /* the giver's */
@@ -99,6 +106,7 @@ enum news_kind {
 	NEWS_TROUBLE,  /* err: something that nobody waits for went wrong */
 	NEWS_COURIER_STUCK, /* it should be ended and started again */
 	NEWS_CHECKED,  /* a scheduled sweep ended: check */
+	NEWS_ALERTS,   /* metrics: the lines about alerts, for /metrics */
 };
 
 struct news {
@@ -114,12 +122,15 @@ struct news {
 	struct holding *holding;
 	struct error err;
 	struct check_result check;
+	struct buf metrics; /* belongs to the taker */
 	struct news *next;
 };
 
 struct worker;
-/* Starts the thread, with a copy of what it needs of the settings. Begins by unlocking with what they name. */
-must_check bool worker_start(const struct settings *settings, struct worker **ret, struct error *err);
+/* Starts the thread, with a copy of what it needs of the settings. Begins by unlocking with what they name. config: as
+ * given by --config, or NULL; link: the supervisor's socket (agent/deliver.h). */
+must_check bool worker_start(const struct settings *settings, const char *config, int link, struct worker **ret,
+			     struct error *err);
 /* The keeper's end of a socket to a fresh courier; the worker's from here on. */
 void worker_give_courier(struct worker *w, int fd);
 void worker_give(struct worker *w, struct errand *e);

@@ -115,6 +115,11 @@ bool cmd_check(struct invocation *inv, struct error *err)
 	int64_t started_at = clock_wall();
 	bool is_done = source_check(inv, &request, &told, err);
 	progress_end(&bar);
-	return is_done && show_result(inv, &which, &told.result, started_at, err) &&
-	       source_upkeep(inv, which.pixels, which.pixel_count, err);
+	if (!is_done || !show_result(inv, &which, &told.result, started_at, err) ||
+	    !source_upkeep(inv, which.pixels, which.pixel_count, err))
+		return false;
+	/* That nobody could be told is no failure of the check. */
+	if (!source_alerts(inv, &request, &told.result, err))
+		say_problem(inv, err->hint, "%s", err->message);
+	return true;
 }

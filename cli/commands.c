@@ -76,6 +76,10 @@ static const struct option report_options[] = {
 	{ "request-id", 0, OPTION_TEXT, "R", "the request_id in TikTok's answer", 0, false },
 };
 
+static const struct option alert_options[] = {
+	{ "for", 0, OPTION_SPAN, "T", "ack: only for this time, such as 8h; then it is reminded of again", 0, false },
+};
+
 static const struct option unlock_options[] = {
 	{ "for", 0, OPTION_SPAN, "T", "lock it again after this time, such as 8h", 0, false },
 };
@@ -226,6 +230,14 @@ const struct command commands[] = {
 	  "name it gave (get --as, X-Consumer), else by its user and systemd service. A person who looks at a\n"
 	  "token on a terminal is none.\n",
 	  "vault rollout " PX, NO_OPTIONS, cmd_rollout },
+
+	{ "alert", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, 2, 0, "[list] | ack ALERT [--for T] | test NAME",
+	  "alerts: what is open, who sees to it, do they arrive",
+	  "list shows each cause that is open, and those that ended within a day: what it is, since when, how many\n"
+	  "Pixels. ack says that somebody sees to it: no more reminders until it ends, or for T. test sends a\n"
+	  "message through [alert NAME] of the configuration now, and says what became of it: exits 9 when the\n"
+	  "sink did not take it this time, 13 when it never will as it is set up.\n",
+	  "vault alert test ops", OPTIONS(alert_options), cmd_alert },
 
 	{ "report", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL --code N [--request-id R]",
 	  "tell what TikTok answered a consumer",

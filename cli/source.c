@@ -1,10 +1,14 @@
 #include "cli/source.h"
 
+#include "agent/alert_round.h"
 #include "agent/consumer.h"
 #include "agent/objects.h"
 #include "agent/text.h"
+#include "agent/sweep_note.h"
 #include "cli/output.h"
 #include "cli/text.h"
+#include "core/clock.h"
+#include "core/log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -132,6 +136,24 @@ bool source_upkeep(struct invocation *inv, const char *const *pixels, size_t cou
 	scoped(service_freep) struct service *service = NULL;
 	return inv->agent || (service_new(inv->vault, inv->settings, &service, err) &&
 			      service_upkeep(service, pixels, count, tell_upkeep, inv, err));
+}
+
+#define ALERTS_MOST_MS 10000 /* somebody waits; what did not arrive by then is sent with the next check */
+
+bool source_alerts(struct invocation *inv, const struct check_request *r, const struct check_result *result,
+		   struct error *err)
+{
+	bool is_whole = !r->pixel_count && !r->label_count;
+	bool was_answered = result->end == SWEEP_COMPLETE && (result->transient < result->pixels || !result->pixels);
+	struct alert_round round = { .config = inv->globals.config,
+				     .has_news = result->bad || result->due || result->transient,
+				     .pings = is_whole && was_answered,
+				     .until_ms = clock_boot_ms() + ALERTS_MOST_MS };
+	if (inv->agent)
+		return true;
+	log_open("vault", LOG_WARNING);
+	return (!is_whole || sweep_note_done(inv->vault, clock_wall(), err)) &&
+	       alert_round(inv->vault, inv->settings, &round, err);
 }
 
 bool source_swap(struct invocation *inv, const struct swap_request *r, struct remote_swap *ret, struct error *err)

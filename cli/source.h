@@ -34,6 +34,9 @@ must_check bool source_check(struct invocation *inv, const struct check_request 
 			     struct error *err);
 /* Behind whatever may have found a token dead; a running agent does it by itself. */
 must_check bool source_upkeep(struct invocation *inv, const char *const *pixels, size_t count, struct error *err);
+/* Behind a check: the alerts that are due, and the note that all were asked. A running agent does it by itself. */
+must_check bool source_alerts(struct invocation *inv, const struct check_request *r, const struct check_result *result,
+			      struct error *err);
 /* ret->body stays empty without an agent. */
 must_check bool source_put(struct invocation *inv, const struct put_request *r, put_notice_fn *notice, void *context,
 			   struct remote_put *ret, struct error *err);

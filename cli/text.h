@@ -358,6 +358,17 @@
 #define SAY_SCAN_FOREIGN "%llu processes of others were not looked into: root may"
 #define SAY_SCAN_FOUND "%llu place%s with a token in clear"
 #define HINT_SCAN_FOUND "replace each of these tokens (vault rotate PIXEL), revoke the old one, then take it away there"
+/* alert */
+#define TXT_ALERT_USAGE "alert takes list, ack ALERT or test NAME", "see: vault alert --help"
+#define TXT_ALERT_SILENT "nothing was heard of the message to [alert %.49s]", "see whether vault-agent lies beside this program"
+#define SAY_ALERT_NONE "no alert is open"
+#define SAY_ALERT_ACKED "alert %s is acknowledged %s%s"
+#define SAY_ALERT_ARRIVED "[alert %s] took the message"
+#define SAY_ALERT_FAILED "[alert %s] did not take the message: %s"
+#define HINT_ALERT_LATER "alerts wait and are sent again; this test is not"
+#define HINT_ALERT_REFUSED "put right what [alert NAME] says in the configuration, and test again"
+#define SAY_ALERT_WAITS "[alert %s]: %lld message%s wait, tried %lld time%s in vain%s%s; next try %s"
+#define SAY_MISSED "the last check of all Pixels was %s ago, 'interval' is %s: does cron still run it?"
 
 /* ---- import and export ---- */
 #define ASK_BUNDLE "Passphrase of the export file: "

@@ -1,13 +1,16 @@
 #include "cli/whole.h"
 
+#include "agent/sweep_note.h"
 #include "agent/unlock.h"
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/term.h"
 #include "cli/text.h"
+#include "core/clock.h"
 #include "core/file.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define OUTPUT_BYTES_MAX ((size_t)1 << 30)
@@ -60,6 +63,28 @@ static bool tell_about(struct invocation *inv)
 	return true;
 }
 
+static bool is_one_of(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Nobody notices by himself that cron runs no more. Commands that hand out tokens do not stop for it. */
+static void say_missed(struct invocation *inv)
+{
+	static const char *const tell[] = { "status", "list", "alert", "put", "rotate", "label", "history", "rollout" };
+	char ago[CLOCK_TEXT_MAX], interval[CLOCK_TEXT_MAX];
+	int64_t last, now = clock_wall();
+	struct error unused;
+	if (inv->agent || !inv->vault || !is_one_of(inv->command->name, tell, COUNT_OF(tell)) ||
+	    !sweep_note_last(inv->vault, &last, &unused) ||
+	    !sweep_is_missed(last, inv->settings->interval_s, now))
+		return;
+	say(inv, SAY_MISSED, clock_format_span(now - last, ago), clock_format_span(inv->settings->interval_s, interval));
+}
+
 static void help_on_stderr(void)
 {
 	struct buf help = BUF_INIT(OUTPUT_BYTES_MAX);
@@ -76,8 +101,12 @@ static bool run(struct invocation *inv, int argc, char **argv, struct error *err
 		return false;
 	if (tell_about(inv))
 		return true;
-	if (inv->command)
-		return prepare(inv, err) && inv->command->run(inv, err);
+	if (inv->command) {
+		if (!prepare(inv, err))
+			return false;
+		say_missed(inv);
+		return inv->command->run(inv, err);
+	}
 	if (inv->style != STYLE_TEXT)
 		return fail(err, ERR_USAGE, TXT_NO_COMMAND);
 	help_on_stderr();

@@ -5,6 +5,7 @@
 #include "vault/text.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,6 +138,134 @@ bool vault_store_note(struct vault *v, const char *name, struct bytes value, str
 		return fail(err, ERR_UNEXPECTED, TXT_STORE_KEY, name);
 	key_for_note(v->root.epoch, name, key);
 	return store_side(v, 'a', key, value, err);
+}
+
+/* ---- books: long notes ---- */
+
+#define BOOK_PART 16000
+#define BOOK_STAMP 8 /* random, the same in all parts: those of two writings are not taken for one */
+
+static void key_for_part(const struct vault *v, const char *name, size_t i, char ret[KEY_TEXT_MAX])
+{
+	char part[48];
+	snprintf(part, sizeof part, "%.24s-%zu", name, i);
+	key_for_note(v->root.epoch, part, ret);
+}
+
+size_t vault_book_parts(size_t len)
+{
+	return len / BOOK_PART + 1;
+}
+
+static bool open_part(struct vault *v, const char *name, size_t i, struct buf *ret, bool *ret_is_there,
+		      struct error *err)
+{
+	char key[KEY_TEXT_MAX];
+	struct store_record found;
+	key_for_part(v, name, i, key);
+	const char *const keys[] = { key };
+	struct seal_context context = vault_context(v, 'a', bytes_of_text(key), 0);
+	buf_clear(ret);
+	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+		return false;
+	*ret_is_there = found.is_found && unseal(v->keys, &context, found.value, ret) && ret->len >= BOOK_STAMP + 4;
+	return buf_ok(ret, err);
+}
+
+/* Appends what the part holds; false: it is not the i-th of this writing. */
+static bool take_part(const struct buf *part, size_t i, uint8_t stamp[BOOK_STAMP], uint32_t *count, struct buf *ret)
+{
+	struct bytes from = buf_bytes(part);
+	uint8_t own[BOOK_STAMP];
+	uint32_t parts;
+	if (!bytes_take_copy(&from, own, sizeof own) || !bytes_take_u32(&from, &parts))
+		return false;
+	if (i == 0) {
+		memcpy(stamp, own, BOOK_STAMP);
+		*count = parts;
+	} else if (memcmp(stamp, own, BOOK_STAMP) != 0) {
+		return false;
+	}
+	buf_append(ret, from.at, from.len);
+	return true;
+}
+
+bool vault_book(struct vault *v, const char *name, struct buf *ret, size_t *ret_parts, struct error *err)
+{
+	uint8_t stamp[BOOK_STAMP];
+	uint32_t count = 1;
+	bool is_there = true, is_read = vault_is_open(v, err);
+	struct buf part = BUF_INIT(STORE_VALUE_MAX);
+	buf_clear(ret);
+	*ret_parts = 0;
+	for (size_t i = 0; is_read && is_there && i < count; i++) {
+		is_read = open_part(v, name, i, &part, &is_there, err);
+		is_there = is_read && is_there && take_part(&part, i, stamp, &count, ret);
+		*ret_parts += is_there;
+	}
+	buf_done(&part);
+	if (!is_there)
+		buf_clear(ret);
+	return is_read && buf_ok(ret, err);
+}
+
+static bool seal_part(struct vault *v, const struct book *book, size_t i, size_t count, const uint8_t *stamp,
+		      const char *key, struct buf *sealed, struct error *err)
+{
+	struct seal_context context = vault_context(v, 'a', bytes_of_text(key), 0);
+	struct buf plain = BUF_INIT(STORE_VALUE_MAX);
+	size_t at = i * BOOK_PART, left = book->value.len - at;
+	buf_append(&plain, stamp, BOOK_STAMP);
+	buf_append_uint(&plain, 4, count);
+	buf_append(&plain, book->value.at + at, left < BOOK_PART ? left : BOOK_PART);
+	bool ok = buf_ok(&plain, err) && seal(v->keys, &context, buf_bytes(&plain), sealed, err);
+	buf_done(&plain);
+	return ok;
+}
+
+static size_t places_of(const struct book *book)
+{
+	size_t parts = vault_book_parts(book->value.len);
+	return parts > book->parts_before ? parts : book->parts_before;
+}
+
+static bool add_book(struct vault *v, const struct book *book, struct sealed_batch *b, size_t from, struct error *err)
+{
+	uint8_t stamp[BOOK_STAMP];
+	size_t parts = vault_book_parts(book->value.len);
+	randombytes_buf(stamp, sizeof stamp);
+	for (size_t i = 0; i < places_of(book); i++) {
+		struct store_op *op = &b->ops[from + i];
+		key_for_part(v, book->name, i, b->keys[from + i]);
+		*op = (struct store_op){ .key = b->keys[from + i], .is_delete = i >= parts };
+		if (op->is_delete)
+			continue;
+		if (!seal_part(v, book, i, parts, stamp, op->key, &b->sealed[from + i], err))
+			return false;
+		op->value = buf_bytes(&b->sealed[from + i]);
+	}
+	return true;
+}
+
+bool vault_store_books(struct vault *v, const struct book *books, size_t count, struct error *err)
+{
+	struct sealed_batch b;
+	size_t places = 0, at = 0;
+	if (!vault_is_open(v, err))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (books[i].value.len > BOOK_MAX)
+			return fail(err, ERR_UNEXPECTED, TXT_STORE_KEY, books[i].name);
+		places += places_of(&books[i]);
+	}
+	bool ok = batch_new(&b, places, err);
+	for (size_t i = 0; ok && i < count; i++) {
+		ok = add_book(v, &books[i], &b, at, err);
+		at += places_of(&books[i]);
+	}
+	ok = ok && batch_commit(v, &b, places, err);
+	batch_done(&b, places);
+	return ok;
 }
 
 struct vault_lock {

@@ -211,6 +211,18 @@ void vault_release(struct vault *v);
 must_check bool vault_note(struct vault *v, const char *name, struct buf *ret, struct error *err);
 must_check bool vault_store_note(struct vault *v, const char *name, struct bytes value, struct error *err);
 
+/* What is too long for one note, in parts (<name>-0, <name>-1 ...); name is [a-z0-9-]{1,24}. All in one commit. */
+#define BOOK_MAX ((size_t)16 << 20)
+struct book {
+	const char *name;
+	struct bytes value;
+	size_t parts_before; /* as vault_book found them: what is not needed any more is deleted */
+};
+/* Missing, or damaged in any part: ret->len is 0. */
+must_check bool vault_book(struct vault *v, const char *name, struct buf *ret, size_t *ret_parts, struct error *err);
+must_check bool vault_store_books(struct vault *v, const struct book *books, size_t count, struct error *err);
+size_t vault_book_parts(size_t len);
+
 /* Which consumers read which version. A mark that says that version was acknowledged stays so while the consumer reads
  * that version. A Pixel keeps MARKS_PER_PIXEL marks, MARKS_PER_UID of one user's consumers: whoever makes up names only
  * pushes out his own, the one longest not seen first. Who was not seen for MARK_AGE_S while others were is forgotten. */

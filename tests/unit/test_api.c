@@ -316,6 +316,8 @@ static void api__every_request_but_health_asks_for_a_rule(void **state)
 		{ "POST", "/v1/pixels/" A "/swap" },	   { "POST", "/v1/pixels/" A "/move" },
 		{ "POST", "/v1/pixels/" A "/retire" },	   { "POST", "/v1/pixels/" A "/labels" },
 		{ "POST", "/v1/rotate" },
+		{ "GET", "/v1/alerts" },		   { "POST", "/v1/alerts/ack" },
+		{ "POST", "/v1/alerts/test" },
 		{ "POST", "/v1/pixels/" A "/restore" },	   { "POST", "/v1/verify" },
 		{ "POST", "/v1/unlock" },		   { "POST", "/v1/lock" },
 		{ "GET", "/v1/access" },		   { "GET", "/v1/events" },

@@ -1,0 +1,105 @@
+#include "agent/alert_fact.h"
+
+#include "agent/renewals.h"
+#include "agent/status.h"
+
+#define DAY 86400
+
+uint32_t alert_weight_of(const struct credential *c)
+{
+	uint64_t weight;
+	for (size_t i = 0; i < c->label_count; i++)
+		if (strcmp(c->labels[i].key, "weight") == 0 &&
+		    text_take_number(c->labels[i].value, ALERT_WEIGHT_MAX, &weight) && weight)
+			return (uint32_t)weight;
+	return 1;
+}
+
+enum alert_severity alert_severity_of(enum alert_kind kind, int64_t step)
+{
+	switch (kind) {
+	case ALERT_KIND_REFUSED:
+	case ALERT_KIND_DAMAGED:
+		return SEVERITY_CRITICAL;
+	case ALERT_KIND_DUE:
+		return step != ALERT_STEP_OLD && step <= (int64_t)3 * DAY ? SEVERITY_CRITICAL : SEVERITY_WARNING;
+	case ALERT_KIND_STAND_IN:
+	case ALERT_KIND_BLIND:
+	case ALERT_KIND_CLOCK:
+		return SEVERITY_WARNING;
+	case ALERT_KIND_NONE:
+	case ALERT_KIND_COUNT:
+		break;
+	}
+	return SEVERITY_INFO;
+}
+
+/* Its newer token was confirmed dead before this one took its place. A token that a person took out while it worked,
+ * and revoked later, is refused too; but that was meant. */
+static const struct fading *refused_newer(const struct credential *c, const struct health *h,
+					  const struct version *current)
+{
+	for (size_t i = 0; i < h->fading_count; i++) {
+		const struct fading *f = &h->fading[i];
+		if (f->version > current->number && credential_numbered(c, f->version) && verdict_is_bad(f->verdict) &&
+		    f->refused_at && f->refused_at <= current->staged_at)
+			return f;
+	}
+	return NULL;
+}
+
+static int64_t step_of(const struct credential *c, const struct settings *settings, int64_t now, int64_t *ret_since)
+{
+	int64_t at = renewal_person_at(c), step = ALERT_STEP_OLD;
+	*ret_since = now;
+	if (!at)
+		return step;
+	if (at <= now) {
+		*ret_since = at;
+		return ALERT_STEP_ENDED;
+	}
+	for (size_t i = 0; i < SETTINGS_EXPIRY_STEPS && settings->expiry_warning_s[i]; i++)
+		if (at - now <= settings->expiry_warning_s[i]) {
+			step = settings->expiry_warning_s[i];
+			*ret_since = at - step;
+		}
+	return step;
+}
+
+/* When the verdict became what it is: a probe that finds the same again moves its evidence on. */
+static int64_t bad_since(const struct health *h, const struct judgement *j)
+{
+	int64_t since = j->evidence.at;
+	for (size_t i = h->history_count; i-- > 0 && verdict_is_bad(h->history[i].verdict);)
+		if (h->history[i].version == j->version)
+			since = h->history[i].at;
+	return since;
+}
+
+void alert_fact_of(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now,
+		   struct alert_fact *ret)
+{
+	const struct version *current = credential_staged(c, STAGE_CURRENT);
+	const struct judgement *j = health_speaking(h, c);
+	*ret = (struct alert_fact){ .pixel = c->pixel,
+				    .labels = c->labels,
+				    .label_count = c->label_count,
+				    .version = current ? current->number : 0,
+				    .weight = alert_weight_of(c),
+				    .checked_at = j ? j->checked_at : 0,
+				    .attempted_at = j ? j->attempted_at : 0,
+				    .failures = h->failures };
+	const struct fading *f = current ? refused_newer(c, h, current) : NULL;
+	if (j && verdict_is_bad(j->verdict)) {
+		ret->kind = ALERT_KIND_REFUSED;
+		ret->verdict = j->verdict;
+		ret->since = bad_since(h, j);
+	} else if (f) {
+		ret->kind = ALERT_KIND_STAND_IN;
+		ret->verdict = f->verdict;
+		ret->since = current->staged_at;
+	} else if (status_is_due(c, settings, now)) {
+		ret->kind = ALERT_KIND_DUE;
+		ret->step = step_of(c, settings, now, &ret->since);
+	}
+}

@@ -1,0 +1,261 @@
+/* The book of alerts in a real vault: one keeper, few commits, nothing lost with its process. */
+#include "agent/alert_desk.h"
+#include "core/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "tests/support/vault_kit.h"
+
+static const struct settings settings = { .interval_s = 21600, .expiry_warning_s = { 30 * 86400 } };
+static const struct sink hook = { .name = "ops", .type = SINK_WEBHOOK, .remind_s = 86400 };
+
+static const char *code_of(size_t i, char ret[PIXEL_CODE_MAX + 1])
+{
+	snprintf(ret, PIXEL_CODE_MAX + 1, "C%019zu", i);
+	return ret;
+}
+
+static void store(struct vault *v, size_t count)
+{
+	struct error err;
+	struct change_item items[100];
+	struct put_job jobs[100];
+	char codes[100][PIXEL_CODE_MAX + 1];
+	for (size_t at = 0; at < count; at += 100) {
+		size_t n = count - at < 100 ? count - at : 100;
+		for (size_t i = 0; i < n; i++) {
+			jobs[i] = (struct put_job){ .pixel = code_of(at + i, codes[i]),
+						    .token = "0123456789abcdef0123456789abcdef01234567",
+						    .label = (at + i) % 3 ? "minted-by=bert" : "minted-by=anna",
+						    .is_promoted = true,
+						    .now = 1700000000 };
+			items[i] = (struct change_item){ .fn = put_one, .context = &jobs[i] };
+		}
+		vault_change_all(v, items, n);
+		assert_true(items[n - 1].is_done);
+		assert_true(vault_anchor_audit(v, &err));
+	}
+}
+
+/* As a sweep does it: many in one commit. */
+static void judge(struct vault *v, size_t from, size_t to, enum verdict verdict)
+{
+	struct error err;
+	struct health_update *updates = calloc(to - from, sizeof *updates);
+	assert_non_null(updates);
+	for (size_t i = from; i < to; i++) {
+		struct health_update *u = &updates[i - from];
+		code_of(i, u->pixel);
+		u->health.current =
+			(struct judgement){ .version = 1,
+					    .verdict = verdict,
+					    .evidence = { .probe = PROBE_TEST, .code = NO_CODE, .at = clock_wall() },
+					    .checked_at = clock_wall() };
+	}
+	assert_true(vault_store_health(v, updates, to - from, &err));
+	free(updates);
+}
+
+static struct alert_desk *desk_of(struct vault *v, bool is_ours)
+{
+	struct alert_desk *d;
+	struct error err;
+	bool was_claimed;
+	assert_true(alert_desk_new(v, &settings, NULL, &d, &err));
+	assert_true(alert_desk_set_sinks(d, &hook, 1, &err));
+	assert_true(alert_desk_claim(d, 0, &was_claimed, &err));
+	assert_int_equal(was_claimed, is_ours);
+	return d;
+}
+
+static void look(struct alert_desk *d)
+{
+	struct error err;
+	if (!alert_desk_look(d, &err))
+		fail_msg("look: %s", err.message);
+	assert_false(alert_desk_trouble(d, &err));
+}
+
+static size_t count_of(struct alert_desk *d, const char *what)
+{
+	struct buf text = BUF_INIT((size_t)64 << 20);
+	struct json j = JSON_INIT(&text);
+	struct error err;
+	size_t count = 0;
+	json_object(&j, NULL);
+	assert_true(alert_desk_json(d, &j, &err));
+	json_end_object(&j);
+	buf_append(&text, "", 1);
+	for (const char *at = (const char *)text.at; (at = strstr(at, what)); at++)
+		count++;
+	buf_done(&text);
+	return count;
+}
+
+static uint64_t revision(struct vault *v)
+{
+	struct vault_position at;
+	struct error err;
+	assert_true(vault_position(v, &at, &err));
+	return at.rev;
+}
+
+static void desk__takes_what_a_sweep_found_in_one_commit_and_nothing_new_in_none(void **state)
+{
+	(void)state;
+	struct vault *v = open_it();
+	store(v, 300);
+	struct alert_desk *d = desk_of(v, true);
+	look(d);
+	uint64_t before = revision(v);
+	for (size_t i = 0; i < 300; i += 3)
+		judge(v, i, i + 1, VERDICT_REVOKED);
+	before += 100;
+	assert_int_equal(revision(v), before);
+	look(d);
+	assert_int_equal(revision(v), before + 1);
+	assert_int_equal(count_of(d, "\"id\""), 1);
+	assert_int_equal(count_of(d, "all have the label minted-by=anna"), 1);
+	look(d);
+	assert_int_equal(revision(v), before + 1);
+	alert_desk_free(d);
+	vault_close(v);
+}
+
+static void desk__is_one_persons_and_the_book_the_next_ones(void **state)
+{
+	(void)state;
+	struct vault *v = open_it(), *other = open_it();
+	struct error err;
+	store(v, 3);
+	judge(v, 0, 1, VERDICT_EXPIRED);
+	struct alert_desk *first = desk_of(v, true), *second = desk_of(other, false);
+	look(first);
+	assert_int_equal(count_of(second, "\"waits\":\"alert\""), 1); /* reads along */
+	look(second);
+	assert_false(alert_desk_ack(second, "7Q2M-9FKD", 0, &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	alert_desk_free(second);
+	alert_desk_free(first);
+	second = desk_of(other, true);
+	uint64_t before = revision(other);
+	look(second);
+	assert_int_equal(revision(other), before); /* nothing is new to it */
+	assert_int_equal(count_of(second, "\"waits\":\"alert\""), 1);
+	alert_desk_free(second);
+	vault_close(other);
+	vault_close(v);
+}
+
+static void desk__is_not_misled_by_a_record_that_does_not_open(void **state)
+{
+	(void)state;
+	struct vault *v = open_it();
+	store(v, 3);
+	judge(v, 0, 1, VERDICT_EXPIRED);
+	struct alert_desk *d = desk_of(v, true);
+	look(d);
+	sqlite3 *db = sql_open();
+	sql_do(db, "UPDATE kv SET v = zeroblob(length(v)) WHERE k LIKE 'e1/m/%'");
+	sqlite3_close(db);
+	look(d);
+	assert_int_equal(count_of(d, "\"kind\":\"damaged\""), 1);
+	assert_int_equal(count_of(d, "\"kind\":\"refused\""), 1);
+	assert_int_equal(count_of(d, "\"state\":\"open\""), 2);
+	alert_desk_free(d);
+	vault_close(v);
+}
+
+static double now_s(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void desk__stands_a_storm_of_ten_thousand(void **state)
+{
+	(void)state;
+	struct vault *v = open_it();
+	size_t count = getenv("UNDER_VALGRIND") ? 300 : 10000;
+	store(v, count);
+	struct alert_desk *d = desk_of(v, true);
+	double looking = 0;
+	for (int round = 0; round < 3; round++)
+		for (int well = 0; well < 2; well++) {
+			judge(v, 0, count, well ? VERDICT_HEALTHY : VERDICT_REVOKED);
+			uint64_t before = revision(v);
+			double began = now_s();
+			look(d);
+			looking += now_s() - began;
+			assert_in_range(revision(v) - before, 0, 1);
+		}
+	print_message("a look at %zu Pixels takes %.0f ms\n", count, looking / 6 * 1000);
+	/* However it was grouped: a few causes, each of which owes its sink one message. */
+	assert_in_range(count_of(d, "\"id\""), 1, 3);
+	assert_in_range(count_of(d, "\"waits\":\"alert\"") + count_of(d, "\"waits\":\"recovery\""), 1, 3);
+	assert_int_equal(count_of(d, "\"state\":\"open\""), 0);
+	alert_desk_free(d);
+	vault_close(v);
+}
+
+static void book__is_whole_or_not_there(void **state)
+{
+	(void)state;
+	struct vault *v = open_it();
+	struct error err;
+	struct buf book = BUF_INIT(1 << 20);
+	static uint8_t text[40000];
+	size_t parts;
+	memset(text, 'x', sizeof text);
+	struct book b = { "long", bytes_of(text, sizeof text), 0 };
+	assert_true(vault_book(v, "long", &book, &parts, &err));
+	assert_int_equal(book.len + parts, 0);
+	assert_true(vault_store_books(v, &b, 1, &err));
+	assert_true(vault_book(v, "long", &book, &parts, &err));
+	assert_true(bytes_equal(buf_bytes(&book), b.value));
+	assert_int_equal(parts, 3);
+	b = (struct book){ "long", bytes_of("y", 1), parts };
+	assert_true(vault_store_books(v, &b, 1, &err));
+	assert_true(vault_book(v, "long", &book, &parts, &err));
+	assert_true(bytes_equal(buf_bytes(&book), bytes_of("y", 1)));
+	assert_int_equal(parts, 1);
+	b = (struct book){ "long", bytes_of(text, sizeof text), parts };
+	assert_true(vault_store_books(v, &b, 1, &err));
+	sqlite3 *db = sql_open();
+	sql_do(db, "CREATE TEMP TABLE old AS SELECT v FROM kv WHERE k = 'e1/a/long-1'");
+	assert_true(vault_store_books(v, &b, 1, &err));
+	sql_do(db, "UPDATE kv SET v = (SELECT v FROM old) WHERE k = 'e1/a/long-1'"); /* of another writing */
+	assert_true(vault_book(v, "long", &book, &parts, &err));
+	assert_int_equal(book.len, 0);
+	sql_do(db, "DELETE FROM kv WHERE k = 'e1/a/long-1'");
+	assert_true(vault_book(v, "long", &book, &parts, &err));
+	assert_int_equal(book.len, 0);
+	sqlite3_close(db);
+	buf_done(&book);
+	vault_close(v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(desk__takes_what_a_sweep_found_in_one_commit_and_nothing_new_in_none,
+						vault_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(desk__is_one_persons_and_the_book_the_next_ones, vault_make,
+						scratch_remove),
+		cmocka_unit_test_setup_teardown(desk__is_not_misled_by_a_record_that_does_not_open, vault_make,
+						scratch_remove),
+		cmocka_unit_test_setup_teardown(desk__stands_a_storm_of_ten_thousand, vault_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(book__is_whole_or_not_there, vault_make, scratch_remove),
+	};
+	return cmocka_run_group_tests(tests, open_arena, close_arena);
+}
