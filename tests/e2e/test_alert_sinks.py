@@ -1,0 +1,102 @@
+"""A token that is revoked, as each kind of sink hears of it: from vault and --once, and from a running agent, whose keeper
+has the supervisor start what takes messages out."""
+
+import email
+import email.policy
+import json
+import os
+import time
+import unittest
+
+import receivers
+from harness import PATIENCE, Case
+
+PASSWORD, KEY = "mail-password-4711-horse", "signing-key-4711-battery"
+
+
+class AllSinks(Case):
+    check = {"interval": "1h"}
+
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.dir, 0o755)
+        self.web, self.mail = receivers.Https(), receivers.Smtp(user="pv", password=PASSWORD)
+        self.log = receivers.Log(self.path("log"))
+        for receiver in (self.web, self.mail, self.log):
+            self.addCleanup(receiver.close)
+        self.out = self.path("hook.out")
+        ca = "ca-file = %s\n" % receivers.ca_file()
+        self.sections = {
+            "web": "type = webhook\nurl = %s\nsecret-file = %s\n" % (self.web.url("/web"), self.private("key", KEY)) + ca,
+            "chat": "type = slack\nurl-file = %s\n" % self.private("url", self.web.url("/chat")) + ca,
+            "mail": "type = email\nurl = %s\nto = ops@example.com\nuser = pv\npassword-file = %s\n" % (
+                self.mail.url(), self.private("password", PASSWORD)) + ca,
+            "page": "type = exec\ncommand = %s --loud\n" % self.hook(),
+            "log": "type = syslog\nsocket = %s\n" % self.log.path,
+            "alive": "type = ping\nurl-file = %s\n" % self.private("ping", self.web.url("/ping")) + ca,
+        }
+        self.configure(more="".join("[alert %s]\n%s" % s for s in self.sections.items()))
+
+    def private(self, name, text):
+        with open(self.path(name + ".secret"), "w") as f:
+            f.write(text + "\n")
+        os.chmod(self.path(name + ".secret"), 0o600)
+        return self.path(name + ".secret")
+
+    def hook(self):
+        with open(self.path("hook"), "w") as f:
+            f.write("#!/bin/sh\ncat >> %s\n" % self.out)
+        os.chmod(self.path("hook"), 0o755)
+        return self.path("hook")
+
+    def at(self, path):
+        return [r.body for r in self.web.requests if r.path == path]
+
+    def paged(self):
+        if not os.path.exists(self.out):
+            return []
+        with open(self.out, "rb") as f:
+            return f.read().splitlines()
+
+    def heard(self):
+        return [self.at("/web"), self.at("/chat"), self.mail.mails, self.paged()]
+
+    def test_each_takes_a_test(self):
+        for name in self.sections:
+            with self.subTest(name):
+                r = self.json("alert", "test", name)
+                self.assertEqual((r["outcome"], r["reason"]), ("delivered", None))
+        self.assertEqual([len(h) for h in self.heard()], [1, 1, 1, 1])
+        self.assertEqual(len(self.log.take(1)), 1)
+        self.assertEqual(self.at("/ping"), [b""])
+        self.assertEqual(json.loads(self.paged()[0])["event"], "test")
+
+    def test_each_hears_of_a_token_that_was_revoked_and_gets_no_token(self):
+        pixel, token = self.pair()
+        self.put(pixel, token, "--test-code", "TEST12345", "--label", "shop=Zürich")
+        self.emu.revoke(token)
+        self.vault("check", rc=10)
+        end = time.monotonic() + 20 * PATIENCE
+        while not all(self.heard()) and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertEqual([len(h) for h in self.heard()], [1, 1, 1, 1])
+        lines = self.log.take(2)
+        mail = email.message_from_bytes(self.mail.mails[0][2], policy=email.policy.default)
+        self.assertTrue(self.mail.mails[0][3], "encrypted")
+        texts = [self.at("/web")[0].decode(), json.loads(self.at("/chat")[0])["text"], mail.get_content(),
+                 self.paged()[0].decode(), "\n".join(lines)]
+        for text in texts:
+            self.assertIn(pixel, text)
+            self.assertIn("revoked", text)
+            self.assertIn("Zürich", text)
+            for secret in (token, PASSWORD, KEY):
+                self.assertNotIn(secret, text)
+        said = json.loads(texts[0])
+        self.assertEqual(said, json.loads(texts[3]))
+        self.assertEqual((said["event"], said["count"], said["pixels"][0]["pixel"]), ("alert", 1, pixel))
+        self.assertIn(said["message_id"], mail["Message-ID"])
+        self.assertIn(said["id"], lines[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
