@@ -439,6 +439,7 @@
 	"'%s' is not a key file: one holds exactly %d bytes", "give the file that 'vault init --key-file' wrote"
 #define TXT_CREDENTIAL_TOO_OPEN                                                                                        \
 	"the credential '%s' is open to everybody", "let systemd pass it: LoadCredential= or LoadCredentialEncrypted="
+#define TXT_CREDENTIAL_NONE "no system credential was given to this process", "systemd gives one to the agent's unit"
 #define TXT_CREDENTIAL_PATH "the path of credential '%s' is too long", "give it a shorter name in LoadCredential="
 #define TXT_PASSPHRASE_FILE                                                                                            \
 	"no passphrase could be read from '%s'",                                                                       \
