@@ -5,6 +5,7 @@
 #define LOG_DAMAGED                                                                                                    \
 	"%zu Pixel%s damaged in the vault, the others are served; to see what and where: vault verify"
 #define LOG_AUDIT_HEAD "audit head %s"
+#define LOG_WRONG_KEYS "wrong keys were tried since the vault was last opened: %u, the last one at %s"
 #define LOG_CLOCK_SUSPECT                                                                                              \
 	"the clock is suspect: it is %s earlier than the latest this host remembers; set it, or if it is right now and " \
 	"was ahead before: vault adopt --first-use, then restart the agent"
@@ -255,6 +256,8 @@
 #define TXT_AGENT_TWICE                                                                                                \
 	"another agent serves the vault '%s'", "stop one of them: one vault has one agent"
 #define TXT_AGENT_LOCKED "the agent is locked", "open it: vault unlock"
+#define TXT_AGENT_NEW_KEY                                                                                              \
+	"the root key was changed (rotate-key), and the agent has no key that opens the vault", "open it: vault unlock"
 #define TXT_AGENT_CLOSING "the agent is locking itself at this moment", "try again"
 #define TXT_KEEPER_NOT_BY_HAND                                                                                         \
 	"--keeper is not for people: it needs a descriptor 3 from the supervisor", "start 'vault-agent' alone"

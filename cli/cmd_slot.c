@@ -278,9 +278,11 @@ bool cmd_slot(struct invocation *inv, struct error *err)
 	for (size_t i = 0; i < COUNT_OF(actions); i++) {
 		if (strcmp(inv->args[0], actions[i].name) != 0)
 			continue;
-		for (size_t g = 0; g < inv->given_count; g++)
-			if (!takes(&actions[i], inv->given[g].option->name))
-				return fail(err, ERR_USAGE, TXT_SLOT_OPTION, actions[i].name, inv->given[g].option->name);
+		for (size_t o = 0; o < inv->command->option_count; o++)
+			if (option_is_given(inv, inv->command->options[o].name) &&
+			    !takes(&actions[i], inv->command->options[o].name))
+				return fail(err, ERR_USAGE, TXT_SLOT_OPTION, actions[i].name,
+					    inv->command->options[o].name);
 		if (inv->arg_count > 1 && actions[i].run != remove_slot)
 			return fail(err, ERR_USAGE, TXT_SLOT_SURPLUS, actions[i].name);
 		return actions[i].run(inv, err);

@@ -230,9 +230,11 @@ void vault_tell_wrong_keys(struct vault *v, uint32_t *ret_count, int64_t *ret_la
 	if (!wrong_path(v, path) || lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
 		return;
 	uint32_t count = st.st_size < WRONG_MAX ? (uint32_t)st.st_size : WRONG_MAX;
-	struct audit_event event = { .verb = "wrong-key", .version = count, .result = "denied" };
+	struct audit_event event = { .verb = "wrong-key", .result = "denied" };
+	struct audit_who who = v->who;
+	snprintf(who.as, sizeof who.as, "%u-tries", (unsigned)count);
 	/* Forgotten only once they stand in the log. */
-	if (!v->audit || !audit_append(v->audit, &v->who, &event, 1, AUDIT_RESERVE, true, &ignored) || unlink(path) != 0)
+	if (!v->audit || !audit_append(v->audit, &who, &event, 1, AUDIT_RESERVE, true, &ignored) || unlink(path) != 0)
 		return;
 	*ret_count = count;
 	*ret_last = st.st_mtime;

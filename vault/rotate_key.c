@@ -453,7 +453,7 @@ static bool become(struct new_epoch *r, const struct anchor *remembered, unsigne
 	struct vault *v = r->v;
 	struct error ignored;
 	struct anchor bridged;
-	struct audit_line line = { &v->who, { .verb = "rotate-key", .version = r->next->root.epoch, .result = "intent" } };
+	struct audit_line line = { &v->who, { .verb = "rotate-key", .result = "intent" } };
 	struct audit_commit commit = { .base = v->root.generation };
 	memcpy(commit.id, r->next->root.commit_id, sizeof commit.id);
 	if (!audit_intend(v->audit, v->root.commit_id, v->root.generation, &line, 1, &commit, err) ||

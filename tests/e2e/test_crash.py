@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import unittest
 
@@ -32,6 +33,13 @@ class Place:
             raise RuntimeError("the stepper failed: %r" % done.stderr)
         with open(counter) as f:
             return done.returncode, done.stdout, int(f.read())
+
+    def sql(self, statement):
+        db = sqlite3.connect(os.path.join(self.dir, "vault", "vault.db"))
+        try:
+            return db.execute(statement).fetchall()
+        finally:
+            db.close()
 
     def strays(self):
         found = []
@@ -202,6 +210,33 @@ class CrashChecked(Crash):
         def judge(place, acknowledged):
             self.get_is(place, self.old)
         self.everywhere(["check", self.pixel], b"", judge, most=60 if IS_SANITIZED else 250)
+
+    for _name in [n for n in vars(Crash) if n.startswith("test_")]:
+        locals()[_name] = None
+    del _name
+
+
+@unittest.skipUnless(os.path.exists(STEPPER), "no " + STEPPER)
+class CrashKeys(Crash):
+    """The key file opens the vault before and after; in between there is nothing."""
+
+    def keys(self, words, most):
+        def judge(place, acknowledged):
+            self.get_is(place, self.old)
+            rows = {k.split("/")[0] for k, in place.sql("SELECT k FROM kv") if "/" in k}
+            if len(rows) != 1 or acknowledged and words[0] == "rotate-key" and rows != {"e2"}:
+                raise AssertionError("rows of the epochs %s" % rows)
+        self.everywhere([*words, "--json"], b"", judge, most)
+
+    def test_rotate_key(self):
+        self.keys(["rotate-key"], 25 if IS_SANITIZED else 50)
+
+    def test_slot_add(self):
+        second = self.write(self.path("second"), os.urandom(32))
+        self.keys(["slot", "add", "--key-file", second], 25)
+
+    def test_rekey_with_the_same_key(self):
+        self.keys(["rekey", "--same"], 25)
 
     for _name in [n for n in vars(Crash) if n.startswith("test_")]:
         locals()[_name] = None
