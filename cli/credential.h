@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "core/secret.h"
 
-#define CREDENTIAL_NAME "pixelvault-key"
+#define CREDENTIAL_NAME "pixelvault.key"
 
 /* 32 new random bytes, sealed into the new file `file` under this name. The bytes go through a pipe: nothing in clear
  * touches a disk or a command line. ERR_CONFLICT: the file is there. */

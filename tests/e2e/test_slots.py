@@ -163,15 +163,15 @@ class Slots(Keys):
         r = self.vault("slot", "add", "--credential", sealed, rc=(0, 1))
         if r.rc:
             self.skipTest("systemd-creds does not work here" + say(r))
-        self.assertIn("LoadCredentialEncrypted=pixelvault-key:", r.err)
+        self.assertIn("LoadCredentialEncrypted=pixelvault.key:", r.err)
         os.mkdir(folder, 0o700)
-        opened = subprocess.run(["systemd-creds", "decrypt", "--name=pixelvault-key", sealed, os.path.join(folder, "pixelvault-key")],
+        opened = subprocess.run(["systemd-creds", "decrypt", "--name=pixelvault.key", sealed, os.path.join(folder, "pixelvault.key")],
                                 capture_output=True)
         self.assertEqual(0, opened.returncode, opened.stderr)
-        os.chmod(os.path.join(folder, "pixelvault-key"), 0o400)
-        self.assertNotIn(self.read(os.path.join(folder, "pixelvault-key")), self.read(sealed))
+        os.chmod(os.path.join(folder, "pixelvault.key"), 0o400)
+        self.assertNotIn(self.read(os.path.join(folder, "pixelvault.key")), self.read(sealed))
         os.unlink(self.key)
-        self.configure(vault={"key-file": None, "credential": "pixelvault-key"})
+        self.configure(vault={"key-file": None, "credential": "pixelvault.key"})
         self.vault("verify", env={"CREDENTIALS_DIRECTORY": folder})
         self.refuses(8, "slot", "add", "--credential", sealed, env={"CREDENTIALS_DIRECTORY": folder}, says="already")
 
