@@ -413,7 +413,7 @@ const struct command commands[] = {
 	  "the one that opened now, those of the configuration, those given here or asked for. Others are named,\n"
 	  "and must be given or given up. A running agent opens the vault again by itself where it has a key\n"
 	  "file or credential, else it is locked. Older copies and backups stay readable with the old key: after\n"
-	  "a leak also get new tokens (vault rotate).\n",
+	  "a leak also get new tokens (vault rotate). The vault's public key for exports is a new one as well.\n",
 	  "vault rotate-key --key-file /root/spare.key", OPTIONS(rotate_key_options), cmd_rotate_key },
 
 	{ "unlock", GROUP_UPKEEP, NEEDS_SETTINGS, 0, 0, 0, "[--for T]", "open the vault for the running agent",
