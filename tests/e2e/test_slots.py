@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from harness import Case, ROOT, needs, new_pixel, rng, say
+from harness import Case, ROOT, VAULT, needs, new_pixel, rng, say, traced
 from running_agent import AgentCase
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
@@ -174,6 +174,37 @@ class Slots(Keys):
         self.configure(vault={"key-file": None, "credential": "pixelvault.key"})
         self.vault("verify", env={"CREDENTIALS_DIRECTORY": folder})
         self.refuses(8, "slot", "add", "--credential", sealed, env={"CREDENTIALS_DIRECTORY": folder}, says="already")
+
+
+class Hygiene(Keys):
+    @needs("strace")
+    def test_no_key_lies_in_a_file_of_ours_and_a_passphrase_is_only_ever_read(self):
+        phrase = self.write(self.path("phrase"), PHRASE + "\n")
+        trace = self.path("trace")
+        secrets = [PHRASE.encode(), self.read(self.key)]
+        steps = [["slot", "add", "--key-file", self.path("second")], ["slot", "add", "--passphrase-file", phrase],
+                 ["rekey", "--key-file", self.path("third")],
+                 ["rotate-key", "--with-key", self.path("third"), "--key-file", self.path("second"), "--passphrase-file", phrase]]
+        for words in steps:
+            p = subprocess.run(["strace", "-f", "-xx", "-s", "4096", "-o", trace, "-e", "trace=%desc,execve", VAULT, *words],
+                               capture_output=True, env=traced(self.env), timeout=120)
+            self.assertEqual(0, p.returncode, p.stderr)
+            seen = 0
+            secrets += [self.read(self.path(n)) for n in ("second", "third") if os.path.exists(self.path(n))]
+            for line in self.read(trace).decode().splitlines():
+                for secret in secrets:
+                    pieces = ["".join("\\x%02x" % b for b in secret[i:i + 8]) for i in range(0, len(secret) - 7, 4)]
+                    if any(piece in line for piece in pieces):
+                        seen += 1
+                        self.assertRegex(line, r"read\(|write\(.* = 32$", line[:80])
+            self.assertGreater(seen, 0, "the key was read somehow")
+            for name, data in self.files().items():
+                for secret in secrets:
+                    for i in range(len(secret) - 7):
+                        self.assertNotIn(secret[i:i + 8], data, name)
+                    self.assertNotIn(secret.hex().encode(), data.lower(), name)
+            for secret in secrets:
+                self.assertNotIn(secret, p.stdout + p.stderr)
 
 
 class Damage(Keys):
@@ -363,6 +394,22 @@ class WithAnAgent(AgentCase):
         other, token = new_pixel(), self.token()
         self.put(other, token, "--no-check", env={"PIXELVAULT_VAULT": None})
         self.vault("verify")
+
+    def test_wrong_keys_are_counted_for_the_agent_and_by_it(self):
+        wrong = self.write(self.path("wrong"), os.urandom(32))
+        for _ in range(2):
+            self.vault("slot", "test", "--key-file", wrong, rc=6)
+        self.start_agent()
+        self.until(lambda: "wrong keys were tried since the vault was last opened: 2" in self.log(), 10, "it says so")
+        self.assertRegex(self.vault("audit", "show").out.decode(), r"2-tries\s+wrong-key")
+        self.end_agent()
+        mine = self.read(self.key)
+        self.write(self.key, os.urandom(32))
+        self.start_agent(ready=False)
+        self.until(lambda: "does not open" in self.log(), 10, "it is locked")
+        self.end_agent()
+        self.write(self.key, mine)
+        self.assertIn("1 wrong key tried", self.vault("list").err)
 
     def test_without_a_key_of_its_own_it_is_locked_and_says_why(self):
         self.vault("slot", "add", "--key-file", self.path("second"))
