@@ -107,8 +107,8 @@ static enum attempt try_slot(const struct door *d, enum slot_kind kind, const st
 }
 
 /* Slots of the first kind, then, unless something worse than a wrong key was found, of the second. */
-static enum attempt try_slots(const struct door *d, enum slot_kind first, enum slot_kind second, const struct secret *secret,
-			      struct error *err)
+static enum attempt try_slots(const struct door *d, enum slot_kind first, enum slot_kind second,
+			      const struct secret *secret, struct error *err)
 {
 	enum attempt attempt = try_slot(d, first, secret, err);
 	if (attempt == OPENED || (attempt == REFUSED && err->code != ERR_WRONG_KEY))

@@ -152,9 +152,9 @@ static bool offer(struct invocation *inv, struct survivors *s, enum slot_kind ki
 	struct slot_secret as = { kind, secret }, as_other = { other, secret };
 	struct slot_info found;
 	struct error why;
-	bool is_found = vault_try_secret(inv->vault, &as, &found, err) ||
-			(other != kind && err->code == ERR_WRONG_KEY &&
-			 vault_try_secret(inv->vault, &as_other, &found, &why));
+	bool is_found =
+		vault_try_secret(inv->vault, &as, &found, err) ||
+		(other != kind && err->code == ERR_WRONG_KEY && vault_try_secret(inv->vault, &as_other, &found, &why));
 	if (!is_found) {
 		secret_free(secret);
 		return false;
@@ -203,9 +203,11 @@ static bool ask_for_others(struct invocation *inv, struct survivors *s, struct e
 {
 	while (has_left(s, is_typed)) {
 		scoped(secret_freep) struct secret *typed = NULL;
-		struct question_on_tty q = {
-			.prompt = ASK_OTHER_KEY, .echo = ECHO_OFF, .max = PASSPHRASE_MAX, .may_be_empty = true, .is_fresh = true
-		};
+		struct question_on_tty q = { .prompt = ASK_OTHER_KEY,
+					     .echo = ECHO_OFF,
+					     .max = PASSPHRASE_MAX,
+					     .may_be_empty = true,
+					     .is_fresh = true };
 		if (!term_ask(&q, &typed, err))
 			return false;
 		if (secret_len(typed) == 0)
@@ -300,11 +302,11 @@ bool cmd_rotate_key(struct invocation *inv, struct error *err)
 	scoped(survivors_done) struct survivors s = { .count = 0 };
 	struct rotate_key_report report;
 	uint32_t passes;
-	if (!key_work_open(inv, false, &opener, err) || !gather(inv, &opener, &s, err) || !choose_passes(&s, &passes, err) ||
-	    !vault_rotate_key(inv->vault, s.at, s.count, passes, &report, err))
+	if (!key_work_open(inv, false, &opener, err) || !gather(inv, &opener, &s, err) ||
+	    !choose_passes(&s, &passes, err) || !vault_rotate_key(inv->vault, s.at, s.count, passes, &report, err))
 		return false;
-	say(inv, SAY_ROTATED_KEY, report.pixels, report.pixels == 1 ? "" : "s", report.tokens, report.tokens == 1 ? "" : "s",
-	    s.count, s.count == 1 ? "" : "s");
+	say(inv, SAY_ROTATED_KEY, report.pixels, report.pixels == 1 ? "" : "s", report.tokens,
+	    report.tokens == 1 ? "" : "s", s.count, s.count == 1 ? "" : "s");
 	say(inv, SAY_ROTATE_NOT_UNDONE);
 	if (inv->globals.json)
 		print_rotated(inv, &s, &report);

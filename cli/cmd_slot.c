@@ -59,7 +59,8 @@ static bool print_table(struct invocation *inv, const struct slot_info *slots, s
 		table_row(&table, 0);
 		table_cell(&table, slot_id_text(slots[i].id, id), TINT_NONE);
 		table_cell(&table, slot_kind_text(slots[i].kind), TINT_NONE);
-		table_cell(&table, cost_text(&slots[i], cost, sizeof cost), slots[i].is_below_policy ? TINT_WARN : TINT_NONE);
+		table_cell(&table, cost_text(&slots[i], cost, sizeof cost),
+			   slots[i].is_below_policy ? TINT_WARN : TINT_NONE);
 	}
 	bool ok = table_print(&table, term_wants_colour(inv->globals.colour, STDOUT_FILENO), 0, &inv->out, err);
 	table_done(&table);
@@ -96,7 +97,8 @@ static bool list(struct invocation *inv, struct error *err)
 /* Whatever seals the credential may lose it (new firmware, new mainboard), so another kind of key must be there. */
 static bool has_other_than_credential(const struct vault *v)
 {
-	return vault_has_slot(v, SLOT_PASSPHRASE) || vault_has_slot(v, SLOT_KEY_FILE) || vault_has_slot(v, SLOT_RECOVERY);
+	return vault_has_slot(v, SLOT_PASSPHRASE) || vault_has_slot(v, SLOT_KEY_FILE) ||
+	       vault_has_slot(v, SLOT_RECOVERY);
 }
 
 static bool add_credential(struct invocation *inv, struct new_key *k, const char *file, struct error *err)
@@ -203,8 +205,8 @@ static bool try_tested(struct invocation *inv, const struct unlock_key *key, str
 {
 	struct slot_secret holder = { key->kind, key->secret }, sealed = { SLOT_CREDENTIAL, key->secret };
 	struct error why;
-	if (vault_unlock(inv->vault, &holder, err) || (key->kind == SLOT_KEY_FILE && err->code == ERR_WRONG_KEY &&
-						       vault_unlock(inv->vault, &sealed, &why)))
+	if (vault_unlock(inv->vault, &holder, err) ||
+	    (key->kind == SLOT_KEY_FILE && err->code == ERR_WRONG_KEY && vault_unlock(inv->vault, &sealed, &why)))
 		return true;
 	if (err->code == ERR_WRONG_KEY)
 		vault_note_wrong_key(inv->vault);

@@ -59,7 +59,9 @@ bool credential_make(const char *file, const char *name, struct secret **ret, bo
 	/* 32 bytes always have room in a pipe. */
 	bool is_written = file_write_all(ends[1], secret_reveal(key), "a pipe", err);
 	close(ends[1]);
-	const char *const argv[] = { PROGRAM, "-q", "encrypt", "--with-key=auto", named, "/proc/self/fd/3", file, NULL };
+	const char *const argv[] = {
+		PROGRAM, "-q", "encrypt", "--with-key=auto", named, "/proc/self/fd/3", file, NULL
+	};
 	if (!is_written || !has_tpm(STDERR_FILENO, ret_has_tpm, err) || !run(argv, out, &status, err))
 		return false;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || lstat(file, &st) != 0 || st.st_size == 0)

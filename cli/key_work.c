@@ -85,7 +85,9 @@ const char *slot_name(const struct slot_info *slot, char ret[SLOT_NAME_MAX])
 bool key_work_confirm(struct invocation *inv, const char *prompt, bool *ret_is_yes, struct error *err)
 {
 	scoped(secret_freep) struct secret *typed = NULL;
-	struct question_on_tty q = { .prompt = prompt, .echo = ECHO_ON, .max = 16, .may_be_empty = true, .is_fresh = true };
+	struct question_on_tty q = {
+		.prompt = prompt, .echo = ECHO_ON, .max = 16, .may_be_empty = true, .is_fresh = true
+	};
 	*ret_is_yes = option_is_given(inv, "yes");
 	if (*ret_is_yes)
 		return true;

@@ -151,8 +151,8 @@ bool vault_add_slot(struct vault *v, const struct slot_secret *holder, uint32_t 
 	uint8_t slot[SLOT_LEN];
 	struct slot_info taken;
 	struct error why = { .code = ERR_NONE };
-	/* One key in two slots would outlive the removal of one of them. Passphrases are salted and slow; it is tried all
-	 * the same. */
+	/* One key in two slots would outlive the removal of one of them. Passphrases are salted and slow; it is tried
+	 * all the same. */
 	if (vault_try_secret(v, holder, &taken, &why))
 		return fail(err, ERR_CONFLICT, TXT_SLOT_TAKEN, slot_kind_text(holder->kind));
 	if (why.code != ERR_WRONG_KEY) {
@@ -168,8 +168,8 @@ bool vault_remove_slot(struct vault *v, const uint8_t id[SLOT_ID_LEN], struct er
 	return commit(&(struct edit){ .v = v, .verb = "slot-remove", .out = id }, err);
 }
 
-bool vault_replace_slot(struct vault *v, const uint8_t id[SLOT_ID_LEN], const struct slot_secret *holder, uint32_t passes,
-			struct slot_info *ret, struct error *err)
+bool vault_replace_slot(struct vault *v, const uint8_t id[SLOT_ID_LEN], const struct slot_secret *holder,
+			uint32_t passes, struct slot_info *ret, struct error *err)
 {
 	uint8_t slot[SLOT_LEN];
 	return make_proven(v, holder, passes, id, slot, ret, err) &&
@@ -216,7 +216,8 @@ void vault_note_wrong_key(const struct vault *v)
 	struct stat st;
 	if (!wrong_path(v, path))
 		return;
-	scoped(file_closep) int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	scoped(file_closep) int fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < WRONG_MAX)
 		(void)!write(fd, "x", 1);
 }

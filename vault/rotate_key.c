@@ -1,6 +1,6 @@
-/* A new root key: every record is opened with the old one, sealed with the new one under the next epoch's names, and all
- * of it becomes the vault in one commit that deletes the old epoch. Nothing of it is stored before: whoever is killed
- * leaves the old key in force, or the new one.
+/* A new root key: every record is opened with the old one, sealed with the new one under the next epoch's names, and
+ * all of it becomes the vault in one commit that deletes the old epoch. Nothing of it is stored before: whoever is
+ * killed leaves the old key in force, or the new one.
  *
  * The anchor is sealed with the root key too. Before the commit its spare block is written under the new key,
  * remembering the root as it still is: so either key finds a block that its root grew out of. The audit log keeps the
@@ -91,7 +91,8 @@ static bool move_token(struct new_epoch *r, struct pixel *p, struct version *ver
 	if (!read_one(r, key, &found, err))
 		return false;
 	if (!found.is_found)
-		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_MISSING, (unsigned)version->number, p->c.pixel);
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_MISSING, (unsigned)version->number,
+				  p->c.pixel);
 	if (!token_open(r->v, p->old_id, &p->c, version, &found, &token, err))
 		return false;
 	key_for_token(r->next->root.epoch, p->id, version->number, key);
@@ -110,11 +111,11 @@ static bool move_grant(struct new_epoch *r, struct pixel *p, struct version *ver
 	struct grant inside;
 	scoped(secret_freep) struct secret *grant = NULL;
 	key_for_grant(r->v->root.epoch, p->old_id, version->number, key);
-	if (!read_one(r, key, &found, err) ||
-	    !grant_record_open(r->v, p->old_id, &p->c, version, &found, &grant, err))
+	if (!read_one(r, key, &found, err) || !grant_record_open(r->v, p->old_id, &p->c, version, &found, &grant, err))
 		return false;
 	if (!grant_open(secret_reveal(grant), &inside))
-		return fail_class(err, ERR_DAMAGED, "tampered", TXT_GRANT_TAMPERED, (unsigned)version->number, p->c.pixel);
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_GRANT_TAMPERED, (unsigned)version->number,
+				  p->c.pixel);
 	key_for_grant(r->next->root.epoch, p->id, version->number, key);
 	if (!keep_sealed(r, key, 'g', bytes_of(p->id, PIXEL_ID_LEN), version->number, secret_reveal(grant), err))
 		return false;
@@ -192,7 +193,7 @@ static bool move_pixel(struct new_epoch *r, const uint8_t *entry, struct error *
 			return false;
 	}
 	struct marking m = { r, p.c.pixel };
-	r->report->pixels++;
+	r->report->pixels += !name_is_list(p.c.pixel);
 	return move_metadata(r, &p, err) && vault_each_mark(r->v, p.c.pixel, move_mark, &m, err);
 }
 
@@ -284,7 +285,8 @@ static bool build_hints(struct new_epoch *r, struct error *err)
 		qsort(at, count, sizeof *at, by_fingerprint);
 	for (size_t i = 0, end; ok && i < count; i = end) {
 		struct hint hint = { .count = 0 };
-		for (end = i; end < count && memcmp(at[end].fingerprint, at[i].fingerprint, FINGERPRINT_LEN) == 0; end++)
+		for (end = i; end < count && memcmp(at[end].fingerprint, at[i].fingerprint, FINGERPRINT_LEN) == 0;
+		     end++)
 			add_to_hint(&hint, at[end].id);
 		key_for_hint(r->next->root.epoch, at[i].fingerprint, key);
 		buf_clear(&plain);
@@ -355,18 +357,20 @@ static bool keep_log_keys(struct new_epoch *r, struct error *err)
 /* ---- the new head ---- */
 
 /* Each is opened once with the secret that it is for, before there is no way back. */
-static bool wrap(struct vault *next, const struct slot_holder *holders, size_t count, uint32_t passes, struct error *err)
+static bool wrap(struct vault *next, const struct slot_holder *holders, size_t count, uint32_t passes,
+		 struct error *err)
 {
 	size_t which;
 	buf_append_uint(&next->slots, 4, count);
 	for (size_t i = 0; i < count; i++) {
 		uint8_t slot[SLOT_LEN], alone[4 + SLOT_LEN] = { 1 };
 		scoped(secret_freep) struct secret *found = NULL;
-		if (!slot_make_as(next->root.vault_id, &holders[i].secret, next->root_key, passes, holders[i].id, slot, err))
+		if (!slot_make_as(next->root.vault_id, &holders[i].secret, next->root_key, passes, holders[i].id, slot,
+				  err))
 			return false;
 		memcpy(alone + 4, slot, SLOT_LEN);
-		if (!slots_open_at(bytes_of(alone, sizeof alone), next->root.vault_id, &holders[i].secret, &found, &which,
-				   err) ||
+		if (!slots_open_at(bytes_of(alone, sizeof alone), next->root.vault_id, &holders[i].secret, &found,
+				   &which, err) ||
 		    !secret_equal(found, next->root_key))
 			return fail(err, ERR_UNEXPECTED, TXT_SLOT_UNPROVEN);
 		buf_append(&next->slots, slot, SLOT_LEN);
@@ -386,7 +390,8 @@ static bool build_head(struct new_epoch *r, struct error *err)
 	randombytes_buf(root->commit_id, sizeof root->commit_id);
 	seal_digest(buf_bytes(&r->next->slots), root->slots_digest);
 	return root_seal(r->next->keys, root, &r->next->root_bytes, err) &&
-	       keep(r, "slots", buf_bytes(&r->next->slots), err) && keep(r, "root", buf_bytes(&r->next->root_bytes), err);
+	       keep(r, "slots", buf_bytes(&r->next->slots), err) &&
+	       keep(r, "root", buf_bytes(&r->next->root_bytes), err);
 }
 
 /* ---- becoming the vault ---- */
@@ -403,7 +408,9 @@ static bool commit_items(struct new_epoch *r, struct error *err)
 					    .value = bytes_of(r->values.at + items[i].at, items[i].len),
 					    .is_delete = items[i].is_delete };
 	ops_sort(ops, count);
-	struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&r->v->root_bytes) };
+	struct store_condition unmoved = { .kind = STORE_IF_VALUE,
+					   .key = "root",
+					   .value = buf_bytes(&r->v->root_bytes) };
 	struct store_why why = { 0 };
 	enum store_class class = store_commit(r->v->store, &unmoved, 1, ops, count, NULL, &why, err);
 	return class == STORE_OK || (class == STORE_CONFLICT && why.is_mine);
@@ -480,8 +487,9 @@ static bool rotate_held(struct new_epoch *r, struct error *err)
 	struct error why;
 	if (!move_pixels(r, &why) || !sweep_old(r, &why)) {
 		*err = why;
-		return why.code != ERR_DAMAGED ? false
-					       : fail_class(err, ERR_DAMAGED, why.class, TXT_ROTATE_DAMAGED, why.message);
+		return why.code != ERR_DAMAGED
+			       ? false
+			       : fail_class(err, ERR_DAMAGED, why.class, TXT_ROTATE_DAMAGED, why.message);
 	}
 	return build_hints(r, err) && build_inventory(r, err) && keep_log_keys(r, err) && build_head(r, err) &&
 	       become(r, &remembered, block, err);
@@ -528,13 +536,13 @@ bool vault_rotate_key(struct vault *v, const struct slot_holder *holders, size_t
 	scoped(next_free) struct vault *next = vault_new();
 	struct rotate_key_report report = { .epoch = v->root.epoch + 1 };
 	struct new_epoch r = { .v = v,
-			      .next = next,
-			      .items = BUF_INIT(ALL_MAX),
-			      .values = BUF_INIT(ALL_MAX),
-			      .holders = BUF_INIT(ALL_MAX),
-			      .entries = BUF_INIT(ALL_MAX),
-			      .sealed = BUF_INIT(STORE_VALUE_MAX),
-			      .report = &report };
+			       .next = next,
+			       .items = BUF_INIT(ALL_MAX),
+			       .values = BUF_INIT(ALL_MAX),
+			       .holders = BUF_INIT(ALL_MAX),
+			       .entries = BUF_INIT(ALL_MAX),
+			       .sealed = BUF_INIT(STORE_VALUE_MAX),
+			       .report = &report };
 	if (!next)
 		return fail_no_memory(err);
 	if (!vault_is_open(v, err) || !prepare(v, next, holders, count, passes, err))

@@ -102,8 +102,8 @@ void slots_info(struct bytes value, size_t i, struct slot_info *ret)
 				   .passes = get_u32(slot + AT_OPS),
 				   .mem_kib = get_u32(slot + AT_MEM) };
 	memcpy(ret->id, slot, SLOT_ID_LEN);
-	ret->is_below_policy = ret->kind == SLOT_PASSPHRASE &&
-			       (ret->passes < SLOT_DEFAULT_OPS || ret->mem_kib < SLOT_DEFAULT_MEM_KIB);
+	ret->is_below_policy =
+		ret->kind == SLOT_PASSPHRASE && (ret->passes < SLOT_DEFAULT_OPS || ret->mem_kib < SLOT_DEFAULT_MEM_KIB);
 }
 
 bool slots_salvage(struct bytes value, uint8_t ret[SLOTS_VALUE_MAX], size_t *ret_len)
@@ -188,8 +188,8 @@ bool slot_calibrate(uint32_t *ret_passes, struct error *err)
 {
 	uint8_t out[64], salt[SALT_LEN] = { 0 };
 	int64_t began = spent_ns();
-	if (crypto_pwhash(out, sizeof out, "calibration", 11, salt, SLOT_DEFAULT_OPS, (size_t)SLOT_DEFAULT_MEM_KIB * 1024,
-			  crypto_pwhash_ALG_ARGON2ID13) != 0)
+	if (crypto_pwhash(out, sizeof out, "calibration", 11, salt, SLOT_DEFAULT_OPS,
+			  (size_t)SLOT_DEFAULT_MEM_KIB * 1024, crypto_pwhash_ALG_ARGON2ID13) != 0)
 		return fail(err, ERR_UNEXPECTED, TXT_KDF_FAILED, SLOT_DEFAULT_MEM_KIB / 1024);
 	int64_t took = spent_ns() - began + 1, passes = SLOT_DEFAULT_OPS * (int64_t)TARGET_NS / took;
 	*ret_passes = passes < SLOT_DEFAULT_OPS ? SLOT_DEFAULT_OPS : passes > OPS_MAX ? OPS_MAX : (uint32_t)passes;
