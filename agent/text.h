@@ -5,6 +5,7 @@
 #define LOG_DAMAGED                                                                                                    \
 	"%zu Pixel%s damaged in the vault, the others are served; to see what and where: vault verify"
 #define LOG_AUDIT_HEAD "audit head %s"
+#define LOG_WRONG_KEYS "wrong keys were tried since the vault was last opened: %u, the last one at %s"
 #define LOG_CLOCK_SUSPECT                                                                                              \
 	"the clock is suspect: it is %s earlier than the latest this host remembers; set it, or if it is right now and " \
 	"was ahead before: vault adopt --first-use, then restart the agent"
@@ -256,6 +257,8 @@
 #define TXT_AGENT_TWICE                                                                                                \
 	"another agent serves the vault '%s'", "stop one of them: one vault has one agent"
 #define TXT_AGENT_LOCKED "the agent is locked", "open it: vault unlock"
+#define TXT_AGENT_NEW_KEY                                                                                              \
+	"the root key was changed (rotate-key), and the agent has no key that opens the vault", "open it: vault unlock"
 #define TXT_AGENT_CLOSING "the agent is locking itself at this moment", "try again"
 #define TXT_KEEPER_NOT_BY_HAND                                                                                         \
 	"--keeper is not for people: it needs a descriptor 3 from the supervisor", "start 'vault-agent' alone"
@@ -440,6 +443,7 @@
 	"'%s' is not a key file: one holds exactly %d bytes", "give the file that 'vault init --key-file' wrote"
 #define TXT_CREDENTIAL_TOO_OPEN                                                                                        \
 	"the credential '%s' is open to everybody", "let systemd pass it: LoadCredential= or LoadCredentialEncrypted="
+#define TXT_CREDENTIAL_NONE "no system credential was given to this process", "systemd gives one to the agent's unit"
 #define TXT_CREDENTIAL_PATH "the path of credential '%s' is too long", "give it a shorter name in LoadCredential="
 #define TXT_PASSPHRASE_FILE                                                                                            \
 	"no passphrase could be read from '%s'",                                                                       \

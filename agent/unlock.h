@@ -23,6 +23,19 @@ must_check bool unlock_adopting(const struct settings *settings, ask_passphrase_
 must_check bool unlock_doubting(const struct settings *settings, ask_passphrase_fn *ask, void *context,
 				struct vault **ret, struct error *err);
 
+/* The same, and what opened it, for who wraps the root key anew. is_mending as in struct vault_place. */
+struct unlock_key {
+	enum slot_kind kind;
+	struct secret *secret;
+};
+void unlock_key_done(struct unlock_key *key);
+must_check bool unlock_keeping(const struct settings *settings, bool is_mending, ask_passphrase_fn *ask, void *context,
+			       struct unlock_key *kept, struct vault **ret, struct error *err);
+
+/* The file of the configured credential; false when none is, or systemd gave none to this process. */
+must_check bool unlock_read_credential(const struct settings *settings, struct secret **ret, bool *ret_is_there,
+				       struct error *err);
+
 /* A key file: exactly 32 bytes, private. ERR_LOCKED otherwise. */
 must_check bool unlock_read_key_file(const char *path, struct secret **ret, struct error *err);
 

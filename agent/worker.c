@@ -110,6 +110,7 @@ struct worker {
 	bool is_missing;    /* there is no vault, and the loop was told so */
 	bool is_awaited;    /* as there was none at the start: it is opened when it is made, unless somebody says lock */
 	bool is_closing;    /* the loop was told, and has not let go yet */
+	bool has_new_key;   /* rotate-key was run: once closed, the vault is opened again with a key of ours, if one does */
 	bool has_given_up;  /* told to stop: nothing new is begun */
 	struct errand *locker; /* waits for the closing to be done */
 	int64_t look_ms, anchor_ms, head_ms, retry_ms, relock_ms;
@@ -614,6 +615,16 @@ static void warn_of_clock(const struct worker *w)
 		log_line(LOG_WARNING, LOG_CLOCK_SUSPECT, clock_format_span(behind_s, text));
 }
 
+static void warn_of_wrong_keys(const struct worker *w)
+{
+	char text[CLOCK_TEXT_MAX];
+	uint32_t count;
+	int64_t last;
+	vault_tell_wrong_keys(w->vault, &count, &last);
+	if (count)
+		log_line(LOG_WARNING, LOG_WRONG_KEYS, count, clock_format(last, text));
+}
+
 static bool open_vault(struct worker *w, const struct secret *root_key, const struct audit_who *who, struct error *err)
 {
 	if (w->vault)
@@ -622,6 +633,7 @@ static bool open_vault(struct worker *w, const struct secret *root_key, const st
 		w->is_missing = w->is_awaited = false;
 		note_in_audit(w, who, "unlock");
 		warn_of_clock(w);
+		warn_of_wrong_keys(w);
 		return true;
 	}
 	service_freep(&w->service);
@@ -1287,7 +1299,7 @@ static void unlock(struct worker *w, struct errand *e)
 
 static void lock(struct worker *w, struct errand *e)
 {
-	w->is_awaited = false;
+	w->is_awaited = w->has_new_key = false;
 	if (!w->vault || w->locker) {
 		finish(w, e);
 		return;
@@ -1429,10 +1441,28 @@ static void look_for_changes(struct worker *w)
 	w->look_ms = clock_boot_ms() + LOOK_MS;
 	if (vault_catch_up(w->vault, hand_over, w, &w->at, &err))
 		return;
-	if (err.code == ERR_DAMAGED || err.code == ERR_NOT_FOUND)
+	if (err.code == ERR_LOCKED) {
+		/* Where it was opened for a time only, it is not opened again unasked. */
+		w->has_new_key = w->relock_ms == INT64_MAX;
+		(void)!fail(&err, ERR_LOCKED, TXT_AGENT_NEW_KEY);
+		begin_closing(w, &err);
+	} else if (err.code == ERR_DAMAGED || err.code == ERR_NOT_FOUND)
 		begin_closing(w, &err);
 	else
 		tell_trouble(w, &err);
+}
+
+static void open_with_new_key(struct worker *w)
+{
+	static const struct audit_who us = { .is_known = false };
+	struct error err;
+	if (!w->has_new_key || w->vault || w->has_given_up)
+		return;
+	w->has_new_key = false;
+	if (open_vault(w, NULL, &us, &err))
+		return;
+	(void)!fail(&err, ERR_LOCKED, TXT_AGENT_NEW_KEY);
+	tell_closed(w, &err);
 }
 
 /* A vault that was away may have been locked before, and is not opened unasked; but it is no longer missing. */
@@ -1517,6 +1547,7 @@ static int turn(struct worker *w)
 	if (w->vault)
 		vault_settle(w->vault); /* what became of it stands in the audit log before anybody is answered */
 	tell_finished(w);
+	open_with_new_key(w);
 	look_for_vault(w);
 	keep_time(w);
 	note_clock(w);

@@ -28,7 +28,7 @@ static bool learn(void *context, const struct credential *c, const struct health
 	struct names *n = context;
 	struct known one = { .pixel = "" };
 	(void)h;
-	vault_pixel_id(n->vault, c->pixel, one.id);
+	vault_log_id(n->vault, c->pixel, one.id);
 	memcpy(one.pixel, c->pixel, sizeof one.pixel);
 	buf_append(&n->known, &one, sizeof one);
 	return buf_ok(&n->known, err);
@@ -180,7 +180,7 @@ static bool show(struct invocation *inv, struct error *err)
 	if (s.pixel && !pixel_check(s.pixel, err))
 		return false;
 	if (s.pixel)
-		vault_pixel_id(inv->vault, s.pixel, s.id);
+		vault_log_id(inv->vault, s.pixel, s.id);
 	learn_all(&s.names);
 	table_init(&s.table, headings, COUNT_OF(headings));
 	bool ok = show_entries(&s, last ? (uint64_t)last->number : LAST_DEFAULT, err);

@@ -117,6 +117,40 @@ static const struct option export_options[] = {
 	{ "show-key", 0, OPTION_FLAG, NULL, "only print this vault's public key, for others to seal to", 1, false },
 };
 
+#define OPEN_WITH                                                                                                      \
+	{ "ask", 0, OPTION_FLAG, NULL, "open with a passphrase or recovery key that is asked for", 2, false },          \
+	{                                                                                                              \
+		"with-key", 0, OPTION_PATH, "F", "open with the key file F", 2, false                                  \
+	}
+
+static const struct option slot_options[] = {
+	{ "key-file", 0, OPTION_PATH, "F", "add, test: the 32 bytes in F; add makes F (0600) when it does not exist", 1,
+	  false },
+	{ "passphrase-fd", 0, OPTION_NUMBER, "N", "add, test: the passphrase from this descriptor", 1, false },
+	{ "passphrase-file", 0, OPTION_PATH, "F", "add, test: the passphrase from F (0600)", 1, false },
+	{ "credential", 0, OPTION_PATH, "F", "add: a new key, sealed into F for systemd (TPM where there is one)", 1, false },
+	{ "recovery", 0, OPTION_FLAG, NULL, "add: a recovery key, shown once", 1, false },
+	OPEN_WITH,
+	{ "yes", 0, OPTION_FLAG, NULL, "remove: do not ask whether this is meant", 0, false },
+};
+
+static const struct option rekey_options[] = {
+	{ "key-file", 0, OPTION_PATH, "F", "from now on the 32 bytes in F; made (0600) when F does not exist", 1, false },
+	{ "passphrase-fd", 0, OPTION_NUMBER, "N", "from now on the passphrase from this descriptor", 1, false },
+	{ "passphrase-file", 0, OPTION_PATH, "F", "from now on the passphrase from F (0600)", 1, false },
+	{ "recovery", 0, OPTION_FLAG, NULL, "from now on a new recovery key, shown once", 1, false },
+	{ "same", 0, OPTION_FLAG, NULL, "keep the key that opened; make a guess as dear as it should be", 1, false },
+	OPEN_WITH,
+};
+
+static const struct option rotate_key_options[] = {
+	{ "key-file", 0, OPTION_PATH, "F", "keep the key file F as well; may be repeated", 0, true },
+	{ "passphrase-fd", 0, OPTION_NUMBER, "N", "keep the passphrase or recovery key from this descriptor as well", 0, false },
+	{ "passphrase-file", 0, OPTION_PATH, "F", "keep the passphrase or recovery key in F as well", 0, false },
+	{ "drop-others", 0, OPTION_FLAG, NULL, "keys that are not at hand need not open the vault any more", 0, false },
+	OPEN_WITH,
+};
+
 static const struct option adopt_options[] = {
 	{ "first-use", 0, OPTION_FLAG, NULL, "take the vault as it is and remember it from now on", 0, false },
 };
@@ -362,6 +396,37 @@ const struct command commands[] = {
 	  "old history are refused from then on. Look at 'vault list' afterwards: nobody but you can tell\n"
 	  "whether this is the newest copy.\n",
 	  "vault adopt --first-use", OPTIONS(adopt_options), cmd_adopt },
+
+	{ "slot", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 2, 0,
+	  "list | add [--key-file F | --credential F | --recovery] | remove ID | test [--key-file F] | repair",
+	  "the keys that open the vault",
+	  "Up to 16 keys open a vault, each with full power: passphrases, key files, credentials that systemd\n"
+	  "keeps (with the TPM where there is one), recovery keys. list needs no key. add asks for a passphrase\n"
+	  "unless an option says otherwise; a new key is opened once before it counts. test says which key\n"
+	  "opens, and changes nothing: try your recovery key today, not on the day you need it. The key that\n"
+	  "opened the vault cannot be removed with it: so one that is known to work always stays. A key that\n"
+	  "is removed still opens older copies and backups; after a leak also run rotate-key. repair keeps what\n"
+	  "is left of keys that were damaged, when one of them still opens.\n",
+	  "vault slot add --recovery", OPTIONS(slot_options), cmd_slot },
+
+	{ "rekey", GROUP_UPKEEP, NEEDS_SETTINGS, 0, 1, 0,
+	  "[ID] [--key-file F | --passphrase-fd N | --passphrase-file F | --recovery | --same]",
+	  "put another key in the place of one",
+	  "The key that opened the vault, or the one with this ID (vault slot list), is replaced by another: a\n"
+	  "passphrase that is asked for, or what the option says. The tokens are not touched. With --same the\n"
+	  "key stays, and guessing it becomes as dear as for a new one. The old key still opens older copies.\n",
+	  "vault rekey --passphrase-file new", OPTIONS(rekey_options), cmd_rekey },
+
+	{ "rotate-key", GROUP_UPKEEP, NEEDS_SETTINGS, 0, 0, 0,
+	  "[--key-file F]... [--passphrase-fd N] [--passphrase-file F] [--drop-others]",
+	  "seal everything anew under a new root key",
+	  "For when the key may have leaked, or somebody who had it leaves. All is sealed anew in one commit;\n"
+	  "killed anywhere, the vault is the old one or the new one. Keys that are at hand go on opening it:\n"
+	  "the one that opened now, those of the configuration, those given here or asked for. Others are named,\n"
+	  "and must be given or given up. A running agent opens the vault again by itself where it has a key\n"
+	  "file or credential, else it is locked. Older copies and backups stay readable with the old key: after\n"
+	  "a leak also get new tokens (vault rotate). The vault's public key for exports is a new one as well.\n",
+	  "vault rotate-key --key-file /root/spare.key", OPTIONS(rotate_key_options), cmd_rotate_key },
 
 	{ "unlock", GROUP_UPKEEP, NEEDS_SETTINGS, 0, 0, 0, "[--for T]", "open the vault for the running agent",
 	  "Tries the key file, the systemd credential and the passphrase file, then asks. The key work is done\n"

@@ -4,6 +4,8 @@
 #ifndef CLI_TEXT_H
 #define CLI_TEXT_H
 
+#include <inttypes.h>
+
 /* ---- command line ---- */
 #define TXT_NO_COMMAND "no command was given", "see: vault help"
 #define TXT_NO_WHOLE                                                                                                   \
@@ -78,14 +80,14 @@
 #define TXT_PASSPHRASE_SHORT                                                                                           \
 	"the passphrase has %zu characters; at least %u are needed where it is the only key",                          \
 		"take four or five random words; or use --key-file"
-#define TXT_PASSPHRASE_DIFFERS "the two passphrases differ", "run init again; nothing was made"
+#define TXT_PASSPHRASE_DIFFERS "the two passphrases differ", "run the command again; nothing was changed"
 #define TXT_INIT_NO_KEY                                                                                                \
 	"no key was given, and there is no terminal to ask for a passphrase",                                          \
 		"add --key-file FILE (made when it does not exist), --passphrase-file or --passphrase-fd"
 #define TXT_FD_NOT_OPEN "descriptor %lld is not open for reading", "open it in the shell: --passphrase-fd 3 3< FILE"
 #define TXT_RECOVERY_WRONG                                                                                             \
 	"the recovery key was not typed back as shown",                                                                \
-		"run init again and write the key down first, or add --no-recovery; nothing was made"
+		"run it again and write the key down first (init --no-recovery makes none); nothing was changed"
 #define SAY_INIT_DONE "made the vault %s"
 #define SAY_INIT_KEY_MADE "wrote a new key to %s; keep a copy of it elsewhere: without it the tokens are lost"
 #define SAY_INIT_NO_RECOVERY                                                                                           \
@@ -97,6 +99,61 @@
 	"Write it on paper and keep it away from this machine.\n\n    %s\n\n"
 #define ASK_RECOVERY "Type it back, all of it: "
 #define SHOW_RECOVERY_WRONG "That is not the key shown above.\n"
+
+/* ---- slot, rekey, rotate-key ---- */
+#define TXT_SLOT_ACTION "there is no 'slot %s'", "it is one of: list, add, remove ID, test, repair"
+#define TXT_SLOT_OPTION "'slot %s' takes no '--%s'", "see: vault help slot"
+#define TXT_SLOT_SURPLUS "'slot %s' takes nothing behind it", "see: vault help slot"
+#define TXT_SLOT_WHICH "which key is to be removed is missing", "see their ids with: vault slot list"
+#define TXT_SLOT_NO_ID                                                                                                 \
+	"no key of this vault has an id that begins with '%s'", "see them with: vault slot list; 4 digits are enough"
+#define TXT_SLOT_ID_SHORT "several keys have an id that begins with '%s'", "write more of its digits"
+#define TXT_SLOT_NOT_REMOVED "nothing was removed", "answer with the word yes if you mean it"
+#define TXT_NEEDS_YES "there is no terminal to ask whether this is meant", "add --yes if it is"
+#define TXT_PATH_LONG "the path is too long", "use a shorter one"
+#define TXT_RECOVERY_NO_TERMINAL                                                                                       \
+	"a recovery key is only shown on a terminal, and there is none", "run it on a terminal without --no-input"
+#define TXT_TYPED_NO_RECOVERY                                                                                          \
+	"this vault has no passphrase, and what was given is not its recovery key", "type the recovery key group by group"
+#define TXT_REKEY_WHICH                                                                                                \
+	"the vault was opened with the recovery key: which key is to be replaced?",                                    \
+		"name it: vault rekey ID --ask (ids: vault slot list); a new recovery key: vault rekey --recovery --ask"
+#define TXT_REKEY_SAME                                                                                                 \
+	"--same is for the key that opens the vault, and that was another one", "open it with that key: --ask or --with-key"
+#define TXT_REKEY_TAKEN "this %s opens the vault already", "take a new one; nothing was changed"
+#define TXT_ROTATE_LOST                                                                                                \
+	"these keys would not open the vault any more: %s",                                                            \
+		"give them too (--key-file, --passphrase-file, or on a terminal), or give them up with --drop-others"
+#define TXT_CREDENTIAL_ALONE                                                                                           \
+	"only system credentials open this vault, and a new mainboard or firmware would end that",                     \
+		"add a recovery key first: vault slot add --recovery"
+#define TXT_CREDENTIAL_EXISTS "there is something at '%s' already", "give another place; nothing was changed"
+#define TXT_CREDS_NONE "there is no %s on this machine", "install systemd, or use --key-file"
+#define TXT_CREDS_FAILED "%s did not seal the credential", "its own words stand above; most need root"
+#define SAY_SLOT_CHEAP "guessing the %s is cheaper than it should be; to change that: vault rekey --same"
+#define SAY_SLOT_ONLY "only one key opens this vault: when it is lost, so are the tokens; add one: vault slot add --recovery"
+#define SAY_SLOT_ADDED "added: %s; it was tried and opens the vault"
+#define SAY_SLOT_REMOVED "removed: %s"
+#define SAY_SLOT_NOT_UNDONE                                                                                            \
+	"whoever has the old key can still open older copies and backups of the vault; if it leaked: vault rotate-key"
+#define SAY_SLOT_WORKS "it opens the vault: %s; nothing was changed"
+#define SAY_SLOT_REPAIRED "%zu key%s kept as found; only the one used now is proven: try the others with vault slot test"
+#define SAY_CREDENTIAL_TPM "sealed with this machine's TPM: %s"
+#define SAY_CREDENTIAL_HOST                                                                                            \
+	"sealed without a TPM: %s; whoever has this disk has the key too, so this is convenience, not protection"
+#define SAY_CREDENTIAL_USE "for the agent's unit: LoadCredentialEncrypted=%s:%s and in the configuration credential = %s"
+#define SAY_REKEYED "another key is in place: %s; it was tried and opens the vault"
+#define SAY_REKEYED_SAME "wrapped anew: %s"
+#define SAY_ROTATE_DROPS "these keys open the vault no more: %s"
+#define SAY_ROTATED_KEY                                                                                                \
+	"the root key is a new one: %" PRIu64 " Pixel%s and %" PRIu64 " token%s sealed anew, %zu key%s open the vault"
+#define SAY_ROTATE_NOT_UNDONE                                                                                          \
+	"older copies and backups still open with the old keys; if one leaked, get new tokens too: vault rotate"
+#define SAY_WRONG_KEYS "%u wrong key%s tried since the vault was last opened, the last one at %s"
+#define ASK_SLOT_REMOVE "Remove the %s? (yes/no) "
+#define ASK_OTHER_KEY "Another passphrase or recovery key that shall go on opening it (Enter: no more): "
+#define SHOW_OTHER_KEY_WRONG "That one does not open this vault.\n"
+#define ASK_DROP "These keys will not open the vault any more: %s. Go on? (yes/no) "
 
 /* ---- put ---- */
 #define TXT_PUT_NO_TOKEN                                                                                               \

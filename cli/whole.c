@@ -2,6 +2,7 @@
 
 #include "agent/sweep_note.h"
 #include "agent/unlock.h"
+#include "cli/key_work.h"
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/term.h"
@@ -24,7 +25,10 @@ static bool open_vault(struct invocation *inv, unsigned flags, struct error *err
 		return unlock_adopting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
 	if ((flags & NEEDS_DOUBT) == NEEDS_DOUBT)
 		return unlock_doubting(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
-	return unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
+	if (!unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, err))
+		return false;
+	say_wrong_keys(inv);
+	return true;
 }
 
 /* Through an agent a token is only handed on: nothing is read, initialised or proven for it that is not needed. */

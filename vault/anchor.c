@@ -139,6 +139,17 @@ int64_t anchor_glance_at_clock(const struct anchor_file *file)
 	return latest;
 }
 
+bool anchor_is_of_later_epoch(const struct anchor_file *file, const uint8_t vault_id[VAULT_ID_LEN], uint32_t epoch)
+{
+	for (unsigned i = 0; file->is_there && i < 2; i++) {
+		struct anchor a;
+		if (take_fields(bytes_of(file->blocks[i], MAC_AT), &a) && a.epoch > epoch &&
+		    memcmp(a.vault_id, vault_id, VAULT_ID_LEN) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Of one generation the block that remembers more of the audit log is the newer one. */
 static bool is_older(const struct anchor *a, const struct anchor *b)
 {

@@ -37,6 +37,8 @@ struct change {
 	size_t item;      /* whose function runs */
 	bool is_touched;  /* by it: something was staged */
 	struct buf notes; /* of struct note */
+	bool has_slots;   /* the root is to name others: slots_digest */
+	uint8_t slots_digest[DIGEST_LEN];
 	bool has_found; /* what was found last, until it is changed: `found` and `found_exists` */
 	bool found_exists;
 	struct credential found;
@@ -133,7 +135,7 @@ static void forget_staged(struct change *ch)
 	free(ch->at);
 	ch->at = NULL;
 	ch->used = ch->room = 0;
-	ch->has_found = false;
+	ch->has_found = ch->has_slots = false;
 }
 
 /* ---- reading through a change ---- */
@@ -506,6 +508,13 @@ bool change_drop_health(struct change *ch, const char *pixel, struct error *err)
 	return stage_delete(ch, key, err);
 }
 
+bool change_slots(struct change *ch, struct bytes value, struct error *err)
+{
+	seal_digest(value, ch->slots_digest);
+	ch->has_slots = true;
+	return stage_value(ch, "slots", value, true, err);
+}
+
 void change_note(struct change *ch, const char *verb, const char *pixel, uint32_t version)
 {
 	struct note note = { .item = ch->item, .version = version };
@@ -552,6 +561,8 @@ static bool build_root(struct change *ch, struct root *next, struct buf *out, st
 	for (size_t depth = NODE_DEPTH; depth > 0; depth--)
 		if (!lift(ch, depth, next, err))
 			return false;
+	if (ch->has_slots)
+		memcpy(next->slots_digest, ch->slots_digest, DIGEST_LEN);
 	next->generation++;
 	randombytes_buf(next->commit_id, sizeof next->commit_id);
 	memmove(next->past[1], next->past[0], sizeof next->past - sizeof next->past[0]);

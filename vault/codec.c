@@ -22,7 +22,7 @@ enum root_fault root_decode(struct bytes from, struct root *ret)
 	    !bytes_take_u64(&from, &r.generation) || !bytes_take_copy(&from, r.commit_id, sizeof r.commit_id) ||
 	    !bytes_take_copy(&from, r.past, sizeof r.past) ||
 	    !bytes_take_copy(&from, r.slots_digest, sizeof r.slots_digest) ||
-	    !bytes_take_copy(&from, r.old_keys_digest, sizeof r.old_keys_digest) ||
+	    !bytes_take_copy(&from, r.log_keys_digest, sizeof r.log_keys_digest) ||
 	    !bytes_take_copy(&from, r.top, sizeof r.top) || !bytes_take_copy(&from, r.mac, sizeof r.mac) ||
 	    from.len != 0 || r.epoch == 0 || r.generation == 0)
 		return ROOT_MALFORMED;
@@ -43,7 +43,7 @@ void root_encode(const struct root *r, struct buf *out)
 	buf_append(out, r->commit_id, sizeof r->commit_id);
 	buf_append(out, r->past, sizeof r->past);
 	buf_append(out, r->slots_digest, sizeof r->slots_digest);
-	buf_append(out, r->old_keys_digest, sizeof r->old_keys_digest);
+	buf_append(out, r->log_keys_digest, sizeof r->log_keys_digest);
 	buf_append(out, r->top, sizeof r->top);
 }
 
@@ -366,6 +366,11 @@ void key_for_grant(uint32_t epoch, const uint8_t id[PIXEL_ID_LEN], uint32_t numb
 void key_for_note(uint32_t epoch, const char *name, char ret[KEY_TEXT_MAX])
 {
 	snprintf(put_prefix(ret, epoch, 'a'), 40, "%.32s", name);
+}
+
+void key_for_log_keys(uint32_t epoch, char ret[KEY_TEXT_MAX])
+{
+	snprintf(put_prefix(ret, epoch, 'k'), 4, "log");
 }
 
 void key_for_hint(uint32_t epoch, const uint8_t fingerprint[FINGERPRINT_LEN], char ret[KEY_TEXT_MAX])

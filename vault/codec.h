@@ -24,7 +24,7 @@ struct root {
 	uint8_t commit_id[16];
 	uint8_t past[ROOT_PAST][DIGEST_LEN]; /* newest first: the MACs of the generations before this one */
 	uint8_t slots_digest[DIGEST_LEN];
-	uint8_t old_keys_digest[DIGEST_LEN]; /* k/<old epoch>; zero = none */
+	uint8_t log_keys_digest[DIGEST_LEN]; /* of the record k/log; zero = the log's keys are of this root key */
 	uint8_t top[NODE_FANOUT][DIGEST_LEN];
 	uint8_t mac[DIGEST_LEN]; /* over all before it */
 };
@@ -59,6 +59,7 @@ void key_for_token(uint32_t epoch, const uint8_t id[PIXEL_ID_LEN], uint32_t numb
 void key_for_grant(uint32_t epoch, const uint8_t id[PIXEL_ID_LEN], uint32_t number, char ret[KEY_TEXT_MAX]);
 void key_for_note(uint32_t epoch, const char *name, char ret[KEY_TEXT_MAX]);
 void key_for_hint(uint32_t epoch, const uint8_t fingerprint[FINGERPRINT_LEN], char ret[KEY_TEXT_MAX]);
+void key_for_log_keys(uint32_t epoch, char ret[KEY_TEXT_MAX]);
 unsigned id_nibble(const uint8_t id[PIXEL_ID_LEN], size_t i);
 
 /* Duplicate hints: the ids of Pixels that hold one token, oldest first. */

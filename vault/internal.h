@@ -11,6 +11,10 @@ struct vault {
 	struct store *store;
 	char path[PATH_MAX];
 	bool is_adopting, is_doubting;
+	bool is_mending; /* the slots are what was left of them, until vault_mend_slots */
+	bool has_foreign_slots; /* those in the store are not what the root names; only while is_mending */
+	bool is_opener_known;   /* not where the root key itself was given */
+	uint8_t opened_by[SLOT_ID_LEN];
 	bool is_suspect; /* what was read last looks rolled back or forked; to be judged with writers held out */
 	bool is_proven; /* root was proven once: from then on it is a memory that nothing may go behind */
 	struct anchor_file anchor_file;
@@ -20,6 +24,7 @@ struct vault {
 	struct buf slots;
 	struct secret *root_key; /* NULL while sealed */
 	struct keys *keys;
+	struct keys *log_keys; /* of the root key that the audit log was begun under; NULL while sealed */
 	struct audit *audit;  /* NULL while sealed */
 	struct audit_who who; /* on whose behalf, until said otherwise */
 	struct buf room;  /* what the store's answers are copied into */
@@ -57,6 +62,16 @@ must_check bool vault_meet_root(struct vault *v, const struct store_record *reco
 /* After a refusal that only said "rolled back" or "forked": judged again with other writers held out, as a reader that
  * was outrun by them sees the same. True: all is well, read once more. False: err stands. */
 must_check bool vault_clear_suspicion(struct vault *v, struct error *err);
+
+/* Another value of `slots` goes with this change; the root names it. */
+must_check bool change_slots(struct change *ch, struct bytes value, struct error *err);
+
+/* A vault with nothing in it, not even a store. */
+struct vault *vault_new(void);
+
+/* A read mark as v stores it: its key, and its sealed value appended. */
+must_check bool mark_seal(struct vault *v, const char *pixel, const struct read_mark *mark, char ret_key[KEY_TEXT_MAX],
+			  struct buf *ret_sealed, struct error *err);
 
 /* This root is the vault's from now on. */
 must_check bool vault_take_root(struct vault *v, const struct root *root, struct bytes bytes, struct error *err);

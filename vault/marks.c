@@ -224,6 +224,18 @@ static bool seal_mark(struct vault *v, const struct read_mark *mark, struct chan
 	return ok;
 }
 
+bool mark_seal(struct vault *v, const char *pixel, const struct read_mark *mark, char ret_key[KEY_TEXT_MAX],
+	       struct buf *ret_sealed, struct error *err)
+{
+	struct change_of_mark change = { .sealed = BUF_INIT(STORE_VALUE_MAX) };
+	mark_key(v, pixel, mark->name, change.key);
+	bool ok = seal_mark(v, mark, &change, err);
+	memcpy(ret_key, change.key, KEY_TEXT_MAX);
+	buf_append(ret_sealed, change.sealed.at, change.sealed.len);
+	buf_done(&change.sealed);
+	return ok && buf_ok(ret_sealed, err);
+}
+
 static bool add_row_changes(struct vault *v, const char *pixel, const struct rows *rows, struct changes *changes,
 			    struct error *err)
 {

@@ -49,6 +49,30 @@ bool keys_copy_some(const struct keys *k, unsigned which, struct keys **ret, str
 	return true;
 }
 
+bool keys_save_log(const struct keys *k, struct secret **ret, struct error *err)
+{
+	if (!secret_new(LOG_KEYS_LEN, ret, err))
+		return false;
+	memcpy(secret_room(*ret), subkey(k, KEY_INDEX), 32);
+	memcpy(secret_room(*ret) + 32, subkey(k, KEY_AUDIT), 32);
+	return true;
+}
+
+bool keys_load_log(const struct secret *saved, struct keys **ret, struct error *err)
+{
+	struct keys *k = calloc(1, sizeof *k);
+	if (!k)
+		return fail_no_memory(err);
+	if (!secret_new((KEY_COUNT_PLUS_1 - 1) * 32, &k->all, err)) {
+		free(k);
+		return false;
+	}
+	memcpy(secret_room(k->all) + (size_t)(KEY_INDEX - 1) * 32, secret_reveal(saved).at, 32);
+	memcpy(secret_room(k->all) + (size_t)(KEY_AUDIT - 1) * 32, secret_reveal(saved).at + 32, 32);
+	*ret = k;
+	return true;
+}
+
 void keys_freep(struct keys **k)
 {
 	keys_free(*k);

@@ -23,6 +23,10 @@ struct keys; /* the subkeys of one root key, in locked memory */
 must_check bool keys_derive(const struct secret *root_key, struct keys **ret, struct error *err);
 /* A copy that holds only the subkeys named by bit (1u << KEY_TOKEN ...); the others are zero. */
 must_check bool keys_copy_some(const struct keys *k, unsigned which, struct keys **ret, struct error *err);
+/* What the audit log of a vault was begun with, KEY_INDEX and KEY_AUDIT, as 64 bytes and back: it outlives its root key. */
+#define LOG_KEYS_LEN 64
+must_check bool keys_save_log(const struct keys *k, struct secret **ret, struct error *err);
+must_check bool keys_load_log(const struct secret *saved, struct keys **ret, struct error *err);
 void keys_free(struct keys *k);
 void keys_freep(struct keys **k);
 
@@ -36,8 +40,8 @@ void keys_mac_finish(const struct secret *start, struct bytes a, uint8_t ret[DIG
 void keys_pixel_id(const struct keys *k, const char *pixel, uint8_t ret[PIXEL_ID_LEN]);
 void keys_fingerprint(const struct keys *k, struct bytes token, uint8_t ret[FINGERPRINT_LEN]);
 
-/* What a value is: kind 'm' metadata, 't' token, 'g' what renews one, 'h' health, 'c' consumer's mark, 'a' note, 'd' duplicate hint. `what`
- * is the Pixel id for m, t, g and h, the full key for the rest. */
+/* What a value is: kind 'm' metadata, 't' token, 'g' what renews one, 'h' health, 'c' consumer's mark, 'a' note, 'd' duplicate hint,
+ * 'k' keys of the log. `what` is the Pixel id for m, t, g and h, the full key for the rest. */
 struct seal_context {
 	const uint8_t *vault_id; /* VAULT_ID_LEN */
 	uint32_t epoch;

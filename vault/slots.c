@@ -4,6 +4,7 @@
 #include "vault/text.h"
 
 #include <sodium.h>
+#include <time.h>
 
 /* One slot, 160 bytes: id 8, kind u8, algorithm u8, reserved 2, ops u32, mem KiB u32, salt 16, nonce 24, commitment 32,
  * wrapped root key 48, reserved 20 (zero). The associated data is everything before the nonce, bound to the vault. */
@@ -21,6 +22,7 @@
 
 #define ALGORITHM_ARGON2ID13 1
 #define ALGORITHM_BLAKE2B 2 /* for secrets that are 256 random bits already */
+#define TARGET_NS 1000000000
 #define OPS_MAX 10u
 #define MEM_KIB_MIN (8u * 1024)
 #define MEM_KIB_MAX (1024u * 1024)
@@ -36,7 +38,7 @@ static void put_u32(uint8_t *at, uint32_t value)
 		at[i] = (uint8_t)(value >> (8 * i));
 }
 
-static const char *kind_text(enum slot_kind kind)
+const char *slot_kind_text(enum slot_kind kind)
 {
 	switch (kind) {
 	case SLOT_PASSPHRASE:
@@ -93,6 +95,34 @@ enum slot_kind slots_kind(struct bytes value, size_t i)
 	return (enum slot_kind)slot_at(value, i)[AT_KIND];
 }
 
+void slots_info(struct bytes value, size_t i, struct slot_info *ret)
+{
+	const uint8_t *slot = slot_at(value, i);
+	*ret = (struct slot_info){ .kind = slots_kind(value, i),
+				   .passes = get_u32(slot + AT_OPS),
+				   .mem_kib = get_u32(slot + AT_MEM) };
+	memcpy(ret->id, slot, SLOT_ID_LEN);
+	ret->is_below_policy =
+		ret->kind == SLOT_PASSPHRASE && (ret->passes < SLOT_DEFAULT_OPS || ret->mem_kib < SLOT_DEFAULT_MEM_KIB);
+}
+
+bool slots_salvage(struct bytes value, uint8_t ret[SLOTS_VALUE_MAX], size_t *ret_len)
+{
+	struct error ignored;
+	uint32_t count = 0;
+	size_t len = 4;
+	for (size_t at = 4; at + SLOT_LEN <= value.len && count < SLOTS_MAX; at += SLOT_LEN) {
+		if (!check_one(value.at + at, &ignored))
+			continue;
+		memcpy(ret + len, value.at + at, SLOT_LEN);
+		len += SLOT_LEN;
+		count++;
+	}
+	put_u32(ret, count);
+	*ret_len = len;
+	return count > 0;
+}
+
 /* 64 bytes: what encrypts, then what commits. */
 static bool derive(const uint8_t vault_id[VAULT_ID_LEN], const uint8_t *slot, const struct secret *secret,
 		   struct secret **ret, struct error *err)
@@ -146,16 +176,39 @@ static void commit_to(const uint8_t *derived, const uint8_t head[HEAD_LEN], cons
 	wipe(&state, sizeof state);
 }
 
-bool slot_make(const uint8_t vault_id[VAULT_ID_LEN], const struct slot_secret *holder, const struct secret *root_key,
-	       uint8_t ret[SLOT_LEN], struct error *err)
+/* Processor time, so that a busy machine does not make a cheap slot. */
+static int64_t spent_ns(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+bool slot_calibrate(uint32_t *ret_passes, struct error *err)
+{
+	uint8_t out[64], salt[SALT_LEN] = { 0 };
+	int64_t began = spent_ns();
+	if (crypto_pwhash(out, sizeof out, "calibration", 11, salt, SLOT_DEFAULT_OPS,
+			  (size_t)SLOT_DEFAULT_MEM_KIB * 1024, crypto_pwhash_ALG_ARGON2ID13) != 0)
+		return fail(err, ERR_UNEXPECTED, TXT_KDF_FAILED, SLOT_DEFAULT_MEM_KIB / 1024);
+	int64_t took = spent_ns() - began + 1, passes = SLOT_DEFAULT_OPS * (int64_t)TARGET_NS / took;
+	*ret_passes = passes < SLOT_DEFAULT_OPS ? SLOT_DEFAULT_OPS : passes > OPS_MAX ? OPS_MAX : (uint32_t)passes;
+	return true;
+}
+
+bool slot_make_as(const uint8_t vault_id[VAULT_ID_LEN], const struct slot_secret *holder, const struct secret *root_key,
+		  uint32_t passes, const uint8_t *id, uint8_t ret[SLOT_LEN], struct error *err)
 {
 	scoped(secret_freep) struct secret *derived = NULL;
 	uint8_t slot[SLOT_LEN] = { 0 }, head[HEAD_LEN];
 	bool is_passphrase = holder->kind == SLOT_PASSPHRASE;
-	randombytes_buf(slot, SLOT_ID_LEN);
+	if (id)
+		memcpy(slot, id, SLOT_ID_LEN);
+	else
+		randombytes_buf(slot, SLOT_ID_LEN);
 	slot[AT_KIND] = (uint8_t)holder->kind;
 	slot[AT_ALGORITHM] = is_passphrase ? ALGORITHM_ARGON2ID13 : ALGORITHM_BLAKE2B;
-	put_u32(slot + AT_OPS, is_passphrase ? SLOT_DEFAULT_OPS : 0);
+	put_u32(slot + AT_OPS, !is_passphrase ? 0 : passes < SLOT_DEFAULT_OPS ? SLOT_DEFAULT_OPS : passes);
 	put_u32(slot + AT_MEM, is_passphrase ? SLOT_DEFAULT_MEM_KIB : 0);
 	randombytes_buf(slot + AT_SALT, SALT_LEN);
 	randombytes_buf(slot + AT_NONCE, 24);
@@ -168,6 +221,12 @@ bool slot_make(const uint8_t vault_id[VAULT_ID_LEN], const struct slot_secret *h
 	commit_to(key, head, slot, slot + AT_COMMITMENT);
 	memcpy(ret, slot, SLOT_LEN);
 	return true;
+}
+
+bool slot_make(const uint8_t vault_id[VAULT_ID_LEN], const struct slot_secret *holder, const struct secret *root_key,
+	       uint8_t ret[SLOT_LEN], struct error *err)
+{
+	return slot_make_as(vault_id, holder, root_key, 0, NULL, ret, err);
 }
 
 /* Commitment first: only the one key that made the slot gets as far as the cipher. */
@@ -191,8 +250,8 @@ static bool open_one(const uint8_t vault_id[VAULT_ID_LEN], const uint8_t *slot, 
 	return true;
 }
 
-bool slots_open(struct bytes value, const uint8_t vault_id[VAULT_ID_LEN], const struct slot_secret *holder,
-		struct secret **ret_root_key, struct error *err)
+bool slots_open_at(struct bytes value, const uint8_t vault_id[VAULT_ID_LEN], const struct slot_secret *holder,
+		   struct secret **ret_root_key, size_t *ret_index, struct error *err)
 {
 	size_t count, tried = 0;
 	bool is_opened = false;
@@ -204,12 +263,21 @@ bool slots_open(struct bytes value, const uint8_t vault_id[VAULT_ID_LEN], const 
 		tried++;
 		if (!open_one(vault_id, slot_at(value, i), holder->secret, ret_root_key, &is_opened, err))
 			return false;
-		if (is_opened)
+		if (is_opened) {
+			*ret_index = i;
 			return true;
+		}
 	}
 	if (tried == 0)
-		return fail(err, ERR_WRONG_KEY, TXT_NO_SLOT, kind_text(holder->kind));
-	return fail(err, ERR_WRONG_KEY, TXT_WRONG_KEY, kind_text(holder->kind));
+		return fail(err, ERR_WRONG_KEY, TXT_NO_SLOT, slot_kind_text(holder->kind));
+	return fail(err, ERR_WRONG_KEY, TXT_WRONG_KEY, slot_kind_text(holder->kind));
+}
+
+bool slots_open(struct bytes value, const uint8_t vault_id[VAULT_ID_LEN], const struct slot_secret *holder,
+		struct secret **ret_root_key, struct error *err)
+{
+	size_t index;
+	return slots_open_at(value, vault_id, holder, ret_root_key, &index, err);
 }
 
 /* Crockford's base 32: no I, L, O or U to mistake; 280 bits = 256 of key and 24 of checksum = 56 characters. */

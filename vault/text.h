@@ -112,6 +112,30 @@
 	"a key slot demands a cost outside the allowed limits",                                                        \
 		"the file was damaged or made by somebody else; put a good copy in place"
 #define TXT_SLOTS_TAMPERED "the key slots of vault '%s' were damaged or changed by somebody else", HINT_TAMPERED
+#define TXT_SLOTS_LOST "no key slot of vault '%s' is left in a form this program knows", HINT_DAMAGED
+#define TXT_SLOTS_FULL "the vault has %u keys, and no room for more", "remove one that nobody needs: vault slot remove ID"
+#define TXT_SLOT_UNKNOWN "no key of this vault has that id", "see which there are: vault slot list"
+#define TXT_SLOT_TAKEN "this %s opens the vault already", "see what opens it: vault slot list; nothing was changed"
+#define TXT_SLOT_LAST                                                                                                  \
+	"this is the only key: without it nothing would open the vault", "add another one first: vault slot add"
+#define TXT_SLOT_IN_USE                                                                                                \
+	"the vault was opened with this very key, so nothing shows that another one still works",                      \
+		"open it with one that stays: --ask asks for a passphrase or recovery key, --with-key takes a key file"
+#define TXT_SLOT_UNPROVEN "the new key does not open the vault; nothing was changed", "try again; the memory may be faulty"
+#define TXT_SLOTS_WHOLE "the key slots of vault '%s' are whole", "there is nothing to repair"
+#define TXT_ROOT_KEY_CHANGED                                                                                           \
+	"the root key of vault '%s' was changed meanwhile (rotate-key)",                                               \
+		"run the command again; where an agent runs: vault unlock"
+#define TXT_LOG_KEYS_TAMPERED                                                                                          \
+	"the record with the audit log's keys in vault '%s' is missing, damaged or changed", HINT_TAMPERED
+#define TXT_LEAF_FULL "the inventory has no room for so many Pixels", "no vault holds that many; please report it"
+#define TXT_ROTATE_ANCHOR                                                                                              \
+	"the anchor '%s' cannot be written, so the root key was not changed", "check owner, mode and space of the state folder"
+#define TXT_ROLLED_BACK_KEY                                                                                            \
+	"the vault at '%s' is older than the last change of its root key on this host (rotate-key)",                   \
+		"an old copy was put in its place; put the newest back; the key in force is needed for that one"
+#define TXT_ROTATE_DAMAGED "the root key cannot be changed while a record is damaged: %s", \
+	"see all faults with: vault verify; mend them (put the token again, or rm --destroy); nothing was changed"
 #define TXT_ROOT_TAMPERED "the root record of vault '%s' was damaged or changed by somebody else", HINT_TAMPERED
 #define TXT_NODE_TAMPERED "the inventory of vault '%s' was damaged or changed (node %s)", HINT_TAMPERED
 #define TXT_RECORD_MISSING "a record of Pixel '%s' is missing from the vault: somebody deleted it", HINT_TAMPERED

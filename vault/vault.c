@@ -84,6 +84,11 @@ void vault_pixel_id(const struct vault *v, const char *pixel, uint8_t ret[PIXEL_
 	keys_pixel_id(v->keys, pixel, ret);
 }
 
+void vault_log_id(const struct vault *v, const char *pixel, uint8_t ret[PIXEL_ID_LEN])
+{
+	keys_pixel_id(v->log_keys, pixel, ret);
+}
+
 static bool remember_bytes(struct buf *b, struct bytes value, struct error *err)
 {
 	buf_clear(b);
@@ -122,7 +127,9 @@ static bool build_slots(struct vault *v, const struct slot_secret *secrets, size
 	buf_append_uint(&v->slots, 4, count);
 	for (size_t i = 0; i < count; i++) {
 		uint8_t slot[SLOT_LEN];
-		if (!slot_make(v->root.vault_id, &secrets[i], v->root_key, slot, err))
+		uint32_t passes = 0;
+		if ((secrets[i].kind == SLOT_PASSPHRASE && !slot_calibrate(&passes, err)) ||
+		    !slot_make_as(v->root.vault_id, &secrets[i], v->root_key, passes, NULL, slot, err))
 			return false;
 		buf_append(&v->slots, slot, SLOT_LEN);
 	}
@@ -172,7 +179,7 @@ static bool drop_anchor(void *context, struct error *err)
 	return begin_log(v, "init", v->root.vault_id, err) && create_anchor(v, &v->root, err);
 }
 
-static struct vault *vault_new(void)
+struct vault *vault_new(void)
 {
 	struct vault *v = calloc(1, sizeof *v);
 	if (v) {
@@ -233,6 +240,19 @@ static bool decode_root(const struct vault *v, struct bytes bytes, struct root *
 	}
 }
 
+/* What can still be tried of slots that are not those that the root names. */
+static bool take_salvaged(struct vault *v, const struct store_record *root, const struct store_record *slots,
+			  struct error *err)
+{
+	uint8_t salvaged[SLOTS_VALUE_MAX];
+	size_t len;
+	v->has_foreign_slots = true;
+	if (!slots->is_found || !slots_salvage(slots->value, salvaged, &len))
+		return fail_class(err, ERR_DAMAGED, "format", TXT_SLOTS_LOST, v->path);
+	return remember_bytes(&v->root_bytes, root->value, err) &&
+	       remember_bytes(&v->slots, bytes_of(salvaged, len), err);
+}
+
 static bool read_head(struct vault *v, struct error *err)
 {
 	static const char *const keys[] = { "root", "slots" };
@@ -246,7 +266,10 @@ static bool read_head(struct vault *v, struct error *err)
 	if (!decode_root(v, found[0].value, &v->root, err))
 		return false;
 	seal_digest(found[1].is_found ? found[1].value : bytes_of("", 0), digest);
-	if (!found[1].is_found || sodium_memcmp(digest, v->root.slots_digest, DIGEST_LEN) != 0)
+	bool is_foreign = !found[1].is_found || sodium_memcmp(digest, v->root.slots_digest, DIGEST_LEN) != 0;
+	if (is_foreign && v->is_mending)
+		return take_salvaged(v, &found[0], &found[1], err);
+	if (is_foreign)
 		return fail_class(err, ERR_DAMAGED, "tampered", TXT_SLOTS_TAMPERED, v->path);
 	return slots_check(found[1].value, &count, err) && remember_bytes(&v->root_bytes, found[0].value, err) &&
 	       remember_bytes(&v->slots, found[1].value, err);
@@ -260,6 +283,7 @@ bool vault_open(const struct vault_place *place, struct vault **ret, struct erro
 	/* The anchor is read before the store: read after it, a commit in between would look like a rollback. */
 	v->is_adopting = place->is_adopting;
 	v->is_doubting = place->is_doubting;
+	v->is_mending = place->is_mending;
 	if (!find_place(v, place, err) || !anchor_read(&v->anchor_file, err) ||
 	    store_open(&store_sqlite, v->path, &v->store, err) != STORE_OK || !read_head(v, err))
 		return false;
@@ -292,6 +316,9 @@ bool root_prove(const struct vault *v, struct bytes bytes, struct root *ret, str
 	uint8_t mac[DIGEST_LEN];
 	if (!decode_root(v, bytes, ret, err))
 		return false;
+	/* Unproven; but only the key of that epoch could prove it, and whoever unlocks again does. */
+	if (v->is_proven && ret->epoch > v->root.epoch)
+		return fail(err, ERR_LOCKED, TXT_ROOT_KEY_CHANGED, v->path);
 	keys_mac(v->keys, KEY_MAC, "pxroot01", bytes_of(bytes.at, bytes.len - DIGEST_LEN), bytes_of("", 0), mac);
 	if (sodium_memcmp(mac, ret->mac, DIGEST_LEN) != 0)
 		return fail_class(err, ERR_DAMAGED, "tampered", TXT_ROOT_TAMPERED, v->path);
@@ -318,7 +345,9 @@ static bool judge_anchor(struct vault *v, const struct root *now, struct anchor 
 			 struct error *err)
 {
 	if (!anchor_prove(&v->anchor_file, v->keys, ret, ret_block))
-		return fail_class(err, ERR_DAMAGED, "anchor-missing", TXT_ANCHOR_MISSING, v->path);
+		return anchor_is_of_later_epoch(&v->anchor_file, now->vault_id, now->epoch)
+			       ? fail_class(err, ERR_DAMAGED, "rolled-back", TXT_ROLLED_BACK_KEY, v->path)
+			       : fail_class(err, ERR_DAMAGED, "anchor-missing", TXT_ANCHOR_MISSING, v->path);
 	v->latest_wall = later(v->latest_wall, ret->wall_clock);
 	return judge(v, ret, now, err);
 }
@@ -353,6 +382,32 @@ static bool judge_again(struct vault *v, struct error *err)
 	return ok;
 }
 
+/* Those of the root record: the root key's own, or those of an earlier one. */
+static bool open_log_keys(struct vault *v, struct keys **ret, struct error *err)
+{
+	char key[KEY_TEXT_MAX];
+	struct store_record found;
+	uint8_t digest[DIGEST_LEN];
+	scoped(secret_freep) struct secret *saved = NULL;
+	struct error why = { .code = ERR_DAMAGED };
+	if (digest_is_zero(v->root.log_keys_digest))
+		return keys_copy_some(v->keys, 1u << KEY_INDEX | 1u << KEY_AUDIT, ret, err);
+	key_for_log_keys(v->root.epoch, key);
+	const char *const names[] = { key };
+	if (store_get_many(v->store, names, 1, &v->room, &found, err) != STORE_OK)
+		return false;
+	struct seal_context context = vault_context(v, 'k', bytes_of_text(key), 0);
+	if (found.is_found)
+		seal_digest(found.value, digest);
+	if (found.is_found && sodium_memcmp(digest, v->root.log_keys_digest, DIGEST_LEN) == 0 &&
+	    unseal_secret(v->keys, &context, found.value, &saved, &why) && secret_len(saved) == LOG_KEYS_LEN)
+		return keys_load_log(saved, ret, err);
+	if (why.code == ERR_DAMAGED)
+		return fail_class(err, ERR_DAMAGED, "tampered", TXT_LOG_KEYS_TAMPERED, v->path);
+	*err = why;
+	return false;
+}
+
 /* Only the end of the log is looked at. */
 static bool prove_log(struct vault *v, struct error *err)
 {
@@ -362,7 +417,7 @@ static bool prove_log(struct vault *v, struct error *err)
 	struct audit_position at = { 0 };
 	if (anchor_prove(&v->anchor_file, v->keys, &remembered, &block))
 		at = anchored_position(&remembered);
-	if (!audit_new(v->anchor_file.path, v->keys, &v->audit, err))
+	if (!open_log_keys(v, &v->log_keys, err) || !audit_new(v->anchor_file.path, v->log_keys, &v->audit, err))
 		return false;
 	audit_set_generation(v->audit, v->root.generation);
 	if (audit_prove(v->audit, &at, &why)) {
@@ -396,8 +451,8 @@ static bool unlock_with_key(struct vault *v, struct error *err)
 	}
 	audit_free(v->audit);
 	v->audit = NULL;
-	keys_free(v->keys);
-	v->keys = NULL;
+	keys_freep(&v->log_keys);
+	keys_freep(&v->keys);
 	secret_free(take(v->root_key));
 	return false;
 }
@@ -406,9 +461,16 @@ bool vault_unlock(struct vault *v, const struct slot_secret *secret, struct erro
 {
 	if (v->keys)
 		return true;
-	bool is_opened = slots_open(buf_bytes(&v->slots), v->root.vault_id, secret, &v->root_key, err);
+	size_t which = 0;
+	struct slot_info info;
+	bool is_opened = slots_open_at(buf_bytes(&v->slots), v->root.vault_id, secret, &v->root_key, &which, err);
 	sodium_stackzero(STACK_OF_A_KDF);
-	return is_opened && unlock_with_key(v, err);
+	if (!is_opened || !unlock_with_key(v, err))
+		return false;
+	slots_info(buf_bytes(&v->slots), which, &info);
+	memcpy(v->opened_by, info.id, SLOT_ID_LEN);
+	v->is_opener_known = true;
+	return true;
 }
 
 /* No slot says whether the key is right. A root record that it does not prove is a wrong key, unless this host's anchor
@@ -564,6 +626,7 @@ static void end(struct vault *v, void (*end_store)(struct store *))
 		return;
 	vault_settle(v);
 	audit_free(v->audit);
+	keys_free(v->log_keys);
 	keys_free(v->keys);
 	secret_free(v->root_key);
 	end_store(v->store);

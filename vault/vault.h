@@ -25,6 +25,7 @@ struct vault_place {
 	const char *path;      /* the store file, absolute or not */
 	const char *state_dir; /* where the anchor lies; never inside the vault's folder */
 	bool is_adopting;      /* unlock without an anchor, for vault_adopt only: nothing older could be noticed */
+	bool is_mending;       /* open although slots were damaged, for vault_mend_slots only */
 	bool is_doubting;      /* unlock whatever the audit log is like; then nothing is handed out and nothing changed */
 };
 
@@ -46,6 +47,47 @@ must_check bool vault_unlock_root(struct vault *v, const struct secret *root_key
  * pair of vault/bundle.h. */
 const struct secret *vault_root_key(const struct vault *v);
 
+/* ---- the slots of an unlocked vault (vault/rekey.c) ---- */
+
+/* As they are stored; of a vault that was only opened: unproven. ret holds SLOTS_MAX; returns how many. */
+size_t vault_slots(const struct vault *v, struct slot_info *ret);
+/* The id of the one that opened it; NULL when the root key was given. */
+const uint8_t *vault_opened_by(const struct vault *v);
+/* Which slot a secret opens, whatever opened the vault. ERR_WRONG_KEY: none. */
+must_check bool vault_try_secret(const struct vault *v, const struct slot_secret *secret, struct slot_info *ret,
+				 struct error *err);
+/* Each is one commit, and a new slot is opened once before it. ERR_NOT_FOUND: no slot has this id. ERR_CONFLICT: 16 are
+ * there; the secret opens one already; or the one to be removed is the one that opened the vault: what stays was seen
+ * working. passes as in slot_make_as. */
+must_check bool vault_add_slot(struct vault *v, const struct slot_secret *holder, uint32_t passes, struct slot_info *ret,
+			       struct error *err);
+must_check bool vault_remove_slot(struct vault *v, const uint8_t id[SLOT_ID_LEN], struct error *err);
+/* Another secret, or the same at another cost, in the place of this one. */
+must_check bool vault_replace_slot(struct vault *v, const uint8_t id[SLOT_ID_LEN], const struct slot_secret *holder,
+				   uint32_t passes, struct slot_info *ret, struct error *err);
+/* Of a vault unlocked with is_mending: what is left of the slots becomes what the root names. ERR_CONFLICT when they
+ * are whole. */
+must_check bool vault_mend_slots(struct vault *v, struct error *err);
+
+/* A new root key: everything is sealed anew and the old epoch deleted, in one commit. Only these slots open the vault
+ * from then on, each with its id. v is left open under the new key. Killed anywhere, the old key is in force or the new
+ * one. ERR_DAMAGED: a record that the inventory names does not open; nothing was changed. */
+struct slot_holder {
+	uint8_t id[SLOT_ID_LEN];
+	struct slot_secret secret;
+};
+struct rotate_key_report {
+	uint64_t pixels, tokens, records;
+	uint32_t epoch; /* the new one */
+};
+must_check bool vault_rotate_key(struct vault *v, const struct slot_holder *holders, size_t count, uint32_t passes,
+				 struct rotate_key_report *ret, struct error *err);
+
+/* Keys that were tried and opened nothing are counted in the state folder until one opens: then they are noted in the
+ * audit log, and told (*ret_count is 0 otherwise). Whoever can write there can forget them. */
+void vault_note_wrong_key(const struct vault *v);
+void vault_tell_wrong_keys(struct vault *v, uint32_t *ret_count, int64_t *ret_last);
+
 /* On whose behalf what follows is read and changed; it stands in the audit log. Until said otherwise: this process. */
 void vault_set_who(struct vault *v, const struct audit_who *who);
 /* The log of an unlocked vault, borrowed, for readers of its own records (the agent's event loop). */
@@ -59,8 +101,10 @@ must_check bool vault_audit_walk(struct vault *v, const struct audit_reader *rea
 /* Go on with a log that is damaged or lost: an entry that stays says so. ERR_CONFLICT when it is whole. Close the vault
  * and open it again to read or change. */
 must_check bool vault_accept_loss(struct vault *v, struct error *err);
-/* What stands for a Pixel in the store and in the log. */
+/* What stands for a Pixel in the store. */
 void vault_pixel_id(const struct vault *v, const char *pixel, uint8_t ret[PIXEL_ID_LEN]);
+/* And in the log, where it outlives rotate-key. */
+void vault_log_id(const struct vault *v, const char *pixel, uint8_t ret[PIXEL_ID_LEN]);
 
 /* Take the vault as this host finds it: a new lineage, so that no copy of the old history is ever taken for it again,
  * and a new anchor. For a vault that was moved here, or whose anchor was lost. */

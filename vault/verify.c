@@ -18,7 +18,7 @@ struct proof {
 	void *context;
 	struct buf entries;
 	size_t next_entry;
-	bool has_slots;
+	bool has_slots, has_log_keys;
 	struct credential credential; /* of the Pixel whose tokens are being walked */
 	uint8_t token_owner[PIXEL_ID_LEN];
 };
@@ -255,6 +255,22 @@ static void meet_slots(struct proof *p, const struct store_record *record)
 		fault(p, "the key slots were damaged or changed");
 }
 
+/* It was opened when the vault was unlocked; here, that it still is the one. */
+static void meet_log_keys(struct proof *p, const struct store_record *record)
+{
+	uint8_t digest[DIGEST_LEN];
+	char key[KEY_TEXT_MAX];
+	key_for_log_keys(p->v->root.epoch, key);
+	seal_digest(record->value, digest);
+	if (strcmp(key, record->key) != 0 || digest_is_zero(p->v->root.log_keys_digest)) {
+		fault(p, "a row with the odd name '%s' was added", record->key);
+		return;
+	}
+	if (sodium_memcmp(digest, p->v->root.log_keys_digest, DIGEST_LEN) != 0)
+		fault(p, "the record with the audit log's keys was damaged or changed");
+	p->has_log_keys = true;
+}
+
 static bool meet_row(struct proof *p, const struct store_record *record, struct error *err)
 {
 	unsigned epoch;
@@ -289,6 +305,9 @@ static bool meet_row(struct proof *p, const struct store_record *record, struct 
 		if (!node_is_named(p, rest))
 			fault(p, "an inventory node that nothing names was added ('%s')", record->key);
 		return true;
+	case 'k':
+		meet_log_keys(p, record);
+		return true;
 	case 'h':
 	case 'c':
 	case 'a':
@@ -315,6 +334,8 @@ static bool walk_rows(struct proof *p, struct error *err)
 	store_cursor_close(p->v->store, cursor);
 	if (ok && class == STORE_NOT_FOUND && !p->has_slots)
 		fault(p, "the key slots are missing: somebody deleted them");
+	if (ok && class == STORE_NOT_FOUND && !p->has_log_keys && !digest_is_zero(p->v->root.log_keys_digest))
+		fault(p, "the record with the audit log's keys is missing: somebody deleted it");
 	return ok && class == STORE_NOT_FOUND && end_metadata(p, err);
 }
 

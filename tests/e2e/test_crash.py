@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import unittest
 
@@ -33,6 +34,13 @@ class Place:
         with open(counter) as f:
             return done.returncode, done.stdout, int(f.read())
 
+    def sql(self, statement):
+        db = sqlite3.connect(os.path.join(self.dir, "vault", "vault.db"))
+        try:
+            return db.execute(statement).fetchall()
+        finally:
+            db.close()
+
     def strays(self):
         found = []
         for top in ("vault", "state"):
@@ -52,14 +60,14 @@ class Crash(Case):
         self.vault("verify")
         self.save("base")
 
-    def everywhere(self, words, stdin, judge, most=None, tops=("vault", "state"), only_main=True):
+    def everywhere(self, words, stdin, judge, most=None, tops=("vault", "state"), only_main=True, span=(0, 1)):
         """Kill `words` at every stop (or `most` of them) and judge(place, acknowledged) each time; the count is printed."""
         place = Place(self, "count" + words[0])
         place.fresh(tops)
         rc, out, stops = place.step(0, *words, stdin=stdin)
         self.assertEqual(0, rc, out)
         clean = place.strays()
-        points = list(range(1, stops + 1))
+        points = list(range(1 + int(span[0] * stops), 1 + int(span[1] * stops)))
         if most and len(points) > most and not os.environ.get("SOAK"):
             points = sorted(rng.sample(points, most))
         problems, killed = [], [0]
@@ -202,6 +210,34 @@ class CrashChecked(Crash):
         def judge(place, acknowledged):
             self.get_is(place, self.old)
         self.everywhere(["check", self.pixel], b"", judge, most=60 if IS_SANITIZED else 250)
+
+    for _name in [n for n in vars(Crash) if n.startswith("test_")]:
+        locals()[_name] = None
+    del _name
+
+
+@unittest.skipUnless(os.path.exists(STEPPER), "no " + STEPPER)
+class CrashKeys(Crash):
+    """The key file opens the vault before and after; in between there is nothing."""
+
+    def keys(self, words, most=None, **more):
+        def judge(place, acknowledged):
+            self.get_is(place, self.old)
+            rows = {k.split("/")[0] for k, in place.sql("SELECT k FROM kv") if "/" in k}
+            if len(rows) != 1 or acknowledged and words[0] == "rotate-key" and rows != {"e2"}:
+                raise AssertionError("rows of the epochs %s" % rows)
+        self.everywhere([*words, "--json"], b"", judge, most, **more)
+
+    def test_rotate_key(self):
+        # Where the anchor for the new key, the commit and the anchor behind it are: a handful of stops, so each is tried.
+        self.keys(["rotate-key"], 80 if IS_SANITIZED else None, span=(0 if os.environ.get("SOAK") else 0.7, 1))
+
+    def test_slot_add(self):
+        second = self.write(self.path("second"), os.urandom(32))
+        self.keys(["slot", "add", "--key-file", second], 25)
+
+    def test_rekey_with_the_same_key(self):
+        self.keys(["rekey", "--same"], 25)
 
     for _name in [n for n in vars(Crash) if n.startswith("test_")]:
         locals()[_name] = None

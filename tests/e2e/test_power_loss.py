@@ -256,6 +256,8 @@ class PowerLoss(Case):
             (("rm", b, "--destroy", "--yes"), "", {b: None}),
             (("put", a, "--no-check"), t[3], {a: t[3]}),
             (("retire", a, "--force"), "", {}),
+            (("rekey", "--same"), "", {}),
+            (("rotate-key",), "", {}),
             (("adopt", "--first-use"), "", {}),
         ]
         self.on_disk("init", "--no-recovery", "--key-file", self.settings["PIXELVAULT_KEY_FILE"])

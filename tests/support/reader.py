@@ -206,7 +206,7 @@ def parse_root(data):
         raise Bad("format", "the root record's version")
     root = {"vault_id": c.take(16), "lineage": c.take(16), "epoch": c.number("I"), "generation": c.number("Q"),
             "commit_id": c.take(16), "past": [c.take(32) for _ in range(32)], "slots_digest": c.take(32),
-            "old_keys_digest": c.take(32), "top": [c.take(32) for _ in range(16)], "mac": c.take(32)}
+            "log_keys_digest": c.take(32), "top": [c.take(32) for _ in range(16)], "mac": c.take(32)}
     c.end()
     return root
 
@@ -464,9 +464,25 @@ class Vault:
         if not hmac.compare_digest(blake2b(32, b"pxroot01", rows["root"][:-32], key=self.keys[MAC]), self.root["mac"]):
             raise Bad("tampered", "the root record's MAC")
         self.prefix = "e%d/" % self.root["epoch"]
+        self.log_keys = self.open_log_keys()
         self.leaves = {}
         for nibble in range(16):
             self.prove_node("%x" % nibble, self.root["top"][nibble])
+
+    def open_log_keys(self):
+        """The keys of the audit log and of the names in it: an earlier root key's, once the root key was changed."""
+        if self.root["log_keys_digest"] == bytes(32):
+            return self.keys
+        name = self.prefix + "k/log"
+        if name not in self.rows:
+            raise Bad("tampered", "the log's keys are missing")
+        plain = self.unseal("k", name.encode(), 0, self.rows[name], self.root["log_keys_digest"])
+        if len(plain) != 64:
+            raise Bad("tampered", "the log's keys")
+        return {**self.keys, INDEX: plain[:32], AUDIT: plain[32:]}
+
+    def log_id(self, pixel):
+        return blake2b(16, pixel.encode(), key=self.log_keys[INDEX])
 
     def prove_node(self, prefix, expected):
         if expected == bytes(32):
@@ -567,7 +583,7 @@ class Vault:
 
     def expected_keys(self):
         """Every key that the root reaches; what else there is must be disposable."""
-        keys = {"root", "slots"}
+        keys = {"root", "slots"} | ({self.prefix + "k/log"} if self.root["log_keys_digest"] != bytes(32) else set())
         for pixel_id in self.leaves:
             name = pixel_id.hex()
             keys |= {self.prefix + "m/" + name} | {self.prefix + "n/" + name[:n] for n in (1, 2, 3)}

@@ -39,7 +39,7 @@ static struct root some_root(void)
 	fill(r.commit_id, sizeof r.commit_id, 3);
 	fill(r.past, sizeof r.past, 4);
 	fill(r.slots_digest, sizeof r.slots_digest, 5);
-	fill(r.old_keys_digest, sizeof r.old_keys_digest, 6);
+	fill(r.log_keys_digest, sizeof r.log_keys_digest, 6);
 	fill(r.top, sizeof r.top, 7);
 	fill(r.mac, sizeof r.mac, 8);
 	return r;
@@ -68,7 +68,7 @@ static void root__comes_back_as_it_was_and_encodes_to_the_same_bytes(void **stat
 	assert_memory_equal(back.commit_id, r.commit_id, sizeof r.commit_id);
 	assert_memory_equal(back.past, r.past, sizeof r.past);
 	assert_memory_equal(back.slots_digest, r.slots_digest, sizeof r.slots_digest);
-	assert_memory_equal(back.old_keys_digest, r.old_keys_digest, sizeof r.old_keys_digest);
+	assert_memory_equal(back.log_keys_digest, r.log_keys_digest, sizeof r.log_keys_digest);
 	assert_memory_equal(back.top, r.top, sizeof r.top);
 	assert_memory_equal(back.mac, r.mac, sizeof r.mac);
 	encode_root(&back, &again);

@@ -457,6 +457,59 @@ static void recovery__swapped_missing_and_added_characters_are_noticed(void **st
 	assert_null(found);
 }
 
+static void slot__told_of_without_a_key_and_wrapped_anew_under_its_id(void **state)
+{
+	(void)state;
+	struct slots s = { .len = 0 };
+	struct slot_info info;
+	struct error err;
+	uint8_t slot[SLOT_LEN];
+	scoped(secret_freep) struct secret *root_key = key_of(1), *holder = key_of(2), *phrase = secret_of_text(PASSPHRASE);
+	struct slot_secret h = { SLOT_RECOVERY, holder };
+	static const uint8_t id[SLOT_ID_LEN] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	assert_true(slot_make_as(vault_id, &h, root_key, 9, id, slot, &err));
+	add(&s, slot);
+	make(&s, SLOT_PASSPHRASE, phrase, root_key);
+	slots_info(value(&s), 0, &info);
+	assert_memory_equal(info.id, id, sizeof id);
+	assert_int_equal(info.kind, SLOT_RECOVERY);
+	assert_int_equal(info.passes, 0);
+	assert_false(info.is_below_policy);
+	slots_info(value(&s), 1, &info);
+	assert_int_equal(info.passes, SLOT_DEFAULT_OPS);
+	assert_false(info.is_below_policy);
+	s.bytes[4 + SLOT_LEN + 12] = SLOT_DEFAULT_OPS - 1;
+	slots_info(value(&s), 1, &info);
+	assert_true(info.is_below_policy);
+}
+
+static void calibration__stays_between_the_policy_and_what_readers_take(void **state)
+{
+	(void)state;
+	uint32_t passes;
+	struct error err;
+	assert_true(slot_calibrate(&passes, &err));
+	assert_in_range(passes, SLOT_DEFAULT_OPS, 10);
+}
+
+static void slots__what_is_left_of_damaged_ones(void **state)
+{
+	(void)state;
+	struct slots s = { .len = 0 }, left = { .len = 0 };
+	scoped(secret_freep) struct secret *root_key = key_of(1), *first = key_of(2), *second = key_of(3);
+	struct error err;
+	make(&s, SLOT_KEY_FILE, first, root_key);
+	make(&s, SLOT_KEY_FILE, second, root_key);
+	s.bytes[4 + 8] = 77; /* no kind */
+	assert_true(slots_salvage(value(&s), left.bytes, &left.len));
+	assert_int_equal(left.len, 4 + SLOT_LEN);
+	assert_int_equal(open_with(&left, SLOT_KEY_FILE, second, root_key, &err), ERR_NONE);
+	assert_int_equal(open_with(&left, SLOT_KEY_FILE, first, root_key, &err), ERR_WRONG_KEY);
+	s.len -= 1; /* cut */
+	assert_false(slots_salvage(value(&s), left.bytes, &left.len));
+	assert_false(slots_salvage(bytes_of(s.bytes, 0), left.bytes, &left.len));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -472,6 +525,9 @@ int main(void)
 		cmocka_unit_test(slots__the_cheapest_allowed_cost_is_one_that_argon2_takes),
 		cmocka_unit_test(slots__counts_and_lengths_must_agree_exactly),
 		cmocka_unit_test(slots__each_of_many_opens_and_a_broken_one_does_not_hide_the_next),
+		cmocka_unit_test(slot__told_of_without_a_key_and_wrapped_anew_under_its_id),
+		cmocka_unit_test(calibration__stays_between_the_policy_and_what_readers_take),
+		cmocka_unit_test(slots__what_is_left_of_damaged_ones),
 		cmocka_unit_test(slot__no_salt_nonce_or_id_comes_twice),
 		cmocka_unit_test(recovery__is_eight_groups_that_decode_back),
 		cmocka_unit_test(recovery__is_read_as_people_type_it),
