@@ -9,6 +9,7 @@ enum board_face {
 	BOARD_JSON,    /* the object of `status`, sorted by code */
 	BOARD_PROBLEM, /* on stderr, also with -q: a line for each Pixel with a problem, and what to do */
 	BOARD_NAGIOS,  /* a line for each Pixel that is not healthy */
+	BOARD_PAGE,    /* agent/page.h */
 };
 
 struct board_request {

@@ -281,6 +281,13 @@
 #define DOC_AGENT_PASSED_OVER                                                                                          \
 	"it is passed over: a vault is named by --vault or PIXELVAULT_VAULT", "unset PIXELVAULT_VAULT to go through it"
 
+/* ---- status ---- */
+#define SAY_BAD_WEIGHT "%zu label%s weight cannot be used and count as 1: %s%s"
+#define BAD_WEIGHT_HINT "give a number from 0 to 1000000, such as weight=2.5: vault label PIXEL weight=2.5"
+#define SAY_PAGE_WRITTEN "%zu Pixel%s on the page %s"
+#define TXT_PAGE_AND_JSON "--html writes a page, and --json an object", "give one of the two"
+#define TXT_PAGE_PLACE "'%s' is no plain file that could be replaced: %s", "name another file, or - for stdout"
+
 /* ---- everywhere ---- */
 #define TXT_NO_AGENT                                                                                                   \
 	"no agent listens at '%s'",                                                                                    \
