@@ -98,6 +98,9 @@ $(BUILD)/tests/stand_in: $(BUILD)/obj/tests/support/stand_in.o $(LIB)
 $(BUILD)/tests/send_alert: $(BUILD)/obj/tests/support/send_alert.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -o $@
+$(BUILD)/tests/page_maker: $(BUILD)/obj/tests/support/page_maker.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -o $@
 $(BUILD)/tests/agent_by_clock: $(BUILD)/obj/tests/support/agent_by_clock.o $(AGENT_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) $(NET) -o $@

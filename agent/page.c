@@ -18,7 +18,7 @@ static const struct {
 	const char *letter, *shape, *name;
 } states[PAGE_STATES] = {
 	[PAGE_BAD] = { "b", "\xe2\x9c\x95", "refused" },
-	[PAGE_WATCH] = { "t", "\xe2\x96\xb2", "needs attention" },
+	[PAGE_WATCH] = { "t", "\xe2\x96\xb2", "to look at" },
 	[PAGE_UNPROVEN] = { "u", "\xe2\x97\x8b", "not proven" },
 	[PAGE_GOOD] = { "g", "\xe2\x97\x8f", "healthy" },
 };
@@ -357,9 +357,16 @@ void page_begin(struct buf *out, const struct page_counts *counts, int64_t now)
 	buf_append_text(out, "</header>\n<main id=r aria-label=Pixels>\n");
 }
 
-void page_end(struct buf *out)
+void page_fold(struct buf *out, size_t i)
 {
-	buf_append_text(out, "</main>\n<script>" PAGE_SCRIPT "</script></body></html>\n");
+	if (i == PAGE_ROWS_SHOWN)
+		buf_append_text(out, PAGE_FOLD);
+}
+
+void page_end(struct buf *out, size_t rows)
+{
+	buf_append_text(out, rows > PAGE_ROWS_SHOWN ? "</script>\n" : "</main>\n");
+	buf_append_text(out, "<script>" PAGE_SCRIPT "</script></body></html>\n");
 }
 
 void page_loader(struct buf *out)

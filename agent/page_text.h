@@ -39,22 +39,31 @@
 	".w{text-align:left}}\n" \
 	"@media print{#f{display:none}details{content-visibility:visible}}\n"
 
-/* Filters what is there; text is only compared, nothing of it becomes markup. */
+/* Ten thousand rows at once would take a browser seconds: the first PAGE_ROWS_SHOWN are there from the start, the others
+ * lie behind them as text, a line each, and come in small portions while the browser has nothing else to do. A filter
+ * chooses among the lines. They are this program's own, escaped as the first ones are. */
 #define PAGE_SCRIPT \
 	"(function(){'use strict';\n" \
-	"var d=document,q=d.getElementById('q'),n=d.getElementById('n'),rows=null,waits=false;\n" \
-	"function load(){rows=[].map.call(d.getElementById('r').children,function(e){" \
-	"return{e:e,s:e.className,t:e.textContent.toLowerCase(),h:false}})}\n" \
-	"function show(){var s=d.querySelector('input[name=s]:checked').value,seen=0,words=q.value.toLowerCase().split(/\\s+/)" \
-	".filter(Boolean);waits=false;if(!rows)load();\n" \
-	"rows.forEach(function(r){var hit=(!s||r.s===s)&&words.every(function(w){return r.t.indexOf(w)>=0});" \
-	"if(hit)seen++;if(r.h===hit){r.h=!hit;r.e.hidden=r.h}});\n" \
-	"n.textContent=seen+' of '+rows.length+' shown'}\n" \
-	"function soon(){if(!waits){waits=true;setTimeout(show,60)}}\n" \
-	"q.addEventListener('input',soon);d.getElementById('f').addEventListener('change',soon);\n" \
-	"d.getElementById('f').hidden=false;\n" \
-	"function age(){var m=Math.floor((Date.now()-Date.parse(d.getElementById('m').dateTime))/6e4);" \
-	"if(m>=10)d.getElementById('o').textContent='This page is '+(m<120?m+' minutes':m<2880?Math.floor(m/60)+' hours':" \
+	"function $(i){return document.getElementById(i)}\n" \
+	"var box=$('r'),rest=$('rest'),rows=[],texts=null,view=[],at=0,turn=0,waits=0;\n" \
+	"function load(){if(rows.length)return;[].forEach.call(box.children,function(e){rows.push(e.outerHTML)});" \
+	"if(rest)rest.textContent.split('\\n').forEach(function(l){if(l)rows.push(l)})}\n" \
+	"function more(mine){if(mine!==turn)return;var end=Math.min(at+100,view.length);" \
+	"box.insertAdjacentHTML('beforeend',view.slice(at,end).join('\\n'));at=end;if(at<view.length)later(mine)}\n" \
+	"function later(mine){(window.requestIdleCallback||setTimeout)(function(){more(mine)})}\n" \
+	"function words(row){return row.replace(/<[^>]*>/g,' ').replace(/&lt;/g,'<').replace(/&gt;/g,'>').replace(/&quot;/g,'\"')" \
+	".replace(/&#39;/g,\"'\").replace(/&amp;/g,'&').toLowerCase()}\n" \
+	"function show(){waits=0;load();if(!texts)texts=rows.map(words);" \
+	"var state=document.querySelector('input[name=s]:checked').value,asked=$('q').value.toLowerCase().split(/\\s+/).filter(Boolean);\n" \
+	"view=rows.filter(function(row,i){return(!state||/class=\"?(.)/.exec(row)[1]===state)&&" \
+	"asked.every(function(w){return texts[i].indexOf(w)>=0})});\n" \
+	"box.textContent='';at=0;more(++turn);$('n').textContent=view.length+' of '+rows.length+' shown'}\n" \
+	"function soon(){if(!waits)waits=setTimeout(show,80)}\n" \
+	"$('q').addEventListener('input',soon);$('f').addEventListener('change',soon);$('f').hidden=false;\n" \
+	"if(rest)addEventListener('load',function(){setTimeout(function(){if(turn)return;load();view=rows;at=box.children.length;" \
+	"later(turn)},100)});\n" \
+	"function age(){var m=Math.floor((Date.now()-Date.parse($('m').dateTime))/6e4);" \
+	"if(m>=10)$('o').textContent='This page is '+(m<120?m+' minutes':m<2880?Math.floor(m/60)+' hours':" \
 	"Math.floor(m/1440)+' days')+' old.'}\n" \
 	"age();setInterval(age,6e4)})();\n"
 
@@ -87,6 +96,10 @@
 #define PAGE_LEGEND \
 	"<p><small>Strips show the last 30 days: a tall bar is healthy, a middle one not proven, a low one refused; " \
 	"nothing where nothing is known. Open a row for its evidence.</small></p>\n"
+
+#define PAGE_FOLD \
+	"</main>\n<noscript><p>Without JavaScript only the first rows are shown.</p></noscript>\n" \
+	"<script type=\"text/plain\" id=rest>\n"
 
 #define PAGE_NONE "<p>No Pixels are stored. Add one with: vault put PIXEL</p>\n"
 /* clang-format on */

@@ -434,9 +434,14 @@ static bool print_table(struct pass *p, struct error *err)
 
 static void print_page(struct pass *p)
 {
-	page_begin(&p->inv->out, &p->counts, p->inv->clock);
-	print_lines(p, SIZE_MAX);
-	page_end(&p->inv->out);
+	struct buf *out = &p->inv->out;
+	size_t count = sort_pieces(p);
+	page_begin(out, &p->counts, p->inv->clock);
+	for (size_t i = 0; i < count; i++) {
+		page_fold(out, i);
+		buf_append(out, p->text.at + piece_at(p, i)->at, piece_at(p, i)->len);
+	}
+	page_end(out, count);
 }
 
 static void warn_of_weights(const struct pass *p)
