@@ -70,6 +70,7 @@
 /* What a browser gets that comes without the token: it takes it out of the address and asks with it. */
 #define LOADER_SCRIPT \
 	"(function(){'use strict';\n" \
+	"addEventListener('hashchange',function(){location.reload()});\n" \
 	"var k='pixelvault-board',t=location.hash.slice(1),s=document.getElementById('s');\n" \
 	"if(t){sessionStorage.setItem(k,t);history.replaceState(null,'','/')}else t=sessionStorage.getItem(k);\n" \
 	"if(!t){s.textContent='The address needs its token. Print the whole address with: vault status --url';return}\n" \

@@ -1,3 +1,4 @@
+#include "agent/board_listen.h"
 #include "cli/board.h"
 #include "cli/output.h"
 #include "cli/text.h"
@@ -48,6 +49,34 @@ static bool write_page(struct invocation *inv, const struct selection *which, co
 	return true;
 }
 
+/* A file says it, so that whoever may read the state folder is the one who may know. */
+static bool print_url(struct invocation *inv, const struct selection *which, struct error *err)
+{
+	const struct settings *s = inv->settings;
+	scoped(secret_freep) struct secret *token = NULL;
+	if (which->pixel_count || which->label_count)
+		return fail(err, ERR_USAGE, TXT_URL_SURPLUS);
+	if (!s->status_listen[0])
+		return fail(err, ERR_CONFIG, TXT_URL_OFF);
+	if (!board_token_read(s->state_dir, &token, err))
+		return false;
+	struct json j = JSON_INIT(&inv->out);
+	struct buf url = BUF_INIT(1024);
+	struct bytes text = secret_reveal(token);
+	buf_printf(&url, "http://%s/#%.*s", s->status_listen, (int)text.len, (const char *)text.at);
+	if (inv->globals.json) {
+		output_json_begin(&j);
+		json_text_n(&j, "url", buf_bytes(&url));
+		output_json_end(inv, &j);
+	} else {
+		buf_append(&inv->out, url.at, url.len);
+		buf_append_text(&inv->out, "\n");
+	}
+	bool is_fine = buf_ok(&url, err);
+	buf_done(&url);
+	return is_fine;
+}
+
 bool cmd_status(struct invocation *inv, struct error *err)
 {
 	struct selection which;
@@ -55,6 +84,8 @@ bool cmd_status(struct invocation *inv, struct error *err)
 	size_t pixels = 0;
 	if (!select_read(inv, &which, err))
 		return false;
+	if (option_is_given(inv, "url"))
+		return print_url(inv, &which, err);
 	if (option_is_given(inv, "html"))
 		return write_page(inv, &which, option_text(inv, "html"), err);
 	if (!board_show(inv, &which, &request, &pixels, err))

@@ -123,7 +123,7 @@ class Page:
 
     def until(self, expression, seconds=10):
         end = time.monotonic() + seconds * PATIENCE
-        while not self.value(expression):
+        while self.value("!!(" + expression + ")") is not True:
             if time.monotonic() > end:
                 raise TimeoutError("never: " + expression)
             time.sleep(0.02)

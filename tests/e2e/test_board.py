@@ -1,12 +1,17 @@
 """The board's page in a real browser: a headless Chromium, started once for the module."""
 
+import http.client
 import os
+import re
+import socket
+import stat
 import subprocess
 import time
 import unittest
 
 import browser
 from harness import BUILD, Case, PATIENCE, VIA_AGENT, new_pixel, notes
+from running_agent import AgentCase
 
 MAKER = os.path.join(BUILD, "tests", "page_maker")
 ROWS = 24
@@ -214,6 +219,183 @@ class Written(PageCase):
         self.assertIn("unchecked", self.page.value("document.querySelector('b').textContent"))
         self.assertQuiet(self.path("board.html"))
         self.assertNotIn(token, self.page.value("document.documentElement.outerHTML"))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Served(AgentCase):
+    """The agent's own page: on its socket, and with status-listen on loopback."""
+    uses_emulator = False
+
+    def setUp(self):
+        self.port = free_port()
+        self.more = "status-listen = 127.0.0.1:%d\n" % self.port
+        super().setUp()
+
+    def web(self, method="GET", path="/v1/board", host=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.putrequest(method, path, skip_host=True)
+            for name, value in [("Host", host or "127.0.0.1:%d" % self.port), *headers.items()]:
+                if value:
+                    connection.putheader(name, value)
+            connection.endheaders()
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def url(self):
+        return self.vault("status", "--url").out.decode().strip()
+
+    def bearer(self):
+        return "Bearer " + self.url().split("#")[1]
+
+    def test_the_socket_has_the_page_in_order_of_gravity_and_weight(self):
+        pixels = sorted(new_pixel() for _ in range(3))
+        for pixel, weight in zip(pixels, "132"):
+            self.put(pixel, self.token(), "--no-check", "--label", "weight=" + weight)
+        self.start_agent()
+        status, head, page = self.http("GET", "/v1/board")
+        self.assertEqual((200, "text/html; charset=utf-8", "no-store"), (status, head["Content-Type"], head["Cache-Control"]))
+        self.assertEqual([pixels[1], pixels[2], pixels[0]], re.findall("</b> <code>([^<]*)", page.decode()))
+        self.assertEqual([pixels[2]], re.findall("</b> <code>([^<]*)", self.http("GET", "/v1/board?label=weight%3D2")[2].decode()))
+        written = self.vault("status", "--html", "-").out
+        self.assertEqual([line for line in written.splitlines() if line.startswith(b"<details")],
+                         [line for line in page.splitlines() if line.startswith(b"<details")], "one page, two ways to it")
+        self.asks(400, "GET", "/v1/board?pixel=" + pixels[0])
+        self.asks(405, "POST", "/v1/board")
+
+    def test_a_browser_gets_the_board_with_the_address_that_is_printed(self):
+        pixel, token = new_pixel(), self.token()
+        self.put(pixel, token, "--no-check")
+        self.start_agent()
+        page = chromium.page()
+        self.addCleanup(page.close)
+        page.open(self.url())
+        page.until("!!document.querySelector('#r code')")
+        self.assertEqual(pixel, page.value("document.querySelector('#r code').textContent"))
+        self.assertEqual("http://127.0.0.1:%d/" % self.port, page.value("location.href"), "no token is left in the address")
+        page.value("document.getElementById('q').value='nothing like it'")
+        page.value("document.getElementById('q').dispatchEvent(new Event('input'))")
+        page.until("document.getElementById('n').textContent==='0 of 1 shown'")
+        page.call("Page.reload")
+        page.until("!!document.querySelector('#r code')")
+        asked = {e["request"]["url"].split("#")[0] for e in page.take("Network.requestWillBeSent")}
+        self.assertLessEqual(asked, {"http://127.0.0.1:%d%s" % (self.port, p) for p in ("/", "/v1/board", "/favicon.ico")})
+        self.assertEqual([], page.take("Runtime.exceptionThrown"))
+        self.vault("lock")
+        page.call("Page.reload")
+        page.until("document.getElementById('s')&&document.getElementById('s').textContent.indexOf('locked')>0")
+
+    def test_without_the_token_nothing_is_told(self):
+        pixel = new_pixel()
+        self.put(pixel, self.token(), "--no-check")
+        self.start_agent()
+        status, head, loader = self.web(path="/")
+        self.assertEqual((200, "no-store", "DENY"), (status, head["Cache-Control"], head["X-Frame-Options"]))
+        self.assertNotIn(pixel.encode(), loader)
+        page = chromium.page()
+        self.addCleanup(page.close)
+        page.open("http://127.0.0.1:%d/" % self.port)
+        for where, words in (("", "needs its token"), ("0" * 64, "not the right one")):
+            page.value("location.hash='%s'" % where)  # as a person does who pastes another address
+            page.until("document.readyState==='complete'&&document.getElementById('s').textContent.indexOf('%s')>0" % words)
+            self.assertNotIn(pixel, page.value("document.documentElement.outerHTML"))
+        right = self.bearer()
+        for wrong in (None, "", right[:-1], right + "0", right.replace("Bearer", "Basic"), "Bearer " + right[7:].upper()):
+            status, head, data = self.web(Authorization=wrong)
+            self.assertEqual((401, "Bearer"), (status, head["WWW-Authenticate"]), wrong)
+            self.assertNotIn(pixel.encode(), data)
+        for _ in range(8):
+            status, head, data = self.web(Authorization="Bearer " + "0" * 64)
+        self.assertEqual((429, "1"), (status, head["Retry-After"]))
+        self.assertEqual(429, self.web(Authorization=right)[0])
+        self.until(lambda: self.web(Authorization=right)[0] == 200, 10, "a right token is taken again")
+        self.assertIn(pixel.encode(), self.web(Authorization=right)[2])
+        self.assertIn("asked for without its token", self.log())
+        self.assertNotIn(right[7:], self.log())
+
+    def test_it_is_a_page_and_nothing_else(self):
+        pixel = new_pixel()
+        self.put(pixel, self.token(), "--no-check")
+        self.start_agent()
+        right = self.bearer()
+        for host in ("evil.example", "evil.example:%d" % self.port, "127.0.0.1", "127.0.0.1:1", "localhost.evil:%d" % self.port):
+            status, head, data = self.web(host=host, Authorization=right)
+            self.assertEqual(421, status, host)
+            self.assertNotIn(pixel.encode(), data)
+        self.assertEqual(200, self.web(host="localhost:%d" % self.port, Authorization=right)[0])
+        for path in ("/v1/pixels", "/v1/pixels/%s/token" % pixel, "/v1/events", "/metrics", "/healthz", "/v1/board/", "//v1/board"):
+            self.assertEqual(404, self.web(path=path, Authorization=right)[0], path)
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
+            status, head, _ = self.web(method, Authorization=right)
+            self.assertEqual(405, status, method)
+            self.assertIsNone(head["Access-Control-Allow-Origin"])
+        self.assertEqual(404, self.web("DELETE", "/v1/pixels/" + pixel, Authorization=right)[0])
+        self.assertEqual(400, self.web(path="/v1/board?pixel=" + pixel, Authorization=right)[0])
+        self.vault("get", pixel)
+
+    def test_its_token_is_in_a_file_of_the_agents_alone_and_survives_a_restart(self):
+        self.refuses(3, "status", "--url", says=("no '.*board-token' yet",))
+        self.start_agent()
+        path = os.path.join(self.state, "board-token")
+        self.assertEqual(0o600, stat.S_IMODE(os.stat(path).st_mode))
+        url = self.url()
+        self.assertRegex(url, "^http://127.0.0.1:%d/#[0-9a-f]{64}$" % self.port)
+        self.assertEqual(url, self.json("status", "--url")["url"])
+        secret = url.split("#")[1].encode()
+        for pid in self.processes().values():
+            for name in ("cmdline", "environ"):
+                with open("/proc/%s/%s" % (pid, name), "rb") as f:
+                    self.assertNotIn(secret, f.read())
+        self.end_agent()
+        self.start_agent()
+        self.assertEqual(url, self.url())
+        self.assertEqual(200, self.web(Authorization=self.bearer())[0])
+        self.end_agent()
+        os.unlink(path)
+        self.start_agent()
+        self.assertNotEqual(url, self.url())
+
+    def test_many_browsers_do_not_keep_out_the_services(self):
+        pixel, token = new_pixel(), self.token()
+        self.put(pixel, token, "--no-check")
+        self.start_agent()
+        idle = [socket.create_connection(("127.0.0.1", self.port), 5) for _ in range(100)]
+        try:
+            for _ in range(20):
+                self.assertEqual(token.encode(), self.http("GET", "/v1/pixels/%s/token" % pixel)[2])
+            self.assertEqual(200, self.web(Authorization=self.bearer())[0])
+        finally:
+            for s in idle:
+                s.close()
+
+    def test_only_this_machine_may_be_listened_on(self):
+        for where in ("0.0.0.0:9187", "[::]:9187", "192.168.1.5:9187", "example.org:9187", "127.0.0.1", "127.0.0.1:0"):
+            self.more = "status-listen = %s\n" % where
+            self.configure()
+            self.refuses(13, "config", "check", says=("status-listen",))
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            s.listen()
+            self.more = "status-listen = 127.0.0.1:%d\n" % s.getsockname()[1]
+            self.configure()
+            r = self.agent_program("--config", self.config)
+            self.assertEqual(13, r.returncode, r.stderr)
+            self.assertIn(b"cannot be listened on", r.stderr)
+        self.more = ""
+        self.configure()
+        self.refuses(13, "status", "--url", says=("status-listen is not set",))
+        self.start_agent()
+        self.assertFalse(os.path.exists(os.path.join(self.state, "board-token")))
+
+    def agent_program(self, *args):
+        return subprocess.run([self.program, *args], env=dict(self.env, PIXELVAULT_VAULT=""), capture_output=True, timeout=20)
 
 
 if __name__ == "__main__":
