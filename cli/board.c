@@ -477,8 +477,10 @@ bool board_show(struct invocation *inv, const struct selection *which, const str
 	    (is_of_all && !source_each_list(inv, add_list, &p, err)))
 		return false;
 	*ret_pixels = p.pixels;
-	warn_of_clock(inv);
-	warn_of_weights(&p);
+	if (!request->is_silent) {
+		warn_of_clock(inv);
+		warn_of_weights(&p);
+	}
 	switch (request->face) {
 	case BOARD_TABLE:
 		return print_table(&p, err);

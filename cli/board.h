@@ -16,6 +16,7 @@ struct board_request {
 	enum board_face face;
 	int64_t asked_since; /* an attempt that came to nothing is a problem of this run when it is not older */
 	int exit_member;     /* BOARD_JSON: "exit"; -1 = there is none */
+	bool is_silent;      /* nothing on stderr */
 };
 
 /* Read the Pixels selected, in one pass, and append this face of them to inv->out. */

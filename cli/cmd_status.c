@@ -2,6 +2,7 @@
 #include "cli/board.h"
 #include "cli/output.h"
 #include "cli/text.h"
+#include "cli/watch.h"
 #include "core/file.h"
 
 #include <errno.h>
@@ -86,6 +87,8 @@ bool cmd_status(struct invocation *inv, struct error *err)
 		return false;
 	if (option_is_given(inv, "url"))
 		return print_url(inv, &which, err);
+	if (option_is_given(inv, "watch"))
+		return watch_board(inv, &which, err);
 	if (option_is_given(inv, "html"))
 		return write_page(inv, &which, option_text(inv, "html"), err);
 	if (!board_show(inv, &which, &request, &pixels, err))

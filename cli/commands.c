@@ -32,6 +32,7 @@ static const struct option filter_options[] = { LABEL_FILTER };
 static const struct option status_options[] = {
 	LABEL_FILTER,
 	{ "html", 0, OPTION_PATH, "FILE", "write the board as one page for a browser; - is stdout", 1, false },
+	{ "watch", 0, OPTION_FLAG, NULL, "draw the board again as it changes, until q or Ctrl-C", 1, false },
 	{ "url", 0, OPTION_FLAG, NULL, "print the address of the agent's own page (status-listen), with its token", 1,
 	  false },
 };
@@ -183,7 +184,7 @@ const struct command commands[] = {
 	  OPTIONS(filter_options), cmd_list },
 
 	{ "status", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, ALL_ARGS, ARGS_MANY,
-	  "[PIXEL...] [-l K=V] [--html FILE | --url]",
+	  "[PIXEL...] [-l K=V] [--watch | --html FILE | --url]",
 	  "the board: what is known of each token, and what to do",
 	  "Verdict, the evidence for it, when the token was last proven, when it ends, the last and the next\n"
 	  "check. What needs you comes first: how grave it is, times the Pixel's label weight (a number from 0\n"

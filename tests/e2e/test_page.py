@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import time
 import unittest
 
 from harness import Case, new_pixel
@@ -31,11 +32,12 @@ class Weights(Case):
         self.assertEqual([d, b, a, c], [p.decode() for _, p in rows(self.vault("status", "--html", "-").out)])
         self.assertEqual([a, b, c, d], [p["pixel"] for p in self.json("status")["pixels"]], "JSON stays in order of code")
 
-    def test_a_heavy_one_that_ends_soon_comes_before_a_light_one_that_nobody_asked_about(self):
-        unchecked, due = self.stored_with("9", None)
-        self.put(due, self.token(), "--no-check", "--expires", "2030-01-01T00:00:00Z")
+    def test_gravity_and_weight_are_multiplied(self):
+        unchecked, due = self.stored_with("20", None)
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3 * 86400))
+        self.put(due, self.token(), "--no-check", "--expires", soon)
         self.assertEqual([unchecked, due], self.order())
-        self.vault("label", due, "weight=10")
+        self.vault("label", due, "weight=2.001")
         self.assertEqual([due, unchecked], self.order())
 
     def test_what_is_no_weight_counts_as_one_and_is_said(self):
