@@ -122,9 +122,13 @@ demo: deps
 	@$(MAKE) --no-print-directory -s -j2 all $(EMU_BIN)
 	@sh examples/demo.sh $(BUILD)
 test: deps layers
+	@sh packaging/deps.sh browser
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh tests/run.sh $(ONLY)
 test-programs: $(UNIT_BIN) $(REPLAY) $(EMU_BIN) $(SUP_BIN) $(PRE_SO)
+
+screenshot: all test-programs
+	@BUILD=$(BUILD) $(PYTHON) tests/screenshot.py docs/board.png
 
 check-san:
 	@$(MAKE) --no-print-directory test SAN=address,undefined
@@ -199,5 +203,5 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo test test-programs check-san valgrind layers lint bench soak install uninstall clean fuzz-long
+.PHONY: all deps demo screenshot test test-programs check-san valgrind layers lint bench soak install uninstall clean fuzz-long
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -122,6 +122,7 @@ static void add_row(struct board *b, struct buf *out)
 static enum stream_step fill(void *context, struct buf *out)
 {
 	struct board *b = context;
+	size_t before = out->len;
 	/* A half page must not look like a whole one. */
 	if (!b->api->opener || b->spots.is_bad)
 		return STREAM_FAIL;
@@ -136,14 +137,14 @@ static enum stream_step fill(void *context, struct buf *out)
 		page_begin(out, &b->counts, b->now);
 		return STREAM_MORE;
 	}
-	for (unsigned i = 0; i < PIECE_PIXELS && out->len < PIECE_BYTES; i++) {
+	for (unsigned i = 0; i < PIECE_PIXELS && out->len - before < PIECE_BYTES; i++) {
 		if (b->next == spot_count(b)) {
 			page_end(out, b->rows);
 			return STREAM_END;
 		}
 		add_row(b, out);
 	}
-	if (!out->len)
+	if (out->len == before)
 		buf_append_text(out, "\n");
 	return STREAM_MORE;
 }

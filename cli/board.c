@@ -362,9 +362,11 @@ static bool add_list(void *context, const struct credential *c, const struct hea
 	struct status_row row;
 	struct json j = JSON_INIT(&p->lists);
 	status_of(c, h, p->inv->settings, p->inv->clock, &row);
-	enum rank rank = rank_of(&row);
+	enum gravity gravity = gravity_of(&row);
 	if (p->request->face == BOARD_TABLE)
-		add_row(p, &row, rank);
+		add_row(p, &row, gravity);
+	if (p->request->face == BOARD_PAGE)
+		page_count(&p->counts, gravity);
 	if (p->request->face != BOARD_JSON) {
 		add_piece(p, &row, false);
 		return buf_ok(&p->text, err) && buf_ok(&p->pieces, err);

@@ -118,9 +118,10 @@ static void add_head(const struct watch *w, unsigned width, size_t hidden, struc
 	buf_printf(out, "%.*s\n", (int)width - 1, line);
 }
 
-static void add_advice(struct bytes advice, size_t max, unsigned width, struct buf *out)
+/* Cut to the width. */
+static void add_lines(struct bytes lines, size_t max, unsigned width, struct buf *out)
 {
-	struct bytes rest = first_lines(advice, max);
+	struct bytes rest = first_lines(lines, max);
 	while (rest.len) {
 		struct bytes line = first_lines(rest, 1);
 		size_t len = line.len && line.at[line.len - 1] == '\n' ? line.len - 1 : line.len;
@@ -151,13 +152,15 @@ static void draw(const struct watch *w)
 		shown_rows = rows < room - lines ? rows : room - lines;
 	size_t shown_lines = lines < room - shown_rows ? lines : room - shown_rows;
 	add_head(w, width, rows + lines - shown_rows - shown_lines, &out);
-	struct bytes top = first_lines(table, shown_rows);
-	buf_append(&out, top.at, top.len);
+	/* The first line is no row, and not cut yet. */
+	struct bytes first = first_lines(table, 1), top = first_lines(table, shown_rows);
+	add_lines(first, 1, width, &out);
+	buf_append(&out, top.at + first.len, top.len - first.len);
 	if (!w->pixels && !w->trouble.code)
 		buf_printf(&out, "%s\n", w->which->label_count ? SAY_NONE_MATCH : SAY_EMPTY);
 	if (shown_lines) {
 		buf_append_text(&out, "\n");
-		add_advice(advice, shown_lines, width, &out);
+		add_lines(advice, shown_lines, width, &out);
 	}
 	screen_draw(buf_bytes(&out));
 	buf_done(&out);
