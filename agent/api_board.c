@@ -1,5 +1,5 @@
-/* The board as a page: for who may see it on the agent's socket, and for browsers on status-listen, who prove themselves
- * by a token. Made piece by piece, as other listings are. */
+/* The board as a page: for who may see it on the agent's socket, and for browsers on status-listen, who prove
+ * themselves by a token. Made piece by piece, as other listings are. */
 #include "agent/api_own.h"
 
 #include "agent/page.h"

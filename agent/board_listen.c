@@ -23,7 +23,9 @@ static socklen_t address_of(const char *where, struct sockaddr_storage *ret)
 {
 	in_port_t port = htons((uint16_t)strtoul(strrchr(where, ':') + 1, NULL, 10));
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = port, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in four = { .sin_family = AF_INET,
+				    .sin_port = port,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	if (where[0] == '[')
 		memcpy(ret, &six, sizeof six);
 	else

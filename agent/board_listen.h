@@ -1,7 +1,9 @@
-/* agent/board_listen.h - status-listen: the socket for browsers on this machine, and the token that they prove themselves by.
+/* agent/board_listen.h - status-listen: the socket for browsers on this machine, and the token that they prove
+ * themselves by.
  *
- * Any user of this machine can connect there, so what is asked for needs the token: 32 random bytes, made by the agent, in a
- * file of its own in the state folder (0600). It stays until somebody deletes the file and starts the agent again. */
+ * Any user of this machine can connect there, so what is asked for needs the token: 32 random bytes, made by the agent,
+ * in a file of its own in the state folder (0600). It stays until somebody deletes the file and starts the agent again.
+ */
 #ifndef AGENT_BOARD_LISTEN_H
 #define AGENT_BOARD_LISTEN_H
 

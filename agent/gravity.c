@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const unsigned gravity_points[GRAVITY_COUNT] = {
-	[GRAVITY_BAD] = 1000,     [GRAVITY_SUSPECTED] = 300, [GRAVITY_DUE] = 100,   [GRAVITY_WISHED] = 40,
+	[GRAVITY_BAD] = 1000,     [GRAVITY_SUSPECTED] = 300, [GRAVITY_DUE] = 100,    [GRAVITY_WISHED] = 40,
 	[GRAVITY_TRANSIENT] = 30, [GRAVITY_UNCHECKED] = 10,  [GRAVITY_UNPROVEN] = 3,
 };
 

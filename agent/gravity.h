@@ -1,8 +1,8 @@
 /* agent/gravity.h - what needs a person first: how grave a Pixel's state is, times what the Pixel is worth. Pure.
  *
- * Worth is the label `weight`, a number from 0 to 1000000 with at most three decimals; without it, or where it is no such
- * number, 1. States count as in gravity_points, so that a heavy Pixel whose token ends soon comes before a light one that
- * is dead already. A healthy one needs nobody, whatever its weight. */
+ * Worth is the label `weight`, a number from 0 to 1000000 with at most three decimals; without it, or where it is no
+ * such number, 1. States count as in gravity_points, so that a heavy Pixel whose token ends soon comes before a light
+ * one that is dead already. A healthy one needs nobody, whatever its weight. */
 #ifndef AGENT_GRAVITY_H
 #define AGENT_GRAVITY_H
 

@@ -346,12 +346,15 @@ void page_begin(struct buf *out, const struct page_counts *counts, int64_t now)
 	size_t all = total(counts), need = counts->states[PAGE_BAD] + counts->states[PAGE_WATCH];
 	clock_format(now, at);
 	add_head(out, false);
-	buf_printf(out, "<title>%zu of %zu Pixels need you - pixelvault</title></head>\n<body><header><h1>pixelvault: ", need,
-		   all);
-	buf_printf(out, "%zu of %zu Pixel%s need%s you</h1>\n<p>", need, all, all == 1 ? "" : "s", need == 1 ? "s" : "");
+	buf_printf(out, "<title>%zu of %zu Pixels need you - pixelvault</title></head>\n<body><header><h1>pixelvault: ",
+		   need, all);
+	buf_printf(out, "%zu of %zu Pixel%s need%s you</h1>\n<p>", need, all, all == 1 ? "" : "s",
+		   need == 1 ? "s" : "");
 	for (size_t i = 0; i < PAGE_STATES; i++)
-		buf_printf(out, "%s%s&nbsp;%zu&nbsp;%s", i ? ", " : "", states[i].shape, counts->states[i], states[i].name);
-	buf_printf(out, ".</p>\n<p>As of <time id=m datetime=\"%s\">%s</time>. <span id=o role=status></span></p>\n", at, at);
+		buf_printf(out, "%s%s&nbsp;%zu&nbsp;%s", i ? ", " : "", states[i].shape, counts->states[i],
+			   states[i].name);
+	buf_printf(out, ".</p>\n<p>As of <time id=m datetime=\"%s\">%s</time>. <span id=o role=status></span></p>\n",
+		   at, at);
 	buf_append_text(out, all ? PAGE_LEGEND : PAGE_NONE);
 	add_filter(out, counts);
 	buf_append_text(out, "</header>\n<main id=r aria-label=Pixels>\n");

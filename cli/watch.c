@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOOK_MS 2000   /* without events */
-#define AGES_MS 30000  /* with them: "proven 5m" must not stand still */
-#define GATHER_MS 200  /* a sweep changes many at once */
+#define LOOK_MS 2000  /* without events */
+#define AGES_MS 30000 /* with them: "proven 5m" must not stand still */
+#define GATHER_MS 200 /* a sweep changes many at once */
 #define EVENTS_BYTES_MAX ((size_t)1 << 20)
 #define ADVICE_SHARE 3 /* of the room, one part in so many */
 
@@ -191,7 +191,9 @@ static void keep_watch(struct watch *w)
 
 bool watch_board(struct invocation *inv, const struct selection *which, struct error *err)
 {
-	struct watch w = { .inv = inv, .which = which, .board = BUF_INIT(inv->out.max), .is_agent = inv->agent != NULL };
+	struct watch w = {
+		.inv = inv, .which = which, .board = BUF_INIT(inv->out.max), .is_agent = inv->agent != NULL
+	};
 	if (inv->globals.json)
 		return fail(err, ERR_USAGE, TXT_WATCH_AND_JSON);
 	/* What is wrong from the start is told as everywhere else. */

@@ -1,6 +1,6 @@
-/* page_maker COUNT [SEED [hostile]]: the real page (agent/page.h) of COUNT Pixels that are made up, on stdout; the same for
- * the same numbers. For what needs more of them, or a longer history, than a test can put and check. Of four in five all is
- * well. hostile: their labels try to become part of the page.
+/* page_maker COUNT [SEED [hostile]]: the real page (agent/page.h) of COUNT Pixels that are made up, on stdout; the same
+ * for the same numbers. For what needs more of them, or a longer history, than a test can put and check. Of four in
+ * five all is well. hostile: their labels try to become part of the page.
  *
  * page_maker loader: what stands at / of status-listen. */
 #include "agent/page.h"
@@ -50,7 +50,8 @@ static void make_credential(struct credential *c, unsigned number, int64_t now)
 	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
 	c->pixel[0] = 'C';
 	for (int i = 1; i < 19; i++)
-		c->pixel[i] = i < 12 ? digits[next(32)] : digits[(number >> (5 * (18 - i) > 30 ? 30 : 5 * (18 - i))) & 31];
+		c->pixel[i] =
+			i < 12 ? digits[next(32)] : digits[(number >> (5 * (18 - i) > 30 ? 30 : 5 * (18 - i))) & 31];
 	c->pixel[19] = 'G';
 	add_label(c, "owner", owners[next(3)]);
 	add_label(c, "shop", shops[next(5)]);

@@ -23,9 +23,16 @@ static void gravity__a_weight_is_a_number_with_three_decimals_at_most(void **sta
 		const char *text;
 		uint32_t weight;
 	} rows[] = {
-		{ "0", 0 },	    { "1", 1000 },	  { "0.5", 500 },	   { "2.05", 2050 },
-		{ "2.005", 2005 },  { "007", 7000 },	  { "1000000", 1000000000 }, { "1000000.000", 1000000000 },
-		{ "0.001", 1 },	    { "999999.999", 999999999 },
+		{ "0", 0 },
+		{ "1", 1000 },
+		{ "0.5", 500 },
+		{ "2.05", 2050 },
+		{ "2.005", 2005 },
+		{ "007", 7000 },
+		{ "1000000", 1000000000 },
+		{ "1000000.000", 1000000000 },
+		{ "0.001", 1 },
+		{ "999999.999", 999999999 },
 	};
 	bool is_bad;
 	(void)state;
@@ -37,9 +44,9 @@ static void gravity__a_weight_is_a_number_with_three_decimals_at_most(void **sta
 
 static void gravity__anything_else_counts_as_one_and_is_bad(void **state)
 {
-	static const char *const rows[] = { "",	      "-1",    "+1",	"1.",	     ".5",	"1.0001",    "1e3",
-					    "1000000.001", "1000001", "9999999", "99999999", "4294968", "0x10", "1 ", " 1",
-					    "1,5",    "\xd9\xa1", "much" };
+	static const char *const rows[] = { "",     "-1",          "+1",      "1.",      ".5",       "1.0001",
+					    "1e3",  "1000000.001", "1000001", "9999999", "99999999", "4294968",
+					    "0x10", "1 ",          " 1",      "1,5",     "\xd9\xa1", "much" };
 	bool is_bad;
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -112,7 +112,8 @@ static void page__the_strip_says_what_it_draws(void **state)
 	h.history[1] = (struct health_change){ .at = NOW - 20 * DAY, .verdict = VERDICT_EXPIRED };
 	h.history[2] = (struct health_change){ .at = NOW - 15 * DAY, .verdict = VERDICT_HEALTHY };
 	make_row(&c, &h);
-	assert_non_null(strstr(text(), "aria-label=\"Last 30 days: unproven for 10d, expired for 5d, healthy for 15d\""));
+	assert_non_null(
+		strstr(text(), "aria-label=\"Last 30 days: unproven for 10d, expired for 5d, healthy for 15d\""));
 	assert_non_null(strstr(text(), "<path class=u d=\"M0 5h120V12h-120z\"/>"));
 	assert_non_null(strstr(text(), "<path class=b d=\"M120 9h60V12h-60z\"/>"));
 	assert_non_null(strstr(text(), "<path class=g d=\"M180 0h180V12h-180z\"/>"));
