@@ -247,11 +247,6 @@ static void answer_loader(struct call *call)
 	call_answer_buf(call, 200, PAGE_TYPE, &page);
 }
 
-static void refuse(struct call *call, int status, struct error *err)
-{
-	call_answer_problem(call, status, err);
-}
-
 bool api_admit_web(struct api *api, struct call *call)
 {
 	struct error err;
@@ -264,14 +259,14 @@ bool api_admit_web(struct api *api, struct call *call)
 	call_header_text(call, "Cross-Origin-Resource-Policy", "same-origin");
 	if (!is_our_name(api, call->header(call, "Host"))) {
 		(void)!fail(&err, ERR_DENIED, TXT_API_WEB_HOST);
-		refuse(call, 421, &err);
+		call_answer_problem(call, 421, &err);
 	} else if (!is_root && !is_board) {
 		(void)!fail(&err, ERR_NOT_FOUND, TXT_API_WEB_PLACE);
-		refuse(call, 404, &err);
+		call_answer_problem(call, 404, &err);
 	} else if (call->method != METHOD_GET && call->method != METHOD_HEAD) {
 		call_header_text(call, "Allow", "GET, HEAD");
 		(void)!fail(&err, ERR_USAGE, TXT_API_METHOD, "GET, HEAD");
-		refuse(call, 405, &err);
+		call_answer_problem(call, 405, &err);
 	} else if (is_root) {
 		answer_loader(call);
 	} else {

@@ -455,7 +455,8 @@ static bool make_socket_folder(const struct settings *settings, struct error *er
 }
 
 /* Read the configuration, so that what is wrong with it is said before anything starts; become who it names; and keep
- * of the environment what the keeper gets. What listens to browsers is opened here: the keeper makes no Internet socket. */
+ * of the environment what the keeper gets. What listens to browsers is opened here: the keeper makes no Internet
+ * socket. */
 static bool prepare(struct supervisor *s, struct error *err)
 {
 	struct settings_flags flags = { .config = s->config };
