@@ -365,8 +365,6 @@ static bool add_list(void *context, const struct credential *c, const struct hea
 	enum gravity gravity = gravity_of(&row);
 	if (p->request->face == BOARD_TABLE)
 		add_row(p, &row, gravity);
-	if (p->request->face == BOARD_PAGE)
-		page_count(&p->counts, gravity);
 	if (p->request->face != BOARD_JSON) {
 		add_piece(p, &row, false);
 		return buf_ok(&p->text, err) && buf_ok(&p->pieces, err);
@@ -472,7 +470,8 @@ bool board_show(struct invocation *inv, const struct selection *which, const str
 					    .pieces = BUF_INIT(BOARD_BYTES_MAX),
 					    .again = BUF_INIT(BOARD_BYTES_MAX),
 					    .lists = BUF_INIT(BOARD_BYTES_MAX) };
-	bool is_of_all = !which->pixel_count && !which->label_count;
+	/* The page is of Pixels, as the agent has it, which keeps no lists in memory. */
+	bool is_of_all = !which->pixel_count && !which->label_count && request->face != BOARD_PAGE;
 	p.width = request->face == BOARD_TABLE ? term_width(STDOUT_FILENO) : 0;
 	begin_table(&p);
 	if (!select_each(inv, which, true, add, &p, err) || !say_all_again(&p, err) ||
