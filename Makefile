@@ -98,6 +98,9 @@ $(BUILD)/tests/stand_in: $(BUILD)/obj/tests/support/stand_in.o $(LIB)
 $(BUILD)/tests/send_alert: $(BUILD)/obj/tests/support/send_alert.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -o $@
+$(BUILD)/tests/page_maker: $(BUILD)/obj/tests/support/page_maker.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -o $@
 $(BUILD)/tests/agent_by_clock: $(BUILD)/obj/tests/support/agent_by_clock.o $(AGENT_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) $(NET) -o $@
@@ -119,9 +122,13 @@ demo: deps
 	@$(MAKE) --no-print-directory -s -j2 all $(EMU_BIN)
 	@sh examples/demo.sh $(BUILD)
 test: deps layers
+	@sh packaging/deps.sh browser
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh tests/run.sh $(ONLY)
 test-programs: $(UNIT_BIN) $(REPLAY) $(EMU_BIN) $(SUP_BIN) $(PRE_SO)
+
+screenshot: all test-programs
+	@BUILD=$(BUILD) $(PYTHON) tests/screenshot.py docs/board.png
 
 check-san:
 	@$(MAKE) --no-print-directory test SAN=address,undefined
@@ -196,5 +203,5 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo test test-programs check-san valgrind layers lint bench soak install uninstall clean fuzz-long
+.PHONY: all deps demo screenshot test test-programs check-san valgrind layers lint bench soak install uninstall clean fuzz-long
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

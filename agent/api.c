@@ -50,6 +50,7 @@ const struct route api_routes[] = {
 	{ "lock",     METHOD_POST,   { "v1", "lock" },                    ACCESS_ADMIN,  0, "", 64, api_serve_lock },
 	{ "access",   METHOD_GET,    { "v1", "access" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "group+ uid gid pixel", 0, api_serve_access },
 	{ "events",   METHOD_GET,    { "v1", "events" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "", 0, api_serve_events },
+	{ "board",    METHOD_GET,    { "v1", "board" },                   ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "label+", 0, api_serve_board },
 	{ "metrics",  METHOD_GET,    { "metrics" },                       ACCESS_META,   ROUTE_MANY, "", 0, api_serve_metrics },
 	{ "health",   METHOD_GET,    { "healthz" },                       ACCESS_META,   ROUTE_ANYONE, "ready", 0, api_serve_health },
 	/* clang-format on */
@@ -336,6 +337,8 @@ static bool admit(struct api *api, struct call *call)
 	struct error err;
 	call->tally = count_answer;
 	call->tallies = api;
+	if (call->peer->is_web && !api_admit_web(api, call))
+		return false;
 	const struct route *route = find_route(call);
 	if (!route)
 		return false;
@@ -348,7 +351,7 @@ static bool admit(struct api *api, struct call *call)
 		call_answer_problem(call, 0, &err);
 		return false;
 	}
-	return check_access(api, route, call);
+	return call->peer->is_web || check_access(api, route, call);
 }
 
 void api_begin(void *context, struct call *call, size_t *ret_body_max)

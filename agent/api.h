@@ -29,6 +29,7 @@ struct api_setup {
 	const struct settings *settings; /* until api_reload */
 	const struct access *access;     /* until api_reload */
 	const char *layers;              /* sandbox_text; shown by /healthz */
+	const struct secret *board_token; /* of status-listen; NULL = it is off */
 	void (*give)(void *context, struct errand *e); /* worker_give */
 	int64_t (*clock)(void *worker); /* worker_clock */
 	void *worker;

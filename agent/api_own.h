@@ -119,6 +119,13 @@ struct guesser {
 	int64_t next_ms;
 };
 
+/* What came to status-listen without the token. */
+struct web_guesses {
+	int guesses; /* of late */
+	int64_t guessed_ms, told_ms;
+	uint64_t refused;
+};
+
 #define SILENCE_MS 1000 /* between two tries whether the audit log takes lines again */
 
 #define STATUSES_COUNTED 16
@@ -151,6 +158,7 @@ struct api {
 	struct collected_read collected[COLLECTED_MAX];
 	size_t collected_count;
 	struct guesser guessers[GUESSERS_KEPT];
+	struct web_guesses web;
 	/* denials that the audit log has room for */
 	double denial_lines;
 	int64_t denial_ms;
@@ -217,6 +225,9 @@ void api_forget_reader(struct api *api, const char *name, const char *pixel);
 void api_freshen(const struct api *api, const char *pixel, struct read_mark *mark);
 
 void api_serve_pixels(struct api *api, struct call *call);
+void api_serve_board(struct api *api, struct call *call);
+/* A browser's request: true = it has the token and is for the board. Otherwise it is answered. */
+bool api_admit_web(struct api *api, struct call *call);
 /* True: this Pixel is not in memory, and may be one that is damaged; the call is answered when the worker has looked. */
 bool api_look(struct api *api, struct call *call, const char *pixel);
 void api_serve_pixel(struct api *api, struct call *call);

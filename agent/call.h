@@ -20,7 +20,8 @@ struct peer {
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
-	const struct access_view *view;
+	bool is_web; /* came to status-listen: nothing above is known, and no rule speaks of it */
+	const struct access_view *view; /* NULL for such a one */
 };
 
 #define CALL_SEGMENTS_MAX 5

@@ -131,6 +131,11 @@ void client_freep(struct client **c)
 	*c = NULL;
 }
 
+int client_fd(const struct client *c)
+{
+	return c->fd;
+}
+
 /* ---- bytes ---- */
 
 /* Most answers come in one piece: the first wait needs no clock, and what follows it is given the same time again. */

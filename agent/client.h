@@ -19,6 +19,8 @@ must_check bool client_open(const char *path, const char *user, bool is_told, st
 must_check bool client_adopt(int fd, struct client **ret, struct error *err);
 void client_free(struct client *c);
 void client_freep(struct client **c);
+/* To be polled for a stream's next piece: whatever client_some has returned, nothing more of it lies in memory. */
+int client_fd(const struct client *c);
 
 struct client_request {
 	const char *method, *target; /* target: see target_* */

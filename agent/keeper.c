@@ -5,6 +5,7 @@
 #include "agent/access.h"
 #include "agent/accounts.h"
 #include "agent/api.h"
+#include "agent/board_listen.h"
 #include "agent/credentials.h"
 #include "agent/holdings.h"
 #include "agent/link.h"
@@ -57,6 +58,8 @@ struct keeper {
 	bool is_passed; /* systemd's: its path is systemd's business */
 	char credentials_path[PATH_MAX]; /* of the one that we made; "" = none */
 	int passed_agent, passed_credentials; /* systemd's, or -1 */
+	int passed_board;                     /* of status-listen, which the supervisor opened; or -1 */
+	struct secret *board_token;
 	struct sandbox_report report;
 	char layers[SANDBOX_TEXT_MAX];
 	bool is_ready, is_stopping, has_lost;
@@ -192,6 +195,7 @@ static bool needs_restart(const struct settings *was, const struct settings *now
 	return strcmp(was->vault_path, now->vault_path) != 0 || strcmp(was->state_dir, now->state_dir) != 0 ||
 	       strcmp(was->socket, now->socket) != 0 || strcmp(was->user, now->user) != 0 ||
 	       strcmp(was->group, now->group) != 0 || strcmp(was->key_file, now->key_file) != 0 ||
+	       strcmp(was->status_listen, now->status_listen) != 0 ||
 	       was->require_locked_memory != now->require_locked_memory;
 }
 
@@ -203,6 +207,7 @@ static void keep_bound_settings(const struct settings *was, struct settings *now
 	memcpy(now->user, was->user, sizeof now->user);
 	memcpy(now->group, was->group, sizeof now->group);
 	memcpy(now->key_file, was->key_file, sizeof now->key_file);
+	memcpy(now->status_listen, was->status_listen, sizeof now->status_listen);
 	now->require_locked_memory = was->require_locked_memory;
 }
 
@@ -365,6 +370,7 @@ static bool receive_sockets(struct keeper *k, int *ret_courier, struct error *er
 		int *place = m.kind == LINK_COURIER		     ? ret_courier
 			     : m.kind != LINK_SOCKET		     ? NULL
 			     : strcmp(m.text, "credentials") == 0 ? &k->passed_credentials
+			     : strcmp(m.text, "board") == 0	     ? &k->passed_board
 								     : &k->passed_agent;
 		if (!place) {
 			file_closep(&fd);
@@ -517,10 +523,13 @@ static bool watch(struct keeper *k, int fd, uint64_t tag, struct error *err)
 
 static bool open_for_business(struct keeper *k, struct error *err)
 {
+	if (k->passed_board >= 0 && !board_token_make(k->settings.state_dir, &k->board_token, err))
+		return false;
 	struct api_setup api = { .holdings = k->holdings,
 				 .settings = &k->settings,
 				 .access = k->access,
 				 .layers = k->layers,
+				 .board_token = k->board_token,
 				 .give = give_to_worker,
 				 .clock = ask_clock,
 				 .worker = k->worker,
@@ -538,9 +547,10 @@ static bool open_for_business(struct keeper *k, struct error *err)
 					   .context = k->api };
 	if (!listener_new(&listener, &k->listener, err) || !listener_add(k->listener, k->agent_fd, err))
 		return false;
-	int credentials = k->passed_credentials;
-	k->passed_credentials = -1;
+	int credentials = k->passed_credentials, board = k->passed_board;
+	k->passed_credentials = k->passed_board = -1;
 	return (credentials < 0 || listener_add_raw(k->listener, credentials, err)) &&
+	       (board < 0 || listener_add_web(k->listener, board, err)) &&
 	       watch(k, k->link, TAG_LINK, err) && watch(k, worker_fd(k->worker), TAG_WORKER, err);
 }
 
@@ -578,6 +588,7 @@ static void leave(struct keeper *k)
 		unlink(k->settings.socket);
 	if (k->credentials_path[0] && !k->has_lost)
 		unlink(k->credentials_path);
+	secret_freep(&k->board_token);
 	settings_done(&k->settings);
 	buf_done(&k->accounts);
 	file_closep(&k->epoll);
@@ -605,7 +616,8 @@ int keeper_main(const char *config)
 			    .accounts = BUF_INIT(ACCOUNTS_BYTES_MAX),
 			    .agent_fd = -1,
 			    .passed_agent = -1,
-			    .passed_credentials = -1 };
+			    .passed_credentials = -1,
+			    .passed_board = -1 };
 	int type;
 	socklen_t len = sizeof type;
 	log_open("vault-agent", LOG_INFO);

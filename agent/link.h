@@ -13,7 +13,8 @@
 enum link_kind {
 	/* supervisor to keeper */
 	LINK_COURIER = 1, /* with a descriptor: the keeper's end of a stream socketpair to a fresh courier */
-	LINK_SOCKET, /* with a descriptor: a listening socket from systemd; text is its name: agent or credentials */
+	LINK_SOCKET, /* with a descriptor: a listening socket from systemd; text is its name: agent or
+		      * credentials; or board: ours, of status-listen */
 	LINK_ACCOUNTS, /* with a descriptor: a file that says what the names in the rules mean; see agent/accounts.h */
 	LINK_GO,     /* everything was passed */
 	LINK_RELOAD, /* SIGHUP; LINK_ACCOUNTS came before it */

@@ -18,6 +18,8 @@
 
 #define CONNECTIONS_MAX 1024u
 #define PER_USER_MAX 256u
+#define WEB_MAX 32u /* all browsers together; they count as one user, whom the kernel never names */
+#define WEB_UID ((uid_t)-1)
 #define SOCKETS_MAX 4
 #define ACCEPTS_A_TURN 8 /* newcomers hold up who is here already */
 #define HEAD_MS 2000
@@ -98,7 +100,7 @@ struct user {
 
 struct socket {
 	int fd;
-	bool is_raw, is_ready, is_polled;
+	bool is_raw, is_web, is_ready, is_polled;
 	int64_t newcomer_ms; /* when the last one came */
 };
 
@@ -662,7 +664,7 @@ static struct connection *idlest_of(const struct user *u)
 static const struct user *who_makes_room(const struct listener *l, const struct user *newcomer)
 {
 	const struct user *most = newcomer;
-	if (newcomer->count >= l->most_per_user)
+	if (newcomer->count >= (newcomer->uid == WEB_UID ? WEB_MAX : l->most_per_user))
 		return newcomer;
 	if (l->open < l->most)
 		return NULL;
@@ -774,7 +776,7 @@ static enum arrival look_at(struct connection *c)
 		return expect(c) ? ARRIVAL_NONE : ARRIVAL_END;
 	if (len <= 0)
 		return ARRIVAL_END;
-	bool is_one = fast_head_parse(&c->head, bytes_of(room, (size_t)len));
+	bool is_one = !c->peer.is_web && fast_head_parse(&c->head, bytes_of(room, (size_t)len));
 	wipe(room, (size_t)len);
 	c->has_more = len == FAST_HEAD_MAX || c->is_half_closed; /* told once, and not again */
 	if (is_one)
@@ -894,16 +896,19 @@ static void turn_fast(struct listener *l)
 	}
 }
 
-static void take_in(struct listener *l, int fd, bool is_raw)
+static void take_in(struct listener *l, int fd, const struct socket *s)
 {
 	struct connection *c = calloc(1, sizeof *c);
-	if (!c || !ask_peer(l, fd, c) || (!is_raw && !(c->user = find_user(l, c->peer.uid)))) {
+	if (c && s->is_web)
+		c->peer = (struct peer){ .uid = WEB_UID, .gid = (gid_t)-1, .is_web = true };
+	bool is_known = c && (s->is_web || ask_peer(l, fd, c));
+	if (!is_known || (!s->is_raw && !(c->user = find_user(l, c->peer.uid)))) {
 		if (c)
 			connection_free(c);
 		close(fd);
 		return;
 	}
-	if (is_raw) {
+	if (s->is_raw) {
 		l->setup.raw(l->setup.context, fd, &c->peer);
 		connection_free(c);
 		return;
@@ -943,7 +948,7 @@ static void accept_from(struct listener *l, struct socket *s)
 	for (unsigned i = 0; i < most; i++) {
 		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			take_in(l, fd, s->is_raw);
+			take_in(l, fd, s);
 			continue;
 		}
 		if (errno == EINTR || errno == ECONNABORTED)
@@ -1145,31 +1150,36 @@ void listener_free(struct listener *l)
 	free(l);
 }
 
-static bool add(struct listener *l, int fd, bool is_raw, struct error *err)
+static bool add(struct listener *l, const struct socket *socket, struct error *err)
 {
 	if (l->socket_count == SOCKETS_MAX)
 		return fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, "too many sockets");
 	struct socket *s = &l->sockets[l->socket_count++];
-	*s = (struct socket){ .fd = fd, .is_raw = is_raw };
+	*s = *socket;
 	poll_socket(l, s, true);
 	return s->is_polled || fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, strerror(errno));
 }
 
 bool listener_add(struct listener *l, int fd, struct error *err)
 {
-	return add(l, fd, false, err);
+	return add(l, &(struct socket){ .fd = fd }, err);
 }
 
 bool listener_add_raw(struct listener *l, int fd, struct error *err)
 {
-	return add(l, fd, true, err);
+	return add(l, &(struct socket){ .fd = fd, .is_raw = true }, err);
+}
+
+bool listener_add_web(struct listener *l, int fd, struct error *err)
+{
+	return add(l, &(struct socket){ .fd = fd, .is_web = true }, err);
 }
 
 void listener_reload(struct listener *l, const struct access *access)
 {
 	l->setup.access = access;
 	for (struct connection *c = l->first; c; c = c->next)
-		if (!make_view(access, c)) {
+		if (!c->peer.is_web && !make_view(access, c)) {
 			/* Nothing of the old rules may be used any more. */
 			access_view_free(c->view);
 			c->peer.view = c->view = NULL;

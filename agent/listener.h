@@ -66,6 +66,9 @@ must_check bool listener_add(struct listener *l, int fd, struct error *err);
 /* One whose connections go to `raw` instead (credentials). */
 must_check bool listener_add_raw(struct listener *l, int fd, struct error *err);
 
+/* One on loopback TCP (status-listen): who is at the other end is not known, peer.is_web. */
+must_check bool listener_add_web(struct listener *l, int fd, struct error *err);
+
 void listener_event(struct listener *l, uint64_t tag, uint32_t events);
 void listener_turn(struct listener *l, int64_t now_ms);
 bool listener_has_more(const struct listener *l); /* call listener_turn again without waiting */

@@ -28,6 +28,32 @@ const char *problem_ago(int64_t at, int64_t now, char *text, size_t size)
 	return text;
 }
 
+void problem_words(const struct status_row *row, char *text, size_t size)
+{
+	const struct version *current = credential_staged(row->credential, STAGE_CURRENT);
+	const struct version *pending = credential_staged(row->credential, STAGE_PENDING);
+	bool is_suspected = row->speaking && row->speaking->suspected != VERDICT_UNCHECKED;
+	char waiting[32] = "";
+	if (pending)
+		snprintf(waiting, sizeof waiting, current ? ", v%u pending" : " (pending)", pending->number);
+	snprintf(text, size, "%s%s%s%s%s", verdict_name(row->verdict), row->is_due ? ", due" : "",
+		 is_suspected ? ", perhaps " : "", is_suspected ? verdict_name(row->speaking->suspected) : "", waiting);
+}
+
+const char *problem_evidence(const struct judgement *j, char *text, size_t size)
+{
+	const char *probe = j ? probe_name(j->evidence.probe) : NULL;
+	if (!probe)
+		return "-";
+	if (j->evidence.code != NO_CODE)
+		snprintf(text, size, "%s %d", probe, (int)j->evidence.code);
+	else if (j->evidence.http)
+		snprintf(text, size, "%s http %d", probe, (int)j->evidence.http);
+	else
+		snprintf(text, size, "%s", probe);
+	return text;
+}
+
 static void describe_bad(const struct status_row *row, char *text, size_t size)
 {
 	const struct evidence *e = &row->speaking->evidence;

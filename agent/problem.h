@@ -18,6 +18,11 @@ bool problem_is_transient(const struct status_row *row, int64_t since);
 /* The version that speaks for the Pixel: current, else pending, else NULL. */
 const struct version *problem_version(const struct credential *c);
 
+/* What is held true, in the fewest words: "healthy, due, v4 pending", "revoked", "healthy, perhaps expired". */
+void problem_words(const struct status_row *row, char *text, size_t size);
+/* "test 40105", "dry http 502", "-" when TikTok was never asked. j may be NULL. */
+const char *problem_evidence(const struct judgement *j, char *text, size_t size);
+
 /* "3d ago", "in 2h", "-" for never. */
 const char *problem_ago(int64_t at, int64_t now, char *text, size_t size);
 

@@ -314,7 +314,9 @@ static bool parse_listen(row_t *row, const char *value, void *field)
 {
 	const char *at = value;
 	(void)row;
-	if (!take_host(&at) || !take_text(&at, ":") || !take_port(&at) || *at ||
+	/* The page says what a stranger may not know, and goes through no rule: this machine only. */
+	bool is_loopback = take_text(&at, "127.0.0.1:") || take_text(&at, "[::1]:") || take_text(&at, "localhost:");
+	if (!is_loopback || !take_port(&at) || *at ||
 	    strlen(value) >= sizeof((struct settings *)NULL)->status_listen)
 		return false;
 	if (field)

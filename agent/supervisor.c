@@ -1,6 +1,7 @@
 #include "agent/supervisor.h"
 
 #include "agent/accounts.h"
+#include "agent/board_listen.h"
 #include "agent/link.h"
 #include "agent/notify.h"
 #include "agent/sandbox.h"
@@ -44,6 +45,7 @@ struct supervisor {
 	const char *config; /* --config */
 	char **environment; /* the keeper's, and ours */
 	int signals;
+	int board;             /* listens at status-listen, until the keeper has it; or -1 */
 	int link;              /* -1 when the keeper has closed its end */
 	pid_t keeper, courier; /* courier 0: none runs */
 	pid_t messengers[MESSENGERS_MAX]; /* 0: none */
@@ -453,10 +455,11 @@ static bool make_socket_folder(const struct settings *settings, struct error *er
 }
 
 /* Read the configuration, so that what is wrong with it is said before anything starts; become who it names; and keep
- * of the environment what the keeper gets. */
-static bool prepare(const char *config, char ***ret_environment, struct error *err)
+ * of the environment what the keeper gets. What listens to browsers is opened here: the keeper makes no Internet
+ * socket. */
+static bool prepare(struct supervisor *s, struct error *err)
 {
-	struct settings_flags flags = { .config = config };
+	struct settings_flags flags = { .config = s->config };
 	scoped(settings_done) struct settings settings = { 0 };
 	if (!settings_load(&flags, &settings, err))
 		return false;
@@ -467,12 +470,14 @@ static bool prepare(const char *config, char ***ret_environment, struct error *e
 		return false;
 	if (settings.user[0] && !sandbox_drop_to(settings.user, settings.group, err))
 		return false;
-	return environment_make(&settings, is_dropped, ret_environment, err);
+	if (settings.status_listen[0] && !board_listen(settings.status_listen, &s->board, err))
+		return false;
+	return environment_make(&settings, is_dropped, &s->environment, err);
 }
 
 static bool run(struct supervisor *s, struct error *err)
 {
-	if (!prepare(s->config, &s->environment, err))
+	if (!prepare(s, err))
 		return false;
 	char names[256];
 	snprintf(names, sizeof names, "%s", getenv("LISTEN_FDNAMES") ? getenv("LISTEN_FDNAMES") : "");
@@ -483,6 +488,9 @@ static bool run(struct supervisor *s, struct error *err)
 		return false;
 	courier_start(s, clock_boot_ms());
 	pass_sockets(s->link, sockets, names);
+	if (s->board >= 0 && !link_send(s->link, LINK_SOCKET, "board", s->board))
+		log_line(LOG_WARNING, "the socket of status-listen could not be passed to the keeper");
+	file_closep(&s->board);
 	tell_accounts(s);
 	tell_keeper(s, LINK_GO);
 	watch(s);
@@ -491,7 +499,7 @@ static bool run(struct supervisor *s, struct error *err)
 
 int supervisor_main(const char *config)
 {
-	struct supervisor s = { .notify.fd = -1, .config = config, .signals = -1, .link = -1, .courier_due_ms = NEVER,
+	struct supervisor s = { .notify.fd = -1, .config = config, .signals = -1, .link = -1, .board = -1, .courier_due_ms = NEVER,
 				.kill_ms = NEVER };
 	struct error err;
 	int status;

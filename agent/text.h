@@ -20,7 +20,9 @@
 #define TXT_SET_AUDIT_READS "written or durable", "written survives a crash of the agent, durable one of the machine"
 #define TXT_SET_ACCOUNT "a user's or group's name or number", "see 'getent passwd' and 'getent group'"
 #define TXT_SET_YES_NO "yes, no, true or false", "write it in lower case, such as: require-locked-memory = yes"
-#define TXT_SET_LISTEN "an address and a port", "write it like 127.0.0.1:9187 or [::1]:9187"
+#define TXT_SET_LISTEN                                                                                                 \
+	"127.0.0.1, [::1] or localhost with a port",                                                                   \
+		"write it like 127.0.0.1:9187; to read it from elsewhere use ssh -L, or write status --html to a web server"
 #define TXT_SET_INTERVAL "from 1s to 90d", "write an integer with s, m, h or d behind it, such as 6h"
 #define TXT_SET_RATE "from 1 to 100000", "write an integer: requests per second, such as 5"
 #define TXT_SET_IN_FLIGHT "from 1 to 256", "write an integer: requests at a time, such as 4"
@@ -578,6 +580,20 @@
 #define LOG_ALERT_LATER "alert %s to %s did not arrive: %s; it is tried again in %s"
 #define LOG_ALERT_REFUSED "alert %s was refused by %s: %s"
 #define LOG_PING_FAILED "ping %s: %s"
+
+/* ---- status-listen ---- */
+#define TXT_BOARD_LISTEN                                                                                               \
+	"status-listen: '%s' cannot be listened on: %s", "choose another port, or find who has it: ss -ltnp"
+#define TXT_BOARD_NO_TOKEN                                                                                             \
+	"there is no '%s' yet", "set status-listen in [agent] and start vault-agent: it makes the token"
+#define TXT_BOARD_BAD_TOKEN                                                                                            \
+	"'%s' holds no token of ours", "delete the file and restart vault-agent: it makes a new one"
+#define TXT_API_WEB_HOST                                                                                               \
+	"that is not a name of ours", "open the address that this prints: vault status --url"
+#define TXT_API_WEB_PLACE "there is nothing but the board here", "open the address that this prints: vault status --url"
+#define TXT_API_WEB_TOKEN                                                                                              \
+	"the board needs its token", "open the address that this prints, with all that stands behind #: vault status --url"
+#define TXT_API_WEB_GUESSES "too many requests without the right token", "wait a minute, then try again"
 
 /* ---- problems ---- */
 #define HINT_ASKED_AGAIN "nothing to do now; the next check asks again"

@@ -1,5 +1,6 @@
 #include "cli/board.h"
 
+#include "agent/page.h"
 #include "agent/problem.h"
 #include "cli/output.h"
 #include "cli/source.h"
@@ -18,13 +19,10 @@
 #define ADVICE_LINES_MAX 20
 #define AGAIN_MAX 1000
 
-/* What needs a person comes first. */
-enum rank { RANK_BAD, RANK_SUSPECTED, RANK_DUE, RANK_WISHED, RANK_TRANSIENT, RANK_UNCHECKED, RANK_UNPROVEN, RANK_HEALTHY };
-
 /* A Pixel's piece of the output lies in `text` until all are read and can be sorted. */
 struct piece {
 	char pixel[PIXEL_CODE_MAX + 1];
-	enum rank rank;
+	uint64_t place; /* gravity_place */
 	size_t at, len;
 };
 
@@ -42,7 +40,9 @@ struct pass {
 	struct table table;
 	const char *headings[TABLE_COLUMNS_MAX];
 	unsigned width; /* of the terminal; 0 = none */
-	size_t pixels, bad, due, unproven;
+	size_t pixels, bad, due, unproven, bad_weights;
+	char bad_weight[PIXEL_CODE_MAX + 1]; /* the first one */
+	struct page_counts counts;
 };
 
 static void pass_done(struct pass *p)
@@ -53,23 +53,6 @@ static void pass_done(struct pass *p)
 	buf_done(&p->lists);
 	twins_done(&p->twins);
 	table_done(&p->table);
-}
-
-static enum rank rank_of(const struct status_row *row)
-{
-	if (verdict_is_bad(row->verdict))
-		return RANK_BAD;
-	if (row->speaking && row->speaking->suspected != VERDICT_UNCHECKED)
-		return RANK_SUSPECTED;
-	if (row->is_due)
-		return RANK_DUE;
-	if (problem_is_transient(row, 1))
-		return RANK_TRANSIENT;
-	if (row->credential->rotate_since)
-		return RANK_WISHED;
-	if (row->verdict == VERDICT_HEALTHY)
-		return RANK_HEALTHY;
-	return row->verdict == VERDICT_UNPROVEN ? RANK_UNPROVEN : RANK_UNCHECKED;
 }
 
 /* ---- cells ---- */
@@ -85,35 +68,9 @@ static const char *until(int64_t at, int64_t now, char *text, size_t size)
 	return at > now ? clock_format_span(at - now, text) : problem_ago(at, now, text, size);
 }
 
-static void verdict_words(const struct status_row *row, char *text, size_t size)
+static enum tint tint_of(enum gravity gravity)
 {
-	const struct version *current = credential_staged(row->credential, STAGE_CURRENT);
-	const struct version *pending = credential_staged(row->credential, STAGE_PENDING);
-	bool is_suspected = row->speaking && row->speaking->suspected != VERDICT_UNCHECKED;
-	char waiting[32] = "";
-	if (pending)
-		snprintf(waiting, sizeof waiting, current ? ", v%u pending" : " (pending)", pending->number);
-	snprintf(text, size, "%s%s%s%s%s", verdict_name(row->verdict), row->is_due ? ", due" : "",
-		 is_suspected ? ", perhaps " : "", is_suspected ? verdict_name(row->speaking->suspected) : "", waiting);
-}
-
-static const char *evidence_words(const struct judgement *j, char *text, size_t size)
-{
-	const char *probe = j ? probe_name(j->evidence.probe) : NULL;
-	if (!probe)
-		return "-";
-	if (j->evidence.code != NO_CODE)
-		snprintf(text, size, "%s %d", probe, (int)j->evidence.code);
-	else if (j->evidence.http)
-		snprintf(text, size, "%s http %d", probe, (int)j->evidence.http);
-	else
-		snprintf(text, size, "%s", probe);
-	return text;
-}
-
-static enum tint tint_of(enum rank rank)
-{
-	return rank == RANK_BAD ? TINT_BAD : rank == RANK_HEALTHY ? TINT_GOOD : TINT_WARN;
+	return gravity == GRAVITY_BAD ? TINT_BAD : gravity == GRAVITY_HEALTHY ? TINT_GOOD : TINT_WARN;
 }
 
 /* The columns, and how much room the terminal must have for one: a code means little to people, so on a narrow one the
@@ -159,17 +116,17 @@ static void cell(struct pass *p, enum column column, const char *text, enum tint
 		table_cell(&p->table, text, tint);
 }
 
-static void add_row(struct pass *p, const struct status_row *row, enum rank rank)
+static void add_row(struct pass *p, const struct status_row *row, enum gravity gravity)
 {
 	const struct judgement *j = row->speaking;
 	const struct version *v = problem_version(row->credential);
 	char text[LABEL_WORDS_MAX];
 	char failing[32] = "", when[CLOCK_TEXT_MAX + 8];
-	table_row(&p->table, (unsigned)rank);
+	table_row(&p->table, gravity_place_of(row));
 	cell(p, COLUMN_PIXEL, row->credential->pixel, TINT_NONE);
-	verdict_words(row, text, sizeof text);
-	cell(p, COLUMN_VERDICT, text, tint_of(rank));
-	cell(p, COLUMN_EVIDENCE, evidence_words(j, text, sizeof text), TINT_NONE);
+	problem_words(row, text, sizeof text);
+	cell(p, COLUMN_VERDICT, text, tint_of(gravity));
+	cell(p, COLUMN_EVIDENCE, problem_evidence(j, text, sizeof text), TINT_NONE);
 	cell(p, COLUMN_PROVEN, age(j ? j->proven_at : 0, p->inv->clock, text, sizeof text), TINT_NONE);
 	cell(p, COLUMN_EXPIRES, until(v ? version_ends_at(v) : 0, p->inv->clock, text, sizeof text), TINT_NONE);
 	if (problem_is_transient(row, 1))
@@ -184,14 +141,16 @@ static void add_row(struct pass *p, const struct status_row *row, enum rank rank
 
 /* ---- pieces ---- */
 
-static void end_piece(struct pass *p, const struct status_row *row, enum rank rank, size_t at)
+static void end_piece(struct pass *p, const struct status_row *row, size_t at)
 {
-	struct piece piece = { .rank = rank, .at = at, .len = p->text.len - at };
+	/* Objects are sorted by code alone. */
+	bool has_place = p->request->face != BOARD_JSON;
+	struct piece piece = { .place = has_place ? gravity_place_of(row) : 0, .at = at, .len = p->text.len - at };
 	memcpy(piece.pixel, row->credential->pixel, sizeof piece.pixel);
 	buf_append(&p->pieces, &piece, sizeof piece);
 }
 
-static void add_problem(struct pass *p, const struct status_row *row, enum rank rank)
+static void add_problem(struct pass *p, const struct status_row *row)
 {
 	char text[512];
 	size_t at = p->text.len;
@@ -200,20 +159,20 @@ static void add_problem(struct pass *p, const struct status_row *row, enum rank 
 	const char *hint = problem_hint(row);
 	buf_append(&p->text, text, strlen(text) + 1);
 	buf_append(&p->text, hint, strlen(hint) + 1);
-	end_piece(p, row, rank, at);
+	end_piece(p, row, at);
 }
 
-static void add_advice(struct pass *p, const struct status_row *row, enum rank rank, bool has_twin)
+static void add_advice(struct pass *p, const struct status_row *row, enum gravity gravity, bool has_twin)
 {
-	bool is_quiet = rank > RANK_WISHED && !has_twin && !status_owner(row) && !row->is_unlisted;
+	bool is_quiet = gravity > GRAVITY_WISHED && !has_twin && !status_owner(row) && !row->is_unlisted;
 	if (is_quiet || !row->advice[0])
 		return;
 	size_t at = p->text.len;
 	buf_printf(&p->text, "%s  %s\n", row->credential->pixel, row->advice);
-	end_piece(p, row, rank, at);
+	end_piece(p, row, at);
 }
 
-static void add_nagios(struct pass *p, const struct status_row *row, enum rank rank)
+static void add_nagios(struct pass *p, const struct status_row *row)
 {
 	char text[512];
 	size_t at = p->text.len;
@@ -227,7 +186,7 @@ static void add_nagios(struct pass *p, const struct status_row *row, enum rank r
 	for (size_t i = at; i < p->text.len; i++)
 		if (p->text.at[i] == '|' || (p->text.at[i] < 0x20 && i + 1 < p->text.len))
 			p->text.at[i] = '/';
-	end_piece(p, row, rank, at);
+	end_piece(p, row, at);
 }
 
 static void add_object(struct pass *p, const struct status_row *row)
@@ -235,25 +194,35 @@ static void add_object(struct pass *p, const struct status_row *row)
 	struct json j = JSON_INIT(&p->text);
 	size_t at = p->text.len;
 	status_json(&j, row);
-	end_piece(p, row, RANK_BAD, at);
+	end_piece(p, row, at);
+}
+
+static void add_page_row(struct pass *p, const struct status_row *row)
+{
+	size_t at = p->text.len;
+	page_row(&p->text, row, p->inv->clock);
+	end_piece(p, row, at);
 }
 
 /* What is said of the Pixel in lines of its own; the table's row is another thing. */
 static void add_piece(struct pass *p, const struct status_row *row, bool has_twin)
 {
-	enum rank rank = rank_of(row);
+	enum gravity gravity = gravity_of(row);
 	switch (p->request->face) {
 	case BOARD_TABLE:
-		add_advice(p, row, rank, has_twin);
+		add_advice(p, row, gravity, has_twin);
 		break;
 	case BOARD_JSON:
 		add_object(p, row);
 		break;
 	case BOARD_PROBLEM:
-		add_problem(p, row, rank);
+		add_problem(p, row);
 		break;
 	case BOARD_NAGIOS:
-		add_nagios(p, row, rank);
+		add_nagios(p, row);
+		break;
+	case BOARD_PAGE:
+		add_page_row(p, row);
 		break;
 	}
 }
@@ -280,7 +249,8 @@ static bool note_others(struct pass *p, const struct status_row *row, bool *ret_
 {
 	const struct credential *c = row->credential;
 	char twin[PIXEL_CODE_MAX + 1] = "";
-	bool tells_twins = p->request->face == BOARD_TABLE || p->request->face == BOARD_JSON;
+	bool tells_twins = p->request->face == BOARD_TABLE || p->request->face == BOARD_JSON ||
+			   p->request->face == BOARD_PAGE;
 	if (tells_twins && !is_listed(row->health) && !twins_note(&p->twins, c, twin, err))
 		return false;
 	*ret_is_later = (status_owner(row) || twin[0]) && p->again.len < AGAIN_MAX * sizeof(struct again);
@@ -292,19 +262,29 @@ static bool note_others(struct pass *p, const struct status_row *row, bool *ret_
 	return true;
 }
 
+static void note_weight(struct pass *p, const struct credential *c)
+{
+	bool is_bad;
+	(void)gravity_weight(c, &is_bad);
+	if (is_bad && !p->bad_weights++)
+		snprintf(p->bad_weight, sizeof p->bad_weight, "%s", c->pixel);
+}
+
 static bool add(void *context, const struct credential *c, const struct health *h, struct error *err)
 {
 	struct pass *p = context;
 	struct status_row row;
 	status_of(c, h, p->inv->settings, p->inv->clock, &row);
-	enum rank rank = rank_of(&row);
+	enum gravity gravity = gravity_of(&row);
 	p->pixels++;
-	p->bad += rank == RANK_BAD;
-	p->due += row.is_due && rank != RANK_BAD;
-	p->unproven += rank == RANK_UNPROVEN || rank == RANK_UNCHECKED ||
-		       (rank == RANK_WISHED && row.verdict != VERDICT_HEALTHY);
+	p->bad += gravity == GRAVITY_BAD;
+	p->due += row.is_due && gravity != GRAVITY_BAD;
+	p->unproven += gravity == GRAVITY_UNPROVEN || gravity == GRAVITY_UNCHECKED ||
+		       (gravity == GRAVITY_WISHED && row.verdict != VERDICT_HEALTHY);
+	page_count(&p->counts, gravity);
+	note_weight(p, c);
 	if (p->request->face == BOARD_TABLE)
-		add_row(p, &row, rank);
+		add_row(p, &row, gravity);
 	bool is_later;
 	if (!note_others(p, &row, &is_later, err))
 		return false;
@@ -313,10 +293,10 @@ static bool add(void *context, const struct credential *c, const struct health *
 	return buf_ok(&p->text, err) && buf_ok(&p->pieces, err) && buf_ok(&p->again, err);
 }
 
-static int by_rank_then_pixel(const void *a, const void *b)
+static int by_place_then_pixel(const void *a, const void *b)
 {
 	const struct piece *x = a, *y = b;
-	return x->rank != y->rank ? (x->rank < y->rank ? -1 : 1) : strcmp(x->pixel, y->pixel);
+	return x->place != y->place ? (x->place < y->place ? -1 : 1) : strcmp(x->pixel, y->pixel);
 }
 
 static const struct piece *piece_at(const struct pass *p, size_t i)
@@ -369,7 +349,7 @@ static size_t sort_pieces(struct pass *p)
 {
 	size_t count = p->pieces.len / sizeof(struct piece);
 	if (count > 1)
-		qsort(p->pieces.at, count, sizeof(struct piece), by_rank_then_pixel);
+		qsort(p->pieces.at, count, sizeof(struct piece), by_place_then_pixel);
 	return count;
 }
 
@@ -382,9 +362,9 @@ static bool add_list(void *context, const struct credential *c, const struct hea
 	struct status_row row;
 	struct json j = JSON_INIT(&p->lists);
 	status_of(c, h, p->inv->settings, p->inv->clock, &row);
-	enum rank rank = rank_of(&row);
+	enum gravity gravity = gravity_of(&row);
 	if (p->request->face == BOARD_TABLE)
-		add_row(p, &row, rank);
+		add_row(p, &row, gravity);
 	if (p->request->face != BOARD_JSON) {
 		add_piece(p, &row, false);
 		return buf_ok(&p->text, err) && buf_ok(&p->pieces, err);
@@ -452,6 +432,26 @@ static bool print_table(struct pass *p, struct error *err)
 	return true;
 }
 
+static void print_page(struct pass *p)
+{
+	struct buf *out = &p->inv->out;
+	size_t count = sort_pieces(p);
+	page_begin(out, &p->counts, p->inv->clock);
+	for (size_t i = 0; i < count; i++) {
+		page_fold(out, i);
+		buf_append(out, p->text.at + piece_at(p, i)->at, piece_at(p, i)->len);
+	}
+	page_end(out, count);
+}
+
+static void warn_of_weights(const struct pass *p)
+{
+	bool is_sorted = p->request->face == BOARD_TABLE || p->request->face == BOARD_PAGE;
+	if (p->bad_weights && is_sorted)
+		say_problem(p->inv, BAD_WEIGHT_HINT, SAY_BAD_WEIGHT, p->bad_weights, p->bad_weights == 1 ? "" : "s",
+			    p->bad_weights == 1 ? "" : "the first is ", p->bad_weight);
+}
+
 /* On stderr, also beside JSON: what is shown may be right while the clock is not. */
 static void warn_of_clock(struct invocation *inv)
 {
@@ -470,14 +470,18 @@ bool board_show(struct invocation *inv, const struct selection *which, const str
 					    .pieces = BUF_INIT(BOARD_BYTES_MAX),
 					    .again = BUF_INIT(BOARD_BYTES_MAX),
 					    .lists = BUF_INIT(BOARD_BYTES_MAX) };
-	bool is_of_all = !which->pixel_count && !which->label_count;
+	/* The page is of Pixels, as the agent has it, which keeps no lists in memory. */
+	bool is_of_all = !which->pixel_count && !which->label_count && request->face != BOARD_PAGE;
 	p.width = request->face == BOARD_TABLE ? term_width(STDOUT_FILENO) : 0;
 	begin_table(&p);
 	if (!select_each(inv, which, true, add, &p, err) || !say_all_again(&p, err) ||
 	    (is_of_all && !source_each_list(inv, add_list, &p, err)))
 		return false;
 	*ret_pixels = p.pixels;
-	warn_of_clock(inv);
+	if (!request->is_silent) {
+		warn_of_clock(inv);
+		warn_of_weights(&p);
+	}
 	switch (request->face) {
 	case BOARD_TABLE:
 		return print_table(&p, err);
@@ -489,6 +493,9 @@ bool board_show(struct invocation *inv, const struct selection *which, const str
 		return true;
 	case BOARD_NAGIOS:
 		print_lines(&p, SIZE_MAX);
+		return true;
+	case BOARD_PAGE:
+		print_page(&p);
 		return true;
 	}
 	return true;

@@ -29,6 +29,14 @@ static const struct option put_options[] = {
 
 static const struct option filter_options[] = { LABEL_FILTER };
 
+static const struct option status_options[] = {
+	LABEL_FILTER,
+	{ "html", 0, OPTION_PATH, "FILE", "write the board as one page for a browser; - is stdout", 1, false },
+	{ "watch", 0, OPTION_FLAG, NULL, "draw the board again as it changes, until q or Ctrl-C", 1, false },
+	{ "url", 0, OPTION_FLAG, NULL, "print the address of the agent's own page (status-listen), with its token", 1,
+	  false },
+};
+
 static const struct option check_options[] = {
 	LABEL_FILTER,
 	{ "probe", 0, OPTION_CHOICE, "dry|test|live", "what kind of question to ask", 0, false },
@@ -213,12 +221,18 @@ const struct command commands[] = {
 	  "One line a Pixel: code, current version, labels. Never a token.\n", "vault list -l shop=berlin",
 	  OPTIONS(filter_options), cmd_list },
 
-	{ "status", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, ALL_ARGS, ARGS_MANY, "[PIXEL...] [-l K=V]",
+	{ "status", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, ALL_ARGS, ARGS_MANY,
+	  "[PIXEL...] [-l K=V] [--watch | --html FILE | --url]",
 	  "the board: what is known of each token, and what to do",
 	  "Verdict, the evidence for it, when the token was last proven, when it ends, the last and the next\n"
-	  "check. What needs you comes first. Asks nobody, shows no token; exits 0 whatever the verdicts\n"
-	  "('check' is for scripts that want to know).\n",
-	  "vault status", OPTIONS(filter_options), cmd_status },
+	  "check. What needs you comes first: how grave it is, times the Pixel's label weight (a number from 0\n"
+	  "to 1000000, else 1). Asks nobody, shows no token; exits 0 whatever the verdicts ('check' is for\n"
+	  "scripts that want to know).\n"
+	  "With --html the board is one page that needs nothing else: it opens from the disk, in a mail or on a\n"
+	  "web server. A file that exists keeps its mode, a new one is yours alone (0600).\n"
+	  "--url prints where the agent shows the same page to browsers of this machine. Who has that address sees\n"
+	  "the board, so only who may read the agent's state folder can print it.\n",
+	  "vault status --html board.html", OPTIONS(status_options), cmd_status },
 
 	{ "check", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, ALL_ARGS, ARGS_MANY,
 	  "[PIXEL...] [-l K=V] [--probe dry|test|live] [--nagios]", "ask TikTok now whether the tokens work",

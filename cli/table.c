@@ -11,7 +11,8 @@
 
 struct table_row {
 	size_t at; /* of the first cell in cells */
-	unsigned rank, filled;
+	unsigned filled;
+	uint64_t rank;
 };
 
 static const char *const tints[] = {
@@ -33,13 +34,6 @@ void table_done(struct table *t)
 {
 	buf_done(&t->cells);
 	buf_done(&t->rows);
-}
-
-/* Control characters, and those that turn the direction of text around. */
-static bool is_harmful(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
-	       c == 0x2028 || c == 0x2029 || c == 0xfeff;
 }
 
 static unsigned char_width(uint32_t c)
@@ -65,8 +59,8 @@ static bool next_char(struct bytes *rest, struct bytes *ret_bytes, unsigned *ret
 		rest->at++;
 		rest->len--;
 	}
-	*ret_bytes = is_valid && !is_harmful(c) ? bytes_of(before.at, before.len - rest->len) : bytes_of(&mark, 1);
-	*ret_width = is_valid && !is_harmful(c) ? char_width(c) : 1;
+	*ret_bytes = is_valid && !utf8_is_harmful(c) ? bytes_of(before.at, before.len - rest->len) : bytes_of(&mark, 1);
+	*ret_width = is_valid && !utf8_is_harmful(c) ? char_width(c) : 1;
 	return true;
 }
 
@@ -79,7 +73,7 @@ unsigned table_text_width(const char *text)
 	return total;
 }
 
-void table_row(struct table *t, unsigned rank)
+void table_row(struct table *t, uint64_t rank)
 {
 	struct table_row row = { .at = t->cells.len, .rank = rank };
 	buf_append(&t->rows, &row, sizeof row);

@@ -26,7 +26,7 @@ void table_init(struct table *t, const char *const *headings, size_t columns);
 void table_done(struct table *t);
 
 /* Lower ranks come first. Then one table_cell for each column; missing ones are empty. */
-void table_row(struct table *t, unsigned rank);
+void table_row(struct table *t, uint64_t rank);
 void table_cell(struct table *t, const char *text, enum tint tint);
 
 void table_sort(struct table *t);

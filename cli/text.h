@@ -338,6 +338,23 @@
 #define DOC_AGENT_PASSED_OVER                                                                                          \
 	"it is passed over: a vault is named by --vault or PIXELVAULT_VAULT", "unset PIXELVAULT_VAULT to go through it"
 
+/* ---- status ---- */
+#define SAY_BAD_WEIGHT "%zu label%s weight cannot be used and count as 1: %s%s"
+#define BAD_WEIGHT_HINT "give a number from 0 to 1000000, such as weight=2.5: vault label PIXEL weight=2.5"
+#define SAY_PAGE_WRITTEN "%zu Pixel%s on the page %s"
+#define TXT_WATCH_NO_TERMINAL                                                                                          \
+	"--watch needs a terminal that can be drawn on",                                                               \
+		"for a script: vault status --json, or the agent's /v1/events"
+#define TXT_WATCH_AND_JSON "--watch draws on a terminal, and --json writes an object", "give one of the two"
+#define SAY_WATCH_HEAD "%s, %s; q ends%s"
+#define SAY_WATCH_TROUBLE "%s, trying again: %s"
+#define TXT_URL_OFF                                                                                                    \
+	"status-listen is not set: the agent serves no page to browsers",                                              \
+		"set it in [agent], such as status-listen = 127.0.0.1:9187, and restart vault-agent; or use --html FILE"
+#define TXT_URL_SURPLUS "--url takes no Pixels and no labels", "the page has a filter"
+#define TXT_PAGE_AND_JSON "--html writes a page, and --json an object", "give one of the two"
+#define TXT_PAGE_PLACE "'%s' is no plain file that could be replaced: %s", "name another file, or - for stdout"
+
 /* ---- everywhere ---- */
 #define TXT_NO_AGENT                                                                                                   \
 	"no agent listens at '%s'",                                                                                    \

@@ -64,6 +64,12 @@ bool utf8_is_valid(struct bytes text)
 	return true;
 }
 
+bool utf8_is_harmful(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
+	       c == 0x2028 || c == 0x2029 || c == 0xfeff;
+}
+
 void utf8_defang(char *text)
 {
 	struct bytes rest = bytes_of_text(text);

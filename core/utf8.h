@@ -12,6 +12,10 @@ size_t utf8_put(uint32_t c, char ret[4]);
 
 bool utf8_is_valid(struct bytes text);
 
+/* Control characters, and those that turn the direction of text around or take no room: a stranger's text has no use for
+ * them. */
+bool utf8_is_harmful(uint32_t c);
+
 /* Make text that strangers had a hand in safe to print: control characters (those of U+0080-U+009F too, which some
  * terminals obey) and bytes that are not UTF-8 become '?', in place. */
 void utf8_defang(char *text);

@@ -1,6 +1,20 @@
 #!/bin/sh
 # Installs what is missing to build and test pixelvault on Debian and its relatives; says what to install elsewhere.
+#
+#   deps.sh            what building and testing need
+#   deps.sh browser    a browser for the tests that look at the board's page; without one they are skipped
 set -eu
+if [ "${1:-}" = browser ]; then
+	for name in chromium chromium-browser google-chrome; do
+		if command -v "$name" >/dev/null 2>&1; then exit 0; fi
+	done
+	as_root=
+	[ "$(id -u)" = 0 ] || as_root=sudo
+	echo "installing: chromium (for tests)"
+	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends chromium >/dev/null 2>&1 ||
+		echo "chromium could not be installed: the tests that need a browser are skipped"
+	exit 0
+fi
 packages="gcc make pkg-config python3 ca-certificates libsodium-dev libsqlite3-dev libcurl4-openssl-dev libcjson-dev
 	libinih-dev libmicrohttpd-dev libseccomp-dev libgnutls28-dev libcmocka-dev"
 if command -v dpkg-query >/dev/null 2>&1; then

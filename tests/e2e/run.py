@@ -20,7 +20,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ALONE = ["test_races", "test_concurrency", "test_crash", "test_check_pace", "test_socket_abuse"]  # they need both processors, or measure time
 BOTH_WAYS = ["test_put", "test_get", "test_check", "test_status", "test_labels_rm_history", "test_run", "test_nagios",
              "test_cli_manners", "test_moves", "test_upkeep", "test_mismatch", "test_rollout", "test_rotate", "test_refresh",
-             "test_plan", "test_render", "test_alert_sinks", "test_import", "test_listing", "test_alert_command"]
+             "test_plan", "test_render", "test_alert_sinks", "test_import", "test_listing", "test_alert_command", "test_page",
+             "test_watch"]
 LONG_FIRST = ["test_refresh", "test_upkeep", "test_reports", "test_sandbox_trace", "test_tamper", "test_consumers", "test_tls",
               "test_check", "test_api_oddities", "test_put", "test_init_unlock"]
 

@@ -321,7 +321,7 @@ static void api__every_request_but_health_asks_for_a_rule(void **state)
 		{ "POST", "/v1/pixels/" A "/restore" },	   { "POST", "/v1/verify" },
 		{ "POST", "/v1/unlock" },		   { "POST", "/v1/lock" },
 		{ "GET", "/v1/access" },		   { "GET", "/v1/events" },
-		{ "GET", "/metrics" },
+		{ "GET", "/metrics" },			   { "GET", "/v1/board" },
 	};
 	struct fake f;
 	(void)state;
@@ -1135,6 +1135,28 @@ static void api__events_tell_what_changed_to_who_may_know(void **state)
 	fake_done(&reader);
 }
 
+static void api__the_board_shows_the_pixels_that_one_may_see(void **state)
+{
+	struct fake root, reader;
+	(void)state;
+	fake_init(&root, 0);
+	fake_init(&reader, READER);
+	ask(&root, "GET", "/v1/board", NULL);
+	ask(&reader, "GET", "/v1/board", NULL);
+	assert_int_equal(reader.call.status, 200);
+	const char *text = read_events(&root);
+	assert_true(root.has_ended);
+	assert_non_null(strstr(text, "<code>" A "<"));
+	assert_non_null(strstr(text, "<code>" B "<"));
+	text = read_events(&reader);
+	assert_true(reader.has_ended);
+	assert_non_null(strstr(text, "<code>" A "<"));
+	assert_null(strstr(text, B));
+	assert_non_null(strstr(text, "of 1 Pixel "));
+	fake_done(&root);
+	fake_done(&reader);
+}
+
 static void api__events_are_resumed_and_a_reset_comes_first_when_they_cannot_be(void **state)
 {
 	struct fake f;
@@ -1454,6 +1476,7 @@ int main(void)
 		TEST(api__a_rotation_by_label_is_only_of_what_one_may_put_to),
 		TEST(api__a_rotation_that_makes_no_sense_is_refused),
 		TEST(api__events_tell_what_changed_to_who_may_know),
+		TEST(api__the_board_shows_the_pixels_that_one_may_see),
 		TEST(api__events_are_resumed_and_a_reset_comes_first_when_they_cannot_be),
 		TEST(api__a_silent_stream_shows_life),
 		TEST(api__a_check_tells_its_progress_and_its_end),

@@ -406,7 +406,7 @@ static void settings__values_at_the_ends_of_their_range_are_accepted(void **stat
 		const char *section, *key, *values[8];
 	} rows[] = {
 		{ "agent", "require-locked-memory", { "yes", "no", "true", "false" } },
-		{ "agent", "status-listen", { "localhost:1", "0.0.0.0:65535", "[fe80::1]:80" } },
+		{ "agent", "status-listen", { "localhost:1", "127.0.0.1:65535", "[::1]:80" } },
 		{ "check", "interval", { "1s", "90d", "7776000s", "2160h", "1m" } },
 		{ "check", "rate", { "1", "100000" } },
 		{ "check", "in-flight", { "1", "256" } },
