@@ -200,6 +200,12 @@ static bool open_with_any(const struct door *d, const struct settings *settings,
 	return attempt == OPENED;
 }
 
+bool unlock_with_any(struct vault *v, const struct settings *settings, ask_passphrase_fn *ask, void *context,
+		     struct error *err)
+{
+	return open_with_any(&(struct door){ v, NULL }, settings, ask, context, err);
+}
+
 static bool open_place(const struct settings *settings, struct vault_place place, ask_passphrase_fn *ask, void *context,
 		       struct unlock_key *kept, struct vault **ret, struct error *err)
 {

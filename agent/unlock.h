@@ -36,6 +36,10 @@ must_check bool unlock_keeping(const struct settings *settings, bool is_mending,
 must_check bool unlock_read_credential(const struct settings *settings, struct secret **ret, bool *ret_is_there,
 				       struct error *err);
 
+/* Open a vault that somebody else has opened, such as a backup. */
+must_check bool unlock_with_any(struct vault *v, const struct settings *settings, ask_passphrase_fn *ask, void *context,
+				struct error *err);
+
 /* A key file: exactly 32 bytes, private. ERR_LOCKED otherwise. */
 must_check bool unlock_read_key_file(const char *path, struct secret **ret, struct error *err);
 

@@ -1,6 +1,8 @@
 #include "agent/objects.h"
+#include "agent/unlock.h"
 #include "cli/output.h"
 #include "cli/source.h"
+#include "cli/term.h"
 
 #include <inttypes.h>
 
@@ -18,10 +20,26 @@ static void print_json(struct invocation *inv, const struct verify_report *r)
 	output_json_end(inv, &j);
 }
 
+static bool verify_file(struct invocation *inv, struct verify_report *ret, struct error *err)
+{
+	struct vault_place place = {
+		.path = inv->args[0], .state_dir = inv->settings->state_dir, .is_copy = true, .is_still = true
+	};
+	return vault_open(&place, &inv->vault, err) &&
+	       unlock_with_any(inv->vault, inv->settings, term_ask_passphrase, inv, err) &&
+	       vault_verify(inv->vault, say_fault, inv, ret, err);
+}
+
+static bool verify_vault(struct invocation *inv, struct verify_report *ret, struct error *err)
+{
+	bool is_open = inv->agent || unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
+	return is_open && source_verify(inv, say_fault, inv, ret, err);
+}
+
 bool cmd_verify(struct invocation *inv, struct error *err)
 {
 	struct verify_report report = { .faults = 0 };
-	if (!source_verify(inv, say_fault, inv, &report, err))
+	if (inv->arg_count ? !verify_file(inv, &report, err) : !verify_vault(inv, &report, err))
 		return false;
 	if (inv->globals.json) {
 		print_json(inv, &report);

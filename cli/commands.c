@@ -160,7 +160,8 @@ static const struct option rotate_key_options[] = {
 };
 
 static const struct option adopt_options[] = {
-	{ "first-use", 0, OPTION_FLAG, NULL, "take the vault as it is and remember it from now on", 0, false },
+	{ "first-use", 0, OPTION_FLAG, NULL, "take the vault as it is and remember it from now on", 1, false },
+	{ "checkpoint", 0, OPTION_TEXT, "C", "only if it is what this line stands for, or came out of it", 1, false },
 };
 
 static const struct option plan_options[] = {
@@ -178,6 +179,14 @@ static const struct option render_options[] = {
 static const struct option scan_options[] = {
 	{ "environ", 0, OPTION_FLAG, NULL, "look into the environments of all processes that you may read", 0, false },
 	{ "exclude", 0, OPTION_TEXT, "GLOB", "pass over names or paths like this; may be repeated", 0, true },
+};
+
+static const struct option backup_options[] = {
+	{ "force", 0, OPTION_FLAG, NULL, "replace a file of that name", 0, false },
+};
+
+static const struct option restore_options[] = {
+	{ "yes", 0, OPTION_FLAG, NULL, "do not ask whether this is meant", 0, false },
 };
 
 const struct command commands[] = {
@@ -385,10 +394,29 @@ const struct command commands[] = {
 	  "vault's own key: an agent hands out no exports.\n",
 	  "vault export --to-file tokens.pxe --to pxk1-...", OPTIONS(export_options), cmd_export },
 
-	{ "verify", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 0, 0, 0, "", "prove the whole vault",
+	{ "verify", GROUP_UPKEEP, NEEDS_SETTINGS | THROUGH_AGENT, 0, 1, 0, "[FILE]", "prove the whole vault, or a backup",
 	  "Reads every record and proves it against the key, the exact set of them, and the database itself.\n"
-	  "Each fault is a line on stderr; exits 7 when there is one.\n",
+	  "Each fault is a line on stderr; exits 7 when there is one. FILE is a backup: it is only read.\n",
 	  "vault verify", NO_OPTIONS, cmd_verify },
+
+	{ "backup", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 1, 0, "FILE [--force]", "write a copy of the vault, sealed as it is",
+	  "The copy is of one instant, whoever reads and writes meanwhile, and has its name only when it is\n"
+	  "whole and on the disk. With the key at hand every record of it is proven first, and its checkpoint is\n"
+	  "printed; without, it is only copied, and a line says so. It opens with the vault's own keys: keep one of\n"
+	  "these elsewhere too. The audit log is not in it.\n",
+	  "vault backup /mnt/stick/vault-2026-08-01.backup", OPTIONS(backup_options), cmd_backup },
+
+	{ "restore", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 1, 0, "FILE [--yes]", "put a backup in place of the vault",
+	  "Every record is proven on a copy first. Then it says what is stored now, what is in the backup, and\n"
+	  "which tokens only the present vault has, and asks. The vault gets a history of its own; the replaced one\n"
+	  "is kept beside it, under a name that is told. Works when the present vault is damaged or gone. A running\n"
+	  "agent is locked: unlock it afterwards.\n",
+	  "vault restore /mnt/stick/vault-2026-08-01.backup", OPTIONS(restore_options), cmd_restore },
+
+	{ "checkpoint", GROUP_UPKEEP, NEEDS_UNLOCK, 0, 0, 0, "", "print a line that stands for the vault as it is now",
+	  "Vault, generation and MAC of the root. It tells nothing of what is stored. Keep it on another machine:\n"
+	  "a copy of the vault with a lower generation is older.\n",
+	  "vault checkpoint", NO_OPTIONS, cmd_checkpoint },
 
 	{ "audit", GROUP_UPKEEP, NEEDS_DOUBT, 1, 2, 0, "show [-n N] [PIXEL] | verify [--head SEQ:MAC] | accept-loss",
 	  "who got, changed or was denied what",
@@ -402,13 +430,14 @@ const struct command commands[] = {
 	  "lock and unlock the agent, if one runs.\n",
 	  "vault audit show -n 20 " PX, OPTIONS(audit_options), cmd_audit },
 
-	{ "adopt", GROUP_UPKEEP, NEEDS_ADOPTION, 0, 0, 0, "--first-use",
+	{ "adopt", GROUP_UPKEEP, NEEDS_ADOPTION, 0, 0, 0, "--first-use | --checkpoint C",
 	  "let this host remember a vault that was moved here",
 	  "A host remembers the last generation of its vault, so that an older copy put in its place is\n"
 	  "noticed. A vault that was moved, or restored on purpose, or whose state folder was lost, is refused\n"
 	  "until it is adopted: it gets a history of its own, and this host a new memory of it. Copies of the\n"
 	  "old history are refused from then on. Look at 'vault list' afterwards: nobody but you can tell\n"
-	  "whether this is the newest copy.\n",
+	  "whether this is the newest copy. With --checkpoint a line that 'vault checkpoint' printed tells it: a\n"
+	  "copy that is older, or another, is refused (7, 8), and the history goes on as it was.\n",
 	  "vault adopt --first-use", OPTIONS(adopt_options), cmd_adopt },
 
 	{ "slot", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 2, 0,

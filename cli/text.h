@@ -214,7 +214,29 @@
 #define TXT_ADOPT_HOW                                                                                                  \
 	"adopting gives up what this host remembers of the vault, so it must be said how",                             \
 		"if you moved the vault here yourself, or lost the state folder: vault adopt --first-use"
+#define SAY_ADOPTED_CHECKPOINT "this host now remembers the vault %s at generation %llu; its history goes on"
+#define SAY_ADOPTED_COUNTED                                                                                            \
+	"the checkpoint is more than 32 changes old: the vault is newer, but its way from there was not seen"
 #define SAY_ADOPTED "this host now remembers the vault %s at generation %llu, with a history of its own"
+/* ---- backup, restore ---- */
+#define SAY_BACKUP_DONE "wrote %s: generation %llu, %llu Pixels, %llu tokens, each proven"
+#define SAY_BACKUP_NOT_PROVEN "wrote %s, but without a key nothing in it could be proven; later: vault verify %s"
+#define SAY_RESTORE_BACKUP "the backup: generation %llu, %llu Pixels, newest token of %s"
+#define SAY_RESTORE_NOW "now stored: generation %llu, %llu Pixels, newest token of %s"
+#define SAY_RESTORE_NONE "now stored: there is no vault at %s"
+#define SAY_RESTORE_UNKNOWN "now stored: what is there cannot be read, so nobody can say what it has beyond the backup: %s"
+#define SAY_RESTORE_LOSES_PIXEL "only in the present vault: Pixel %s with all its versions"
+#define SAY_RESTORE_LOSES "only in the present vault: %llu of the versions of Pixel %s"
+#define SAY_RESTORE_LOSES_MORE "and more of the kind, of %llu Pixels"
+#define SAY_RESTORE_LOSES_NOTHING "the backup has every token that the present vault has"
+#define ASK_RESTORE "Put the backup in place of the vault? Type yes: "
+#define TXT_RESTORE_NEEDS_YES                                                                                          \
+	"nobody can be asked whether the vault may be replaced", "read the lines above; then say so with --yes"
+#define TXT_RESTORE_NOT_CONFIRMED "not confirmed; the vault is as it was", "type yes to replace it"
+#define SAY_RESTORED "restored %s at generation %llu, with a history of its own"
+#define SAY_RESTORE_KEPT "the vault that was there is kept as %s; delete it when you are sure"
+#define SAY_RESTORE_AGENT_LOCKED "the agent is locked; go on with: vault unlock"
+#define SAY_RESTORE_AGENT_OLD "a running agent still has the replaced vault, and could not be locked: %s"
 #define SAY_CONFIG_FINE "the configuration is in order"
 
 /* ---- rotate ---- */

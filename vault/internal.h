@@ -10,7 +10,7 @@
 struct vault {
 	struct store *store;
 	char path[PATH_MAX];
-	bool is_adopting, is_doubting;
+	bool is_adopting, is_doubting, is_copy;
 	bool is_mending; /* the slots are what was left of them, until vault_mend_slots */
 	bool has_foreign_slots; /* those in the store are not what the root names; only while is_mending */
 	bool is_opener_known;   /* not where the root key itself was given */
@@ -128,6 +128,19 @@ must_check bool give_pixels(struct vault *v, const struct change *ch, struct buf
 /* At most 8 keys: each from what ch staged, else from the store. */
 must_check bool change_read(const struct change *ch, const char *const *keys, size_t count, struct store_record *ret,
 			    struct error *err);
+
+/* The root of a history of its own, made from the one that lies in the store. */
+struct lineage {
+	struct root root;
+	struct buf base, bytes; /* the one it grows out of; itself */
+};
+#define LINEAGE_INIT { .base = BUF_INIT(STORE_VALUE_MAX), .bytes = BUF_INIT(STORE_VALUE_MAX) }
+must_check bool lineage_begin(struct vault *v, struct lineage *ret, struct error *err);
+must_check bool lineage_commit(struct vault *v, const struct lineage *l, struct error *err);
+void lineage_done(struct lineage *l);
+/* This host's log and memory of a history that begins here. */
+must_check bool vault_begin_log(struct vault *v, const char *verb, const uint8_t name_from[8], struct error *err);
+must_check bool vault_create_anchor(struct vault *v, const struct root *root, struct error *err);
 
 /* Encode r with its MAC, which is left in r too. */
 must_check bool root_seal(const struct keys *keys, struct root *r, struct buf *out, struct error *err);

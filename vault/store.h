@@ -138,6 +138,12 @@ struct store_ops {
 				      struct error *err);
 	void (*lock_release)(struct store_lock *lock);
 	enum store_class (*check)(struct store *s, struct error *err);
+	enum store_class (*open_still)(const char *path, struct store **ret, struct error *err);
+	enum store_class (*copy)(struct store_view *view, const char *path, struct error *err);
+	enum store_class (*publish)(const char *fresh, const char *path, bool may_replace, struct error *err);
+	enum store_class (*install)(const char *fresh, const char *path, const char *aside, store_before_fn *before,
+				    void *context, struct error *err);
+	void (*discard)(const char *fresh);
 };
 
 extern const struct store_ops store_sqlite;
@@ -285,6 +291,44 @@ static inline void store_lock_release(struct store *s, struct store_lock *lock)
 static inline enum store_class store_check(struct store *s, struct error *err)
 {
 	return s->ops->check(s, err);
+}
+
+/* ---- files that are no store of this host: backups ---- */
+
+/* A file that nobody writes, wherever it lies: it is only read, and nothing is made beside it. */
+static inline enum store_class store_open_still(const struct store_ops *backend, const char *path, struct store **ret,
+						struct error *err)
+{
+	return backend->open_still(path, ret, err);
+}
+
+/* All that the view shows as a new store at path, durable; what lies there is removed. Half of one is never left by an
+ * error. */
+static inline enum store_class store_copy(struct store *s, struct store_view *view, const char *path, struct error *err)
+{
+	return s->ops->copy(view, path, err);
+}
+
+/* Move a finished copy to its name, durably. STORE_CONFLICT when something lies there and may not be replaced. */
+static inline enum store_class store_publish(const struct store_ops *backend, const char *fresh, const char *path,
+					     bool may_replace, struct error *err)
+{
+	return backend->publish(fresh, path, may_replace, err);
+}
+
+/* Put a finished copy in place of the store at path with other writers held out, whatever state that one is in; it is
+ * kept at aside. before is called when all that can fail easily has been done. */
+static inline enum store_class store_install(const struct store_ops *backend, const char *fresh, const char *path,
+					     const char *aside, store_before_fn *before, void *context,
+					     struct error *err)
+{
+	return backend->install(fresh, path, aside, before, context, err);
+}
+
+/* A copy that is not wanted any more. */
+static inline void store_discard(const struct store_ops *backend, const char *fresh)
+{
+	backend->discard(fresh);
 }
 
 #endif

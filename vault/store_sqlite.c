@@ -1202,16 +1202,24 @@ static enum store_class sqlite_check(struct store *store, struct error *err)
 
 /* ---- making one ---- */
 
+static int begin_new(struct sqlite_store *s)
+{
+	return run(s, "PRAGMA journal_mode=DELETE; BEGIN IMMEDIATE;" SCHEMA_KV ";" SCHEMA_META ";" SCHEMA_FENCE
+		      ";" SCHEMA_INDEX ";"
+		      "INSERT INTO meta(k, v) VALUES('incarnation', randomblob(16)), ('seq', 1), ('horizon', 0);");
+}
+
+static int end_new(struct sqlite_store *s)
+{
+	return run(s, "COMMIT; PRAGMA journal_mode=WAL;");
+}
+
 static int lay_out(struct sqlite_store *s, const struct store_op *ops, size_t count)
 {
-	int rc = run(s, "PRAGMA journal_mode=DELETE; BEGIN IMMEDIATE;" SCHEMA_KV ";" SCHEMA_META ";" SCHEMA_FENCE
-			";" SCHEMA_INDEX ";"
-			"INSERT INTO meta(k, v) VALUES('incarnation', randomblob(16)), ('seq', 1), ('horizon', 0);");
+	int rc = begin_new(s);
 	for (size_t i = 0; i < count && rc == SQLITE_OK; i++)
 		rc = write_one(s, &ops[i], 1);
-	if (rc == SQLITE_OK)
-		rc = run(s, "COMMIT; PRAGMA journal_mode=WAL;");
-	return rc;
+	return rc == SQLITE_OK ? end_new(s) : rc;
 }
 
 static void remove_beside(const char *path)
@@ -1224,10 +1232,10 @@ static void remove_beside(const char *path)
 	}
 }
 
-static enum store_class fill_new(const char *path, const struct store_op *ops, size_t count, struct error *err)
+static enum store_class open_new(const char *path, struct sqlite_store **ret, struct error *err)
 {
 	scoped(store_freep) struct sqlite_store *s = NULL;
-	remove_beside(path); /* an earlier init that was killed left it */
+	remove_beside(path); /* an earlier one that was killed left it */
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
@@ -1237,14 +1245,38 @@ static enum store_class fill_new(const char *path, const struct store_op *ops, s
 		return class;
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL); /* nobody else knows this file yet */
+	*ret = take(s);
+	return STORE_OK;
+}
+
+static enum store_class fill_new(const char *path, const struct store_op *ops, size_t count, struct error *err)
+{
+	scoped(store_freep) struct sqlite_store *s = NULL;
+	enum store_class class = open_new(path, &s, err);
+	if (class != STORE_OK)
+		return class;
 	int rc = lay_out(s, ops, count);
 	return rc == SQLITE_OK ? STORE_OK : classify(s, rc, err);
 }
 
-static enum store_class publish(const char *fresh, const char *path, struct error *err)
+/* Not every file system of a stick or a share can move without replacing. */
+static bool move_to_place(const char *fresh, const char *path, bool may_replace)
+{
+	struct stat st;
+	if (may_replace)
+		return rename(fresh, path) == 0;
+	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL)
+		return false;
+	errno = EEXIST;
+	return lstat(path, &st) != 0 && rename(fresh, path) == 0;
+}
+
+static enum store_class sqlite_publish(const char *fresh, const char *path, bool may_replace, struct error *err)
 {
 	scoped(file_closep) int fd = open(fresh, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || fsync(fd) != 0 || renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
+	if (fd < 0 || fsync(fd) != 0 || !move_to_place(fresh, path, may_replace)) {
 		int why = errno;
 		if (why == EEXIST)
 			return refuse(STORE_CONFLICT, err, ERR_CONFLICT, TXT_VAULT_EXISTS, path);
@@ -1265,7 +1297,7 @@ static enum store_class create_locked(const char *path, const struct store_op *o
 	if (class == STORE_OK && !before(context, err))
 		class = STORE_CANCELLED;
 	if (class == STORE_OK)
-		class = publish(fresh, path, err);
+		class = sqlite_publish(fresh, path, false, err);
 	if (class != STORE_OK && class != STORE_UNKNOWN)
 		remove_beside(fresh);
 	return class;
@@ -1283,6 +1315,148 @@ static enum store_class sqlite_create(const char *path, const struct store_op *o
 	class = sqlite_hold(&lock.head, STORE_WAIT_MS, err);
 	if (class == STORE_OK)
 		class = create_locked(path, ops, count, before, context, err);
+	file_closep(&lock.lock_fd);
+	return class;
+}
+
+/* ---- copies ---- */
+
+static enum store_class copy_rows(struct sqlite_store *to, struct store_view *view, struct error *err)
+{
+	struct store_cursor *cursor;
+	struct store_record record;
+	int rc = begin_new(to);
+	if (rc != SQLITE_OK)
+		return classify(to, rc, err);
+	enum store_class class = sqlite_cursor_open(view, "", &cursor, err);
+	if (class != STORE_OK)
+		return class;
+	while (rc == SQLITE_OK && (class = sqlite_cursor_next(cursor, &record, err)) == STORE_OK) {
+		struct store_op op = { .key = record.key, .value = record.value };
+		rc = write_one(to, &op, 1);
+	}
+	sqlite_cursor_close(cursor);
+	if (rc == SQLITE_OK && class != STORE_NOT_FOUND)
+		return class;
+	if (rc == SQLITE_OK)
+		rc = end_new(to);
+	return rc == SQLITE_OK ? STORE_OK : classify(to, rc, err);
+}
+
+static enum store_class copy_to(struct store_view *view, const char *path, struct error *err)
+{
+	scoped(store_freep) struct sqlite_store *to = NULL;
+	enum store_class class = open_new(path, &to, err);
+	return class == STORE_OK ? copy_rows(to, view, err) : class;
+}
+
+static enum store_class sqlite_copy(struct store_view *view, const char *path, struct error *err)
+{
+	enum store_class class = copy_to(view, path, err);
+	if (class != STORE_OK)
+		remove_beside(path);
+	return class;
+}
+
+/* The path as a URI, in which SQLite would take these for its own; "immutable": no lock, no log, nothing beside. */
+static bool uri_of(const char *path, char *ret, size_t size)
+{
+	int len = snprintf(ret, size, "file:");
+	for (; *path && len >= 0 && (size_t)len + 32 < size; path++) {
+		bool is_special = *path == '%' || *path == '?' || *path == '#';
+		len += snprintf(ret + len, size - (size_t)len, is_special ? "%%%02X" : "%c", (unsigned char)*path);
+	}
+	snprintf(ret + len, size - (size_t)len, "?immutable=1");
+	return *path == '\0';
+}
+
+/* What a live vault keeps in its log would be missing. */
+static bool has_log(const char *path)
+{
+	char log[PATH_MAX + 8];
+	struct stat st;
+	snprintf(log, sizeof log, "%s-wal", path);
+	return lstat(log, &st) == 0 && st.st_size > 0;
+}
+
+static enum store_class sqlite_open_still(const char *path, struct store **ret, struct error *err)
+{
+	char uri[3 * PATH_MAX];
+	struct stat st;
+	scoped(store_freep) struct sqlite_store *s = NULL;
+	if (lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR))
+		return refuse(STORE_NOT_FOUND, err, ERR_NOT_FOUND, TXT_NO_FILE, path);
+	if (!S_ISREG(st.st_mode))
+		return answer(STORE_CORRUPT, fail_class(err, ERR_DAMAGED, "format", TXT_COPY_ODD, path));
+	if (access(path, R_OK) != 0)
+		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_COPY_UNREADABLE, path, strerror(errno));
+	if (has_log(path))
+		return answer(STORE_CORRUPT, fail_class(err, ERR_DAMAGED, "format", TXT_COPY_LIVE, path, path));
+	if (!uri_of(path, uri, sizeof uri))
+		return refuse(STORE_INVALID, err, ERR_USAGE, TXT_COPY_UNREADABLE, path, strerror(ENAMETOOLONG));
+	enum store_class class = open_db(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &s, err);
+	if (class == STORE_OK)
+		snprintf(s->path, sizeof s->path, "%s", path);
+	if (class == STORE_OK)
+		class = check_schema(s, err);
+	if (class == STORE_OK)
+		class = read_meta(s, err);
+	if (class == STORE_OK)
+		*ret = &take(s)->head;
+	return class;
+}
+
+/* What the store at path has in its log goes into its file, if it can still be opened. */
+static void gather(const char *path)
+{
+	struct error ignored;
+	scoped(store_freep) struct sqlite_store *s = NULL;
+	if (open_db(path, SQLITE_OPEN_READWRITE, &s, &ignored) == STORE_OK && become_writer(s) == SQLITE_OK)
+		(void)sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (s)
+		s->is_writer = false; /* the lock is not its own to take */
+}
+
+/* A log that could not be gathered stays with its store; an empty one, and SQLite's shared memory, would be taken for
+ * the new store's. */
+static bool set_log_aside(const char *path, const char *aside)
+{
+	char from[PATH_MAX + 8], to[PATH_MAX + 8];
+	snprintf(from, sizeof from, "%s-wal", path);
+	snprintf(to, sizeof to, "%s-wal", aside);
+	bool ok = has_log(path) ? rename(from, to) == 0 : unlink(from) == 0 || errno == ENOENT;
+	snprintf(from, sizeof from, "%s-shm", path);
+	return ok && (unlink(from) == 0 || errno == ENOENT);
+}
+
+static enum store_class install_locked(const char *fresh, const char *path, const char *aside, store_before_fn *before,
+				       void *context, struct error *err)
+{
+	struct stat st;
+	bool is_there = lstat(path, &st) == 0;
+	if (is_there)
+		gather(path);
+	if (is_there && (link(path, aside) != 0 || !file_sync_folder_of(aside, err)))
+		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, aside, strerror(errno));
+	if (!before(context, err))
+		return STORE_CANCELLED;
+	if (!set_log_aside(path, aside))
+		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
+	enum store_class class = sqlite_publish(fresh, path, true, err);
+	/* A reader may have made them anew for the old file. */
+	return class != STORE_OK || set_log_aside(path, aside)
+		       ? class
+		       : refuse(STORE_UNKNOWN, err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
+}
+
+static enum store_class sqlite_install(const char *fresh, const char *path, const char *aside, store_before_fn *before,
+				       void *context, struct error *err)
+{
+	struct sqlite_store lock = { .lock_fd = -1 };
+	snprintf(lock.path, sizeof lock.path, "%s", path);
+	enum store_class class = sqlite_hold(&lock.head, STORE_WAIT_MS, err);
+	if (class == STORE_OK)
+		class = install_locked(fresh, path, aside, before, context, err);
 	file_closep(&lock.lock_fd);
 	return class;
 }
@@ -1310,6 +1484,11 @@ const struct store_ops store_sqlite = {
 	.lock_peek = sqlite_lock_peek,
 	.lock_release = sqlite_lock_release,
 	.check = sqlite_check,
+	.open_still = sqlite_open_still,
+	.copy = sqlite_copy,
+	.publish = sqlite_publish,
+	.install = sqlite_install,
+	.discard = remove_beside,
 };
 
 const char *store_class_name(enum store_class class)

@@ -150,6 +150,27 @@
 #define TXT_FORKED                                                                                                     \
 	"vault '%s' is not the one this host remembers: another vault or another history lies at its place",           \
 		"put the right file in place; two copies must not be written separately"
+#define TXT_NO_FILE "there is no file '%s'", "look at the path"
+#define TXT_COPY_ODD "'%s' is not a regular file", "name the file that 'vault backup' wrote"
+#define TXT_COPY_UNREADABLE "'%s' cannot be read: %s", "look at its path, its owner and its mode"
+#define TXT_COPY_LIVE                                                                                                  \
+	"'%s' has a log '%s-wal' beside it: it is a vault in use, or a copy of one made by other means",               \
+		"make a backup with: vault --vault FILE backup NAME"
+#define TXT_CHECKPOINT_FORM "this is not a checkpoint", "give the line that 'vault checkpoint' or 'vault backup' printed"
+#define TXT_CHECKPOINT_OTHER                                                                                           \
+	"the checkpoint is of another vault", "name the right vault with --vault, or find its own checkpoint"
+#define TXT_CHECKPOINT_OLDER                                                                                           \
+	"the vault is at generation %llu, and the checkpoint was taken at generation %llu: this is an older copy",     \
+		"find the newer one, or restore the latest backup; if there is none: vault adopt --first-use"
+#define TXT_CHECKPOINT_FORKED                                                                                          \
+	"the vault did not come out of generation %llu as the checkpoint has it: two copies were written separately",  \
+		"find the right copy; to go on with this one all the same: vault adopt --first-use"
+#define TXT_BACKUP_EXISTS "'%s' exists already", "give another name; or replace it with --force"
+#define TXT_BACKUP_SELF "'%s' is the vault itself", "give another name for the backup"
+#define TXT_RESTORE_SELF "'%s' is the vault itself", "name the file that 'vault backup' wrote"
+#define TXT_RESTORE_OTHER                                                                                              \
+	"this is a backup of another vault than '%s'",                                                                 \
+		"look at the names; to have it here all the same, move the present vault away first"
 #define TXT_ANCHOR_FAR                                                                                                 \
 	"vault '%s' is more than 32 changes ahead of this host's anchor",                                              \
 		"the state folder was put back from an older copy; see: vault adopt --help"

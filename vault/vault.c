@@ -150,7 +150,7 @@ bool root_seal(const struct keys *keys, struct root *r, struct buf *out, struct 
 
 /* The log begins with the vault, so that a missing one is always noticed. A vault that was at this place before has left
  * its own, which stays under another name. */
-static bool begin_log(struct vault *v, const char *verb, const uint8_t name_from[8], struct error *err)
+bool vault_begin_log(struct vault *v, const char *verb, const uint8_t name_from[8], struct error *err)
 {
 	char name[32] = "before-";
 	struct audit_event event = { .verb = verb, .result = "ok" };
@@ -160,7 +160,7 @@ static bool begin_log(struct vault *v, const char *verb, const uint8_t name_from
 	       audit_append(v->audit, &v->who, &event, 1, AUDIT_ORDINARY, true, err);
 }
 
-static bool create_anchor(struct vault *v, const struct root *root, struct error *err)
+bool vault_create_anchor(struct vault *v, const struct root *root, struct error *err)
 {
 	struct anchor a = anchor_of_root(root);
 	struct audit_position at;
@@ -176,7 +176,7 @@ static bool create_anchor(struct vault *v, const struct root *root, struct error
 static bool drop_anchor(void *context, struct error *err)
 {
 	struct vault *v = context;
-	return begin_log(v, "init", v->root.vault_id, err) && create_anchor(v, &v->root, err);
+	return vault_begin_log(v, "init", v->root.vault_id, err) && vault_create_anchor(v, &v->root, err);
 }
 
 struct vault *vault_new(void)
@@ -284,8 +284,12 @@ bool vault_open(const struct vault_place *place, struct vault **ret, struct erro
 	v->is_adopting = place->is_adopting;
 	v->is_doubting = place->is_doubting;
 	v->is_mending = place->is_mending;
-	if (!find_place(v, place, err) || !anchor_read(&v->anchor_file, err) ||
-	    store_open(&store_sqlite, v->path, &v->store, err) != STORE_OK || !read_head(v, err))
+	v->is_copy = place->is_copy;
+	if (!find_place(v, place, err) || (!v->is_copy && !anchor_read(&v->anchor_file, err)))
+		return false;
+	enum store_class class = place->is_still ? store_open_still(&store_sqlite, v->path, &v->store, err)
+						 : store_open(&store_sqlite, v->path, &v->store, err);
+	if (class != STORE_OK || !read_head(v, err))
 		return false;
 	*ret = take(v);
 	return true;
@@ -438,6 +442,8 @@ static bool prove_start(struct vault *v, struct error *err)
 	unsigned block;
 	if (!root_prove(v, buf_bytes(&v->root_bytes), &now, err))
 		return false;
+	if (v->is_copy)
+		return true;
 	bool ok = v->is_adopting || judge_anchor(v, &now, &ignored, &block, err) || judge_again(v, err);
 	return ok && prove_log(v, err);
 }
@@ -689,36 +695,47 @@ bool vault_clear_suspicion(struct vault *v, struct error *err)
 
 /* ---- taking a vault as it is found ---- */
 
-static bool adopt_held(struct vault *v, struct error *err)
+bool lineage_begin(struct vault *v, struct lineage *ret, struct error *err)
 {
 	static const char *const keys[] = { "root" };
 	struct store_record found;
-	struct root next;
-	struct buf base = BUF_INIT(STORE_VALUE_MAX), bytes = BUF_INIT(STORE_VALUE_MAX);
+	struct root *next = &ret->root;
 	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
 		return false;
 	if (!found.is_found)
 		return fail_class(err, ERR_DAMAGED, "format", TXT_FORMAT, "root record", v->path);
-	if (!root_prove(v, found.value, &next, err))
+	if (!root_prove(v, found.value, next, err))
 		return false;
-	buf_append(&base, found.value.at, found.value.len);
-	randombytes_buf(next.lineage, sizeof next.lineage);
-	randombytes_buf(next.commit_id, sizeof next.commit_id);
-	memmove(next.past[1], next.past[0], sizeof next.past - sizeof next.past[0]);
-	memcpy(next.past[0], next.mac, DIGEST_LEN);
-	next.generation++;
-	bool ok = buf_ok(&base, err) && root_seal(v->keys, &next, &bytes, err);
-	if (ok) {
-		struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&base) };
-		struct store_op op = { .key = "root", .value = buf_bytes(&bytes) };
-		ok = begin_log(v, "adopt", next.lineage, err) &&
-		     store_commit(v->store, &unmoved, 1, &op, 1, NULL, NULL, err) == STORE_OK &&
-		     create_anchor(v, &next, err) && vault_take_root(v, &next, buf_bytes(&bytes), err);
-	}
+	buf_append(&ret->base, found.value.at, found.value.len);
+	randombytes_buf(next->lineage, sizeof next->lineage);
+	randombytes_buf(next->commit_id, sizeof next->commit_id);
+	memmove(next->past[1], next->past[0], sizeof next->past - sizeof next->past[0]);
+	memcpy(next->past[0], next->mac, DIGEST_LEN);
+	next->generation++;
+	return buf_ok(&ret->base, err) && root_seal(v->keys, next, &ret->bytes, err);
+}
+
+bool lineage_commit(struct vault *v, const struct lineage *l, struct error *err)
+{
+	struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&l->base) };
+	struct store_op op = { .key = "root", .value = buf_bytes(&l->bytes) };
+	return store_commit(v->store, &unmoved, 1, &op, 1, NULL, NULL, err) == STORE_OK;
+}
+
+void lineage_done(struct lineage *l)
+{
+	buf_done(&l->base);
+	buf_done(&l->bytes);
+}
+
+static bool adopt_held(struct vault *v, struct error *err)
+{
+	scoped(lineage_done) struct lineage next = LINEAGE_INIT;
+	bool ok = lineage_begin(v, &next, err) && vault_begin_log(v, "adopt", next.root.lineage, err) &&
+		  lineage_commit(v, &next, err) && vault_create_anchor(v, &next.root, err) &&
+		  vault_take_root(v, &next.root, buf_bytes(&next.bytes), err);
 	if (ok)
 		v->is_adopting = false;
-	buf_done(&base);
-	buf_done(&bytes);
 	return ok;
 }
 

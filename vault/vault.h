@@ -27,6 +27,8 @@ struct vault_place {
 	bool is_adopting;      /* unlock without an anchor, for vault_adopt only: nothing older could be noticed */
 	bool is_mending;       /* open although slots were damaged, for vault_mend_slots only */
 	bool is_doubting;      /* unlock whatever the audit log is like; then nothing is handed out and nothing changed */
+	bool is_copy;  /* nobody's yet: no anchor, no log; only to be walked, proven and restored (vault/backup.h) */
+	bool is_still; /* nobody writes it: only read, wherever it lies */
 };
 
 /* Make a new vault with one slot per secret given (at least one). ERR_CONFLICT when there is something at the path. */
