@@ -218,8 +218,8 @@ static bool is_scar(const struct audit *a, const struct audit_entry *e, struct b
 	return e->extra == AUDIT_SCAR && audit_follows(a, e, covered, &before, e->segment);
 }
 
-/* In t, from its end: the anchored entry, or a scar, behind which all is sound again. *ret_end is where the next one
- * begins. */
+/* In t, from its end: the anchored entry, or a scar newer than it, behind which all is sound again; an older one would
+ * excuse what was cut or replaced since. *ret_end is where the next one begins. */
 static bool find_in_piece(const struct audit *a, const struct audit_tail *t, const struct audit_position *anchored,
 			  struct audit_entry *ret, size_t *ret_end)
 {
@@ -229,7 +229,9 @@ static bool find_in_piece(const struct audit *a, const struct audit_tail *t, con
 		if (from == SIZE_MAX)
 			return false;
 		*ret_end = end;
-		if (audit_tail_decode(t, from, end, ret, &covered) && (is_anchored(ret, anchored) || is_scar(a, ret, covered)))
+		if (audit_tail_decode(t, from, end, ret, &covered) &&
+		    (is_anchored(ret, anchored) ||
+		     (ret->sequence > anchored->sequence && is_scar(a, ret, covered))))
 			return true;
 		end = from;
 	}
@@ -272,8 +274,8 @@ static bool prove_from_anchor(struct audit *a, uint64_t size, const struct audit
 		a->size = 0;
 		a->segment = 1;
 		a->last = (struct audit_position){ .sequence = 0 };
+		a->may_be_cut = true;
 	}
-	a->may_be_cut = true;
 	return follow_all(a, size, err);
 }
 

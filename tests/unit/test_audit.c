@@ -521,6 +521,18 @@ static void torn__a_lost_sector_in_this_boot_is_a_change(void **state)
 	assert_int_equal(walk_with(&anchored, NULL, NULL).first_bad, 9);
 }
 
+static void torn__nor_may_the_first_line_behind_the_anchored_entry_be_lost_in_this_boot(void **state)
+{
+	(void)state;
+	struct audit_position anchored = log_of_boot(NULL);
+	struct lines *l = read_lines();
+	write_bytes(log_path, l->bytes, l->at[5]); /* the fifth entry is the last */
+	free(l);
+	zero_line(5);
+	assert_refused(&anchored);
+	assert_int_equal(walk_with(&anchored, NULL, NULL).first_bad, 5);
+}
+
 static void torn__what_is_not_zero_was_changed_also_after_a_boot(void **state)
 {
 	(void)state;
@@ -1238,6 +1250,46 @@ static void loss__of_the_whole_file_is_accepted_too(void **state)
 	assert_int_equal(walk(&scar).faults, 0);
 }
 
+/* Entries behind a scar, as far as `upto`; the position of the last. */
+static struct audit_position extend(const struct audit_position *anchored, uint32_t from, uint32_t upto)
+{
+	struct audit *a = open_log(anchored);
+	for (uint32_t i = from; i <= upto; i++)
+		must_append(a, i);
+	struct audit_position end = a->last;
+	audit_free(a);
+	return end;
+}
+
+static void loss__a_scar_does_not_excuse_what_was_cut_or_replaced_behind_it(void **state)
+{
+	(void)state;
+	static uint8_t common[LOG_MAX], other[LOG_MAX];
+	struct audit_position end = fill_log(), scar;
+	assert_int_equal(unlink(log_path), 0);
+	accept(&end, &scar);
+	struct audit_position at = extend(&scar, 1, 5);
+	size_t common_len = file_bytes(log_path, common, sizeof common);
+	extend(&at, 11, 15);
+	size_t other_len = file_bytes(log_path, other, sizeof other);
+	/* Cut back to what the anchor knew; what is written then is anchored, and the other end put back. */
+	write_bytes(log_path, common, common_len);
+	at = extend(&at, 21, 23);
+	write_bytes(log_path, other, other_len);
+	assert_refused(&at);
+	write_bytes(log_path, common, common_len);
+	assert_refused(&at);
+}
+
+static void loss__a_scar_that_the_anchor_does_not_know_yet_is_gone_on_behind(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log(), scar;
+	assert_int_equal(unlink(log_path), 0);
+	accept(&end, &scar);
+	audit_free(open_log(&end)); /* killed before the anchor was written */
+}
+
 static void loss__none_is_accepted_where_there_is_none(void **state)
 {
 	(void)state;
@@ -1318,6 +1370,7 @@ int main(void)
 		T(torn__is_not_mended_when_the_anchor_knows_more),
 		T(torn__a_lost_sector_behind_the_anchored_entry_ends_the_log_there_after_a_boot),
 		T(torn__a_lost_sector_in_this_boot_is_a_change),
+		T(torn__nor_may_the_first_line_behind_the_anchored_entry_be_lost_in_this_boot),
 		T(torn__what_is_not_zero_was_changed_also_after_a_boot),
 		T(torn__no_power_cut_loses_what_the_anchor_remembers),
 		T(together__processes_and_threads_keep_one_chain_without_a_gap),
@@ -1342,6 +1395,8 @@ int main(void)
 		T(head__kept_elsewhere_is_of_that_entry_and_no_other),
 		T(loss__accepted_leaves_a_scar_and_a_chain_that_goes_on),
 		T(loss__of_the_whole_file_is_accepted_too),
+		T(loss__a_scar_does_not_excuse_what_was_cut_or_replaced_behind_it),
+		T(loss__a_scar_that_the_anchor_does_not_know_yet_is_gone_on_behind),
 		T(loss__none_is_accepted_where_there_is_none),
 		T(intents__without_an_outcome_are_explained_once),
 	};
