@@ -166,7 +166,7 @@ class Manners(Case):
 
     def test_arguments_nobody_asked_for_are_2(self):
         self.refuses(2, "list", "x")
-        self.refuses(2, "verify", "x")
+        self.refuses(2, "verify", "x", "y")
         self.refuses(2, "history")
         self.refuses(2, "rm")
         self.refuses(2, "put")
