@@ -20,7 +20,8 @@ TRY   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftri
          -fzero-call-used-regs=used-gpr -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections
 TRYLD := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs -Wl,--gc-sections -Wl,--as-needed
 
-override CPPFLAGS += -I. -D_GNU_SOURCE $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+# No folder of the build stands in what is built: two builds are equal, byte for byte (make reproducible).
+override CPPFLAGS += -I. -D_GNU_SOURCE -ffile-prefix-map=$(CURDIR)=. $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 override CFLAGS   += -std=c17 -MMD -MP $(WARN) $(HARDEN) \
                      $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(COVERAGE)
 override LDFLAGS  += $(HARDEN_LD) $(if $(SAN),-fsanitize=$(SAN)) $(COVERAGE)
@@ -132,6 +133,10 @@ screenshot: all test-programs
 
 check-san:
 	@$(MAKE) --no-print-directory test SAN=address,undefined
+reproducible:
+	@sh tests/reproducible.sh
+sabotage:
+	@$(PYTHON) tests/sabotage.py $(ONLY)
 power-loss:
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) POWER_STATES=$(POWER_STATES) $(PYTHON) tests/e2e/run.py test_power_loss
@@ -203,5 +208,5 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo screenshot test test-programs check-san valgrind layers lint bench soak install uninstall clean fuzz-long
+.PHONY: all deps demo screenshot test test-programs check-san valgrind power-loss reproducible sabotage layers lint bench soak install uninstall clean fuzz-long
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
