@@ -1087,7 +1087,7 @@ static bool do_token(struct worker *w, struct errand *e, struct error *err)
 	v = credential_numbered(&e->credential, e->number);
 	if (!v)
 		return fail(err, ERR_NOT_FOUND, TXT_ACK_NO_VERSION, e->number, e->pixel);
-	if (v->taken_at) /* since the loop looked */
+	if (vault_is_withheld(w->vault, &e->credential, v))
 		return fail(err, ERR_NOT_FOUND, TXT_GET_TAKEN, e->number, e->pixel);
 	return vault_token(w->vault, &e->credential, v, "get", &e->secret, err);
 }

@@ -37,7 +37,7 @@ static bool choose_version(struct invocation *inv, const struct handout_request 
 	const struct credential *c = &h->credential;
 	if (r->has_number) {
 		h->version = credential_numbered(c, r->number);
-		if (h->version && h->version->taken_at)
+		if (h->version && vault_is_withheld(inv->vault, c, h->version))
 			return fail(err, ERR_NOT_FOUND, TXT_GET_TAKEN, r->number, c->pixel);
 		return h->version || fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, c->pixel, r->number);
 	}

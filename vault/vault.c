@@ -1121,3 +1121,12 @@ void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT
 		}
 	}
 }
+
+bool vault_is_withheld(struct vault *v, const struct credential *c, const struct version *version)
+{
+	char other[PIXEL_CODE_MAX + 1];
+	if (version->stage != STAGE_RETIRED || version->taken_at)
+		return version->taken_at != 0;
+	vault_find_duplicate(v, version->fingerprint, c->pixel, other);
+	return other[0] != '\0';
+}

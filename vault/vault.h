@@ -194,6 +194,8 @@ must_check bool vault_opener_open(const struct vault_opener *o, const char *pixe
 void vault_fingerprint(const struct vault *v, const struct secret *token, uint8_t ret[FINGERPRINT_LEN]);
 void vault_fingerprint_bytes(const struct vault *v, struct bytes secret, uint8_t ret[FINGERPRINT_LEN]);
 
+/* Is this version given to nobody: taken from everybody, or retired here while another Pixel holds its token? */
+bool vault_is_withheld(struct vault *v, const struct credential *c, const struct version *version);
 /* Another live Pixel that holds this token as pending, current or previous; "" when none is known. Never fails: it is a
  * hint, proven before it is given. */
 void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,

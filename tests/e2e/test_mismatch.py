@@ -233,6 +233,8 @@ class Swapped(Mismatch):
         self.assertEqual({("swap", a, b)}, {tuple(c) for c in self.commands(self.board(a))})
         self.swaps(r.err, a, b)
         self.healthy(**{a: of_a, b: of_b})
+        for pixel in (a, b):
+            self.refuses(3, "get", pixel, "--version", "1", says="given to nobody")
 
     def test_new_tokens_swapped_beside_current_ones_that_work(self):
         (a, old_a), (b, old_b) = self.stored(), self.stored()
