@@ -330,7 +330,7 @@
 		"sysctl -w kernel.yama.ptrace_scope=1"
 #define DOC_UNSYNCHRONISED "nothing keeps this machine's clock right; checks and expiry go by it", "timedatectl set-ntp true"
 #define DOC_NETWORK                                                                                                    \
-	"'%s' is on a network file system (%s): locks cannot be trusted there", "move it to a local disk, and set path "    \
+	"'%s' is on a network file system, %s: locks cannot be trusted there", "move it to a local disk, and set path "    \
 										"or state-dir in [vault]"
 #define DOC_TMPFS                                                                                                      \
 	"'%s' is in memory: it is gone when this machine starts again", "move it to a disk, and set path or state-dir in [vault]"
