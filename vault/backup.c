@@ -291,7 +291,7 @@ bool vault_install(struct vault *staged, const struct vault_place *place, char r
 	bool ok = file_absolute(place->path, path, sizeof path, err) &&
 		  file_make_folder(place->state_dir, err) &&
 		  anchor_place(place->state_dir, path, &staged->anchor_file, err) &&
-		  audit_new(staged->anchor_file.path, staged->keys, &staged->audit, err) &&
+		  vault_name_log(staged, err) &&
 		  lineage_begin(staged, &i.next, err) && lineage_commit(staged, &i.next, err) &&
 		  vault_take_root(staged, &i.next.root, buf_bytes(&i.next.bytes), err);
 	if (ok) {

@@ -138,6 +138,8 @@ struct lineage {
 must_check bool lineage_begin(struct vault *v, struct lineage *ret, struct error *err);
 must_check bool lineage_commit(struct vault *v, const struct lineage *l, struct error *err);
 void lineage_done(struct lineage *l);
+/* The log that belongs to the anchor's place, under the keys that the root names for it; not looked at yet. */
+must_check bool vault_name_log(struct vault *v, struct error *err);
 /* This host's log and memory of a history that begins here. */
 must_check bool vault_begin_log(struct vault *v, const char *verb, const uint8_t name_from[8], struct error *err);
 must_check bool vault_create_anchor(struct vault *v, const struct root *root, struct error *err);

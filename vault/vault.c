@@ -412,6 +412,11 @@ static bool open_log_keys(struct vault *v, struct keys **ret, struct error *err)
 	return false;
 }
 
+bool vault_name_log(struct vault *v, struct error *err)
+{
+	return open_log_keys(v, &v->log_keys, err) && audit_new(v->anchor_file.path, v->log_keys, &v->audit, err);
+}
+
 /* Only the end of the log is looked at. */
 static bool prove_log(struct vault *v, struct error *err)
 {
@@ -421,7 +426,7 @@ static bool prove_log(struct vault *v, struct error *err)
 	struct audit_position at = { 0 };
 	if (anchor_prove(&v->anchor_file, v->keys, &remembered, &block))
 		at = anchored_position(&remembered);
-	if (!open_log_keys(v, &v->log_keys, err) || !audit_new(v->anchor_file.path, v->log_keys, &v->audit, err))
+	if (!vault_name_log(v, err))
 		return false;
 	audit_set_generation(v->audit, v->root.generation);
 	if (audit_prove(v->audit, &at, &why)) {

@@ -127,6 +127,17 @@ class Backup(Case):
         self.accepted(newer)
         self.assertEqual(token, self.get(other))
 
+    def test_a_vault_whose_root_key_was_rotated_is_restored_and_its_log_goes_on(self):
+        self.vault("rotate-key")
+        self.vault("backup", self.copy)
+        self.step()
+        self.vault("restore", self.copy, "--yes")
+        self.accepted(self.last)
+        self.vault("rotate-key")
+        self.vault("restore", self.copy, "--yes")  # of the root key before
+        self.accepted(self.last)
+        self.accepted(self.step())
+
     def test_the_replaced_file_put_back_by_hand_is_a_fork(self):
         self.vault("backup", self.copy)
         self.step()
