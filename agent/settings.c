@@ -523,7 +523,8 @@ static const struct settings_row rows[] = {
 	{ NAMED("access", "verbs", parse_verbs), SAYS(TXT_SET_VERBS) },
 };
 
-_Static_assert(COUNT_OF(rows) <= SETTINGS_KEYS_MAX && COUNT_OF(rows) <= 64, "by_flag has a bit a row");
+_Static_assert(COUNT_OF(rows) <= SETTINGS_KEYS_MAX, "settings_keys has room for all");
+_Static_assert(COUNT_OF(rows) <= 64, "by_flag has a bit a row");
 
 const struct settings_row *settings_rows(size_t *ret_count)
 {

@@ -57,7 +57,7 @@ static void skip_line_end(struct scan *s)
 /* Behind the opening quote; doubled quotes become one where they lie. */
 static bool take_quoted(struct scan *s, size_t row, size_t column, struct error *err)
 {
-	size_t start = s->at, to = s->at;
+	size_t start = s->at, to = start;
 	for (; s->at < s->len; s->bytes[to++] = s->bytes[s->at++]) {
 		if (s->bytes[s->at] != '"')
 			continue;

@@ -340,7 +340,7 @@ static bool read_rows(const cJSON *data, uint32_t page, struct list_page *ret)
 	    !read_count(info, "total_page", LIST_PAGES_MAX, &ret->pages) ||
 	    !read_count(info, "total_number", LIST_PAGES_MAX * LIST_ROWS_MAX, &ret->total))
 		return false;
-	cJSON_ArrayForEach(row, rows)
+	for (row = rows->child; row; row = row->next)
 		read_row(row, ret);
 	return true;
 }

@@ -129,7 +129,7 @@ static void add_row(struct pass *p, const struct status_row *row, enum gravity g
 	cell(p, COLUMN_EVIDENCE, problem_evidence(j, text, sizeof text), TINT_NONE);
 	cell(p, COLUMN_PROVEN, age(j ? j->proven_at : 0, p->inv->clock, text, sizeof text), TINT_NONE);
 	cell(p, COLUMN_EXPIRES, until(v ? version_ends_at(v) : 0, p->inv->clock, text, sizeof text), TINT_NONE);
-	if (problem_is_transient(row, 1))
+	if (j && problem_is_transient(row, 1))
 		snprintf(failing, sizeof failing, " (%s)", verdict_name(j->last_outcome));
 	snprintf(text, sizeof text, "%s%s", age(j ? j->attempted_at : 0, p->inv->clock, when, sizeof when), failing);
 	cell(p, COLUMN_CHECKED, text, TINT_NONE);

@@ -191,8 +191,10 @@ static bool scan_fd(struct scan *s, int fd, const char *path)
 		ssize_t got = read(fd, at, room);
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got <= 0)
+		if (got <= 0) {
+			s->path = NULL;
 			return got == 0;
+		}
 		s->bytes += (uint64_t)got;
 		scanner_take(s->scanner, (size_t)got, on_found, s);
 	}

@@ -63,8 +63,9 @@ static void batch_done(struct sealed_batch *b, size_t count)
 
 static bool batch_new(struct sealed_batch *b, size_t count, struct error *err)
 {
-	*b = (struct sealed_batch){ calloc(count, sizeof *b->keys), calloc(count, sizeof *b->ops),
-				    calloc(count, sizeof *b->sealed) };
+	size_t room = count ? count : 1;
+	*b = (struct sealed_batch){ calloc(room, sizeof *b->keys), calloc(room, sizeof *b->ops),
+				    calloc(room, sizeof *b->sealed) };
 	for (size_t i = 0; b->sealed && i < count; i++)
 		b->sealed[i].max = STORE_VALUE_MAX;
 	return b->keys && b->ops && b->sealed ? true : fail_no_memory(err);

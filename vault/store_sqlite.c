@@ -1323,8 +1323,8 @@ static enum store_class sqlite_create(const char *path, const struct store_op *o
 
 static enum store_class copy_rows(struct sqlite_store *to, struct store_view *view, struct error *err)
 {
-	struct store_cursor *cursor;
-	struct store_record record;
+	struct store_cursor *cursor = NULL;
+	struct store_record record = { .key = "" };
 	int rc = begin_new(to);
 	if (rc != SQLITE_OK)
 		return classify(to, rc, err);
