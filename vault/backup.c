@@ -183,8 +183,7 @@ bool vault_stage(const char *from, const struct vault_place *place, struct vault
 {
 	char source[PATH_MAX], path[PATH_MAX], fresh[PATH_MAX];
 	struct vault_place there = { .path = fresh, .state_dir = place->state_dir, .is_copy = true };
-	if (!file_absolute(from, source, sizeof source, err) ||
-	    !make_folder_for(place->path, err) ||
+	if (!file_absolute(from, source, sizeof source, err) || !make_folder_for(place->path, err) ||
 	    !file_absolute(place->path, path, sizeof path, err) || !name_beside(path, "restoring", fresh, err))
 		return false;
 	if (same_file(source, path))

@@ -596,8 +596,8 @@ static bool is_at_its_place(const struct vault *v, struct error *err)
 	return fail_class(err, ERR_DAMAGED, "forked", TXT_REPLACED, v->path);
 }
 
-/* The number tells of changes outside the inventory, the root of those inside, and of a file that was written over: both
- * are looked at. */
+/* The number tells of changes outside the inventory, the root of those inside, and of a file that was written over:
+ * both are looked at. */
 static bool is_unmoved(struct vault *v, const struct vault_position *at, bool *ret, struct error *err)
 {
 	static const char *const keys[] = { "root" };
