@@ -169,11 +169,21 @@ static bool copy_file(const char *from, const char *to, struct error *err)
 	return ok;
 }
 
+/* On a new machine there is none yet. */
+static bool make_folder_for(const char *path, struct error *err)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+	if (!file_folder_of(path, folder, sizeof folder, err))
+		return false;
+	return stat(folder, &st) == 0 || file_make_folder(folder, err);
+}
+
 bool vault_stage(const char *from, const struct vault_place *place, struct vault **ret, struct error *err)
 {
 	char source[PATH_MAX], path[PATH_MAX], fresh[PATH_MAX];
 	struct vault_place there = { .path = fresh, .state_dir = place->state_dir, .is_copy = true };
-	if (!file_absolute(from, source, sizeof source, err) ||
+	if (!file_absolute(from, source, sizeof source, err) || !make_folder_for(place->path, err) ||
 	    !file_absolute(place->path, path, sizeof path, err) || !name_beside(path, "restoring", fresh, err))
 		return false;
 	if (same_file(source, path))

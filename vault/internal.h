@@ -10,6 +10,7 @@
 struct vault {
 	struct store *store;
 	char path[PATH_MAX];
+	struct stat opened; /* the file that lay there */
 	bool is_adopting, is_doubting, is_copy;
 	bool is_mending; /* the slots are what was left of them, until vault_mend_slots */
 	bool has_foreign_slots; /* those in the store are not what the root names; only while is_mending */

@@ -150,6 +150,9 @@
 #define TXT_FORKED                                                                                                     \
 	"vault '%s' is not the one this host remembers: another vault or another history lies at its place",           \
 		"put the right file in place; two copies must not be written separately"
+#define TXT_REPLACED                                                                                                   \
+	"another file was put in place of the vault '%s' while it was open",                                           \
+		"if it was restored or moved there on purpose: vault unlock; else find out who did it"
 #define TXT_NO_FILE "there is no file '%s'", "look at the path"
 #define TXT_COPY_ODD "'%s' is not a regular file", "name the file that 'vault backup' wrote"
 #define TXT_COPY_UNREADABLE "'%s' cannot be read: %s", "look at its path, its owner and its mode"

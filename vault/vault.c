@@ -287,6 +287,8 @@ bool vault_open(const struct vault_place *place, struct vault **ret, struct erro
 	v->is_copy = place->is_copy;
 	if (!find_place(v, place, err) || (!v->is_copy && !anchor_read(&v->anchor_file, err)))
 		return false;
+	/* Before it is opened, so that one put there meanwhile is noticed. */
+	(void)!lstat(v->path, &v->opened);
 	enum store_class class = place->is_still ? store_open_still(&store_sqlite, v->path, &v->store, err)
 						 : store_open(&store_sqlite, v->path, &v->store, err);
 	if (class != STORE_OK || !read_head(v, err))

@@ -586,8 +586,18 @@ static bool give_all_changed(struct vault *v, struct store_view *view, vault_ite
 	return ok;
 }
 
-/* The number tells of changes outside the inventory, the root of those inside, and of a file that was put back or
- * replaced: both are looked at. */
+/* What was renamed onto the path is never seen through the file that is open; nor is what is then written into that one
+ * ever seen by others. A file that is gone leaves us with what there is. */
+static bool is_at_its_place(const struct vault *v, struct error *err)
+{
+	struct stat now;
+	if (lstat(v->path, &now) != 0 || (now.st_dev == v->opened.st_dev && now.st_ino == v->opened.st_ino))
+		return true;
+	return fail_class(err, ERR_DAMAGED, "forked", TXT_REPLACED, v->path);
+}
+
+/* The number tells of changes outside the inventory, the root of those inside, and of a file that was written over:
+ * both are looked at. */
 static bool is_unmoved(struct vault *v, const struct vault_position *at, bool *ret, struct error *err)
 {
 	static const char *const keys[] = { "root" };
@@ -607,7 +617,7 @@ bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context, struct va
 {
 	struct store_view *view;
 	bool is_same;
-	if (!vault_is_open(v, err) || !is_unmoved(v, at, &is_same, err))
+	if (!vault_is_open(v, err) || !is_at_its_place(v, err) || !is_unmoved(v, at, &is_same, err))
 		return false;
 	v->is_in_step = is_same;
 	if (is_same)

@@ -290,6 +290,32 @@ class Backup(Case):
         self.stop_agent()
         self.accepted(token)
 
+    def test_a_running_agent_that_nobody_told_notices_and_hands_out_nothing_of_the_replaced_vault(self):
+        self.vault("backup", self.copy)
+        newer = self.step()
+        self.configure(more="[agent]\nsocket = %s\n" % self.socket)
+        self.addCleanup(self.stop_agent)
+        self.start_agent()
+        via = {"PIXELVAULT_VAULT": None}
+        self.assertEqual(newer, self.vault("get", self.pixel, env=via, says_token=True).out.decode())
+        self.vault("restore", self.copy, "--yes")  # --vault is given: no agent is asked
+        end = time.monotonic() + 10
+        while self.vault("get", self.pixel, env=via, rc=None, says_token=True).rc == 0:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.05)
+        self.assertIn("unlock", self.error(4, "get", self.pixel, env=via)["hint"])
+        self.assertIn(b"another file was put in place", self.read(self.path("agent.log")))
+        self.vault("unlock", env=via)
+        self.assertEqual(self.last, self.vault("get", self.pixel, env=via, says_token=True).out.decode())
+
+    def test_on_a_new_machine_the_folders_are_made(self):
+        self.vault("backup", self.copy)
+        shutil.rmtree(self.path("vault"))
+        shutil.rmtree(self.state)
+        self.vault("restore", self.copy, "--yes")
+        self.assertEqual(0o700, stat.S_IMODE(os.stat(self.path("vault")).st_mode))
+        self.accepted(self.last)
+
 
 if __name__ == "__main__":
     unittest.main()
