@@ -1,6 +1,7 @@
 #include "agent/alert.h"
 
 #include "agent/alert_own.h"
+#include "agent/gravity.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,7 +245,7 @@ bool alerts_note(struct alerts *a, const struct alert_fact *fact, struct error *
 /* No Pixel code begins with a star. */
 static bool note_starred(struct alerts *a, const char *star, enum alert_kind kind, int64_t since, struct error *err)
 {
-	struct alert_fact fact = { .pixel = star, .kind = kind, .since = since, .weight = 1 };
+	struct alert_fact fact = { .pixel = star, .kind = kind, .since = since, .weight = WEIGHT_ONE };
 	if (!alerts_note(a, &fact, err))
 		return false;
 	a->look->pixels--;
@@ -292,7 +293,7 @@ static void count_risk(struct alerts *a, int64_t now)
 		const struct found *f = &l->found[i];
 		bool is_lost = f->kind == ALERT_KIND_REFUSED || f->kind == ALERT_KIND_DAMAGED;
 		if (is_lost && now > f->since)
-			a->at_risk += (double)f->weight * (double)(now - f->since) / HOUR;
+			a->at_risk += (double)f->weight / WEIGHT_ONE * (double)(now - f->since) / HOUR;
 	}
 }
 

@@ -1,6 +1,7 @@
 /* The book of alerts as it lies in the vault (docs/format.md): two documents, as the first changes with each message
  * that is sent, and the second, which may be large, only with what is wrong. */
 #include "agent/alert_own.h"
+#include "agent/gravity.h"
 
 #include <stdlib.h>
 
@@ -160,7 +161,7 @@ static bool take_lines(struct bytes *from, struct alerts *a)
 static bool take_member(struct bytes *from, const struct alerts *a, const struct member *before, struct member *m)
 {
 	uint64_t cause, is_bad;
-	*m = (struct member){ .weight = 1 };
+	*m = (struct member){ .weight = WEIGHT_ONE };
 	if (!bytes_take_counted(from, 1, m->pixel, sizeof m->pixel) || !take_below(from, 2, a->cause_count, &cause) ||
 	    !take_below(from, 1, 2, &is_bad) || !bytes_take_i64(from, &m->since) || !bytes_take_u32(from, &m->version))
 		return false;

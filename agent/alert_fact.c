@@ -1,19 +1,10 @@
 #include "agent/alert_fact.h"
 
+#include "agent/gravity.h"
 #include "agent/renewals.h"
 #include "agent/status.h"
 
 #define DAY 86400
-
-uint32_t alert_weight_of(const struct credential *c)
-{
-	uint64_t weight;
-	for (size_t i = 0; i < c->label_count; i++)
-		if (strcmp(c->labels[i].key, "weight") == 0 &&
-		    text_take_number(c->labels[i].value, ALERT_WEIGHT_MAX, &weight) && weight)
-			return (uint32_t)weight;
-	return 1;
-}
 
 enum alert_severity alert_severity_of(enum alert_kind kind, int64_t step)
 {
@@ -81,11 +72,12 @@ void alert_fact_of(const struct credential *c, const struct health *h, const str
 {
 	const struct version *current = credential_staged(c, STAGE_CURRENT);
 	const struct judgement *j = health_speaking(h, c);
+	bool is_bad_weight; /* the board tells it */
 	*ret = (struct alert_fact){ .pixel = c->pixel,
 				    .labels = c->labels,
 				    .label_count = c->label_count,
 				    .version = current ? current->number : 0,
-				    .weight = alert_weight_of(c),
+				    .weight = gravity_weight(c, &is_bad_weight),
 				    .checked_at = j ? j->checked_at : 0,
 				    .attempted_at = j ? j->attempted_at : 0,
 				    .failures = h->failures };

@@ -7,7 +7,6 @@
 
 #define ALERT_STEP_ENDED 0  /* of ALERT_KIND_DUE: it ended already */
 #define ALERT_STEP_OLD (-1) /* it is older than max-age; nobody said when it ends */
-#define ALERT_WEIGHT_MAX 1000000
 
 struct alert_fact {
 	const char *pixel;
@@ -18,7 +17,7 @@ struct alert_fact {
 	int64_t step;         /* of due: the shortest warning step that is reached, in seconds, or one of the above */
 	int64_t since;
 	uint32_t version; /* the one that serves; 0 = none */
-	uint32_t weight;  /* the label `weight`, a number; 1 without one */
+	uint32_t weight;  /* as gravity_weight has it, in thousandths */
 	int64_t checked_at, attempted_at;
 	uint32_t failures; /* attempts in vain, in a row */
 };
@@ -26,7 +25,6 @@ struct alert_fact {
 /* Points into c. */
 void alert_fact_of(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now,
 		   struct alert_fact *ret);
-uint32_t alert_weight_of(const struct credential *c);
 enum alert_severity alert_severity_of(enum alert_kind kind, int64_t step);
 
 #endif

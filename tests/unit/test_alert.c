@@ -1,5 +1,6 @@
 /* What is told, to whom and when: histories in, messages out. */
 #include "agent/alert.h"
+#include "agent/gravity.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,7 +91,7 @@ static void turn(struct pixel *p, size_t from, size_t to, enum verdict verdict)
 static struct alert_fact fact_of(const struct world *w, const struct pixel *p)
 {
 	struct alert_fact f = {
-		.pixel = p->code, .labels = p->labels, .label_count = p->label_count, .weight = 1, .version = 1
+		.pixel = p->code, .labels = p->labels, .label_count = p->label_count, .weight = WEIGHT_ONE, .version = 1
 	};
 	if (verdict_is_bad(p->verdict)) {
 		f.kind = ALERT_KIND_REFUSED;
@@ -726,6 +727,30 @@ static void test_the_book_survives_a_restart(void **state)
 	end(&other);
 }
 
+/* The label is read as the board reads it. */
+static void test_what_is_at_risk_goes_by_the_weight_of_the_board(void **state)
+{
+	struct error err;
+	struct world w;
+	bool has_changed;
+	struct settings settings = { .interval_s = 3600 };
+	struct credential c = { .pixel = "C0U2T02IU8J6B9GC2B90",
+				.label_count = 1,
+				.labels = { { "weight", "2.5" } },
+				.version_count = 1,
+				.versions = { { .number = 1, .stage = STAGE_CURRENT } } };
+	struct health h = { .current = { .version = 1, .verdict = VERDICT_REVOKED, .evidence = { .at = NOON - 2 * HOUR } } };
+	struct alert_fact fact;
+	(void)state;
+	begin(&w);
+	alert_fact_of(&c, &h, &settings, NOON, &fact);
+	assert_int_equal(fact.kind, ALERT_KIND_REFUSED);
+	assert_true(alerts_begin(w.a, &err) && alerts_note(w.a, &fact, &err));
+	assert_true(alerts_end(w.a, draw, NOON, &has_changed, &err));
+	assert_true(w.a->at_risk > 4.99 && w.a->at_risk < 5.01);
+	end(&w);
+}
+
 static void test_rubbish_is_no_book(void **state)
 {
 	struct world w;
@@ -770,6 +795,7 @@ int main(void)
 		cmocka_unit_test(test_a_sink_that_another_program_does_not_know_is_told_by_the_one_that_does),
 		cmocka_unit_test(test_a_clock_that_goes_back_a_second_reminds_nobody_and_one_set_back_far_stops_nothing),
 		cmocka_unit_test(test_the_book_survives_a_restart),
+		cmocka_unit_test(test_what_is_at_risk_goes_by_the_weight_of_the_board),
 		cmocka_unit_test(test_rubbish_is_no_book),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
