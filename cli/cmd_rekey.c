@@ -306,7 +306,7 @@ bool cmd_rotate_key(struct invocation *inv, struct error *err)
 	    !choose_passes(&s, &passes, err) || !vault_rotate_key(inv->vault, s.at, s.count, passes, &report, err))
 		return false;
 	say(inv, SAY_ROTATED_KEY, report.pixels, report.pixels == 1 ? "" : "s", report.tokens,
-	    report.tokens == 1 ? "" : "s", s.count, s.count == 1 ? "" : "s");
+	    report.tokens == 1 ? "" : "s", s.count, s.count == 1 ? " opens" : "s open");
 	say(inv, SAY_ROTATE_NOT_UNDONE);
 	if (inv->globals.json)
 		print_rotated(inv, &s, &report);

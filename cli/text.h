@@ -146,7 +146,7 @@
 #define SAY_REKEYED_SAME "wrapped anew: %s"
 #define SAY_ROTATE_DROPS "these keys open the vault no more: %s"
 #define SAY_ROTATED_KEY                                                                                                \
-	"the root key is a new one: %" PRIu64 " Pixel%s and %" PRIu64 " token%s sealed anew, %zu key%s open the vault"
+	"the root key is a new one: %" PRIu64 " Pixel%s and %" PRIu64 " token%s sealed anew, %zu key%s the vault"
 #define SAY_ROTATE_NOT_UNDONE                                                                                          \
 	"older copies and backups still open with the old keys; if one leaked, get new tokens too: vault rotate"
 #define SAY_WRONG_KEYS "%u wrong key%s tried since the vault was last opened, the last one at %s"

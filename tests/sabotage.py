@@ -117,6 +117,7 @@ def main():
             print("%-34s %-22s %s" % (name, file, test))
         return 0
     tree = tempfile.mkdtemp(prefix="sabotage-")
+    os.chmod(tree, 0o755)  # tests of other accounts start the programs in it
     missed = []
     try:
         copy(tree)
