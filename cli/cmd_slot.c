@@ -67,11 +67,21 @@ static bool print_table(struct invocation *inv, const struct slot_info *slots, s
 	return ok;
 }
 
+static void print_slots(struct invocation *inv, const struct slot_info *slots, size_t count)
+{
+	struct json j = JSON_INIT(&inv->out);
+	output_json_begin(&j);
+	json_array(&j, "slots");
+	for (size_t i = 0; i < count; i++)
+		slot_json(&j, NULL, &slots[i]);
+	json_end_array(&j);
+	output_json_end(inv, &j);
+}
+
 static bool list(struct invocation *inv, struct error *err)
 {
 	struct vault_place place = { .path = inv->settings->vault_path, .state_dir = inv->settings->state_dir };
 	struct slot_info slots[SLOTS_MAX];
-	struct json j = JSON_INIT(&inv->out);
 	char name[SLOT_NAME_MAX];
 	if (!vault_open(&place, &inv->vault, err))
 		return false;
@@ -83,12 +93,7 @@ static bool list(struct invocation *inv, struct error *err)
 		say(inv, SAY_SLOT_ONLY);
 	if (!inv->globals.json)
 		return print_table(inv, slots, count, err);
-	output_json_begin(&j);
-	json_array(&j, "slots");
-	for (size_t i = 0; i < count; i++)
-		slot_json(&j, NULL, &slots[i]);
-	json_end_array(&j);
-	output_json_end(inv, &j);
+	print_slots(inv, slots, count);
 	return true;
 }
 
@@ -235,19 +240,12 @@ static bool repair(struct invocation *inv, struct error *err)
 {
 	scoped(unlock_key_done) struct unlock_key opener = { .secret = NULL };
 	struct slot_info slots[SLOTS_MAX];
-	struct json j = JSON_INIT(&inv->out);
 	if (!key_work_open(inv, true, &opener, err) || !vault_mend_slots(inv->vault, err))
 		return false;
 	size_t count = vault_slots(inv->vault, slots);
 	say(inv, SAY_SLOT_REPAIRED, count, count == 1 ? "" : "s");
-	if (!inv->globals.json)
-		return true;
-	output_json_begin(&j);
-	json_array(&j, "slots");
-	for (size_t i = 0; i < count; i++)
-		slot_json(&j, NULL, &slots[i]);
-	json_end_array(&j);
-	output_json_end(inv, &j);
+	if (inv->globals.json)
+		print_slots(inv, slots, count);
 	return true;
 }
 
