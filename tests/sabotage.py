@@ -40,18 +40,18 @@ MISTAKES = [
     ("token-not-wiped-after-the-answer", "agent/listener.c", "\tsecret_free(secret);", "\t(void)secret;", "e2e:test_agent_memory"),
     ("wipe-eight-bytes-short", "core/wipe.c", "wipe(at, head->len);", "wipe(at, head->len > 8 ? head->len - 8 : 0);", "unit:test_wipe"),
     ("audit-error-ignored", "vault/vault.c", "if (!ok || !note_reading(v, c, version, verb, \"ok\", AUDIT_ORDINARY, err))",
-     "(void)!note_reading(v, c, version, verb, \"ok\", AUDIT_ORDINARY, &ignored);\n\tif (!ok)", "e2e:test_audit"),
+     "(void)!note_reading(v, c, version, verb, \"ok\", AUDIT_ORDINARY, &ignored);\n\tif (!ok)", "e2e:test_faults"),
     ("token-before-its-audit-line", "vault/vault.c", "if (!ok || !note_reading(v, c, version, verb, \"ok\", AUDIT_ORDINARY, err))", "if (!ok)", "e2e:test_audit"),
     ("unlinked-log-not-noticed", "vault/audit.c", "if (lstat(a->path, &st) != 0)", "if (lstat(a->path, &st) != 0 && fstat(a->fd, &st) != 0)", "unit:test_audit"),
     ("peer-is-whoever-we-are", "agent/listener.c", "c->peer = (struct peer){ .uid = who.uid,", "c->peer = (struct peer){ .uid = getuid(),", "e2e:test_peers"),
-    ("nobody-matches-a-rule", "agent/access.c", "return is_in && gid != NOBODY;", "return is_in;", "unit:test_access"),
+    ("rule-for-nobody", "agent/settings.c", "&number) && number == 65534);", "&number) && number == 65535);", "unit:test_settings"),
     ("host-name-not-checked", "agent/http.c", "NUMBER(SSL_VERIFYHOST, 2)", "NUMBER(SSL_VERIFYHOST, 0)", "e2e:test_tls"),
-    ("redirects-followed", "agent/http.c", "NUMBER(FOLLOWLOCATION, 0),\n\tNUMBER(MAXREDIRS, 0),", "NUMBER(FOLLOWLOCATION, 1),\n\tNUMBER(MAXREDIRS, 5),", "e2e:test_tls"),
+    ("redirects-followed", "agent/http.c", "NUMBER(FOLLOWLOCATION, 0),\n\tNUMBER(MAXREDIRS, 0),", "NUMBER(FOLLOWLOCATION, 1),\n\tNUMBER(MAXREDIRS, 5),", "unit:test_courier"),
     ("json-without-regard-to-case", "core/json.c", "if (bytes_equal(name, wanted)) {",
-     "if (name.len == wanted.len && strncasecmp((const char *)name.at, (const char *)wanted.at, name.len) == 0) {", "unit:test_tiktok"),
+     "if (name.len == wanted.len && strncasecmp((const char *)name.at, (const char *)wanted.at, name.len) == 0) {", "unit:test_json"),
     ("padding-off-by-one", "vault/seal.c", "*ret_len = len - 1;\n\treturn true;", "*ret_len = len;\n\treturn true;", "unit:test_seal"),
-    ("sync-tried-again", "vault/audit.c", "atomic_store(&a->is_failed, true);", "", "unit:test_audit"),
-    ("environment-kept", "core/process.c", "plan->environment : no_environment", "plan->environment : environ", "e2e:test_tls"),
+    ("sync-tried-again", "vault/audit.c", "atomic_store(&a->is_failed, true);", "", "e2e:test_faults"),
+    ("environment-kept", "core/process.c", "plan->environment : no_environment", "plan->environment : environ", "e2e:test_agent_hygiene"),
     ("unlocked-memory-accepted", "agent/keeper.c", "if (k->settings.require_locked_memory && !secret_arena_is_locked())", "if (0)", "e2e:test_agent_memory"),
     ("timers-by-the-wall-clock", "core/clock.c", "clock_gettime(CLOCK_BOOTTIME, &now);", "clock_gettime(CLOCK_REALTIME, &now);", "e2e:test_agent_clocks"),
     ("leaf-digest-not-compared", "vault/vault.c", "if (sodium_memcmp(found, digest, DIGEST_LEN) != 0 || !unseal(v->keys, &context, record->value, &v->plain)",
@@ -64,10 +64,11 @@ MISTAKES = [
     ("key-file-of-others-read", "core/file.c", "if (is_secret && st->st_mode & (S_IRWXG | S_IRWXO))", "if (0)", "unit:test_file"),
     ("anchor-read-behind-the-store", "vault/vault.c",
      "if (!find_place(v, place, err) || (!v->is_copy && !anchor_read(&v->anchor_file, err)))\n\t\treturn false;\n"
+     "\t/* Before it is opened, so that one put there meanwhile is noticed. */\n\t(void)!lstat(v->path, &v->opened);\n"
      "\tenum store_class class = place->is_still ? store_open_still(&store_sqlite, v->path, &v->store, err)\n"
      "\t\t\t\t\t\t : store_open(&store_sqlite, v->path, &v->store, err);\n"
      "\tif (class != STORE_OK || !read_head(v, err))\n\t\treturn false;",
-     "if (!find_place(v, place, err))\n\t\treturn false;\n"
+     "if (!find_place(v, place, err) || lstat(v->path, &v->opened) != 0)\n\t\treturn false;\n"
      "\tenum store_class class = store_open(&store_sqlite, v->path, &v->store, err);\n"
      "\tif (class != STORE_OK || !read_head(v, err))\n\t\treturn false;\n"
      "\tclock_sleep_ms(5);\n\tif (!anchor_read(&v->anchor_file, err))\n\t\treturn false;", "e2e:test_concurrency"),
