@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 
-VAULT = os.path.join(os.path.abspath(os.environ.get("BUILD", "build")), "vault")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+VAULT = os.path.join(ROOT, os.environ.get("BUILD", "build"), "vault")
 
 
 def is_disposable(row):

@@ -583,6 +583,26 @@ static void token__dropped_meanwhile_is_not_found_and_no_alarm(void **state)
 	vault_close(w);
 }
 
+static void token__is_not_given_when_its_line_cannot_be_written(void **state)
+{
+	(void)state;
+	struct error err;
+	struct credential c;
+	struct secret *token = NULL;
+	char log[PATH_MAX];
+	struct vault *v = open_it();
+	put_token(v, A, TOKEN_A);
+	assert_true(vault_find(v, A, false, &c, &err));
+	size_t stem = strlen(anchor_path) - strlen(".anchor");
+	assert_string_equal(anchor_path + stem, ".anchor");
+	(void)snprintf(log, sizeof log, "%.*s.audit.log", (int)stem, anchor_path);
+	assert_int_equal(unlink(log), 0);
+	assert_false(vault_token(v, &c, &c.versions[0], "get", &token, &err));
+	assert_string_equal(err.class, "audit");
+	assert_null(token);
+	vault_close(v);
+}
+
 /* That our memory is full says nothing about the vault. */
 static void token__without_room_in_locked_memory_is_no_alarm(void **state)
 {
@@ -2117,6 +2137,7 @@ int main(void)
 		V(change__killed_at_any_moment_leaves_a_whole_vault),
 		V(find__a_deleted_pixel_is_found_only_when_wanted),
 		V(token__dropped_meanwhile_is_not_found_and_no_alarm),
+		V(token__is_not_given_when_its_line_cannot_be_written),
 		V(token__without_room_in_locked_memory_is_no_alarm),
 		V(many__five_thousand_pixels_are_stored_found_walked_and_verified),
 		V(health__is_kept_counted_and_aligned),
