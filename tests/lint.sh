@@ -20,7 +20,6 @@ agent/alert_desk.c     bugprone-sizeof-expression           an array of pointers
 agent/intake.c         bugprone-sizeof-expression           the same
 agent/api_list.c       -Wanalyzer-malloc-leak               the listing hangs in the call, whose end frees it with listing_free
 agent/holdings.c       bugprone-sizeof-expression           an array of pointers is sorted there
-agent/worker.c         -Wanalyzer-malloc-leak               news hang in w->news, then in the queue, whose taker frees them
 agent/pixel_map.c      -Wanalyzer-malloc-leak               what was made hangs in the map, which pixel_map_empty empties
 agent/service_check.c  clang-analyzer-core.NullDereference  find_owner is called only for a pair that is_stray, and then call_detective has made d by the same test
 agent/service_check.c  -Wanalyzer-null-dereference          the same
@@ -29,7 +28,7 @@ agent/status.c         clang-analyzer-core.NullDereference  a verdict other than
 agent/supervisor.c     -Wanalyzer-malloc-leak               the copy hangs in the list; environment_freep frees it
 agent/sweep_store.c    clang-analyzer-core.NonNullParamChecker  sweep_store_init made the array, or the sweep never began
 agent/sweep_targets.c  -Wanalyzer-malloc-leak               the grown array is handed back, and the caller stores it
-agent/worker.c         clang-analyzer-core.NullDereference  an item without a credential always says its damage
+agent/worker_vault.c   clang-analyzer-core.NullDereference  an item without a credential always says its damage
 cli/options.c          clang-analyzer-core.NullDereference  every entry below given_count was filled by add_given
 cli/options.c          clang-analyzer-core.NonNullParamChecker  every entry below arg_count is one of argv
 cli/table.c            -Wanalyzer-use-of-uninitialized-value  print_line reads no further than row->filled, which was just filled
