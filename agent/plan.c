@@ -59,8 +59,10 @@ static bool is_asked_about(const struct credential *c, const struct health *h)
 static int64_t wait_s(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now)
 {
 	int64_t at = h->next_check_at ? h->next_check_at : schedule_next(c->pixel, settings, 0, now, 0);
-	int64_t wait = at - now;
-	return wait < 0 ? 0 : wait > settings->interval_s ? settings->interval_s : wait;
+	/* Written down by a longer interval, or by a clock that was ahead: each at its own moment, not all at once. */
+	if (at - now > settings->interval_s)
+		at = schedule_next(c->pixel, settings, 0, now, 0);
+	return at < now ? 0 : at - now;
 }
 
 bool plan_note(struct plan *p, const struct credential *c, const struct health *h, const struct settings *settings,

@@ -19,6 +19,15 @@
 
 /* ---- the turn ---- */
 
+/* The plan, and what of a Pixel is told, follow from the settings, too. */
+static void apply_to_all(struct worker *w)
+{
+	struct error err;
+	w->damaged = 0;
+	if (!vault_load(w->vault, worker_hand_over_item, w, &w->at, &err))
+		worker_tell_trouble(w, &err);
+}
+
 /* The old couriers and sessions end with the old settings. */
 static void adopt_settings(struct worker *w)
 {
@@ -43,8 +52,11 @@ static void adopt_settings(struct worker *w)
 	service_freep(&w->service);
 	courier_free(w->courier);
 	w->courier = fresh;
-	if (w->vault && !w->is_closing && !worker_begin_service(w, &err))
+	if (!w->vault || w->is_closing)
+		return;
+	if (!worker_begin_service(w, &err))
 		worker_tell_trouble(w, &err);
+	apply_to_all(w);
 }
 
 static void take_in(struct worker *w)

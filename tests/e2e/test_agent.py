@@ -549,6 +549,13 @@ class Signals(AgentCase):
         self.ask("POST", "/v1/pixels/%s/check" % pixel)
         self.until("asked by the schedule", lambda: len(self.emu.log(pixel)) >= before + 3, 10)
 
+    def test_a_shorter_interval_counts_for_what_was_planned_before(self):
+        pixel, _ = self.stored()
+        before = len(self.emu.log(pixel))
+        self.write(self.config, self.read(self.config).replace(b"interval = 90d", b"interval = 1s"))
+        self.hup()
+        self.until("asked by the schedule", lambda: len(self.emu.log(pixel)) >= before + 2, 10)
+
     def test_told_to_stop_it_answers_what_it_began(self):
         pixel, token = self.pair()
         self.emu.fault("slow-body")

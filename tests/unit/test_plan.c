@@ -128,10 +128,28 @@ static void plan__a_wall_clock_that_jumps_neither_stops_nor_storms(void **state)
 	const char *due[8];
 	/* Written down before the clock was set back by ten years: within one interval all the same. */
 	note_at(p, "C0AHEAD0000000000000", NOW + 10 * 365 * 24 * HOUR, VERDICT_HEALTHY, VERDICT_UNCHECKED);
-	assert_int_equal(plan_next_ms(p), NOW_MS + 6 * HOUR * 1000);
+	assert_in_range(plan_next_ms(p), NOW_MS + 1, NOW_MS + 6 * HOUR * 1000);
 	/* The clock set forward: overdue, so now, once. */
 	note_at(p, "C0BEHIND000000000000", 1, VERDICT_HEALTHY, VERDICT_UNCHECKED);
 	assert_int_equal(plan_due(p, NOW_MS, due, 8), 1);
+	plan_free(p);
+}
+
+static void plan__written_down_by_a_longer_interval_they_are_spread_over_the_new_one(void **state)
+{
+	(void)state;
+	struct plan *p = fresh();
+	char code[PIXEL_CODE_MAX + 1];
+	int64_t at_ms, least_ms = INT64_MAX, most_ms = 0;
+	for (int i = 0; i < 100; i++) {
+		snprintf(code, sizeof code, "C0LONG%014d", i);
+		note_at(p, code, NOW + 1000 * HOUR, VERDICT_HEALTHY, VERDICT_UNCHECKED);
+		assert_true(plan_look(p, code, &at_ms));
+		assert_in_range(at_ms - NOW_MS, 1, 6 * HOUR * 1000);
+		least_ms = at_ms < least_ms ? at_ms : least_ms;
+		most_ms = at_ms > most_ms ? at_ms : most_ms;
+	}
+	assert_true(most_ms - least_ms > 4 * HOUR * 1000);
 	plan_free(p);
 }
 
@@ -195,6 +213,7 @@ int main(void)
 		cmocka_unit_test(forecast__says_why_a_pixel_is_asked_about),
 		cmocka_unit_test(forecast__counts_what_is_overdue_now_and_once),
 		cmocka_unit_test(plan__a_wall_clock_that_jumps_neither_stops_nor_storms),
+		cmocka_unit_test(plan__written_down_by_a_longer_interval_they_are_spread_over_the_new_one),
 		cmocka_unit_test(plan__never_planned_is_due_within_the_interval),
 		cmocka_unit_test(plan__a_suspect_brings_controls_along),
 		cmocka_unit_test(plan__what_nobody_was_given_is_not_asked_about),
