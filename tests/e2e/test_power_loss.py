@@ -8,15 +8,14 @@ import json
 import os
 import shutil
 import struct
-import sys
 import tempfile
 import unittest
 
 import harness
-from harness import Case, IS_SANITIZED, VAULT, new_pixel, new_token, rng
+from harness import Case, IS_SANITIZED, VAULT, new_pixel, new_token, notes, rng
 
 OPLOG = os.path.join(harness.BUILD, "tests", "oplog.so")
-STATES = int(os.environ.get("POWER_STATES", "1500"))
+STATES = int(os.environ.get("POWER_STATES", "700"))
 SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 CREATE, WRITE, TRUNCATE, SYNC, UNLINK, RENAME, MKDIR = range(1, 8)
 HEAD = struct.Struct("<IIIIQQ")
@@ -199,19 +198,24 @@ class PowerLoss(Case):
                     f.write(state[path])
 
     def fresh_states(self, disk, room):
-        for keeps, choose in choices(disk, room, self.random):
+        """Up to `room` states that were not seen yet; of many draws, as a short write leaves few."""
+        for keeps, choose in choices(disk, 4 * room, self.random):
             state = disk.cut(keeps, choose)
             key = hash(tuple(sorted((p, c) for p, c in state.items() if c is not None and not p.endswith("-shm"))))
             if key not in self.seen:
                 self.seen.add(key)
                 yield state
+                room -= 1
+                if not room:
+                    return
 
-    def replay(self, disk, ops, room, judge):
-        """Every moment within ops, the one behind the last of them too."""
+    def replay(self, disk, ops, target, judge):
+        """Every moment within ops, the one behind the last of them too; what one has no states for the later ones try."""
+        target += self.states
         for n, op in enumerate([None] + ops):
             if op:
                 disk.do(op)
-            for state in self.fresh_states(disk, room):
+            for state in self.fresh_states(disk, max(1, (target - self.states) // (len(ops) + 1 - n))):
                 self.lay(state)
                 self.states += 1
                 judge(n == len(ops), "cut behind operation %d of %d" % (n, len(ops)))
@@ -262,8 +266,7 @@ class PowerLoss(Case):
         ]
         self.on_disk("init", "--no-recovery", "--key-file", self.settings["PIXELVAULT_KEY_FILE"])
         now = {a: None, b: None}
-        room = max(1, STATES // (len(steps) * 14))
-        for words, stdin, changes in steps:
+        for n, (words, stdin, changes) in enumerate(steps):
             disk, before, after = Disk(self.tree), dict(now), dict(now, **changes)
             ops = self.recorded(*words, stdin=stdin)
             later = Disk(self.tree)
@@ -276,10 +279,10 @@ class PowerLoss(Case):
                 found = self.tokens((a, b))
                 self.assertIn(found, (after,) if is_acknowledged else (before, after), where)
 
-            self.replay(disk, ops, room, judge)
+            self.replay(disk, ops, (STATES - self.states) // (len(steps) - n), judge)
             self.lay({p: f.durable if f else None for p, f in later.names.items()})
             now = after
-        print("  test_power_loss: %d states after power cuts in %d commands" % (self.states, len(steps)), file=sys.stderr)
+        notes.append("%d states after power cuts in %d commands" % (self.states, len(steps)))
 
     def test_init(self):
         key = self.settings["PIXELVAULT_KEY_FILE"]
@@ -296,8 +299,8 @@ class PowerLoss(Case):
             self.afterwards("put", pixel, "--no-check", stdin=new_token())
             self.sound(where)
 
-        self.replay(disk, ops, max(1, STATES // 500), judge)
-        print("  test_power_loss: %d states after power cuts in init" % self.states, file=sys.stderr)
+        self.replay(disk, ops, STATES // 20, judge)
+        notes.append("%d states after power cuts in init" % self.states)
 
 
 if __name__ == "__main__":
