@@ -126,7 +126,8 @@ test: deps layers
 	@sh packaging/deps.sh browser
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh tests/run.sh $(ONLY)
-test-programs: $(UNIT_BIN) $(REPLAY) $(EMU_BIN) $(SUP_BIN) $(PRE_SO)
+test-programs: $(UNIT_BIN) $(REPLAY) e2e-programs
+e2e-programs: all $(EMU_BIN) $(SUP_BIN) $(PRE_SO)
 
 screenshot: all test-programs
 	@BUILD=$(BUILD) $(PYTHON) tests/screenshot.py docs/board.png
@@ -208,5 +209,5 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo screenshot test test-programs check-san valgrind power-loss reproducible sabotage layers lint bench soak install uninstall clean fuzz-long
+.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss reproducible sabotage layers lint bench soak install uninstall clean fuzz-long
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
