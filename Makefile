@@ -141,10 +141,14 @@ sabotage:
 power-loss:
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) POWER_STATES=$(POWER_STATES) $(PYTHON) tests/e2e/run.py test_power_loss
+concurrency:
+	@$(MAKE) --no-print-directory -s -j2 e2e-programs
+	@OPERATIONS=$(OPERATIONS) BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_increments.Increments
 valgrind: all test-programs
 	@BUILD=$(BUILD) sh tests/valgrind.sh
 
 POWER_STATES ?= 50000
+OPERATIONS   ?= 1000
 
 # ---- proofs about the source ----
 layers:
@@ -209,5 +213,5 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss reproducible sabotage layers lint bench soak install uninstall clean fuzz-long
+.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss concurrency reproducible sabotage layers lint bench soak install uninstall clean fuzz-long
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
