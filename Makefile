@@ -85,9 +85,9 @@ $(BUILD)/vault-agent: $(AGENT_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) $(NET) -o $@
 $(LIB): $(LIB_OBJ)
 	@rm -f $@; $(AR) rcs $@ $^
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/only.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -lcmocka -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/tests/unit/only.o $(LIB) $(SMALL) $(NET) -lcmocka -o $@
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(BUILD)/obj/tests/fuzz/$*.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB) $(SMALL) $(NET) -o $@
