@@ -85,9 +85,9 @@ $(BUILD)/vault-agent: $(AGENT_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) $(NET) -o $@
 $(LIB): $(LIB_OBJ)
 	@rm -f $@; $(AR) rcs $@ $^
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB)
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/only.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -lcmocka -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/tests/unit/only.o $(LIB) $(SMALL) $(NET) -lcmocka -o $@
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(BUILD)/obj/tests/fuzz/$*.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB) $(SMALL) $(NET) -o $@
@@ -126,7 +126,8 @@ test: deps layers
 	@sh packaging/deps.sh browser
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh tests/run.sh $(ONLY)
-test-programs: $(UNIT_BIN) $(REPLAY) $(EMU_BIN) $(SUP_BIN) $(PRE_SO)
+test-programs: $(UNIT_BIN) $(REPLAY) e2e-programs
+e2e-programs: all $(EMU_BIN) $(SUP_BIN) $(PRE_SO)
 
 screenshot: all test-programs
 	@BUILD=$(BUILD) $(PYTHON) tests/screenshot.py docs/board.png
@@ -140,10 +141,14 @@ sabotage:
 power-loss:
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) POWER_STATES=$(POWER_STATES) $(PYTHON) tests/e2e/run.py test_power_loss
+concurrency:
+	@$(MAKE) --no-print-directory -s -j2 e2e-programs
+	@OPERATIONS=$(OPERATIONS) BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_increments.Increments
 valgrind: all test-programs
 	@BUILD=$(BUILD) sh tests/valgrind.sh
 
 POWER_STATES ?= 50000
+OPERATIONS   ?= 1000
 
 # ---- proofs about the source ----
 layers:
@@ -208,5 +213,5 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo screenshot test test-programs check-san valgrind power-loss reproducible sabotage layers lint bench soak install uninstall clean fuzz-long
+.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss concurrency reproducible sabotage layers lint bench soak install uninstall clean fuzz-long
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

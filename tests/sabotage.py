@@ -6,139 +6,275 @@
 Each mistake is a piece of source and what it becomes. One that no longer fits the source is an error: the table has to
 follow. A mistake that its test does not notice means that the test proves nothing. The last line counts."""
 
+import concurrent.futures
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+WORKERS = 2
 
-# name, file, what stands there, what it becomes, the test: unit:PROGRAM or e2e:WORD
+# name, the test (unit:PROGRAM or e2e:WORD), and one or more of (file, what stands there, what it becomes): more than one
+# where two layers stand behind each other and either would hide that the other is gone
 MISTAKES = [
-    ("synchronous-off", "vault/store_sqlite.c", "PRAGMA synchronous=FULL;", "PRAGMA synchronous=OFF;", "e2e:test_power_loss"),
-    ("folder-not-synced", "core/file.c", "if (fd < 0 || fsync(fd) != 0)\n\t\treturn fail(err, ERR_STORAGE, TXT_FILE_UNWRITABLE, folder",
-     "if (fd < 0)\n\t\treturn fail(err, ERR_STORAGE, TXT_FILE_UNWRITABLE, folder", "e2e:test_power_loss"),
-    ("anchor-in-one-block", "vault/anchor.c", "unsigned other = 1 - valid_block;", "unsigned other = valid_block;", "unit:test_anchor"),
-    ("anchor-before-commit", "vault/change.c", "outcome = commit_root(ch, &next, buf_bytes(&root_bytes), &at, err);",
-     "struct root was = ch->v->root; ch->v->root = next; (void)!vault_advance_anchor(ch->v, remembered, block, err); "
-     "ch->v->root = was; outcome = commit_root(ch, &next, buf_bytes(&root_bytes), &at, err);", "e2e:test_power_loss"),
-    ("file-opened-beside-sqlite", "vault/store_sqlite.c", "static enum store_class sqlite_head(struct store *store, struct store_pos *ret, struct error *err)\n{",
-     "static enum store_class sqlite_head(struct store *store, struct store_pos *ret, struct error *err)\n{\n\tclose(open(of(store)->path, O_RDONLY));",
-     "e2e:test_concurrency"),
-    ("aad-without-version", "vault/seal.c", "put_u32(p, context->version), p += 4;", "put_u32(p, 0), p += 4;", "unit:test_seal"),
-    ("aad-without-vault-id", "vault/seal.c", "memcpy(p, context->vault_id, VAULT_ID_LEN), p += VAULT_ID_LEN;",
-     "memset(p, 0, VAULT_ID_LEN), p += VAULT_ID_LEN;", "unit:test_seal"),
-    ("slots-not-under-the-root", "vault/vault.c", "sodium_memcmp(digest, v->root.slots_digest, DIGEST_LEN) != 0",
-     "sodium_memcmp(digest, v->root.slots_digest, 0) != 0", "unit:test_vault"),
-    ("commitment-not-checked", "vault/slots.c", "sodium_memcmp(commitment, slot + AT_COMMITMENT, COMMITMENT_LEN) != 0",
-     "sodium_memcmp(commitment, slot + AT_COMMITMENT, 0) != 0", "unit:test_slots"),
-    ("mac-of-one-byte", "vault/vault.c", "if (sodium_memcmp(mac, ret->mac, DIGEST_LEN) != 0)\n\t\treturn fail_class(err, ERR_DAMAGED, \"tampered\", TXT_ROOT_TAMPERED",
-     "if (sodium_memcmp(mac, ret->mac, 1) != 0)\n\t\treturn fail_class(err, ERR_DAMAGED, \"tampered\", TXT_ROOT_TAMPERED", "unit:test_vault"),
-    ("nonce-from-a-counter", "vault/seal.c", "randombytes_buf(room, SEAL_NONCE_LEN);", "memset(room, 7, SEAL_NONCE_LEN);", "unit:test_seal"),
-    ("no-limits-on-cost", "vault/slots.c", "ops < 1 || ops > OPS_MAX || mem < MEM_KIB_MIN || mem > MEM_KIB_MAX", "ops < 1", "unit:test_slots"),
-    ("token-not-wiped-after-the-answer", "agent/listener.c", "\tsecret_free(secret);", "\t(void)secret;", "e2e:test_agent_memory"),
-    ("wipe-eight-bytes-short", "core/wipe.c", "wipe(at, head->len);", "wipe(at, head->len > 8 ? head->len - 8 : 0);", "unit:test_wipe"),
-    ("audit-error-ignored", "vault/vault.c", "if (!ok || !note_reading(v, c, version, verb, \"ok\", AUDIT_ORDINARY, err))",
-     "(void)!note_reading(v, c, version, verb, \"ok\", AUDIT_ORDINARY, &ignored);\n\tif (!ok)", "unit:test_vault"),
-    ("token-before-its-audit-line", "vault/vault.c", "if (!ok || !note_reading(v, c, version, verb, \"ok\", AUDIT_ORDINARY, err))", "if (!ok)", "e2e:test_audit"),
-    ("unlinked-log-not-noticed", "vault/audit.c", "if (lstat(a->path, &st) != 0)", "if (lstat(a->path, &st) != 0 && fstat(a->fd, &st) != 0)", "unit:test_audit"),
-    ("peer-is-whoever-we-are", "agent/listener.c", "c->peer = (struct peer){ .uid = who.uid,", "c->peer = (struct peer){ .uid = getuid(),", "e2e:test_peers"),
-    ("rule-for-nobody", "agent/settings.c", "&number) && number == 65534);", "&number) && number == 65535);", "unit:test_settings"),
-    ("host-name-not-checked", "agent/http.c", "NUMBER(SSL_VERIFYHOST, 2)", "NUMBER(SSL_VERIFYHOST, 0)", "e2e:test_tls"),
-    ("redirects-followed", "agent/http.c", "NUMBER(FOLLOWLOCATION, 0),\n\tNUMBER(MAXREDIRS, 0),", "NUMBER(FOLLOWLOCATION, 1),\n\tNUMBER(MAXREDIRS, 5),", "unit:test_courier"),
-    ("json-without-regard-to-case", "core/json.c", "if (bytes_equal(name, wanted)) {",
-     "if (name.len == wanted.len && strncasecmp((const char *)name.at, (const char *)wanted.at, name.len) == 0) {", "unit:test_json"),
-    ("padding-off-by-one", "vault/seal.c", "*ret_len = len - 1;\n\treturn true;", "*ret_len = len;\n\treturn true;", "unit:test_seal"),
-    ("sync-tried-again", "vault/audit.c", "atomic_store(&a->is_failed, true);", "", "unit:test_audit"),
-    ("environment-kept", "core/process.c", "plan->environment : no_environment", "plan->environment : environ", "e2e:test_agent_hygiene"),
-    ("unlocked-memory-accepted", "agent/keeper.c", "if (k->settings.require_locked_memory && !secret_arena_is_locked())", "if (0)", "e2e:test_agent_memory"),
-    ("timers-by-the-wall-clock", "core/clock.c", "clock_gettime(CLOCK_BOOTTIME, &now);", "clock_gettime(CLOCK_REALTIME, &now);", "e2e:test_agent_clocks"),
-    ("leaf-digest-not-compared", "vault/vault.c", "if (sodium_memcmp(found, digest, DIGEST_LEN) != 0 || !unseal(v->keys, &context, record->value, &v->plain)",
-     "if (!unseal(v->keys, &context, record->value, &v->plain)", "unit:test_vault"),
-    ("token-digest-not-compared", "vault/vault.c", "if (sodium_memcmp(digest, version->digest, DIGEST_LEN) == 0 &&", "if (", "unit:test_vault"),
-    ("root-condition-left-out", "vault/change.c", "store_commit(ch->v->store, &unmoved, 1, ops", "store_commit(ch->v->store, &unmoved, 0, ops", "unit:test_vault"),
-    ("lost-sector-called-a-change", "vault/audit_end.c", "*ret_is_cut = a->may_be_cut && ", "*ret_is_cut = false && ", "e2e:test_power_loss"),
-    ("cut-log-accepted", "vault/audit_end.c", "if (last.sequence < anchored->sequence)", "if (0)", "unit:test_audit"),
-    ("rollback-accepted", "vault/anchor.c", "return DESCENT_OLDER;", "return DESCENT_NEWER;", "unit:test_anchor"),
-    ("key-file-of-others-read", "core/file.c", "if (is_secret && st->st_mode & (S_IRWXG | S_IRWXO))", "if (0)", "unit:test_file"),
-    ("anchor-read-behind-the-store", "vault/vault.c",
-     "if (!find_place(v, place, err) || (!v->is_copy && !anchor_read(&v->anchor_file, err)))\n\t\treturn false;\n"
-     "\t/* Before it is opened, so that one put there meanwhile is noticed. */\n\t(void)!lstat(v->path, &v->opened);\n"
-     "\tenum store_class class = place->is_still ? store_open_still(&store_sqlite, v->path, &v->store, err)\n"
-     "\t\t\t\t\t\t : store_open(&store_sqlite, v->path, &v->store, err);\n"
-     "\tif (class != STORE_OK || !read_head(v, err))\n\t\treturn false;",
-     "if (!find_place(v, place, err) || lstat(v->path, &v->opened) != 0)\n\t\treturn false;\n"
-     "\tenum store_class class = store_open(&store_sqlite, v->path, &v->store, err);\n"
-     "\tif (class != STORE_OK || !read_head(v, err))\n\t\treturn false;\n"
-     "\tclock_sleep_ms(5);\n\tif (!anchor_read(&v->anchor_file, err))\n\t\treturn false;", "e2e:test_concurrency"),
-    ("lock-let-go-before-the-anchor", "vault/change.c", "bool is_anchored = outcome != ATTEMPT_DONE ||",
-     "store_release(ch->v->store);\n\t\tclock_sleep_ms(5);\n\t\t(void)store_hold(ch->v->store, STORE_WAIT_MS, err);\n\t\t"
-     "bool is_anchored = outcome != ATTEMPT_DONE ||", "e2e:test_concurrency"),
+    ("synchronous-off", "e2e:test_power_loss", ("vault/store_sqlite.c", "PRAGMA synchronous=FULL;", "PRAGMA synchronous=OFF;")),
+    ("folder-not-synced", "e2e:test_power_loss",
+     ("core/file.c", "if (fd < 0 || fsync(fd) != 0)\n\t\treturn fail(err, ERR_STORAGE, TXT_FILE_UNWRITABLE, folder",
+      "if (fd < 0)\n\t\treturn fail(err, ERR_STORAGE, TXT_FILE_UNWRITABLE, folder")),
+    ("anchor-in-one-block", "unit:test_anchor",
+     ("vault/anchor.c", "unsigned other = 1 - valid_block;",
+      "unsigned other = valid_block;")),
+    ("anchor-before-commit", "e2e:test_power_loss",
+     ("vault/change.c", "outcome = commit_root(ch, &next, buf_bytes(&root_bytes), &at, err);",
+      "struct root was = ch->v->root; ch->v->root = next; (void)!vault_advance_anchor(ch->v, remembered, block, err); "
+      "ch->v->root = was; outcome = commit_root(ch, &next, buf_bytes(&root_bytes), &at, err);")),
+    ("file-opened-beside-sqlite", "unit:test_store",
+     ("vault/store_sqlite.c", "static enum store_class sqlite_head(struct store *store, struct store_pos *ret, struct error *err)\n{",
+      "static enum store_class sqlite_head(struct store *store, struct store_pos *ret, struct error *err)\n{\n\tclose(open(of(store)->path, O_RDONLY));")),
+    ("aad-without-version", "unit:test_seal", ("vault/seal.c", "put_u32(p, context->version), p += 4;", "put_u32(p, 0), p += 4;")),
+    ("aad-without-vault-id", "unit:test_seal",
+     ("vault/seal.c", "memcpy(p, context->vault_id, VAULT_ID_LEN), p += VAULT_ID_LEN;",
+      "memset(p, 0, VAULT_ID_LEN), p += VAULT_ID_LEN;")),
+    ("slots-not-under-the-root", "unit:test_vault",
+     ("vault/vault.c", "sodium_memcmp(digest, v->root.slots_digest, DIGEST_LEN) != 0",
+      "sodium_memcmp(digest, v->root.slots_digest, 0) != 0")),
+    ("commitment-not-checked", "unit:test_slots",
+     ("vault/slots.c", "sodium_memcmp(commitment, slot + AT_COMMITMENT, COMMITMENT_LEN) != 0",
+      "sodium_memcmp(commitment, slot + AT_COMMITMENT, 0) != 0")),
+    ("mac-of-one-byte", "unit:test_vault",
+     ("vault/vault.c", "if (sodium_memcmp(mac, ret->mac, DIGEST_LEN) != 0)\n\t\treturn fail_class(err, ERR_DAMAGED, \"tampered\", TXT_ROOT_TAMPERED",
+      "if (sodium_memcmp(mac, ret->mac, 1) != 0)\n\t\treturn fail_class(err, ERR_DAMAGED, \"tampered\", TXT_ROOT_TAMPERED")),
+    ("nonce-from-a-counter", "unit:test_seal",
+     ("vault/seal.c", "randombytes_buf(room, SEAL_NONCE_LEN);",
+      "memset(room, 7, SEAL_NONCE_LEN);")),
+    ("no-limits-on-cost", "unit:test_slots",
+     ("vault/slots.c", "ops < 1 || ops > OPS_MAX || mem < MEM_KIB_MIN || mem > MEM_KIB_MAX",
+      "ops < 1")),
+    ("token-not-wiped-after-the-answer", "e2e:test_agent_memory",
+     ("agent/listener.c", "\tsecret_free(secret);",
+      "\t(void)secret;")),
+    ("wipe-eight-bytes-short", "unit:test_wipe",
+     ("core/wipe.c", "wipe(at, head->len);",
+      "wipe(at, head->len > 8 ? head->len - 8 : 0);")),
+    ("audit-error-ignored", "unit:test_vault",
+     ("vault/vault.c", "if (!ok || !note_reading(v, c, version, verb, \"ok\", AUDIT_ORDINARY, err))",
+      "(void)!note_reading(v, c, version, verb, \"ok\", AUDIT_ORDINARY, &ignored);\n\tif (!ok)")),
+    ("token-before-its-audit-line", "e2e:test_audit",
+     ("vault/vault.c", "if (!ok || !note_reading(v, c, version, verb, \"ok\", AUDIT_ORDINARY, err))",
+      "if (!ok)")),
+    ("unlinked-log-not-noticed", "unit:test_audit",
+     ("vault/audit.c", "if (lstat(a->path, &st) != 0)",
+      "if (lstat(a->path, &st) != 0 && fstat(a->fd, &st) != 0)")),
+    ("peer-is-whoever-we-are", "e2e:test_peers",
+     ("agent/listener.c", "c->peer = (struct peer){ .uid = who.uid,",
+      "c->peer = (struct peer){ .uid = getuid(),")),
+    ("rule-for-nobody", "unit:test_settings",
+     ("agent/settings.c", "&number) && number == 65534);",
+      "&number) && number == 65535);")),
+    ("host-name-not-checked", "e2e:test_tls", ("agent/http.c", "NUMBER(SSL_VERIFYHOST, 2)", "NUMBER(SSL_VERIFYHOST, 0)")),
+    ("redirects-followed", "unit:test_courier",
+     ("agent/http.c", "NUMBER(FOLLOWLOCATION, 0),\n\tNUMBER(MAXREDIRS, 0),",
+      "NUMBER(FOLLOWLOCATION, 1),\n\tNUMBER(MAXREDIRS, 5),")),
+    ("json-without-regard-to-case", "unit:test_json",
+     ("core/json.c", "if (bytes_equal(name, wanted)) {",
+      "if (name.len == wanted.len && strncasecmp((const char *)name.at, (const char *)wanted.at, name.len) == 0) {")),
+    ("padding-off-by-one", "unit:test_seal",
+     ("vault/seal.c", "*ret_len = len - 1;\n\treturn true;",
+      "*ret_len = len;\n\treturn true;")),
+    ("sync-tried-again", "unit:test_audit", ("vault/audit.c", "atomic_store(&a->is_failed, true);", "")),
+    ("environment-kept", "e2e:test_agent_hygiene",
+     ("core/process.c", "plan->environment : no_environment",
+      "plan->environment : environ")),
+    ("unlocked-memory-accepted", "e2e:test_agent_memory",
+     ("agent/keeper.c", "if (k->settings.require_locked_memory && !secret_arena_is_locked())",
+      "if (0)")),
+    ("timers-by-the-wall-clock", "e2e:test_agent_clocks",
+     ("core/clock.c", "clock_gettime(CLOCK_BOOTTIME, &now);",
+      "clock_gettime(CLOCK_REALTIME, &now);")),
+    ("leaf-digest-not-compared", "unit:test_vault",
+     ("vault/vault.c", "if (sodium_memcmp(found, digest, DIGEST_LEN) != 0 || !unseal(v->keys, &context, record->value, &v->plain)",
+      "if (!unseal(v->keys, &context, record->value, &v->plain)")),
+    ("token-digest-not-compared", "unit:test_vault",
+     ("vault/vault.c", "if (sodium_memcmp(digest, version->digest, DIGEST_LEN) == 0 &&",
+      "if (")),
+    ("root-condition-left-out", "unit:test_vault",
+     ("vault/change.c", "store_commit(ch->v->store, &unmoved, 1, ops",
+      "store_commit(ch->v->store, &unmoved, 0, ops")),
+    ("lost-sector-called-a-change", "e2e:test_power_loss",
+     ("vault/audit_end.c", "*ret_is_cut = a->may_be_cut && ",
+      "*ret_is_cut = false && ")),
+    ("cut-log-accepted", "unit:test_audit", ("vault/audit_end.c", "if (last.sequence < anchored->sequence)", "if (0)")),
+    ("rollback-accepted", "unit:test_anchor", ("vault/anchor.c", "return DESCENT_OLDER;", "return DESCENT_NEWER;")),
+    ("key-file-of-others-read", "unit:test_file", ("core/file.c", "if (is_secret && st->st_mode & (S_IRWXG | S_IRWXO))", "if (0)")),
+    ("anchor-read-behind-the-store", "e2e:test_stepped.Stepped.test_a_reader",
+     ("vault/vault.c", "if (!find_place(v, place, err) || (!v->is_copy && !anchor_read(&v->anchor_file, err)))\n\t\treturn false;\n"
+      "\t/* Before it is opened, so that one put there meanwhile is noticed. */\n\t(void)!lstat(v->path, &v->opened);\n"
+      "\tenum store_class class = place->is_still ? store_open_still(&store_sqlite, v->path, &v->store, err)\n"
+      "\t\t\t\t\t\t : store_open(&store_sqlite, v->path, &v->store, err);\n"
+      "\tif (class != STORE_OK || !read_head(v, err))\n\t\treturn false;",
+      "if (!find_place(v, place, err) || lstat(v->path, &v->opened) != 0)\n\t\treturn false;\n"
+      "\tenum store_class class = store_open(&store_sqlite, v->path, &v->store, err);\n"
+      "\tif (class != STORE_OK || !read_head(v, err))\n\t\treturn false;\n"
+      "\tif (!anchor_read(&v->anchor_file, err))\n\t\treturn false;")),
+    ("lock-let-go-before-the-anchor", "e2e:test_stepped.Stepped.test_the_lock",
+     ("vault/change.c", "bool is_anchored = outcome != ATTEMPT_DONE ||",
+      "store_release(ch->v->store);\n\t\t(void)store_hold(ch->v->store, STORE_WAIT_MS, err);\n\t\t"
+      "bool is_anchored = outcome != ATTEMPT_DONE ||")),
+    ("both-anchor-blocks-at-once", "e2e:test_power_loss",
+     ("vault/anchor.c", "pwrite(fd, file->blocks[other], ANCHOR_BLOCK, (off_t)other * ANCHOR_BLOCK);\n\tif (put != ANCHOR_BLOCK ||",
+      "(memcpy(file->blocks[valid_block], file->blocks[other], ANCHOR_BLOCK),\n\t\t\tpwrite(fd, file->blocks, 2 * ANCHOR_BLOCK, 0));\n"
+      "\tif (put != 2 * ANCHOR_BLOCK ||")),
+    ("peer-told-by-the-request", "e2e:test_peers.Peers.test_what",
+     ("agent/listener.c", "static void free_secret(void *secret)", "static bool make_view(const struct access *access, struct connection *c);\n"
+      "static void free_secret(void *secret)"),
+     ("agent/listener.c", "\tif (!c->call.is_answered)\n\t\tc->l->setup.begin(c->l->setup.context, &c->call, &c->body_max);",
+      "\tconst char *told = find_header(&c->call, \"X-Uid\");\n\tif (told) {\n\t\tc->peer.uid = (uid_t)strtoul(told, NULL, 10);\n"
+      "\t\t(void)!make_view(c->l->setup.access, c);\n\t}\n"
+      "\tif (!c->call.is_answered)\n\t\tc->l->setup.begin(c->l->setup.context, &c->call, &c->body_max);")),
+    ("body-read-despite-an-error", "unit:test_courier",
+     ("agent/courier_process.c", "if (from.transport == TRANSPORT_OK)\n\t\t\ttiktok_read(",
+      "if (from.body.len && (a.transport = TRANSPORT_OK, true))\n\t\t\ttiktok_read(")),
+    ("length-taken-as-signed", "unit:test_client", ("agent/reply.c", "\t*ret = value;\n\treturn true;\n}\n\nstatic bool read_header",
+                                                    "\t*ret = (uint64_t)(int32_t)value;\n\treturn true;\n}\n\nstatic bool read_header")),
+    ("answer-with-the-rest-of-the-one-before", "e2e:test_fast_path",
+     ("agent/listener.c", "\tbool is_sent = len && send(c->fd, room, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;\n\twipe(room, len);",
+      "\tstatic size_t longest;\n\tif (len > longest)\n\t\tlongest = len;\n"
+      "\tbool is_sent = len && send(c->fd, room, longest, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)longest;")),
 ]
 
 
-def plant(tree, file, before, after):
-    path = os.path.join(tree, file)
-    with open(path) as f:
-        text = f.read()
-    if text.count(before) != 1:
-        raise SystemExit("%s: what a mistake is planted in stands there %d times, not once:\n%s" % (file, text.count(before), before))
-    with open(path, "w") as f:
-        f.write(text.replace(before, after))
-    return path, text
+class Tree:
+    """A copy of the sources with a build of its own, for one mistake at a time."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def plant(self, edits):
+        """{file: its text before}"""
+        texts = {}
+        for file, before, after in edits:
+            path = os.path.join(self.path, file)
+            with open(path) as f:
+                text = f.read()
+            if text.count(before) != 1:
+                raise SystemExit("%s: what a mistake is planted in stands there %d times, not once:\n%s" % (file, text.count(before), before))
+            texts.setdefault(file, text)
+            with open(path, "w") as f:
+                f.write(text.replace(before, after))
+        return texts
+
+    def put_back(self, texts):
+        for file, text in texts.items():
+            with open(os.path.join(self.path, file), "w") as f:
+                f.write(text)
+
+    def build(self, tests, log, jobs=1):
+        """What these tests need, and no more."""
+        goals = {"build/tests/unit/" + name if kind == "unit" else "e2e-programs" for kind, name in (t.split(":") for t in tests)}
+        return subprocess.run(["make", "-s", "-j%d" % jobs, "BUILD=build", "CFLAGS=-O2", *sorted(goals)], cwd=self.path,
+                              stdout=log, stderr=log).returncode == 0
+
+    def passes(self, test, log):
+        kind, name = test.split(":")
+        words = ["build/tests/unit/" + name] if kind == "unit" else [sys.executable, "tests/e2e/run.py", name]
+        try:
+            return subprocess.run(words, cwd=self.path, stdout=log, stderr=log, env=dict(os.environ, BUILD="build"), timeout=900).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
 
-def build(tree, log):
-    done = subprocess.run(["make", "-s", "-j2", "BUILD=build", "all", "test-programs"], cwd=tree, stdout=log, stderr=log)
-    return done.returncode == 0
-
-
-def passes(tree, test, log):
-    kind, name = test.split(":")
-    words = ["build/tests/unit/" + name] if kind == "unit" else [sys.executable, "tests/e2e/run.py", name]
-    try:
-        return subprocess.run(words, cwd=tree, stdout=log, stderr=log, env=dict(os.environ, BUILD="build"), timeout=900).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
-
-
-def copy(tree):
+def copy_sources(to):
     for name in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
-        to = os.path.join(tree, name)
-        os.makedirs(os.path.dirname(to), exist_ok=True)
-        shutil.copy2(os.path.join(ROOT, name), to)
+        path = os.path.join(to, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shutil.copy2(os.path.join(ROOT, name), path)
+
+
+def dealt(chosen):
+    """The mistakes in one pile for each worker. Those of one file lie together: it is compiled once between two of them."""
+    piles = [[] for _ in range(WORKERS)]
+    by_file = {}
+    for mistake in chosen:
+        by_file.setdefault(mistake[2][0], []).append(mistake)
+    for same in sorted(by_file.values(), key=len, reverse=True):
+        min(piles, key=len).extend(same)
+    return piles
+
+
+class Work:
+    def __init__(self, folder, chosen):
+        self.folder, self.chosen, self.missed, self.lock = folder, chosen, [], threading.Lock()
+        self.tests = sorted({m[1] for m in chosen})
+
+    def prepare(self):
+        """One tree, built with all there is, and its copies; the tests must pass where nothing is planted."""
+        first = Tree(os.path.join(self.folder, "tree0"))
+        copy_sources(first.path)
+        with open(os.path.join(self.folder, "log"), "w") as log:
+            if not first.build(self.tests, log, jobs=WORKERS):
+                raise SystemExit("the sources as they are do not build:\n" + self.end_of("log"))
+        trees = [first] + [Tree(os.path.join(self.folder, "tree%d" % n)) for n in range(1, WORKERS)]
+        for tree in trees[1:]:
+            shutil.copytree(first.path, tree.path, symlinks=True)
+        return trees
+
+    def end_of(self, name):
+        with open(os.path.join(self.folder, name)) as f:
+            return f.read()[-3000:]
+
+    def try_unplanted(self, tree, number):
+        with open(os.path.join(self.folder, "unplanted%d" % number), "w") as log:
+            for test in self.tests[number::WORKERS]:
+                if not tree.passes(test, log):
+                    log.flush()
+                    raise SystemExit("%s fails without any mistake:\n%s" % (test, self.end_of("unplanted%d" % number)))
+
+    def try_planted(self, tree, pile):
+        for name, test, *edits in pile:
+            started = time.monotonic()
+            with open(os.path.join(self.folder, name + ".log"), "w") as log:
+                texts = tree.plant(edits)
+                is_built = tree.build([test], log)
+                is_caught = is_built and not tree.passes(test, log)
+                tree.put_back(texts)
+            with self.lock:
+                print("%-8s %-40s %s (%.0f s)" % ("caught" if is_caught else "MISSED", name, test, time.monotonic() - started), flush=True)
+                if not is_caught:
+                    self.missed.append(name)
+                    print(self.end_of(name + ".log"))
+
+    def all(self):
+        trees = self.prepare()
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            for job in [pool.submit(self.try_unplanted, *pair) for pair in zip(trees, range(WORKERS))]:
+                job.result()
+            for job in [pool.submit(self.try_planted, *pair) for pair in zip(trees, dealt(self.chosen))]:
+                job.result()
 
 
 def main():
     words = [w for w in sys.argv[1:] if w != "--list"]
     chosen = [m for m in MISTAKES if not words or any(w in m[0] for w in words)]
     if "--list" in sys.argv:
-        for name, file, _, _, test in chosen:
-            print("%-34s %-22s %s" % (name, file, test))
+        for name, test, *edits in chosen:
+            print("%-40s %-24s %s" % (name, edits[0][0], test))
         return 0
-    tree = tempfile.mkdtemp(prefix="sabotage-")
-    os.chmod(tree, 0o755)  # tests of other accounts start the programs in it
-    missed = []
+    folder = tempfile.mkdtemp(prefix="sabotage-")
+    os.chmod(folder, 0o755)  # tests of other accounts start the programs in it
+    work = Work(folder, chosen)
     try:
-        copy(tree)
-        with open(os.path.join(tree, "log"), "w") as log:
-            if not build(tree, log):
-                raise SystemExit("the sources as they are do not build")
-            for test in sorted({m[4] for m in chosen}):
-                if not passes(tree, test, log):
-                    raise SystemExit("%s fails without any mistake" % test)
-            for name, file, before, after, test in chosen:
-                path, text = plant(tree, file, before, after)
-                is_caught = build(tree, log) and not passes(tree, test, log)
-                print("%-8s %-34s %s" % ("caught" if is_caught else "MISSED", name, test), flush=True)
-                missed += [] if is_caught else [name]
-                with open(path, "w") as f:
-                    f.write(text)
+        work.all()
     finally:
-        shutil.rmtree(tree, ignore_errors=True)
-    print("%d of %d planted mistakes caught" % (len(chosen) - len(missed), len(chosen)))
-    return 1 if missed else 0
+        if os.environ.get("KEEP"):
+            print("kept: " + folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    print("%d of %d planted mistakes caught" % (len(chosen) - len(work.missed), len(chosen)))
+    return 1 if work.missed else 0
 
 
 if __name__ == "__main__":

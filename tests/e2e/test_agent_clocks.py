@@ -1,5 +1,6 @@
 """The clocks of an agent that runs: they jump, and hours pass in no time (tests/support/agent_by_clock.c)."""
 
+import json
 import mmap
 import os
 import re
@@ -186,14 +187,16 @@ class Jumps(Moved):
         doing()
         self.turn()
         self.until(lambda: all(n >= times for n in since()), 20, "each is asked")
-        time.sleep(0.5)  # more would come at once
+        time.sleep(0.25)  # more would come at once
+        self.turn()
         self.assertEqual([times] * 3, since(), self.log())
         for pixel in self.pixels:
             row = self.asks(200, "GET", "/v1/pixels/" + pixel)["pixels"][0]
             self.assertEqual("healthy", row["verdict"])
             self.asks(200, "GET", "/v1/pixels/%s/token" % pixel)
 
-    @cases(ten_years_back=-10 * YEAR, a_day_back=-DAY, a_day_on=DAY, ten_years_on=10 * YEAR, to_2106=80 * YEAR)
+    @cases(ten_years_back=-10 * YEAR, a_day_back=-DAY, a_day_on=DAY, ten_years_on=10 * YEAR, to_2106=80 * YEAR,
+           to_1970=int(600 - time.time()), to_the_last_second_of_32_bits=int(2 ** 31 - 1 - time.time()))
     def test_a_wall_clock_that_jumps_neither_stops_the_checks_nor_makes_a_storm(self, seconds):
         self.asked(lambda: self.jump(wall=seconds), 0)
         self.asked(lambda: self.pass_by(6 * HOUR), 1)
@@ -207,6 +210,56 @@ class Jumps(Moved):
             self.vault("label", pixel, "a=b")
             self.until(lambda: b'"a":"b"' in self.http("GET", "/v1/pixels/" + pixel)[2], 20, "the label is seen")
         self.asked(lambda: self.pass_by(6 * HOUR), 1)
+
+    def test_a_wall_clock_that_is_set_by_a_second_again_and_again_changes_nothing(self):
+        def flap():
+            for i in range(60):
+                self.jump(wall=1 if i % 2 else -1)
+                time.sleep(0.01)
+        self.asked(flap, 0)
+        self.asked(lambda: self.pass_by(6 * HOUR), 1)
+
+    @cases(back=-10 * YEAR, on=10 * YEAR)
+    def test_a_pause_that_tiktok_asked_for_ends_by_any_wall_clock_and_not_in_a_storm(self, seconds):
+        self.emu.fault("code-40100")
+        self.pass_by(6 * HOUR)
+        while self.log().count("asked us to slow down") < 2:  # the second pause is one of minutes
+            self.pass_by(5)
+            self.turn()
+        self.turn()
+        self.emu.no_faults()
+        before = self.emu.requests()
+        self.jump(wall=seconds)
+        self.turn()
+        self.assertLessEqual(self.emu.requests() - before, 3, "at the most one more of each")
+        self.pass_by(DAY)  # no pause is longer
+        self.until(lambda: all(any(l["code"] == "0" for l in self.emu.log(p)[-1:]) for p in self.pixels), 20, "each is asked again")
+        self.turn()
+        self.assertLessEqual(self.emu.requests() - before, 7, "one a Pixel for the jump, one for the day, and who looked first")
+
+    @cases(back=-10 * YEAR, on=10 * YEAR)
+    def test_the_wait_behind_wrong_keys_is_not_shortened_by_the_wall_clock(self, seconds):
+        self.asks(200, "POST", "/v1/lock")
+        for _ in range(5):  # 0.1 s, 0.2 s, ... before the next
+            self.asks(500, "POST", "/v1/unlock", bytes(32))
+        self.jump(wall=seconds)
+        started = time.monotonic()
+        self.asks(200, "POST", "/v1/unlock")
+        self.assertGreater(time.monotonic() - started, 0.4)
+
+    def test_the_audit_log_is_in_the_order_in_which_things_happened(self):
+        for wall in (-10 * YEAR, 20 * YEAR, -10 * YEAR - 5):
+            self.jump(wall=wall)
+            self.asks(200, "GET", "/v1/pixels/%s/token" % self.pixels[0])
+            self.asks(200, "POST", "/v1/pixels/%s/labels?label=n=%d" % (self.pixels[0], abs(wall)))
+        self.end_agent()
+        self.vault("audit", "verify")
+        log, = (self.path("state", n) for n in os.listdir(self.state) if n.endswith(".audit.log"))
+        entries = [json.loads(line) for line in self.read(log).splitlines()]
+        self.assertEqual(list(range(1, len(entries) + 1)), [e["seq"] for e in entries])
+        self.assertNotEqual([e["at"] for e in entries], sorted(e["at"] for e in entries), "the wall clock did go back")
+        started = [e for e in entries if e["boot"] == entries[-1]["boot"]]
+        self.assertEqual([e["ms"] for e in started], sorted(e["ms"] for e in started), "and the machine's own did not")
 
     def test_a_machine_that_slept_for_a_month_asks_once(self):
         self.asked(lambda: self.pass_by(30 * DAY), 1)

@@ -174,6 +174,7 @@ class Memory(Searched):
             limits = self.read("/proc/%d/limits" % pid).decode()
             self.assertRegex(limits, r"Max core file size\s+0\s", process)
             if process == "courier":
+                self.assertEqual(b"", self.read("/proc/%d/environ" % pid), "it is started with nothing of ours")
                 for fd in os.listdir("/proc/%d/fd" % pid):
                     self.assertNotIn(self.home, os.readlink("/proc/%d/fd/%s" % (pid, fd)))
 

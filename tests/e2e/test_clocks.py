@@ -59,6 +59,19 @@ class OneShot(Faked):
         self.vault("check")
         self.vault("verify")
 
+    @cases(in_spring=("2026-03-29T01:00:00Z",), in_autumn=("2026-10-25T01:00:00Z",))
+    def test_summer_time_has_no_say(self, change):
+        """The hour that is not there, and the one that is there twice: what is said and stored is the same in every zone."""
+        pixel, token = self.pair()
+        self.put(pixel, token, "--test-code", "T1", "--expires", change)
+        for second in (-1, 0, 1800, 3600):
+            moment = int(self.moment(change).timestamp()) + second
+            said = {}
+            for zone in ("UTC", "CET-1CEST,M3.5.0,M10.5.0/3", "<-03>3<-02>,M3.5.0/-2,M10.5.0/-1"):
+                env = dict(self.at("%d" % moment), FAKETIME_FMT="%s", TZ=zone)
+                said[zone] = [self.vault(*words, "--json", env=env).out for words in (["status"], ["history", pixel], ["plan"], ["list"])]
+            self.assertEqual(1, len({tuple(s) for s in said.values()}), said)
+
     @cases(**CLOCKS)
     def test_after_a_jump_each_pixel_is_asked_once_a_sweep(self, clock):
         """Neither stop nor storm: forward, back, and forward again."""

@@ -115,6 +115,21 @@ class Peers(AgentCase):
                     cells += len(VERBS)
         harness.notes.append("peers: %d cells of user x verb x Pixel as the rules say" % cells)
 
+    def test_what_a_request_says_of_its_sender_is_not_believed(self):
+        """Only the kernel's word counts, whatever a header, the query or the body claims."""
+        headers = dict.fromkeys(("Uid", "X-Uid", "X-Gid", "X-User", "X-Remote-User", "X-Forwarded-User", "Remote-User", "From"), "0")
+        headers.update({"Authorization": "Basic cm9vdDo=", "X-Consumer": "root"})
+        body = b'{"version":1,"as":"root","uid":0,"user":"root"}'
+        path, code = self.socket, self.stored
+
+        def ask_all():
+            return [ask_once(path, method, target, body=data, headers=headers) for method, target, data in (
+                ("GET", "/v1/pixels/%s/token" % code, None), ("GET", "/v1/pixels/%s/token?uid=0&user=root" % code, None),
+                ("POST", "/v1/pixels/%s/ack" % code, body), ("POST", "/v1/pixels/%s/restore?uid=0" % code, None))]
+        for answer in self.as_user(20999, 20999, [], ask_all):
+            self.assertIn(answer[0], (400, 403), answer)
+            self.assertIn(json.loads(answer[2])["type"], ("denied", "usage"), answer)
+
     def test_a_listing_token_needs_the_right_to_every_pixel(self):
         name, path = "bc:7100000000000000001", self.socket
         target = "/v1/listings/%s" % name

@@ -1,12 +1,17 @@
-/* tests/support/stepper.c - kill a program at one of its system calls.
+/* tests/support/stepper.c - kill a program at one of its system calls, or hold it still at each.
  *
  *     stepper COUNT-FILE N PROGRAM ARG...
+ *     stepper COUNT-FILE ask=FD PROGRAM ARG...
  *
  * Runs PROGRAM under ptrace, with everything it forks, and kills the whole tree with SIGKILL at the N-th syscall stop
  * (each call stops twice, at its entry and at its exit; N = 0: never). The number of stops seen goes to COUNT-FILE.
+ * With ask=FD it kills nothing: at each stop it writes a byte to the socket FD and waits there for one back, while all
+ * of the tree that has come to a stop stands still. A `q`, or the end of the socket: ask no more.
  * Exit status: the program's; 137 when it was killed here; 125 when the stepper itself failed. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +60,15 @@ static int child(char **argv)
 	return FAILED;
 }
 
+/* False: not again. */
+static bool ask(int fd)
+{
+	char answer = 'q';
+	return write(fd, "?", 1) == 1 && read(fd, &answer, 1) == 1 && answer != 'q';
+}
+
 /* Every stop of every process until the tree is gone; the first child's status. */
-static int follow(pid_t first, long kill_at, long *ret_stops)
+static int follow(pid_t first, long kill_at, int asked, long *ret_stops)
 {
 	int first_status = FAILED, status;
 	pid_t pid;
@@ -76,6 +88,8 @@ static int follow(pid_t first, long kill_at, long *ret_stops)
 				kill_tree();
 				return KILLED;
 			}
+			if (asked >= 0 && !ask(asked))
+				asked = -1;
 		} else if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP) {
 			signal = WSTOPSIG(status); /* a real one: hand it on */
 		}
@@ -87,14 +101,17 @@ static int follow(pid_t first, long kill_at, long *ret_stops)
 int main(int argc, char **argv)
 {
 	long stops = 0;
-	int status;
+	int status, asked = -1;
 	pid_t first;
 	FILE *file;
 
 	if (argc < 4) {
-		fputs("usage: stepper COUNT-FILE N PROGRAM ARG...\n", stderr);
+		fputs("usage: stepper COUNT-FILE N|ask=FD PROGRAM ARG...\n", stderr);
 		return FAILED;
 	}
+	if (strncmp(argv[2], "ask=", 4) == 0 &&
+	    (asked = (int)strtol(argv[2] + 4, NULL, 10), fcntl(asked, F_SETFD, FD_CLOEXEC) != 0))
+		return FAILED;
 	first = fork();
 	if (first == 0)
 		_exit(child(argv + 3));
@@ -106,7 +123,7 @@ int main(int argc, char **argv)
 				  PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)) ||
 	    ptrace(PTRACE_SYSCALL, first, NULL, NULL))
 		return FAILED;
-	status = follow(first, strtol(argv[2], NULL, 10), &stops);
+	status = follow(first, asked < 0 ? strtol(argv[2], NULL, 10) : 0, asked, &stops);
 	file = fopen(argv[1], "we");
 	if (!file || fprintf(file, "%ld\n", stops) < 0 || fclose(file))
 		return FAILED;

@@ -1703,6 +1703,69 @@ static void hold__waits_no_longer_than_told_and_readers_go_on(void **state)
 
 /* ---- 9: values are never told ---- */
 
+/* ---- SQLite's own locks ---- */
+
+/* POSIX locks belong to the process and go with the first descriptor of the file that it closes, whoever opened that.
+ * Then another process takes the store for abandoned and removes the log that we write to. */
+static void assert_locked_by_us(const char *path, const char *behind)
+{
+	pid_t us = getpid(), pid = fork_child();
+	if (pid == 0) {
+		/* the bytes that SQLite's readers and writers share */
+		struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0x40000002, .l_len = 510 };
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+		_exit(fd >= 0 && fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK && l.l_pid == us ? 0 : 1);
+	}
+	if (ended(pid) != 0)
+		fail_msg("behind %s the kernel knows of no lock of ours on the store's file", behind);
+}
+
+static void open__keeps_the_file_locked_through_every_call(void **state)
+{
+	(void)state;
+	char path[PATH_MAX], copied[PATH_MAX];
+	struct error err;
+	struct store_view *view;
+	struct store_cursor *cursor;
+	struct store_record found;
+	struct store_lock *lock;
+	struct store_pos at;
+	uint64_t fence;
+	struct buf who = BUF_INIT(1024);
+	if (!backend->is_file)
+		skip();
+	struct store *s = fresh_store(path);
+	assert_locked_by_us(path, "open");
+	assert_int_equal(store_head(s, &at, &err), STORE_OK);
+	assert_locked_by_us(path, "head");
+	assert_string_equal(text_of(s, "root"), "r0");
+	assert_locked_by_us(path, "get_many");
+	assert_int_equal(store_hold(s, STORE_WAIT_MS, &err), STORE_OK);
+	assert_int_equal(commit_one(s, put("root", "r1")), STORE_OK);
+	assert_locked_by_us(path, "commit");
+	store_release(s);
+	assert_locked_by_us(path, "release");
+	assert_int_equal(store_view_open(s, &view, &err), STORE_OK);
+	assert_int_equal(store_cursor_open(s, view, "", &cursor, &err), STORE_OK);
+	assert_int_equal(store_cursor_next(s, cursor, &found, &err), STORE_OK);
+	store_cursor_close(s, cursor);
+	assert_int_equal(store_cursor_since(s, view, "", &at, &cursor, &err), STORE_OK);
+	store_cursor_close(s, cursor);
+	backend->fresh(copied);
+	assert_int_equal(store_copy(s, view, copied, &err), STORE_OK);
+	store_view_close(s, view);
+	assert_locked_by_us(path, "a view that was copied");
+	assert_int_equal(store_lock_try(s, "leader", bytes_of_text("me"), &lock, &fence, &err), STORE_OK);
+	assert_int_equal(store_lock_peek(s, "leader", &who, &fence, &err), STORE_OK);
+	store_lock_release(s, lock);
+	assert_locked_by_us(path, "a lock");
+	assert_int_equal(store_check(s, &err), STORE_OK);
+	assert_locked_by_us(path, "check");
+	store_discard(backend->ops, copied);
+	store_close(s);
+	buf_done(&who);
+}
+
 static void errors__never_hold_a_value(void **state)
 {
 	(void)state;
@@ -2009,6 +2072,7 @@ int main(int argc, char **argv)
 		T(hold__is_counted),
 		T(hold__reading_inside_stands_in_the_way_of_nothing),
 		T(hold__waits_no_longer_than_told_and_readers_go_on),
+		T(open__keeps_the_file_locked_through_every_call),
 		T(errors__never_hold_a_value),
 		T(place__a_full_disk_is_full_and_what_was_there_stays),
 		T(place__a_read_only_folder_is_denied),
