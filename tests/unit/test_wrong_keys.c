@@ -129,7 +129,7 @@ static void passphrase__near_misses_are_wrong(void **state)
 		assert_wrong(&s, bytes_of(PASSPHRASE, i ? i : 1), 2);
 		memcpy(text, PASSPHRASE, i);
 		text[i] = '\0'; /* what follows a NUL counts */
-		memcpy(text + i + 1, PASSPHRASE + i, len - i);
+		memcpy(text + i + 1, &PASSPHRASE[i], len - i);
 		assert_wrong(&s, bytes_of(text, len + 1), 2);
 		assert_wrong(&s, bytes_of(text, i + 1), 2);
 	}
