@@ -153,6 +153,8 @@ void worker_begin_closing(struct worker *w, const struct error *why)
 	service_freep(&w->service); /* what runs ends here */
 	alert_desk_freep(&w->desk);
 	w->is_sweeping = w->is_renewing = w->is_listing = false;
+	if (why && why->code == ERR_DAMAGED)
+		w->mark_count = 0; /* what lies there now may be another vault: nothing is written to it */
 	worker_tell_closed(w, why);
 }
 

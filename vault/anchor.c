@@ -150,6 +150,20 @@ bool anchor_is_of_later_epoch(const struct anchor_file *file, const uint8_t vaul
 	return false;
 }
 
+bool anchor_is_of_another_vault(const struct anchor_file *file, const uint8_t vault_id[VAULT_ID_LEN])
+{
+	bool is_other = false;
+	for (unsigned i = 0; file->is_there && i < 2; i++) {
+		struct anchor a;
+		if (!take_fields(bytes_of(file->blocks[i], MAC_AT), &a))
+			continue;
+		if (memcmp(a.vault_id, vault_id, VAULT_ID_LEN) == 0)
+			return false;
+		is_other = true;
+	}
+	return is_other;
+}
+
 /* Of one generation the block that remembers more of the audit log is the newer one. */
 static bool is_older(const struct anchor *a, const struct anchor *b)
 {

@@ -50,6 +50,8 @@ must_check bool anchor_prove(const struct anchor_file *file, const struct keys *
 int64_t anchor_glance_at_clock(const struct anchor_file *file);
 /* Does a block, unproven, speak of this vault under a later root key? Only to tell why nothing of it could be proven. */
 bool anchor_is_of_later_epoch(const struct anchor_file *file, const uint8_t vault_id[VAULT_ID_LEN], uint32_t epoch);
+/* Do the blocks that can be read, unproven, all speak of another vault? Likewise. */
+bool anchor_is_of_another_vault(const struct anchor_file *file, const uint8_t vault_id[VAULT_ID_LEN]);
 /* Make a new file holding just this. */
 must_check bool anchor_create(const struct anchor_file *file, const struct keys *keys, const struct anchor *a,
 			      struct error *err);

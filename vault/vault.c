@@ -322,6 +322,8 @@ bool root_prove(const struct vault *v, struct bytes bytes, struct root *ret, str
 	uint8_t mac[DIGEST_LEN];
 	if (!decode_root(v, bytes, ret, err))
 		return false;
+	if (v->is_proven && memcmp(ret->vault_id, v->root.vault_id, VAULT_ID_LEN) != 0)
+		return fail_class(err, ERR_DAMAGED, "forked", TXT_FORKED, v->path);
 	/* Unproven; but only the key of that epoch could prove it, and whoever unlocks again does. */
 	if (v->is_proven && ret->epoch > v->root.epoch)
 		return fail(err, ERR_LOCKED, TXT_ROOT_KEY_CHANGED, v->path);
@@ -350,10 +352,13 @@ static bool judge(const struct vault *v, const struct anchor *remembered, const 
 static bool judge_anchor(struct vault *v, const struct root *now, struct anchor *ret, unsigned *ret_block,
 			 struct error *err)
 {
-	if (!anchor_prove(&v->anchor_file, v->keys, ret, ret_block))
-		return anchor_is_of_later_epoch(&v->anchor_file, now->vault_id, now->epoch)
-			       ? fail_class(err, ERR_DAMAGED, "rolled-back", TXT_ROLLED_BACK_KEY, v->path)
-			       : fail_class(err, ERR_DAMAGED, "anchor-missing", TXT_ANCHOR_MISSING, v->path);
+	if (!anchor_prove(&v->anchor_file, v->keys, ret, ret_block)) {
+		if (anchor_is_of_later_epoch(&v->anchor_file, now->vault_id, now->epoch))
+			return fail_class(err, ERR_DAMAGED, "rolled-back", TXT_ROLLED_BACK_KEY, v->path);
+		if (anchor_is_of_another_vault(&v->anchor_file, now->vault_id))
+			return fail_class(err, ERR_DAMAGED, "forked", TXT_FORKED, v->path);
+		return fail_class(err, ERR_DAMAGED, "anchor-missing", TXT_ANCHOR_MISSING, v->path);
+	}
 	v->latest_wall = later(v->latest_wall, ret->wall_clock);
 	return judge(v, ret, now, err);
 }

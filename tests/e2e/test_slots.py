@@ -168,11 +168,16 @@ class Slots(Keys):
         opened = subprocess.run(["systemd-creds", "decrypt", "--name=pixelvault.key", sealed, os.path.join(folder, "pixelvault.key")],
                                 capture_output=True)
         self.assertEqual(0, opened.returncode, opened.stderr)
+        other = subprocess.run(["systemd-creds", "decrypt", "--name=other.key", sealed, "-"], capture_output=True)
+        self.assertNotEqual(0, other.returncode, "sealed to its name")
         os.chmod(os.path.join(folder, "pixelvault.key"), 0o400)
         self.assertNotIn(self.read(os.path.join(folder, "pixelvault.key")), self.read(sealed))
         os.unlink(self.key)
         self.configure(vault={"key-file": None, "credential": "pixelvault.key"})
         self.vault("verify", env={"CREDENTIALS_DIRECTORY": folder})
+        os.rename(os.path.join(folder, "pixelvault.key"), os.path.join(folder, "other.key"))
+        self.refuses(4, "verify", env={"CREDENTIALS_DIRECTORY": folder})
+        os.rename(os.path.join(folder, "other.key"), os.path.join(folder, "pixelvault.key"))
         self.refuses(8, "slot", "add", "--credential", sealed, env={"CREDENTIALS_DIRECTORY": folder}, says="already")
 
 
