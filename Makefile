@@ -156,17 +156,42 @@ layers:
 lint:
 	@CC="$(CC)" sh tests/lint.sh
 
-# ---- fuzzing: make fuzz-config runs a minute, FUZZ_SECONDS=n more; make fuzz-long runs each for an hour ----
+# ---- fuzzing: make fuzz runs all for a minute together, fuzz-config one for a minute (FUZZ_SECONDS=n), fuzz-long each for an hour ----
+FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 60
-$(BUILD)-fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(filter-out agent/main.c cli/main.c,$(HOUSE) $(CLI))
+FUZZ_BUILD   := $(BUILD)-fuzz
+FUZZ_MAKE     = $(MAKE) --no-print-directory -s -j2 BUILD=$(FUZZ_BUILD) CC="$(FUZZ_CC)" SAN=address,undefined COVERAGE= \
+                CFLAGS="-O1 -g -fsanitize=fuzzer-no-link" LIBFUZZER=-fsanitize=fuzzer
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(LIB)
 	@mkdir -p $(@D)
-	clang -g -O1 -std=c17 -I. -D_GNU_SOURCE -DFUZZING -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ \
-	      -lsodium -lsqlite3 -linih -lm $(NET) -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) $(LIBFUZZER) $< $(LIB) $(SMALL) $(NET) -o $@
+fuzz-programs: $(FUZZ_BIN)
+fuzz:
+	@$(FUZZ_MAKE) fuzz-programs
+	@BUILD=$(FUZZ_BUILD) $(PYTHON) tests/fuzz/fuzz.py run $(ONLY)
 fuzz-long:
-	@for t in $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ)); do $(MAKE) fuzz-$$t FUZZ_SECONDS=3600 || exit 1; done
-fuzz-%: $(BUILD)-fuzz/fuzz_%
-	@mkdir -p $(BUILD)-fuzz/scratch-$*
-	$< -max_total_time=$(FUZZ_SECONDS) -timeout=5 -print_final_stats=1 $(BUILD)-fuzz/scratch-$* tests/fuzz/corpus/$*
+	@$(FUZZ_MAKE) fuzz-programs
+	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=3600 $(PYTHON) tests/fuzz/fuzz.py each $(ONLY)
+fuzz-planted:
+	@BUILD=$(FUZZ_BUILD)-planted FUZZ_CC="$(FUZZ_CC)" $(PYTHON) tests/fuzz/planted.py $(ONLY)
+fuzz-grow:
+	@$(FUZZ_MAKE) fuzz-programs
+	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tests/fuzz/fuzz.py grow $(ONLY)
+fuzz-%:
+	@$(FUZZ_MAKE) $(FUZZ_BUILD)/tests/fuzz/fuzz_$*
+	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tests/fuzz/fuzz.py each =$*
+
+# ---- coverage: counters in files that the programs map, so that neither sandbox nor kill -9 loses them ----
+COVER_BUILD := $(BUILD)-cover
+COVER_MAKE   = $(MAKE) --no-print-directory -s -j2 BUILD=$(COVER_BUILD) CC="$(FUZZ_CC)" CFLAGS="-O1 -g" \
+               COVERAGE="-fprofile-instr-generate=$(abspath $(COVER_BUILD))/profiles/%m%c.profraw -fcoverage-mapping \
+               -mllvm -runtime-counter-relocation -Wno-unused-command-line-argument"
+fuzz-coverage:
+	@$(COVER_MAKE) all $(patsubst $(BUILD)/%,$(COVER_BUILD)/%,$(REPLAY))
+	@BUILD=$(COVER_BUILD) $(PYTHON) tests/coverage.py corpora
+coverage:
+	@$(COVER_MAKE) all test-programs
+	@BUILD=$(COVER_BUILD) PYTHON=$(PYTHON) $(PYTHON) tests/coverage.py all $(ONLY)
 
 bench: all $(EMU_BIN) $(BENCH_BIN)
 	@BUILD=$(BUILD) sh bench/run.sh $(ONLY)
@@ -213,5 +238,6 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss concurrency reproducible sabotage layers lint bench soak install uninstall clean fuzz-long
+.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss concurrency reproducible sabotage layers lint bench \
+        soak install uninstall clean fuzz fuzz-programs fuzz-long fuzz-planted fuzz-grow fuzz-coverage coverage
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -355,6 +355,8 @@ static void parcel_skip(struct parcel *p, size_t written)
 	p->len -= written;
 	for (size_t i = 0; i < COUNT_OF(p->parts); i++) {
 		size_t here = written < p->parts[i].iov_len ? written : p->parts[i].iov_len;
+		if (!here) /* a part that is not there has no address to add to */
+			continue;
 		p->parts[i].iov_base = (char *)p->parts[i].iov_base + here;
 		p->parts[i].iov_len -= here;
 		written -= here;

@@ -469,12 +469,21 @@ static void foresee_style(struct invocation *inv, int argc, char **argv)
 	}
 }
 
+/* How many options these words may be at the most: one word of letters, as -qh, is one for each. */
+static size_t most_given(int argc, char **argv)
+{
+	size_t most = 1;
+	for (int i = 0; i < argc; i++)
+		most += argv[i][0] == '-' && argv[i][1] != '-' ? strlen(argv[i]) : 1;
+	return most;
+}
+
 bool options_parse(struct invocation *inv, const struct command *table, size_t count, int argc, char **argv,
 		   struct error *err)
 {
 	struct parser p = { .inv = inv, .commands = table, .command_count = count, .argc = argc, .argv = argv };
 	foresee_style(inv, argc, argv);
-	inv->given = calloc((size_t)argc + 1, sizeof *inv->given);
+	inv->given = calloc(most_given(argc, argv), sizeof *inv->given);
 	inv->args = calloc((size_t)argc + 1, sizeof *inv->args);
 	if (!inv->given || !inv->args)
 		return fail_no_memory(err);

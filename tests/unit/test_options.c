@@ -47,6 +47,18 @@ static void assert_refused(const char *const *words, enum error_code code, const
 #define REFUSED(code, says, hints, ...)                                                                                \
 	assert_refused((const char *const[]){ "vault", __VA_ARGS__, NULL }, code, says, hints)
 
+static void options__one_word_may_hold_any_number_of_letters(void **state)
+{
+	(void)state;
+	char letters[4000] = "-";
+	memset(letters + 1, 'q', sizeof letters - 2);
+	letters[sizeof letters - 1] = '\0';
+	scoped(run_done) struct run r = PARSE(letters, "get", PIXEL);
+	assert_true(r.is_done && r.inv.globals.quiet);
+	assert_int_equal(r.inv.given_count, sizeof letters - 2);
+	assert_int_equal(r.inv.arg_count, 1);
+}
+
 static void options__values_come_behind_a_blank_or_an_equals_sign(void **state)
 {
 	(void)state;
@@ -249,6 +261,7 @@ static void commands__every_row_has_a_whole_manual(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options__one_word_may_hold_any_number_of_letters),
 		cmocka_unit_test(options__values_come_behind_a_blank_or_an_equals_sign),
 		cmocka_unit_test(options__global_ones_stand_anywhere),
 		cmocka_unit_test(options__a_commands_own_option_wins_over_a_global_one),
