@@ -223,6 +223,12 @@ static void compare(struct alerts *a, const struct alert_fact *fact, struct foun
 	}
 }
 
+/* Lists have names of their own, and no Pixel code begins with a star. */
+static bool is_pixel(const char *name)
+{
+	return name[0] != '*' && !name_is_list(name);
+}
+
 bool alerts_note(struct alerts *a, const struct alert_fact *fact, struct error *err)
 {
 	struct look *l = a->look;
@@ -235,21 +241,17 @@ bool alerts_note(struct alerts *a, const struct alert_fact *fact, struct error *
 			   .cause = NO_CAUSE,
 			   .is_fresh = true };
 	text_copy(f.pixel, sizeof f.pixel, fact->pixel);
-	l->pixels++;
+	l->pixels += is_pixel(fact->pixel);
 	compare(a, fact, &f);
 	bool is_in_trouble = f.kind != ALERT_KIND_NONE;
 	return look_add_labels(l, fact, is_in_trouble, &f.labels_at, &f.label_count, err) &&
 	       (!is_in_trouble || look_add_found(l, &f, err));
 }
 
-/* No Pixel code begins with a star. */
 static bool note_starred(struct alerts *a, const char *star, enum alert_kind kind, int64_t since, struct error *err)
 {
 	struct alert_fact fact = { .pixel = star, .kind = kind, .since = since, .weight = WEIGHT_ONE };
-	if (!alerts_note(a, &fact, err))
-		return false;
-	a->look->pixels--;
-	return true;
+	return alerts_note(a, &fact, err);
 }
 
 bool alerts_note_general(struct alerts *a, enum alert_kind kind, int64_t since, struct error *err)

@@ -109,7 +109,7 @@ void alerts_set_sinks(struct alerts *a, const struct alert_sink *sinks, size_t c
 /* ---- a look ---- */
 
 must_check bool alerts_begin(struct alerts *a, struct error *err);
-/* Each Pixel once, also when all is well with it. */
+/* Each Pixel and listing token once, also when all is well with it. */
 must_check bool alerts_note(struct alerts *a, const struct alert_fact *fact, struct error *err);
 /* What concerns no Pixel: ALERT_KIND_BLIND, ALERT_KIND_CLOCK. */
 must_check bool alerts_note_general(struct alerts *a, enum alert_kind kind, int64_t since, struct error *err);

@@ -246,6 +246,26 @@ bool alert_desk_is_quiet(const struct alert_desk *d)
 	return alerts_is_quiet(d->alerts) && alerts_next_at(d->alerts, clock_wall()) > clock_wall();
 }
 
+struct search {
+	const struct alert_desk *desk;
+	bool has_news;
+};
+
+static bool search_list(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	struct search *s = context;
+	(void)err;
+	s->has_news = s->has_news || alert_desk_is_news(s->desk, c, h);
+	return true;
+}
+
+bool alert_desk_has_list_news(const struct alert_desk *d)
+{
+	struct search s = { .desk = d };
+	struct error ignored;
+	return !vault_each_list(d->vault, search_list, &s, &ignored) || s.has_news;
+}
+
 /* ---- a look ---- */
 
 struct pass {
@@ -313,6 +333,25 @@ void alert_desk_doubt(struct alert_desk *d)
 	d->is_doubting = true;
 }
 
+static bool note_list(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	const struct pass *pass = context;
+	struct alert_fact fact;
+	alert_fact_of(c, h, pass->desk->settings, pass->now, &fact);
+	return alerts_note(pass->desk->alerts, &fact, err);
+}
+
+/* Behind the Pixels, whose walk met the lists' names. One that is damaged hides those behind it. */
+static bool note_lists(struct pass *pass, struct error *err)
+{
+	if (vault_each_list(pass->desk->vault, note_list, pass, err))
+		return true;
+	if (err->code != ERR_DAMAGED)
+		return false;
+	pass->damaged_at = pass->now;
+	return true;
+}
+
 /* It was asked in vain, again and again, since the last verdict about anybody, and that is long ago. An agent that was
  * off asked nobody, and one that wakes up may find no network yet. */
 static bool is_blind(const struct pass *pass)
@@ -345,7 +384,7 @@ bool alert_desk_look(struct alert_desk *d, struct error *err)
 	bool has_changed;
 	if (!d->lock)
 		return true;
-	if (!alerts_begin(d->alerts, err) || !note_all(&pass, err) || !note_general(&pass, err) ||
+	if (!alerts_begin(d->alerts, err) || !note_all(&pass, err) || !note_lists(&pass, err) || !note_general(&pass, err) ||
 	    !alerts_end(d->alerts, draw, clock_wall(), &has_changed, err)) {
 		alerts_drop(d->alerts);
 		return false;
@@ -649,8 +688,7 @@ static bool cause_json(const struct alerts *a, size_t place, int64_t now, struct
 	json_text(j, "state", state_of(c, now));
 	json_text(j, "kind", alert_kind_name(c->kind));
 	json_text(j, "severity", alert_severity_name(m->severity));
-	json_text(j, "verdict",
-		  c->kind == ALERT_KIND_REFUSED || c->kind == ALERT_KIND_STAND_IN ? verdict_name(c->verdict) : NULL);
+	json_text(j, "verdict", alert_kind_has_verdict(c->kind) ? verdict_name(c->verdict) : NULL);
 	json_text(j, "title", m->title);
 	json_text(j, "advice", m->advice[0] ? m->advice : NULL);
 	json_time(j, "since", c->since);

@@ -17,6 +17,8 @@ enum alert_severity alert_severity_of(enum alert_kind kind, int64_t step)
 	case ALERT_KIND_STAND_IN:
 	case ALERT_KIND_BLIND:
 	case ALERT_KIND_CLOCK:
+	case ALERT_KIND_LISTING: /* its Pixels are asked about one by one then; nobody's events are lost */
+	case ALERT_KIND_LISTING_DUE:
 		return SEVERITY_WARNING;
 	case ALERT_KIND_NONE:
 	case ALERT_KIND_COUNT:
@@ -81,9 +83,10 @@ void alert_fact_of(const struct credential *c, const struct health *h, const str
 				    .checked_at = j ? j->checked_at : 0,
 				    .attempted_at = j ? j->attempted_at : 0,
 				    .failures = h->failures };
-	const struct fading *f = current ? refused_newer(c, h, current) : NULL;
+	bool is_list = name_is_list(c->pixel);
+	const struct fading *f = current && !is_list ? refused_newer(c, h, current) : NULL;
 	if (j && verdict_is_bad(j->verdict)) {
-		ret->kind = ALERT_KIND_REFUSED;
+		ret->kind = is_list ? ALERT_KIND_LISTING : ALERT_KIND_REFUSED;
 		ret->verdict = j->verdict;
 		ret->since = bad_since(h, j);
 	} else if (f) {
@@ -91,7 +94,7 @@ void alert_fact_of(const struct credential *c, const struct health *h, const str
 		ret->verdict = f->verdict;
 		ret->since = current->staged_at;
 	} else if (status_is_due(c, settings, now)) {
-		ret->kind = ALERT_KIND_DUE;
+		ret->kind = is_list ? ALERT_KIND_LISTING_DUE : ALERT_KIND_DUE;
 		ret->step = step_of(c, settings, now, &ret->since);
 	}
 }

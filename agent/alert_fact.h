@@ -1,4 +1,4 @@
-/* agent/alert_fact.h - what is wrong with one Pixel as far as alerts go: one thing, the gravest. Pure. */
+/* agent/alert_fact.h - what is wrong with one Pixel, or listing token, as far as alerts go: one thing, the gravest. Pure. */
 #ifndef AGENT_ALERT_FACT_H
 #define AGENT_ALERT_FACT_H
 
@@ -13,7 +13,7 @@ struct alert_fact {
 	const struct label *labels;
 	size_t label_count;
 	enum alert_kind kind; /* ALERT_KIND_NONE: nothing is wrong */
-	enum verdict verdict; /* of refused and stand-in */
+	enum verdict verdict; /* of those that alert_kind_has_verdict */
 	int64_t step;         /* of due: the shortest warning step that is reached, in seconds, or one of the above */
 	int64_t since;
 	uint32_t version; /* the one that serves; 0 = none */

@@ -25,6 +25,22 @@ bool alert_severity_by_name(const char *name, enum alert_severity *ret)
 
 const char *alert_kind_name(enum alert_kind kind)
 {
-	static const char *const names[] = { "test", "refused", "due", "stand-in", "damaged", "blind", "clock" };
+	static const char *const names[] = { "test",  "refused", "due",	    "stand-in",	  "damaged",
+					     "blind", "clock",	 "listing", "listing-due" };
 	return (unsigned)kind < COUNT_OF(names) ? names[kind] : "test";
+}
+
+bool alert_kind_has_verdict(enum alert_kind kind)
+{
+	return kind == ALERT_KIND_REFUSED || kind == ALERT_KIND_STAND_IN || kind == ALERT_KIND_LISTING;
+}
+
+bool alert_kind_is_due(enum alert_kind kind)
+{
+	return kind == ALERT_KIND_DUE || kind == ALERT_KIND_LISTING_DUE;
+}
+
+bool alert_kind_is_of_lists(enum alert_kind kind)
+{
+	return kind == ALERT_KIND_LISTING || kind == ALERT_KIND_LISTING_DUE;
 }

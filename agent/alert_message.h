@@ -25,6 +25,8 @@ enum alert_kind {
 	ALERT_KIND_DAMAGED,  /* its record in the vault does not open */
 	ALERT_KIND_BLIND,    /* TikTok has given no verdict about any Pixel for long; no entries */
 	ALERT_KIND_CLOCK,    /* this machine's clock lies behind what it was; no entries */
+	ALERT_KIND_LISTING,  /* a listing token is refused: the entries are lists, no Pixels */
+	ALERT_KIND_LISTING_DUE, /* one ends soon, or is older than max-age */
 	ALERT_KIND_COUNT
 };
 
@@ -32,6 +34,9 @@ const char *alert_event_name(enum alert_event event);          /* "alert", "remi
 const char *alert_severity_name(enum alert_severity severity); /* "info", "warning", "critical" */
 must_check bool alert_severity_by_name(const char *name, enum alert_severity *ret);
 const char *alert_kind_name(enum alert_kind kind); /* "refused", "due", "stand-in", ...; "test" for none */
+bool alert_kind_has_verdict(enum alert_kind kind); /* a token was refused, and the verdict says how */
+bool alert_kind_is_due(enum alert_kind kind);      /* a token ends, and it has steps */
+bool alert_kind_is_of_lists(enum alert_kind kind);
 
 #define ALERT_SINKS_MAX 16 /* sections [alert NAME] of a configuration, beside ... */
 #define ALERT_PINGS_MAX 8
@@ -59,7 +64,7 @@ struct alert_message {
 	char id[ALERT_ID_MAX]; /* of the cause, the same in all messages about it; what `vault alert ack` takes. "" of a
 				  test */
 	uint32_t number;       /* of this message, rising within the cause: with id it names the message for good */
-	enum verdict verdict;  /* of ALERT_KIND_REFUSED and STAND_IN; else unchecked */
+	enum verdict verdict;  /* of those that alert_kind_has_verdict; else unchecked */
 	int64_t at;            /* when it was written */
 	int64_t since;         /* when the cause began */
 	int64_t ended_at;      /* ALERT_RECOVERY; else 0 */

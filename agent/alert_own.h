@@ -58,7 +58,7 @@ must_check bool alerts_group(struct alerts *a, alert_draw_fn *draw, int64_t now,
 
 static inline bool cause_matches(const struct cause *c, enum alert_kind kind, int64_t step)
 {
-	return c->kind == kind && (kind != ALERT_KIND_DUE || c->step == step);
+	return c->kind == kind && (!alert_kind_is_due(kind) || c->step == step);
 }
 
 /* A clock that was set back far makes nobody wait for it; one that is read twice may seem to have gone back a little. */

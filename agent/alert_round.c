@@ -26,7 +26,8 @@ bool alert_round(struct vault *v, const struct settings *settings, const struct 
 	if (!alert_round_open(v, settings, r->config, &deliver, &desk, err) ||
 	    !alert_desk_claim(desk, CLAIM_MS, &is_ours, err))
 		return false;
-	bool is_needed = is_ours && (r->has_news || vault_clock_suspect(v) || !alert_desk_is_quiet(desk));
+	bool is_needed = is_ours && (r->has_news || vault_clock_suspect(v) || !alert_desk_is_quiet(desk) ||
+				     alert_desk_has_list_news(desk));
 	if (is_needed && !alert_desk_look(desk, err))
 		return false;
 	if (r->pings)

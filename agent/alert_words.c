@@ -32,9 +32,11 @@ static void add_trouble(char *text, size_t size, const struct cause *c)
 	char span[CLOCK_TEXT_MAX];
 	switch (c->kind) {
 	case ALERT_KIND_REFUSED:
+	case ALERT_KIND_LISTING:
 		add(text, size, "%s", verdict_name(c->verdict));
 		break;
 	case ALERT_KIND_DUE:
+	case ALERT_KIND_LISTING_DUE:
 		if (c->step > 0)
 			add(text, size, SAY_ALERT_ENDS, clock_format_span(c->step, span));
 		else
@@ -72,7 +74,8 @@ static void write_title(const struct cause *c, struct alert_message *m)
 	if (cause_has_pixels(c)) {
 		if (m->event == ALERT_RAISED && m->added && m->added < count)
 			add(text, size, SAY_ALERT_MORE, m->added);
-		add(text, size, "%zu Pixel%s: ", count, count == 1 ? "" : "s");
+		add(text, size, "%zu %s%s: ", count, alert_kind_is_of_lists(c->kind) ? "listing token" : "Pixel",
+		    count == 1 ? "" : "s");
 	}
 	add_trouble(text, size, c);
 	if (c->has_label && count > 1)
@@ -92,6 +95,8 @@ static void write_advice(const struct cause *c, struct alert_message *m)
 		advice = verdict_advice(c->verdict);
 	else if (c->kind == ALERT_KIND_DUE || c->kind == ALERT_KIND_STAND_IN)
 		advice = ADVISE_ALERT_ROTATE;
+	else if (alert_kind_is_of_lists(c->kind))
+		advice = ADVISE_ALERT_LISTING;
 	else if (c->kind == ALERT_KIND_DAMAGED)
 		advice = ADVISE_ALERT_DAMAGED;
 	else if (c->kind == ALERT_KIND_BLIND)

@@ -535,6 +535,7 @@ void api_closed(struct api *api, const struct error *why)
 	vault_opener_free(api->opener);
 	api->opener = NULL;
 	api->audit = NULL;
+	buf_done(&api->lists);
 	api->why_closed = *why;
 	api_read_closed(api);
 }
@@ -635,6 +636,7 @@ void api_free(struct api *api)
 	free_all(&api->unlockers);
 	vault_opener_free(api->opener);
 	buf_done(&api->alert_metrics);
+	buf_done(&api->lists);
 	free(api->events);
 	free(api->noted);
 	free(api->requests);

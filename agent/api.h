@@ -57,6 +57,7 @@ void api_trouble(struct api *api, const struct error *err, bool is_degraded);
 void api_swept(struct api *api, const struct check_result *result, int64_t now);
 /* The lines about alerts, for /metrics; takes them over. */
 void api_take_alert_metrics(struct api *api, struct buf *lines);
+void api_take_lists(struct api *api, struct buf *records);
 /* is_idle: nothing was there to be done. */
 void api_end_turn(struct api *api, int64_t now_ms, bool is_idle);
 bool api_is_busy(const struct api *api); /* call api_end_turn again without waiting */

@@ -279,6 +279,18 @@ static void print_audit_head(const struct api *api, struct buf *out)
 			   head.mac[3], (unsigned long long)head.sequence);
 }
 
+static void print_lists(const struct api *api, struct buf *out)
+{
+	struct metrics_lists lists = { .count = 0 };
+	struct bytes from = buf_bytes(&api->lists);
+	struct credential c;
+	struct health h;
+	struct error ignored;
+	while (api_next_list(&from, &c, &h))
+		(void)!metrics_count_list(&lists, &c, &h, &ignored);
+	metrics_print_lists(&lists, out);
+}
+
 void api_serve_metrics(struct api *api, struct call *call)
 {
 	struct buf out = BUF_INIT(API_BODY_MAX);
@@ -286,6 +298,7 @@ void api_serve_metrics(struct api *api, struct call *call)
 	for (enum verdict v = VERDICT_UNCHECKED; !verdict_is_transient(v); v++)
 		verdicts[v] = holdings_with_verdict(api->setup.holdings, v);
 	metrics_print_pixels(verdicts, holdings_due(api->setup.holdings), &out);
+	print_lists(api, &out);
 	counter(&out, "reads_total", "Tokens handed out.", api->reads);
 	counter(&out, "denied_total", "Requests that no rule allows.", api->denied);
 	print_requests(api, &out);

@@ -51,10 +51,27 @@ static bool may_see(const struct board *b, const char *pixel)
 	return b->peer->is_web || api_may(b->api, b->peer, ACCESS_META, pixel);
 }
 
-static bool make_row(const struct board *b, const struct holding *h, struct credential *c, struct health *health,
+static bool find_list(const struct board *b, const char *name, struct credential *c, struct health *health)
+{
+	struct bytes from = buf_bytes(&b->api->lists);
+	while (api_next_list(&from, c, health))
+		if (strcmp(c->pixel, name) == 0)
+			return true;
+	return false;
+}
+
+static bool find_record(const struct board *b, const char *name, struct credential *c, struct health *health)
+{
+	if (name_is_list(name))
+		return find_list(b, name, c, health);
+	const struct holding *h = holdings_find(b->api->setup.holdings, name);
+	return h && holding_decode(h, c, health);
+}
+
+static bool make_row(const struct board *b, const char *name, struct credential *c, struct health *health,
 		     struct status_row *row)
 {
-	if (!may_see(b, h->pixel) || !holding_decode(h, c, health) ||
+	if (!may_see(b, name) || !find_record(b, name, c, health) ||
 	    !status_matches(c, NULL, 0, b->labels, b->label_count))
 		return false;
 	status_of(c, health, b->api->setup.settings, b->now, row);
@@ -72,23 +89,40 @@ static size_t spot_count(const struct board *b)
 	return b->spots.len / sizeof(struct spot);
 }
 
-/* False: all have one. */
-static bool place_some(struct board *b)
+static void place(struct board *b, const char *name)
 {
 	struct credential c;
 	struct health health;
 	struct status_row row;
+	if (!make_row(b, name, &c, &health, &row))
+		return;
+	struct spot spot = { .place = gravity_place_of(&row) };
+	memcpy(spot.pixel, c.pixel, sizeof spot.pixel);
+	buf_append(&b->spots, &spot, sizeof spot);
+	page_count(&b->counts, &row);
+}
+
+/* Who asks for a label asks for Pixels. */
+static void place_lists(struct board *b)
+{
+	struct bytes from = buf_bytes(&b->api->lists);
+	struct credential c;
+	struct health unused;
+	if (b->label_count)
+		return;
+	while (api_next_list(&from, &c, &unused))
+		place(b, c.pixel);
+}
+
+/* False: all have one. */
+static bool place_some(struct board *b)
+{
 	for (unsigned i = 0; i < PIECE_PIXELS; i++) {
 		const struct holding *h = holdings_after(b->api->setup.holdings, b->after);
 		if (!h)
 			return false;
 		memcpy(b->after, h->pixel, sizeof b->after);
-		if (!make_row(b, h, &c, &health, &row))
-			continue;
-		struct spot spot = { .place = gravity_place_of(&row) };
-		memcpy(spot.pixel, h->pixel, sizeof spot.pixel);
-		buf_append(&b->spots, &spot, sizeof spot);
-		page_count(&b->counts, gravity_of(&row));
+		place(b, h->pixel);
 	}
 	return true;
 }
@@ -111,8 +145,7 @@ static void add_row(struct board *b, struct buf *out)
 	struct status_row row;
 	struct spot spot;
 	memcpy(&spot, b->spots.at + b->next++ * sizeof spot, sizeof spot);
-	const struct holding *h = holdings_find(b->api->setup.holdings, spot.pixel);
-	if (!h || !make_row(b, h, &c, &health, &row))
+	if (!make_row(b, spot.pixel, &c, &health, &row))
 		return; /* gone meanwhile */
 	advise_on_owner(b, &row);
 	page_fold(out, b->rows++);
@@ -131,6 +164,7 @@ static enum stream_step fill(void *context, struct buf *out)
 		return STREAM_MORE;
 	}
 	if (!b->is_sorted) {
+		place_lists(b);
 		if (spot_count(b) > 1)
 			qsort(b->spots.at, spot_count(b), sizeof(struct spot), by_place);
 		b->is_sorted = true;

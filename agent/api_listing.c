@@ -49,6 +49,30 @@ void api_serve_listing_delete(struct api *api, struct call *call)
 	call_answer_problem(call, 0, &err);
 }
 
+/* ---- what the worker told of all of them ---- */
+
+void api_take_lists(struct api *api, struct buf *records)
+{
+	buf_done(&api->lists);
+	api->lists = *records;
+	*records = (struct buf){ .max = 0 };
+}
+
+static bool take_counted(struct bytes *from, struct bytes *ret)
+{
+	uint32_t len;
+	return bytes_take_u32(from, &len) && bytes_take(from, len, ret);
+}
+
+bool api_next_list(struct bytes *from, struct credential *c, struct health *h)
+{
+	struct bytes credential, health;
+	while (take_counted(from, &credential) && take_counted(from, &health))
+		if (credential_decode(credential, c) && health_decode(health, h))
+			return true;
+	return false;
+}
+
 /* ---- answers ---- */
 
 static void answer_put(struct call *call, const struct list_result *r)
@@ -81,12 +105,6 @@ static void answer_removed(struct call *call, const struct errand *e)
 	json_bool(&j, "unchanged", e->was_nothing);
 	api_json_end(&j);
 	call_answer_buf(call, 200, API_JSON, &out);
-}
-
-static bool take_counted(struct bytes *from, struct bytes *ret)
-{
-	uint32_t len;
-	return bytes_take_u32(from, &len) && bytes_take(from, len, ret);
 }
 
 static void add_object(const struct api *api, struct json *j, const struct credential *c, const struct health *h,

@@ -168,6 +168,7 @@ struct api {
 	struct check_result swept;
 	int64_t swept_at;
 	struct buf alert_metrics;
+	struct buf lists; /* records of every listing token, for the page and the numbers */
 };
 
 /* Can the vault be used? false: why not. */
@@ -251,6 +252,8 @@ void api_serve_listing_put(struct api *api, struct call *call);
 void api_serve_listing_delete(struct api *api, struct call *call);
 /* Of these three. */
 void api_listing_finish(struct api *api, struct call *call, struct errand *e);
+/* One by one of api->lists, from buf_bytes of it. */
+bool api_next_list(struct bytes *from, struct credential *c, struct health *h);
 /* "1" or absent. */
 must_check bool api_flag(const struct call *call, const char *name, bool *ret, struct error *err);
 /* check: "no" or absent. */

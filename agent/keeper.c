@@ -156,7 +156,10 @@ static void take_news(struct keeper *k, struct news *n)
 		take_holding(k, n);
 		break;
 	case NEWS_ALERTS:
-		api_take_alert_metrics(k->api, &n->metrics);
+		api_take_alert_metrics(k->api, &n->text);
+		break;
+	case NEWS_LISTS:
+		api_take_lists(k->api, &n->text);
 		break;
 	case NEWS_GONE:
 		drop_holding(k, n);

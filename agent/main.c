@@ -291,6 +291,9 @@ static void tell_the_world(struct vault *v, const struct settings *settings, con
 				     .pings = was_answered && !line->pixel_count,
 				     .until_ms = until_ms,
 				     .metrics = &metrics };
+	struct metrics_lists lists = { .count = 0 };
+	if (vault_each_list(v, metrics_count_list, &lists, &why))
+		metrics_print_lists(&lists, &metrics);
 	if (!line->pixel_count && !sweep_note_done(v, clock_wall(), &why))
 		print_error(&why);
 	if (!alert_round(v, settings, &round, &why))

@@ -20,12 +20,36 @@ void metrics_print_sweep(const struct check_result *r, int64_t now, struct buf *
 	metrics_gauge(out, "sweep_timestamp_seconds", "When the last sweep ended, Unix time.", now);
 }
 
+static void print_verdicts(const char *name, const size_t verdicts[OUTCOME_COUNT], struct buf *out)
+{
+	for (enum verdict v = VERDICT_UNCHECKED; !verdict_is_transient(v); v++)
+		buf_printf(out, "pixelvault_%s{verdict=\"%s\"} %zu\n", name, verdict_name(v), verdicts[v]);
+}
+
+bool metrics_count_list(void *lists, const struct credential *c, const struct health *h, struct error *err)
+{
+	struct metrics_lists *m = lists;
+	const struct judgement *j = health_speaking(h, c);
+	(void)err;
+	m->count++;
+	m->verdicts[j ? j->verdict : VERDICT_UNCHECKED]++;
+	return true;
+}
+
+void metrics_print_lists(const struct metrics_lists *lists, struct buf *out)
+{
+	if (!lists->count)
+		return;
+	buf_append_text(out, "# HELP pixelvault_listings Listing tokens by the verdict on them.\n"
+			     "# TYPE pixelvault_listings gauge\n");
+	print_verdicts("listings", lists->verdicts, out);
+}
+
 void metrics_print_pixels(const size_t verdicts[OUTCOME_COUNT], size_t due, struct buf *out)
 {
 	buf_printf(out, "# HELP pixelvault_pixels Pixels by the verdict on their token.\n"
 			"# TYPE pixelvault_pixels gauge\n");
-	for (enum verdict v = VERDICT_UNCHECKED; !verdict_is_transient(v); v++)
-		buf_printf(out, "pixelvault_pixels{verdict=\"%s\"} %zu\n", verdict_name(v), verdicts[v]);
+	print_verdicts("pixels", verdicts, out);
 	metrics_gauge(out, "pixels_due", "Pixels whose token is due for replacement soon.", (int64_t)due);
 }
 

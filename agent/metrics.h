@@ -12,6 +12,12 @@
 
 /* One number without labels, with its head. */
 void metrics_gauge(struct buf *out, const char *name, const char *help, int64_t value);
+/* The verdict on a listing token is counted; a vault_each_fn. Without any, nothing is printed. */
+struct metrics_lists {
+	size_t verdicts[OUTCOME_COUNT], count;
+};
+must_check bool metrics_count_list(void *lists, const struct credential *c, const struct health *h, struct error *err);
+void metrics_print_lists(const struct metrics_lists *lists, struct buf *out);
 /* The two halves, for /metrics. */
 void metrics_print_pixels(const size_t verdicts[OUTCOME_COUNT], size_t due, struct buf *out);
 void metrics_print_sweep(const struct check_result *result, int64_t now, struct buf *out);

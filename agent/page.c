@@ -38,17 +38,24 @@ enum page_state page_state_of(enum gravity gravity)
 	}
 }
 
-void page_count(struct page_counts *counts, enum gravity gravity)
+void page_count(struct page_counts *counts, const struct status_row *row)
 {
-	counts->states[page_state_of(gravity)]++;
+	enum page_state state = page_state_of(gravity_of(row));
+	counts->states[state]++;
+	counts->lists[state] += name_is_list(row->credential->pixel);
 }
 
-static size_t total(const struct page_counts *counts)
+static size_t total(const size_t counted[PAGE_STATES])
 {
 	size_t sum = 0;
 	for (size_t i = 0; i < PAGE_STATES; i++)
-		sum += counts->states[i];
+		sum += counted[i];
 	return sum;
+}
+
+static size_t in_need(const size_t counted[PAGE_STATES])
+{
+	return counted[PAGE_BAD] + counted[PAGE_WATCH];
 }
 
 /* ---- text ---- */
@@ -311,6 +318,10 @@ void page_row(struct buf *out, const struct status_row *row, int64_t now)
 	static const enum stage stages[] = { STAGE_CURRENT, STAGE_PENDING, STAGE_STANDBY, STAGE_PREVIOUS };
 	bool is_bad_weight;
 	add_summary(out, row, page_state_of(gravity_of(row)), now);
+	if (name_is_list(row->credential->pixel))
+		add_fact(out, "Listing token",
+			 list_is_center(row->credential->pixel) ? "reads the Pixels of a Business Center"
+								: "reads the Pixels of an ad account");
 	if (row->speaking)
 		add_judgement(out, row->speaking);
 	add_moment(out, "Next check", row->next_check_at);
@@ -334,22 +345,34 @@ static void add_choice(struct buf *out, const char *letter, const char *shape, c
 static void add_filter(struct buf *out, const struct page_counts *counts)
 {
 	buf_append_text(out, PAGE_FILTER);
-	add_choice(out, "", "", "all", total(counts));
+	add_choice(out, "", "", "all", total(counts->states));
 	for (size_t i = 0; i < PAGE_STATES; i++)
 		add_choice(out, states[i].letter, states[i].shape, states[i].name, counts->states[i]);
 	buf_append_text(out, "</fieldset></div>\n<p id=n role=status></p>\n");
 }
 
+/* "1 of 2 Pixels and 0 of 1 listing token need you" */
+static void add_need(struct buf *out, const struct page_counts *counts)
+{
+	size_t need = in_need(counts->states), lists = total(counts->lists), pixels = total(counts->states) - lists;
+	buf_printf(out, "%zu of %zu Pixel%s", need - in_need(counts->lists), pixels, pixels == 1 ? "" : "s");
+	if (lists)
+		buf_printf(out, " and %zu of %zu listing token%s", in_need(counts->lists), lists,
+			   lists == 1 ? "" : "s");
+	buf_printf(out, " need%s you", need == 1 && !lists ? "s" : "");
+}
+
 void page_begin(struct buf *out, const struct page_counts *counts, int64_t now)
 {
 	char at[CLOCK_TEXT_MAX];
-	size_t all = total(counts), need = counts->states[PAGE_BAD] + counts->states[PAGE_WATCH];
+	size_t all = total(counts->states);
 	clock_format(now, at);
 	add_head(out, false);
-	buf_printf(out, "<title>%zu of %zu Pixels need you - pixelvault</title></head>\n<body><header><h1>pixelvault: ",
-		   need, all);
-	buf_printf(out, "%zu of %zu Pixel%s need%s you</h1>\n<p>", need, all, all == 1 ? "" : "s",
-		   need == 1 ? "s" : "");
+	buf_append_text(out, "<title>");
+	add_need(out, counts);
+	buf_append_text(out, " - pixelvault</title></head>\n<body><header><h1>pixelvault: ");
+	add_need(out, counts);
+	buf_append_text(out, "</h1>\n<p>");
 	for (size_t i = 0; i < PAGE_STATES; i++)
 		buf_printf(out, "%s%s&nbsp;%zu&nbsp;%s", i ? ", " : "", states[i].shape, counts->states[i],
 			   states[i].name);

@@ -1,10 +1,10 @@
-/* agent/page.h - the board as one page for a browser: whole in itself, for a file as for the agent's socket. Pure.
+/* agent/page.h - the board, Pixels and listing tokens, as one page for a browser: whole in itself, for a file as for the agent's socket. Pure.
  *
  * Never a token. Every text in it is escaped, and what turns the direction of text is replaced: labels are strangers'.
  * Rows are made one at a time and put in order by the caller (agent/gravity.h), so that a page of many Pixels can be
  * made piece by piece:
  *
- *     page_count(&counts, gravity) for each row
+ *     page_count(&counts, row) for each row
  *     page_begin; page_fold(out, i) and page_row for each row i, in order, from 0; page_end */
 #ifndef AGENT_PAGE_H
 #define AGENT_PAGE_H
@@ -19,8 +19,9 @@ enum page_state page_state_of(enum gravity gravity);
 
 struct page_counts {
 	size_t states[PAGE_STATES];
+	size_t lists[PAGE_STATES]; /* those of them that are listing tokens */
 };
-void page_count(struct page_counts *counts, enum gravity gravity);
+void page_count(struct page_counts *counts, const struct status_row *row);
 
 void page_begin(struct buf *out, const struct page_counts *counts, int64_t now);
 /* In front of row i: behind the first PAGE_ROWS_SHOWN, rows are put so that they do not hold up a browser. */

@@ -60,11 +60,6 @@ static void put_common_label(struct json *j, const struct alert_message *m)
 	json_end_object(j);
 }
 
-static bool has_verdict(const struct alert_message *m)
-{
-	return m->kind == ALERT_KIND_REFUSED || m->kind == ALERT_KIND_STAND_IN;
-}
-
 void render_json(const struct alert_message *m, const char *host, struct buf *out)
 {
 	struct json j = JSON_INIT(out);
@@ -78,7 +73,7 @@ void render_json(const struct alert_message *m, const char *host, struct buf *ou
 	json_int(&j, "number", m->number);
 	json_text(&j, "severity", alert_severity_name(m->severity));
 	json_text(&j, "kind", alert_kind_name(m->kind));
-	json_text(&j, "verdict", has_verdict(m) ? verdict_name(m->verdict) : NULL);
+	json_text(&j, "verdict", alert_kind_has_verdict(m->kind) ? verdict_name(m->verdict) : NULL);
 	json_text(&j, "title", m->title);
 	put_text(&j, "advice", m->advice);
 	json_text(&j, "host", host);

@@ -2,6 +2,7 @@
 #include "agent/detective.h"
 #include "agent/renewals.h"
 #include "agent/service_own.h"
+#include "agent/status.h"
 #include "agent/sweep_store.h"
 #include "agent/text.h"
 #include "core/clock.h"
@@ -502,6 +503,17 @@ static void one_is_read(void *context, const struct list_result *result, const s
 	run->lists_exit = graver(run->lists_exit, verdict_exit(result->outcome));
 }
 
+static bool note_list(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	struct check *run = context;
+	const struct service *s = run->job.service;
+	(void)h;
+	if (status_is_due(c, s->settings, vault_later_clock(s->vault)))
+		run->lists_exit = graver(run->lists_exit, ERR_DUE);
+	buf_append(&run->lists, c->pixel, sizeof c->pixel);
+	return buf_ok(&run->lists, err);
+}
+
 /* Of a check of everything only: fifty Pixels cost one call then, but one Pixel may cost twenty. */
 static bool read_lists(struct check *run, int64_t *ret_wait_ms, struct error *err)
 {
@@ -512,7 +524,7 @@ static bool read_lists(struct check *run, int64_t *ret_wait_ms, struct error *er
 		return true;
 	if (is_of_all && !run->lists.max) {
 		run->lists.max = LIST_NAMES_MAX;
-		if (!service_list_names(s, &run->lists, err))
+		if (!vault_each_list(s->vault, note_list, run, err))
 			return false;
 	}
 	if (!s->is_stopping && run->list_at < run->lists.len) {

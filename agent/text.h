@@ -563,6 +563,9 @@
 #define SAY_ALERT_TEST "a test of [alert %.49s]: if you read this, alerts arrive"
 #define ADVISE_ALERT_LABEL "see first what they have in common, %.32s=%.64s: one cause may be behind all of them. "
 #define ADVISE_ALERT_ROTATE "generate new tokens in Events Manager: 'vault rotate' goes through them one by one"
+#define ADVISE_ALERT_LISTING                                                                                           \
+	"Pixels that only this list proves are asked about one by one until then; see what each needs: 'vault listing " \
+	"list'"
 #define ADVISE_ALERT_DAMAGED "run 'vault verify' and restore what it names from a backup"
 #define ADVISE_ALERT_BLIND "see what 'vault check' says: network, TikTok's status page, or too many questions from this host"
 #define ADVISE_ALERT_CLOCK "set the clock right (timedatectl): what expires is judged by the later of the two"

@@ -230,6 +230,7 @@ static int turn(struct worker *w)
 	}
 	if (must_look(w))
 		look_for_changes(w);
+	worker_tell_lists(w);
 	worker_see_to_alerts(w);
 	if (w->vault)
 		vault_settle(w->vault); /* what became of it stands in the audit log before anybody is answered */

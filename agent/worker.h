@@ -106,7 +106,8 @@ enum news_kind {
 	NEWS_TROUBLE,  /* err: something that nobody waits for went wrong */
 	NEWS_COURIER_STUCK, /* it should be ended and started again */
 	NEWS_CHECKED,  /* a scheduled sweep ended: check */
-	NEWS_ALERTS,   /* metrics: the lines about alerts, for /metrics */
+	NEWS_ALERTS,   /* text: the lines about alerts, for /metrics */
+	NEWS_LISTS,    /* text: every listing token, as ERRAND_LISTINGS has them; at the opening and after each change */
 };
 
 struct news {
@@ -122,7 +123,7 @@ struct news {
 	struct holding *holding;
 	struct error err;
 	struct check_result check;
-	struct buf metrics; /* belongs to the taker */
+	struct buf text; /* belongs to the taker */
 	struct news *next;
 };
 

@@ -326,7 +326,7 @@ static bool do_list_remove(struct worker *w, struct errand *e, struct error *err
 	return service_list_remove(w->service, e->pixel, e->is_forced, &e->was_nothing, err);
 }
 
-static bool add_list(void *context, const struct credential *c, const struct health *h, struct error *err)
+bool worker_add_list(void *context, const struct credential *c, const struct health *h, struct error *err)
 {
 	struct buf *records = context, one = BUF_INIT(RECORD_BYTES_MAX);
 	bool ok = credential_encode(c, &one, err);
@@ -342,8 +342,8 @@ static bool add_list(void *context, const struct credential *c, const struct hea
 
 static bool do_listings(struct worker *w, struct errand *e, struct error *err)
 {
-	e->records.max = PIXELS_BYTES_MAX;
-	return vault_each_list(w->vault, add_list, &e->records, err);
+	e->records.max = LISTS_BYTES_MAX;
+	return vault_each_list(w->vault, worker_add_list, &e->records, err);
 }
 
 static bool do_verify(struct worker *w, struct errand *e, struct error *err)

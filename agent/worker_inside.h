@@ -14,6 +14,7 @@
 
 #define LOOK_MS 200       /* what another process committed is seen after as long */
 #define ANCHOR_MS 60000   /* the head of the audit log goes into the anchor */
+#define LISTS_BYTES_MAX ((size_t)64 << 20)
 #define MARKS_AT_ONCE 512 /* who read what is stored in one commit, of as many ... */
 
 /* The [alert NAME] sections: the rest of the configuration is the loop's. */
@@ -68,6 +69,8 @@ struct worker {
 	bool is_renewing;   /* likewise */
 	bool is_listing;    /* likewise */
 	int64_t list_ms;    /* when to look next whether a list is due */
+	bool has_told_lists;
+	uint64_t list_changes; /* when they were told last */
 	bool is_missing;    /* there is no vault, and the loop was told so */
 	bool is_awaited;    /* as there was none at the start: it is opened when it is made, unless somebody says lock */
 	bool is_closing;    /* the loop was told, and has not let go yet */
@@ -100,6 +103,7 @@ void worker_tell_finished(struct worker *w);
 void worker_tell_trouble(struct worker *w, const struct error *err);
 
 /* worker_vault.c: opening and closing, and handing over what is in it */
+void worker_note_news(struct worker *w);
 must_check bool worker_hand_over_item(void *context, const struct vault_item *item, struct error *err);
 must_check bool worker_store_marks(struct worker *w, struct error *err);
 void worker_tell_closed(struct worker *w, const struct error *why);
@@ -116,11 +120,13 @@ must_check bool worker_open_vault(struct worker *w, const struct secret *root_ke
 void worker_log_change(void *context, const char *pixel, enum verdict was, const struct judgement *now);
 void worker_sweep_what_is_due(struct worker *w);
 void worker_read_lists_that_are_due(struct worker *w);
+void worker_tell_lists(struct worker *w);
 void worker_tend_what_is_due(struct worker *w);
 void worker_renew_what_is_due(struct worker *w);
 void worker_see_to_alerts(struct worker *w);
 
 /* worker_errands.c: what the loop asks for */
+must_check bool worker_add_list(void *records, const struct credential *c, const struct health *h, struct error *err);
 void worker_begin_errand(struct worker *w, struct errand *e);
 
 #endif

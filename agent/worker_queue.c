@@ -53,7 +53,7 @@ void errand_free(struct errand *e)
 
 void news_free(struct news *n)
 {
-	buf_done(&n->metrics);
+	buf_done(&n->text);
 	free(n);
 }
 

@@ -107,6 +107,22 @@ void worker_read_lists_that_are_due(struct worker *w)
 		worker_tell_trouble(w, &err);
 }
 
+/* Whoever read or changed one. They are few and change seldom, so all are told together. */
+void worker_tell_lists(struct worker *w)
+{
+	struct error err;
+	if (!w->service || w->is_closing || (w->has_told_lists && w->list_changes == vault_list_changes(w->vault)))
+		return;
+	w->has_told_lists = true;
+	w->list_changes = vault_list_changes(w->vault);
+	struct news *n = worker_news(NEWS_LISTS);
+	n->text.max = LISTS_BYTES_MAX;
+	if (!vault_each_list(w->vault, worker_add_list, &n->text, &err))
+		worker_tell_trouble(w, &err);
+	worker_tell(w, n);
+	worker_note_news(w);
+}
+
 /* ---- versions on their way out ---- */
 
 static void log_upkeep(void *context, const struct upkeep_news *news)
@@ -200,8 +216,8 @@ void worker_renew_what_is_due(struct worker *w)
 static void tell_alert_metrics(struct worker *w)
 {
 	struct news *n = worker_news(NEWS_ALERTS);
-	n->metrics.max = METRICS_MAX;
-	alert_desk_metrics(w->desk, &n->metrics);
+	n->text.max = METRICS_MAX;
+	alert_desk_metrics(w->desk, &n->text);
 	worker_tell(w, n);
 }
 

@@ -36,7 +36,7 @@ static bool is_sought(void *context, const char *pixel)
 }
 
 /* Alerts are made by looks at the whole vault, and those wait until what is found together has been found. */
-static void note_news(struct worker *w)
+void worker_note_news(struct worker *w)
 {
 	w->news_ms = clock_boot_ms();
 	if (!w->news_since_ms)
@@ -47,7 +47,7 @@ static void note_damage(struct worker *w)
 {
 	if (w->desk)
 		alert_desk_doubt(w->desk);
-	note_news(w);
+	worker_note_news(w);
 }
 
 /* Not asked about any more: a sweep ends at what it cannot read, and the others of it with it. */
@@ -95,7 +95,7 @@ bool worker_hand_over_item(void *context, const struct vault_item *item, struct 
 		memcpy(gone->id, item->id, sizeof gone->id);
 		unplan(w, c->pixel);
 		if (w->desk && alert_desk_knows(w->desk, c->pixel))
-			note_news(w);
+			worker_note_news(w);
 		worker_tell(w, gone);
 		return true;
 	}
@@ -113,7 +113,7 @@ bool worker_hand_over_item(void *context, const struct vault_item *item, struct 
 	if (item->damage)
 		note_damage(w);
 	else if (w->desk && alert_desk_is_news(w->desk, c, item->health))
-		note_news(w);
+		worker_note_news(w);
 	struct news *n = worker_news(NEWS_HOLDING);
 	n->holding = h;
 	worker_tell(w, n);
@@ -217,7 +217,7 @@ void worker_claim_book(struct worker *w)
 	if (!alert_desk_claim(w->desk, 0, &is_ours, &err))
 		worker_tell_trouble(w, &err);
 	else if (is_ours)
-		note_news(w); /* what changed while nobody looked */
+		worker_note_news(w); /* what changed while nobody looked */
 }
 
 static bool begin_alerts(struct worker *w, struct error *err)
@@ -226,6 +226,7 @@ static bool begin_alerts(struct worker *w, struct error *err)
 	    !alert_desk_set_sinks(w->desk, w->sinks.at, w->sinks.count, err))
 		return false;
 	w->news_since_ms = w->news_ms = w->desk_ms = w->ping_ms = 0;
+	w->has_told_lists = false;
 	worker_claim_book(w);
 	return true;
 }

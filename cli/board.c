@@ -281,7 +281,7 @@ static bool add(void *context, const struct credential *c, const struct health *
 	p->due += row.is_due && gravity != GRAVITY_BAD;
 	p->unproven += gravity == GRAVITY_UNPROVEN || gravity == GRAVITY_UNCHECKED ||
 		       (gravity == GRAVITY_WISHED && row.verdict != VERDICT_HEALTHY);
-	page_count(&p->counts, gravity);
+	page_count(&p->counts, &row);
 	note_weight(p, c);
 	if (p->request->face == BOARD_TABLE)
 		add_row(p, &row, gravity);
@@ -363,6 +363,7 @@ static bool add_list(void *context, const struct credential *c, const struct hea
 	struct json j = JSON_INIT(&p->lists);
 	status_of(c, h, p->inv->settings, p->inv->clock, &row);
 	enum gravity gravity = gravity_of(&row);
+	page_count(&p->counts, &row);
 	if (p->request->face == BOARD_TABLE)
 		add_row(p, &row, gravity);
 	if (p->request->face != BOARD_JSON) {
@@ -470,8 +471,7 @@ bool board_show(struct invocation *inv, const struct selection *which, const str
 					    .pieces = BUF_INIT(BOARD_BYTES_MAX),
 					    .again = BUF_INIT(BOARD_BYTES_MAX),
 					    .lists = BUF_INIT(BOARD_BYTES_MAX) };
-	/* The page is of Pixels, as the agent has it, which keeps no lists in memory. */
-	bool is_of_all = !which->pixel_count && !which->label_count && request->face != BOARD_PAGE;
+	bool is_of_all = !which->pixel_count && !which->label_count;
 	p.width = request->face == BOARD_TABLE ? term_width(STDOUT_FILENO) : 0;
 	begin_table(&p);
 	if (!select_each(inv, which, true, add, &p, err) || !say_all_again(&p, err) ||

@@ -39,6 +39,7 @@ struct vault {
 	struct buf list_names;
 	bool has_list_names;
 	uint64_t list_generation;
+	uint64_t list_changes;
 	bool is_in_step; /* the follower was given all that a change last read or wrote */
 	/* The last change in the audit log: intents written, outcome not yet. */
 	struct buf promises;

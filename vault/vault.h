@@ -141,6 +141,9 @@ must_check bool vault_each(struct vault *v, bool with_health, bool want_deleted,
  * last one. The callback must not call back into the vault. */
 must_check bool vault_each_list(struct vault *v, vault_each_fn *fn, void *context, struct error *err);
 
+/* Rises whenever catching up, or a change of this handle's, meets a listing token: time to look at them again. */
+uint64_t vault_list_changes(const struct vault *v);
+
 /* One Pixel with all that a keeper holds in memory. Proven. Soft-deleted and destroyed ones come too: see credential.
  * The sealed tokens are borrowed; empty where there is no such version, or where it is damaged.
  *

@@ -535,6 +535,7 @@ static bool give_changed(struct vault *v, const struct change *ch, const uint8_t
 	struct error damage = { .code = ERR_NONE };
 	if (!read_named(v, ch, id, &c, &h, &is_named, &is_unreadable, err))
 		return is_unreadable && is_local(err) && give_unreadable(id, fn, context, err);
+	v->list_changes += is_named && name_is_list(c.pixel);
 	if (!is_named || name_is_list(c.pixel))
 		return true;
 	const uint32_t wanted[2] = { number_at(&c, STAGE_CURRENT), number_at(&c, STAGE_PREVIOUS) };
@@ -628,6 +629,11 @@ bool vault_catch_up(struct vault *v, vault_item_fn *fn, void *context, struct va
 	store_view_close(v->store, view);
 	v->is_in_step = ok;
 	return ok;
+}
+
+uint64_t vault_list_changes(const struct vault *v)
+{
+	return v->list_changes;
 }
 
 bool vault_is_in_step(const struct vault *v)

@@ -11,7 +11,7 @@ import time
 import unittest
 
 import receivers
-from harness import AGENT, PATIENCE, Case, _tokens, direct_only, say
+from harness import AGENT, PATIENCE, Case, _tokens, direct_only, new_token, say
 
 
 class Alerts(Case):
@@ -192,6 +192,63 @@ class Once(Alerts):
         self.write(self.config, text)
 
     # ---- delivery ----
+
+    def stored_list(self, name="bc:7100000000000000001"):
+        """A listing token of its own, and a Pixel that it lists and that works by itself."""
+        pixel, _ = self.stored_with()
+        lister = new_token()
+        self.emu.ctl("pixel", pixel, name.replace("bc:", "bc="))
+        self.emu.ctl("token", lister, "kind=marketing", "scopes=8,15", "pixels=" + pixel)
+        self.vault("listing", "put", name, stdin=lister)
+        return name, lister
+
+    def test_a_listing_token_that_dies_is_told_and_so_is_its_recovery(self):
+        name, lister = self.stored_list()
+        self.store_many(2)
+        self.once()
+        self.emu.revoke(lister)
+        self.once(rc=10)
+        [m] = self.told()
+        self.assertEqual(("alert", "warning", "listing", "revoked", 1, "1 listing token: revoked"), tuple(
+            m[k] for k in ("event", "severity", "kind", "verdict", "count", "title")), m)
+        [entry] = m["pixels"]
+        self.assertEqual((name, "revoked"), (entry["pixel"], entry["verdict"]))
+        self.assertIn("listing put " + name, entry["advice"])
+        [a] = self.json("alert")["alerts"]
+        self.assertEqual(("open", "listing", [name]), (a["state"], a["kind"], a["pixels"]))
+        self.assertIn("1 listing token: revoked", self.vault("alert").out.decode())
+        metrics = os.path.join(self.state, "metrics.prom")
+        self.assertIn('pixelvault_listings{verdict="revoked"} 1\n', open(metrics).read())
+        self.assertIn('pixelvault_alerts{severity="warning"} 1\n', open(metrics).read())
+        self.once(rc=10)
+        self.assertEqual([], self.told())
+        self.emu.works_again(lister)
+        self.once()
+        [m2] = self.told()
+        self.assertEqual(("recovery", m["id"], 1), (m2["event"], m2["id"], m2["count"]), m2)
+        self.assertIn('pixelvault_listings{verdict="healthy"} 1\n', open(metrics).read())
+
+    def test_a_dead_list_and_dead_pixels_are_two_causes_and_removing_the_list_ends_its_own(self):
+        name, lister = self.stored_list()
+        dead = self.store_many(2, "--label", "minted-by=anna")
+        self.store_many(4)
+        for token in [lister] + [t for _, t in dead]:
+            self.emu.revoke(token)
+        self.once(rc=10)
+        self.assertEqual([("listing", 1), ("refused", 2)], sorted((m["kind"], m["count"]) for m in self.told()))
+        self.vault("listing", "rm", name)
+        self.once(rc=10)
+        self.assertEqual([("recovery", "listing")], [(m["event"], m["kind"]) for m in self.told()])
+
+    def test_a_listing_token_that_is_old_is_told(self):
+        name, _ = self.stored_list()
+        self.vault("rm", self.json("list")["pixels"][0]["pixel"])
+        self.write(self.config, self.read(self.config).decode().replace("[check]\n", "[check]\nmax-age = 1s\n"))
+        time.sleep(2.1)
+        self.assertRegex(self.once(rc=14).err, name)
+        [m] = self.told()
+        self.assertEqual(("alert", "warning", "listing-due", None), tuple(m[k] for k in ("event", "severity", "kind", "verdict")))
+        self.assertEqual("1 listing token: the token is older than max-age", m["title"])
 
     def test_a_sink_that_fails_is_told_later_and_only_the_newest(self):
         pixel, token = self.stored()

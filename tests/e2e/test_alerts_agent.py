@@ -7,7 +7,7 @@ import re
 import unittest
 
 import receivers
-from harness import _tokens
+from harness import _tokens, new_token
 from test_agent_clocks import DAY, HOUR, Moved
 
 
@@ -91,6 +91,36 @@ class Running(Moved):
         [m2] = self.waits_for(1)
         self.assertEqual(("recovery", m["id"], 6), (m2["event"], m2["id"], m2["count"]), m2)
         self.assertRegex(self.asks(200, "GET", "/metrics").decode(), r'(?m)^pixelvault_alerts\{severity="critical"\} 0$')
+
+    def test_a_listing_token_that_dies_is_told_stands_on_the_page_and_recovers(self):
+        name = "bc:7100000000000000001"
+        (pixel, token), = self.many(1)
+        lister = new_token()
+        self.emu.ctl("pixel", pixel, name.replace(":", "="))
+        self.emu.ctl("token", lister, "kind=marketing", "scopes=8,15", "pixels=" + pixel)
+        self.start_agent()
+        self.asks(200, "PUT", "/v1/listings/%s/token" % name, lister.encode())
+        self.assertIn("0 of 1 Pixel and 0 of 1 listing token need you", self.asks(200, "GET", "/v1/board").decode())
+        self.emu.revoke(lister)
+        self.check_all()
+        [m] = self.waits_for(1)
+        self.assertEqual(("alert", "listing", "revoked", [name]),
+                         (m["event"], m["kind"], m["verdict"], [e["pixel"] for e in m["pixels"]]))
+        board = self.asks(200, "GET", "/v1/board").decode()
+        self.assertIn("0 of 1 Pixel and 1 of 1 listing token need you", board)
+        self.assertRegex(board, "class=b.*<code>%s</code>.*listing put %s" % (name, name))
+        self.assertIn('\npixelvault_listings{verdict="revoked"} 1\n', self.asks(200, "GET", "/metrics").decode())
+        told = self.asks(200, "GET", "/v1/alerts")["alerts"]
+        self.assertEqual([("open", [name])], [(a["state"], a["pixels"]) for a in told])
+        self.end_agent()
+        self.start_agent()
+        self.settled()
+        self.assertEqual([], self.told())
+        self.emu.works_again(lister)
+        self.vault("check")  # by another process: the agent sees what it stored
+        self.assertEqual(["recovery"], [m["event"] for m in self.waits_for(1)])
+        self.vault("listing", "rm", name)
+        self.until(lambda: "listing" not in self.asks(200, "GET", "/v1/board").decode(), 15, "a page without the list")
 
     def test_a_report_is_told_and_a_restart_repeats_nothing(self):
         (pixel, token), *_ = self.many(4)

@@ -224,6 +224,19 @@ class Reading(Listing):
         self.vault("check")
         self.assertEqual("healthy", self.listing()["verdict"])
 
+    def test_a_dead_listing_token_stands_on_the_page(self):
+        codes, token = self.pixels(2)
+        lister = new_token()
+        self.emu.ctl("token", lister, "kind=marketing", "scopes=8,15", "pixels=" + codes[0])
+        self.put_list(lister)
+        page = lambda *options: self.vault("status", "--html", "-", *options).out.decode()
+        self.assertRegex(page(), "<h1>pixelvault: 0 of 2 Pixels and 0 of 1 listing token need you</h1>")
+        self.emu.revoke(lister)
+        self.vault("check", rc=10)
+        self.assertIn("<title>0 of 2 Pixels and 1 of 1 listing token need you - pixelvault</title>", page())
+        self.assertRegex(page(), "<details class=b>.*<code>%s</code>.*listing put %s.*reads the Pixels of a Business Center" % (BC, BC))
+        self.assertNotIn(BC, page("-l", "brand=none"))
+
     def test_refused_for_the_list_alone_it_is_not_called_dead(self):
         codes, token = self.pixels(1)
         self.put_list(token)

@@ -124,7 +124,7 @@ static void make_page(struct buf *out, struct made *rows, size_t count, int64_t 
 		make_health(&rows[i].h, &rows[i].c, now);
 		status_of(&rows[i].c, &rows[i].h, &settings, now, &row);
 		rows[i].place = gravity_place_of(&row);
-		page_count(&counts, gravity_of(&row));
+		page_count(&counts, &row);
 	}
 	qsort(rows, count, sizeof *rows, by_place);
 	page_begin(out, &counts, now);
