@@ -350,7 +350,8 @@ static int64_t hold_of(const struct cause *c)
 
 bool cause_is_acked(const struct cause *c, int64_t now)
 {
-	return c->acked_at && now < c->acked_until;
+	bool ends = c->acked_until != INT64_MAX, was_ahead = c->acked_at - now > CLOCK_SLACK_S;
+	return c->acked_at && now < c->acked_until && !(ends && was_ahead);
 }
 
 static void owe(struct cause *c, size_t line, enum alert_event event)
@@ -366,6 +367,8 @@ static void release_alert(struct alerts *a, struct cause *c, int64_t now)
 	c->added = c->bad > c->told_count ? c->bad - c->told_count : 0;
 	c->told_count = c->bad;
 	c->released_at = now;
+	if (c->grown_at > now)
+		c->grown_at = now;
 	c->releases++;
 	for (size_t i = 0; i < a->line_count; i++)
 		if (fits(&a->lines[i], c))

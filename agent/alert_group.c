@@ -240,11 +240,17 @@ static bool add_member(struct alerts *a, const struct cause *c, const struct fou
 	return true;
 }
 
+/* Where the clock went back it has grown since the last message all the same. */
+static void note_growth(struct cause *c, int64_t now)
+{
+	c->grown_at = now > c->released_at ? now : c->released_at;
+}
+
 static bool join(struct alerts *a, struct cause *c, struct found *f, int64_t now, struct error *err)
 {
 	f->cause = (uint32_t)(c - a->causes);
 	f->is_fresh = false;
-	c->grown_at = now;
+	note_growth(c, now);
 	if (f->since && f->since < c->since)
 		c->since = f->since;
 	return add_member(a, c, f, err);
@@ -267,7 +273,7 @@ static void bring_back(struct alerts *a, struct found *f, int64_t now)
 	struct cause *c = &a->causes[f->cause];
 	if (c->ended_at)
 		reopen(c, f->since, now);
-	c->grown_at = now;
+	note_growth(c, now);
 	struct member *m = &a->members[f->member];
 	m->is_bad = true;
 	m->since = f->since;
@@ -327,7 +333,7 @@ static void learn_labels(struct alerts *a, size_t *chosen, int64_t now)
 	for (size_t i = 0; i < a->cause_count; i++) {
 		struct cause *c = &a->causes[i];
 		size_t count = 0;
-		if (c->has_label || c->ended_at || c->grown_at != now || c->opened_at == now)
+		if (c->has_label || c->ended_at || c->grown_at < now || c->opened_at == now)
 			continue;
 		for (size_t k = 0; k < l->found_count; k++)
 			if (l->found[k].cause == i)

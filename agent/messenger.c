@@ -231,7 +231,7 @@ static bool carry_out(struct errand *e, struct delivery_result *ret, struct erro
 		return run_command(e, ret, err);
 	if (e->sink.type != SINK_SYSLOG)
 		return send_out(e, ret, err);
-	syslog_send(e->sink.socket, e->message, ret);
+	syslog_send(e->sink.socket, e->sink.time_limit_s, e->message, ret);
 	return true;
 }
 

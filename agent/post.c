@@ -83,6 +83,7 @@ struct sending {
 	const struct post *post;
 	struct bytes left; /* of a mail */
 	size_t got;
+	bool has_head; /* all of it came */
 	CURL *easy;
 	struct curl_slist *headers, *recipients;
 	char reason[CURL_ERROR_SIZE];
@@ -103,6 +104,15 @@ static size_t on_answer(char *at, size_t size, size_t count, void *context)
 	(void)at;
 	s->got += size * count;
 	return s->got > ANSWER_MAX ? 0 : size * count;
+}
+
+/* Behind a 1xx another head begins. */
+static size_t on_head(char *at, size_t size, size_t count, void *context)
+{
+	struct sending *s = context;
+	size_t len = size * count;
+	s->has_head = len > 0 && (*at == '\r' || *at == '\n');
+	return on_answer(at, size, count, context);
 }
 
 static size_t on_mail(char *to, size_t size, size_t count, void *context)
@@ -207,7 +217,7 @@ static CURLcode set_all(struct sending *s, const char *ca_file)
 	SET(TIMEOUT_MS, (long)s->post->time_limit_s * 1000);
 	SET(WRITEFUNCTION, on_answer);
 	SET(WRITEDATA, s);
-	SET(HEADERFUNCTION, on_answer);
+	SET(HEADERFUNCTION, on_head);
 	SET(HEADERDATA, s);
 	SET(ERRORBUFFER, s->reason);
 	if (rc == CURLE_OK)
@@ -262,7 +272,7 @@ static void judge(const struct sending *s, CURLcode rc, struct delivery_result *
 	(void)curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (s->post->from)
 		judge_mail(s, rc, status, ret);
-	else if (rc == CURLE_OK || (rc == CURLE_WRITE_ERROR && s->got > ANSWER_MAX && status))
+	else if (rc == CURLE_OK || (s->has_head && status >= 200))
 		judge_request(status, ret);
 	else
 		tell(ret, DELIVERY_LATER, "%s", s->reason[0] ? s->reason : curl_easy_strerror(rc));

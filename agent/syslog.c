@@ -1,8 +1,10 @@
 #include "agent/syslog.h"
 
 #include "agent/render.h"
+#include "core/clock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -45,7 +47,20 @@ static void put_for_daemon(const struct alert_message *m, struct bytes line, str
 		   (const char *)line.at);
 }
 
-static bool send_lines(int fd, bool to_journal, const struct alert_message *m, struct bytes lines)
+/* A log has room for few lines at a time, by Linux' default ten, and reads on meanwhile. */
+static bool send_in_time(int fd, const struct buf *datagram, int64_t until_ms)
+{
+	while (send(fd, datagram->at, datagram->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		struct pollfd event = { .fd = fd, .events = POLLOUT };
+		int64_t left_ms = until_ms - clock_boot_ms();
+		if ((errno != EAGAIN && errno != EINTR) || left_ms <= 0)
+			return false;
+		(void)poll(&event, 1, (int)left_ms);
+	}
+	return true;
+}
+
+static bool send_lines(int fd, bool to_journal, const struct alert_message *m, struct bytes lines, int64_t until_ms)
 {
 	struct buf datagram = BUF_INIT(DATAGRAM_MAX);
 	bool is_sent = true;
@@ -56,7 +71,7 @@ static bool send_lines(int fd, bool to_journal, const struct alert_message *m, s
 			break;
 		line.len--;
 		(to_journal ? put_for_journal : put_for_daemon)(m, line, &datagram);
-		is_sent = send(fd, datagram.at, datagram.len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+		is_sent = send_in_time(fd, &datagram, until_ms);
 		buf_clear(&datagram);
 	}
 	int why = errno;
@@ -79,14 +94,15 @@ static int connect_to(const char *path)
 	return -1;
 }
 
-void syslog_send(const char *socket, const struct alert_message *m, struct delivery_result *ret)
+void syslog_send(const char *socket, int64_t time_limit_s, const struct alert_message *m, struct delivery_result *ret)
 {
+	int64_t until_ms = clock_boot_ms() + time_limit_s * 1000;
 	const char *path = socket[0] ? socket : access(JOURNAL, W_OK) == 0 ? JOURNAL : DEV_LOG;
 	struct buf lines = BUF_INIT(RENDER_MAX);
 	int fd = connect_to(path);
 	*ret = (struct delivery_result){ .outcome = DELIVERY_DONE };
 	render_log(m, &lines);
-	if (fd < 0 || lines.is_bad || !send_lines(fd, is_journal(path), m, buf_bytes(&lines))) {
+	if (fd < 0 || lines.is_bad || !send_lines(fd, is_journal(path), m, buf_bytes(&lines), until_ms)) {
 		ret->outcome = DELIVERY_LATER;
 		snprintf(ret->reason, sizeof ret->reason, "the log at '%.80s' does not take it: %s", path,
 			 strerror(errno));

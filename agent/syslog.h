@@ -5,7 +5,7 @@
 #include "agent/deliver.h"
 
 /* socket "" = the journal's, or where there is none /dev/log. A path that ends in journal/socket is taken for the
- * journal. Does not wait: a log that does not read is DELIVERY_LATER. */
-void syslog_send(const char *socket, const struct alert_message *m, struct delivery_result *ret);
+ * journal. A log that does not read in time is DELIVERY_LATER. */
+void syslog_send(const char *socket, int64_t time_limit_s, const struct alert_message *m, struct delivery_result *ret);
 
 #endif

@@ -133,7 +133,8 @@ class Request:
 
 class Https(Server):
     """`requests` holds what came. `status`, `head` and `body` say what is answered; `mode`: "answer", "hang" (the request
-    is read, nothing said), "cut" (closed in the middle of a head), "huge" (a body without end)."""
+    is read, nothing said), "cut" (closed in the middle of a head), "head" (all of a head, and then nothing), "huge" (a body
+    without end)."""
 
     def __init__(self, certificate="good"):
         self.requests = []
@@ -159,6 +160,10 @@ class Https(Server):
 
     def answer(self, tls):
         if self.mode == "hang":
+            while self.is_open:
+                time.sleep(0.05)
+        elif self.mode == "head":
+            tls.sendall(b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\n" % self.status.encode())
             while self.is_open:
                 time.sleep(0.05)
         elif self.mode == "cut":

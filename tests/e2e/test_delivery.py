@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -174,6 +175,15 @@ class Requests(Delivery):
         server.mode = "huge"
         self.sink("webhook", type="webhook", url=server.url("/x"), time_limit="10s")
         self.assertEqual(self.send_one("webhook", within=5)[0], "done")
+
+    def test_a_head_whose_body_never_comes_is_an_answer(self):
+        server = self.https()
+        server.mode = "head"
+        self.sink("webhook", type="webhook", url=server.url("/x"), time_limit="1s")
+        for status, wanted in (("200 OK", "done"), ("503 Busy", "later")):
+            with self.subTest(status):
+                server.status = status
+                self.assertEqual(self.send_one("webhook")[0], wanted)
 
     def test_a_head_that_is_cut_is_no_answer(self):
         server = self.https()
@@ -431,8 +441,19 @@ class Logs(Delivery):
                          ("2", "pixelvault", "7Q2M-9FKD"))
         self.assertTrue(fields["MESSAGE"].startswith("critical: "))
 
+    def test_a_log_that_is_slower_than_we_write_gets_each_line_once(self):
+        log = receivers.Log(self.path("log"))
+        self.addCleanup(log.close)
+        self.sink("syslog", type="syslog", socket=log.path, ca_file=None)
+        taken = []
+        reader = threading.Thread(target=lambda: [(time.sleep(0.02), taken.extend(log.take(1))) for _ in range(51)])
+        reader.start()
+        self.assertEqual(self.send_one("syslog", pixels=50), ("done", 0, ""))
+        reader.join()
+        self.assertEqual(len({line for line in taken}), 51)
+
     def test_no_log_and_one_that_does_not_read(self):
-        self.sink("syslog", type="syslog", socket=self.path("log"), ca_file=None)
+        self.sink("syslog", type="syslog", socket=self.path("log"), time_limit="1s", ca_file=None)
         self.assertEqual(self.send_one("syslog")[0], "later")
         log = receivers.Log(self.path("log"))
         self.addCleanup(log.close)

@@ -684,6 +684,55 @@ static void test_a_clock_that_goes_back_a_second_reminds_nobody_and_one_set_back
 	end(&w);
 }
 
+static void test_who_joins_while_the_clock_is_behind_is_told_all_the_same(void **state)
+{
+	static const int64_t steps[] = { -20, -300 * (int64_t)DAY };
+	(void)state;
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		struct world w;
+		struct pixel *p = pixels_new(5);
+		begin(&w);
+		give(p, 0, 5, "minted-by", "anna");
+		turn(p, 0, 3, VERDICT_EXPIRED);
+		(void)look(&w, p, 5);
+		assert_int_equal(deliver(&w), 1);
+		w.now += steps[i];
+		turn(p, 3, 4, VERDICT_EXPIRED);
+		(void)look(&w, p, 5);
+		(void)deliver(&w);
+		(void)tick(&w, 6 * MINUTE);
+		assert_int_equal(w.raised, 2);
+		assert_int_equal(last_cause(&w)->added, 1);
+		turn(p, 4, 5, VERDICT_EXPIRED);
+		(void)look(&w, p, 5);
+		(void)tick(&w, 20 * MINUTE);
+		assert_int_equal(w.raised, 3);
+		assert_int_equal(tick(&w, DAY), 0);
+		free(p);
+		end(&w);
+	}
+}
+
+static void test_who_sees_to_it_for_an_hour_does_so_for_no_year_when_the_clock_was_ahead(void **state)
+{
+	struct world w;
+	struct pixel *p = pixels_new(1);
+	(void)state;
+	begin(&w);
+	sinks(&w, 1, DAY);
+	turn(p, 0, 1, VERDICT_EXPIRED);
+	(void)look(&w, p, 1);
+	assert_int_equal(deliver(&w), 1);
+	alerts_ack(alerts_find(w.a, w.last.key), w.now, w.now + HOUR);
+	assert_int_equal(tick(&w, -1), 0);
+	assert_int_equal(tick(&w, -300 * DAY), 1);
+	assert_int_equal(w.last.event, ALERT_REMINDER);
+	alerts_ack(alerts_find(w.a, w.last.key), w.now, INT64_MAX);
+	assert_int_equal(tick(&w, -300 * DAY), 0);
+	free(p);
+	end(&w);
+}
+
 /* ---- as bytes ---- */
 
 static void test_the_book_survives_a_restart(void **state)
@@ -794,6 +843,8 @@ int main(void)
 		cmocka_unit_test(test_a_sink_that_is_added_is_told_what_stands),
 		cmocka_unit_test(test_a_sink_that_another_program_does_not_know_is_told_by_the_one_that_does),
 		cmocka_unit_test(test_a_clock_that_goes_back_a_second_reminds_nobody_and_one_set_back_far_stops_nothing),
+		cmocka_unit_test(test_who_joins_while_the_clock_is_behind_is_told_all_the_same),
+		cmocka_unit_test(test_who_sees_to_it_for_an_hour_does_so_for_no_year_when_the_clock_was_ahead),
 		cmocka_unit_test(test_the_book_survives_a_restart),
 		cmocka_unit_test(test_what_is_at_risk_goes_by_the_weight_of_the_board),
 		cmocka_unit_test(test_rubbish_is_no_book),
