@@ -7,34 +7,44 @@ logs=$build/test-logs
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
 
-for program in "$build"/tests/unit/test_*; do
-	case $program in *.o | *.d) continue ;; *"$only"*) ;; *) continue ;; esac
-	[ -x "$program" ] || continue
-	log=$logs/$(basename "$program").log
-	BUILD=$build CMOCKA_MESSAGE_OUTPUT=tap timeout 300 "$program" >"$log" 2>&1
-	status=$?
+# Two programs at a time: what each said goes to its log, how it ended to a file beside it.
+work=$(
+	for program in "$build"/tests/unit/test_* "$build"/tests/fuzz/replay_fuzz_*; do
+		case $program in *.o | *.d) continue ;; *"$only"*) ;; *) continue ;; esac
+		[ -x "$program" ] && echo "$program"
+	done
+)
+export BUILD=$build logs
+echo "$work" | xargs -P 2 -I PROGRAM sh -c '
+	name=$(basename "$1") log=$logs/$(basename "$1").log
+	case $name in
+	test_*) CMOCKA_MESSAGE_OUTPUT=tap timeout 300 "$1" >"$log" 2>&1 ;;
+	*) timeout 300 "$1" tests/fuzz/corpus/"${name#replay_fuzz_}" >"$log" 2>&1 ;;
+	esac
+	echo $? >"$log.status"' one PROGRAM
+
+for program in $work; do
+	name=$(basename "$program") log=$logs/$(basename "$program").log
+	status=$(cat "$log.status")
+	if [ "${name#test_}" = "$name" ]; then
+		if [ "$status" -eq 0 ]; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+			echo "FAILED: $name"
+			tail -30 "$log"
+		fi
+		continue
+	fi
 	# cmocka calls a skipped test "not ok N # SKIP".
 	ok=$(grep '^ok ' "$log" | grep -vc '# *SKIP')
 	bad=$(grep '^not ok ' "$log" | grep -vc '# *SKIP')
 	skip=$(grep -c '# *SKIP' "$log")
-	[ $status -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+	[ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 	if [ "$bad" -ne 0 ]; then
-		echo "FAILED: $(basename "$program") (status $status)"
+		echo "FAILED: $name (status $status)"
 		grep -v -e '^ok ' -e '# *SKIP' "$log" | head -60
-	fi
-done
-
-for program in "$build"/tests/fuzz/replay_fuzz_*; do
-	case $program in *"$only"*) ;; *) continue ;; esac
-	[ -x "$program" ] || continue
-	name=$(basename "$program") log=$logs/$(basename "$program").log
-	if timeout 300 "$program" tests/fuzz/corpus/"${name#replay_fuzz_}" >"$log" 2>&1; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "FAILED: $name"
-		tail -30 "$log"
 	fi
 done
 echo "unit and corpus: $passed passed, $failed failed, $skipped skipped"

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the end-to-end tests: modules two at a time, the ones that measure time alone and last.
+"""Runs the end-to-end tests: modules side by side, as many as there are processors and one more, for those that mostly
+wait; the ones that measure time alone and last.
 
     tests/e2e/run.py [WORD...]     only tests whose "module.Class.test" holds one of the words
     tests/e2e/run.py --via-agent   the modules that hold both ways, through a running agent
@@ -10,6 +11,7 @@ Prints each failing test with what it saw; the last line is `e2e: N passed, N fa
 import glob
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ALONE = ["test_races", "test_concurrency", "test_crash", "test_check_pace", "test_socket_abuse"]  # they need both processors, or measure time
+ALONE = ["test_concurrency", "test_check_pace", "test_socket_abuse"]  # they measure time
 BOTH_WAYS = ["test_put", "test_get", "test_check", "test_status", "test_labels_rm_history", "test_run", "test_nagios",
              "test_cli_manners", "test_moves", "test_upkeep", "test_mismatch", "test_rollout", "test_rotate", "test_refresh",
              "test_plan", "test_render", "test_alert_sinks", "test_import", "test_listing", "test_alert_command", "test_page",
@@ -86,7 +88,8 @@ def run_module(name, words):
     suite, result = unittest.TestSuite(chosen(name, words)), Result()
     suite.run(result)
     import harness
-    json.dump({"passed": result.passed, "failed": result.failed, "skipped": result.skips, "times": result.times,
+    used = sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    json.dump({"passed": result.passed, "used": used, "failed": result.failed, "skipped": result.skips, "times": result.times,
                "seed": harness.SEED, "notes": harness.notes}, sys.stdout)
 
 
@@ -102,7 +105,7 @@ class Run:
             got = json.loads(done.stdout)
         except ValueError:
             got = {"passed": 0, "failed": [[name, "the module broke off\n" + done.stderr.decode("utf-8", "replace")]],
-                   "skipped": [], "times": {}, "seed": 0, "notes": []}
+                   "skipped": [], "times": {}, "seed": 0, "notes": [], "used": 0}
         with self.lock:
             self.passed += got["passed"]
             self.failed += got["failed"]
@@ -113,8 +116,8 @@ class Run:
             for note in got["notes"]:
                 print("  %s: %s" % (name, note))
             if got["passed"] or got["failed"] or got["skipped"]:
-                print("  %-22s %3d passed, %d failed, %d skipped in %.1f s" % (
-                    name, got["passed"], len(got["failed"]), len(got["skipped"]), time.monotonic() - started), flush=True)
+                print("  %-22s %3d passed, %d failed, %d skipped in %.1f s, %.1f s of a processor" % (
+                    name, got["passed"], len(got["failed"]), len(got["skipped"]), time.monotonic() - started, got["used"]), flush=True)
 
     def all(self):
         side, alone = ([n for n in names if may_have(n, self.words)] for names in modules())
