@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the end-to-end tests: modules side by side, as many as there are processors and one more, for those that mostly
-wait; the ones that measure time alone and last.
+"""Runs the end-to-end tests: modules two at a time, beside them two of those that mostly wait, and the ones that measure
+time alone and last.
 
     tests/e2e/run.py [WORD...]     only tests whose "module.Class.test" holds one of the words
     tests/e2e/run.py --via-agent   the modules that hold both ways, through a running agent
@@ -24,17 +24,19 @@ BOTH_WAYS = ["test_put", "test_get", "test_check", "test_status", "test_labels_r
              "test_cli_manners", "test_moves", "test_upkeep", "test_mismatch", "test_rollout", "test_rotate", "test_refresh",
              "test_plan", "test_render", "test_alert_sinks", "test_import", "test_listing", "test_alert_command", "test_page",
              "test_watch"]
-LONG_FIRST = ["test_refresh", "test_upkeep", "test_reports", "test_sandbox_trace", "test_tamper", "test_consumers", "test_tls",
-              "test_check", "test_api_oddities", "test_put", "test_init_unlock"]
+# They use a tenth of a processor: for time to pass, for TikTok, for an agent. The longest first, as in the next list.
+WAITING = ["test_refresh", "test_upkeep", "test_consumers", "test_agent", "test_api_oddities", "test_check", "test_rotate", "test_tls",
+           "test_alerts_agent", "test_agent_clocks", "test_races", "test_alerts", "test_reports", "test_supervisor", "test_watch"]
+LONG_FIRST = ["test_crash", "test_tamper", "test_agent_hygiene", "test_init_unlock", "test_power_loss", "test_slots", "test_put",
+              "test_mismatch", "test_listing", "test_board"]
 
 
 def modules():
     names = [os.path.basename(p)[:-3] for p in sorted(glob.glob(os.path.join(HERE, "test_*.py")))]
-    side = sorted((n for n in names if n not in ALONE),
-                  key=lambda n: (LONG_FIRST.index(n) if n in LONG_FIRST else 99, n))
     if os.environ.get("VIA_AGENT") == "1":
-        return [n for n in side if n in BOTH_WAYS], []
-    return side, [n for n in ALONE if n in names]
+        names = [n for n in names if n in BOTH_WAYS]
+    side = sorted((n for n in names if n not in ALONE + WAITING), key=lambda n: (LONG_FIRST.index(n) if n in LONG_FIRST else 99, n))
+    return [n for n in WAITING if n in names], side, [n for n in ALONE if n in names]
 
 
 def tests_of(suite):
@@ -120,18 +122,18 @@ class Run:
                     name, got["passed"], len(got["failed"]), len(got["skipped"]), time.monotonic() - started, got["used"]), flush=True)
 
     def all(self):
-        side, alone = ([n for n in names if may_have(n, self.words)] for names in modules())
-        queue = list(side)
+        waiting, side, alone = ([n for n in names if may_have(n, self.words)] for names in modules())
 
-        def work():
-            while True:
-                with self.lock:
-                    if not queue:
-                        return
-                    name = queue.pop(0)
-                self.one(name)
+        def work(*queues):
+            for queue in queues:
+                while True:
+                    with self.lock:
+                        if not queue:
+                            break
+                        name = queue.pop(0)
+                    self.one(name)
 
-        threads = [threading.Thread(target=work) for _ in range(2)]
+        threads = [threading.Thread(target=work, args=queues) for queues in ((waiting,), (waiting,), (side, waiting), (side, waiting))]
         for t in threads:
             t.start()
         for t in threads:
