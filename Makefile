@@ -196,7 +196,7 @@ coverage:
 bench: all $(EMU_BIN) $(BENCH_BIN)
 	@BUILD=$(BUILD) sh bench/run.sh $(ONLY)
 soak: all test-programs
-	@SOAK=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_crash test_concurrency test_races test_check_pace
+	@SOAK=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_crash test_concurrency test_locks test_races test_check_pace
 
 # ---- installing: pixelvault and pixelvault-agent, and a plain `vault` unless another one is on PATH ----
 # The units name the program as it will be found (PREFIX); sysusers.d makes the user they run as.
