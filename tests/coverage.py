@@ -11,6 +11,7 @@ The counters lie in files that each program maps at its start, so that neither k
 import glob
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -35,12 +36,9 @@ STRICT = {
 def tool(name):
     """Of clang's own version: the formats change with each."""
     version = subprocess.run(["clang", "-dumpversion"], capture_output=True, text=True).stdout.split(".")[0]
-    for path in ("%s-%s" % (name, version), name):
-        try:
-            subprocess.run([path, "--version"], capture_output=True, check=True)
-            return path
-        except (OSError, subprocess.CalledProcessError):
-            continue
+    for found in (name + "-" + version, name):
+        if shutil.which(found):
+            return found
     raise SystemExit("%s is missing: install llvm" % name)
 
 
