@@ -52,7 +52,7 @@ static const char usage[] =
 	"vault that opens with a passphrase stays locked until somebody says 'vault unlock'.\n"
 	"\n"
 	"  --once         one sweep, then exit\n"
-	"  -q, --quiet    problems only (with --once)\n"
+	"  -q, --quiet    with --once: problems only, on a terminal too; elsewhere good news is never told\n"
 	"  --splay T      with --once: begin at a random moment within T (90s, 10m), so that many hosts do not ask at once\n"
 	"  --deadline T   with --once: ask nothing more and end when T is over; what was answered is kept\n"
 	"  --metrics-file F\n"
@@ -172,11 +172,17 @@ static bool parse(int argc, char *const argv[], struct command_line *ret, struct
 
 /* --- one sweep --- */
 
+/* Cron mails every word, and good news is for whoever sits there. */
+static bool tells_good_news(const struct command_line *line)
+{
+	return !line->is_quiet && isatty(STDERR_FILENO);
+}
+
 /* Good news only: what is wrong is listed at the end, whether it is new or not. */
 static void print_changed(void *context, const char *pixel, enum verdict was, const struct judgement *now)
 {
 	const struct command_line *line = context;
-	if (!line->is_quiet && !verdict_is_bad(now->verdict))
+	if (tells_good_news(line) && !verdict_is_bad(now->verdict))
 		fprintf(stderr, "vault-agent: %s: %s (was %s)\n", pixel, verdict_name(now->verdict), verdict_name(was));
 }
 
@@ -187,11 +193,12 @@ struct listing {
 	struct buf strays; /* codes of Pixels, one behind the other: what to do depends on another one */
 };
 
+/* A line a problem, with what to do about it. */
 static void print_row(const struct listing *listing, const struct status_row *row)
 {
 	char text[512];
 	if (problem_of(row, listing->asked_since, listing->now, text, sizeof text))
-		fprintf(stderr, "vault-agent: %s\n  hint: %s\n", text, problem_hint(row));
+		fprintf(stderr, "vault-agent: %s; %s\n", text, problem_hint(row));
 }
 
 static bool print_problem(void *context, const struct credential *c, const struct health *h, struct error *err)
@@ -240,13 +247,13 @@ static const char *plural(size_t count)
 	return count == 1 ? "" : "s";
 }
 
-static void print_result(const struct check_result *r, bool is_quiet)
+static void print_result(const struct check_result *r, const struct command_line *line)
 {
 	if (r->notice)
 		fprintf(stderr, "vault-agent: %s\n", r->notice);
 	if (r->exit != ERR_NONE && !r->notice && !r->bad && !r->transient && !r->due)
 		fprintf(stderr, "vault-agent: %s\n", error_meaning(r->exit));
-	if (r->exit == ERR_NONE && !is_quiet && isatty(STDERR_FILENO))
+	if (r->exit == ERR_NONE && tells_good_news(line))
 		fprintf(stderr, "vault-agent: %zu Pixel%s, all is well\n", r->pixels, plural(r->pixels));
 }
 
@@ -262,7 +269,7 @@ static void print_upkeep(void *context, const struct upkeep_news *news)
 	bool is_warning;
 	told->has_news = true;
 	upkeep_sentence(news, text, sizeof text, &is_warning);
-	if (is_warning || !told->line->is_quiet)
+	if (is_warning || tells_good_news(told->line))
 		fprintf(stderr, "vault-agent: %s\n", text);
 }
 
@@ -370,7 +377,7 @@ static int run(struct command_line *line, struct error *err)
 		print_error(err);
 		return (int)err->code;
 	}
-	print_result(&result, line->is_quiet);
+	print_result(&result, line);
 	return (int)result.exit;
 }
 

@@ -246,10 +246,14 @@ static void deliver_parcel(const char *config, const struct parcel *p, struct de
 	if (!settings_begin(&flags, &settings, &err)) {
 		ret->outcome = DELIVERY_LATER;
 		snprintf(ret->reason, sizeof ret->reason, "%.*s", DELIVERY_REASON_MAX, err.message);
-	} else if (!sink_find(settings.config, p->sink, &e.sink) || (int32_t)e.sink.type != p->type) {
+	} else if (!sink_find(settings.config, p->sink, &e.sink)) {
 		ret->outcome = DELIVERY_REFUSED;
 		snprintf(ret->reason, sizeof ret->reason, "there is no such [alert %s] in the configuration any more",
 			 p->sink);
+	} else if ((int32_t)e.sink.type != p->type) {
+		ret->outcome = DELIVERY_LATER;
+		snprintf(ret->reason, sizeof ret->reason,
+			 "[alert %s] is of another type by now; the agent has to reload its configuration", p->sink);
 	} else if (!carry_out(&e, ret, &err)) {
 		ret->outcome = DELIVERY_LATER;
 		snprintf(ret->reason, sizeof ret->reason, "%.*s", DELIVERY_REASON_MAX, err.message);

@@ -119,10 +119,12 @@ static void say_sinks(struct invocation *inv, struct bytes list, int64_t now)
 		return;
 	while (next_object(&sinks, &one)) {
 		int64_t waits = member_int(one, "waits"), tries = member_int(one, "tries");
-		if (!waits || !tries)
-			continue;
 		member_text(one, "sink", name, sizeof name);
 		member_text(one, "trouble", trouble, sizeof trouble);
+		if (trouble[0] && !waits)
+			say(inv, SAY_ALERT_REFUSED, name, trouble);
+		if (!waits || !tries)
+			continue;
 		say(inv, SAY_ALERT_WAITS, name, (long long)waits, waits == 1 ? "" : "s", (long long)tries,
 		    tries == 1 ? "" : "s", trouble[0] ? ": " : "", trouble,
 		    problem_ago(member_time(one, "next_at"), now, when, sizeof when));

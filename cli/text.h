@@ -464,6 +464,7 @@
 #define HINT_ALERT_LATER "alerts wait and are sent again; this test is not"
 #define HINT_ALERT_REFUSED "put right what [alert NAME] says in the configuration, and test again"
 #define SAY_ALERT_WAITS "[alert %s]: %lld message%s wait, tried %lld time%s in vain%s%s; next try %s"
+#define SAY_ALERT_REFUSED "[alert %s] did not take its last message: %s"
 #define SAY_MISSED "the last check of all Pixels was %s ago, 'interval' is %s: does cron still run it?"
 
 /* ---- import and export ---- */

@@ -15,7 +15,16 @@ class Once(Case):
         before = len(self.emu.asked())
         r = self.agent("--once")
         self.assertEqual(sorted(made), sorted(self.emu.asked()[before:]))
-        self.assertEqual(b"", r.out)
+        self.assertEqual((b"", ""), (r.out, r.err), "cron mails every word")
+
+    def test_a_token_that_is_well_again_is_no_reason_for_a_mail(self):
+        pixel, token = self.stored()
+        self.emu.revoke(token)
+        self.agent("--once", rc=10)
+        self.emu.works_again(token)
+        r = self.agent("--once")
+        self.assertEqual("healthy", self.status(pixel)["verdict"])
+        self.assertEqual((b"", ""), (r.out, r.err))
 
     def test_quiet_and_well_is_silent(self):
         self.stored()
@@ -30,6 +39,9 @@ class Once(Case):
         text = r.out.decode() + r.err
         self.assertIn(pixel, text, say(r))
         self.assertNotIn(good, text, say(r))
+        [line] = r.err.splitlines()  # one line a problem: what it is, and what to do
+        self.assertIn("40105", line)
+        self.assertIn("'put' it", line)
 
     @cases(revoked=("code-40105", 10), expired=("code-40102", 10), scope=("code-40130", 11), nothing_usable=("code-40104", 15),
            unclear=("unknown-code", 16), unreachable=("503", 9), throttled=("code-40133", 9))

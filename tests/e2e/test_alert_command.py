@@ -34,6 +34,18 @@ class ByHand(test_alerts.Alerts):
         self.assertIsNone(self.json("alert", "ack", a["id"])["for"])
         self.assertIsNone(self.json("alert")["alerts"][0]["acknowledged_until"])
 
+    def test_a_sink_that_refuses_for_good_is_named(self):
+        """Directly by the check that sent, through an agent by the list."""
+        self.hook.status = "404 no"
+        _, token = self.stored()
+        self.emu.revoke(token)
+        said = self.vault("check", rc=10).err
+        end = time.monotonic() + 20 * PATIENCE
+        while "HTTP 404" not in said and time.monotonic() < end:
+            time.sleep(0.1)
+            said = self.vault("alert").err
+        self.assertRegex(said, r"\bops\b.*HTTP 404")
+
     def test_what_is_no_alert(self):
         self.refuses(2, "alert", "ack", "tk-7Q2M-9FKD")
         self.refuses(3, "alert", "ack", "7Q2M-9FKD")

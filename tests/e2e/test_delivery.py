@@ -551,6 +551,13 @@ class Secrets(Delivery):
         self.sections = ["[check]\nrate = 5\n"]
         self.assertEqual(self.send_one("webhook")[0], "refused")
 
+    def test_a_sink_that_became_another_one_gets_the_message_once_the_agent_knows(self):
+        server = self.https()
+        self.sink("webhook", type="slack", url=server.url())
+        outcome, _, reason = self.send_one("webhook")
+        self.assertEqual(("later", 0), (outcome, server.seen))
+        self.assertIn("reload", reason)
+
 
 if __name__ == "__main__":
     unittest.main()
