@@ -486,6 +486,10 @@
 #define TXT_IMPORT_MAPS "more than %d times --map", "name only the columns that are not known by their header"
 #define TXT_IMPORT_NOT_CONFIRMED "nothing was stored", "say what the columns hold with --map COLUMN=FIELD"
 #define TXT_SHRED_STDIN "standard input cannot be shredded", "give the file by its name: vault import FILE --shred"
+#define TXT_SHRED_LINK "'%s' is a link: it cannot be shredded", "name the file that it leads to; nothing was stored"
+#define TXT_SHRED_REST                                                                                                 \
+	"'%s' holds %zu %s%s that would not be taken, and --shred would destroy all of it",                            \
+		"leave --shred away; or give each up: --map NAME=none; nothing was stored"
 #define TXT_SHRED_FAILED                                                                                               \
 	"the tokens are stored, but '%s' could not be shredded: %s", "it may still hold them in clear: delete it by hand"
 #define TXT_SHRED_NOT_PLAIN                                                                                            \

@@ -100,6 +100,19 @@ class Shredding(Case):
         self.vault("get", pixel, rc=3)
         self.assertTrue(os.path.exists(csv))
 
+    @needs("strace")
+    def test_a_file_that_was_put_there_while_it_was_shredded_stays(self):
+        text = "pixel,token\n%s,%s\n" % (new_pixel(), self.token())
+        csv, fresh = self.write(self.path("my.csv"), text), self.write(self.path("fresh"), "saved anew")
+        child = subprocess.Popen(["strace", "-f", "-o", self.path("trace"), "-e", "trace=fsync", "-e", "inject=fsync:delay_exit=300000", VAULT,
+                                  "import", csv, "--shred", "--no-check"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL, env=traced(self.env))
+        while self.read(csv) == text.encode() and child.poll() is None:
+            time.sleep(0.005)
+        os.rename(fresh, csv)
+        self.assertEqual(12, child.wait(60))
+        self.assertEqual(b"saved anew", self.read(csv))
+
 
 class Leftovers(Case):
     uses_emulator = False
