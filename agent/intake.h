@@ -60,6 +60,7 @@ struct intake {
 	struct buf problems; /* struct intake_problem, by row */
 	size_t wrong_rows;
 	size_t untaken;   /* .env: variables that hold no token, as far as their names say */
+	size_t unused;    /* variables, or columns with something in them, that are neither taken nor given up by =none */
 	unsigned removed; /* enum removed, of all tokens */
 };
 

@@ -275,6 +275,14 @@ static bool has_field(const struct reading *r, enum field field)
 	return false;
 }
 
+static bool is_empty(const struct reading *r, size_t column)
+{
+	for (size_t i = 0; i < sheet_row_count(r->sheet); i++)
+		if (trimmed(sheet_cell(r->sheet, sheet_row(r->sheet, i), column)).len)
+			return false;
+	return true;
+}
+
 bool find_columns(struct reading *r, struct error *err)
 {
 	bool is_mapped[SHEET_COLUMNS_MAX] = { false };
@@ -290,5 +298,7 @@ bool find_columns(struct reading *r, struct error *err)
 		guess(r, FIELD_PIXEL, looks_like_pixel);
 	if (!has_field(r, FIELD_TOKEN))
 		guess(r, FIELD_TOKEN, looks_like_token);
+	for (size_t i = 0; i < r->sheet->column_count; i++)
+		r->in->unused += r->in->columns[i].field == FIELD_NONE && !is_mapped[i] && !is_empty(r, i);
 	return demand(r, FIELD_PIXEL, err) && demand(r, FIELD_TOKEN, err);
 }

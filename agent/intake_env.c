@@ -79,6 +79,13 @@ static bool owner_of(const struct reading *r, size_t i, char ret[PIXEL_CODE_MAX 
 	return true;
 }
 
+static bool is_given_up(const struct reading *r, size_t i)
+{
+	char name[SHEET_NAME_MAX + 1];
+	const char *mapped = name_of_row(r, i, name) ? mapped_to(r, name) : NULL;
+	return mapped && strcmp(mapped, "none") == 0;
+}
+
 static bool has_variable(const struct reading *r, const char *name, size_t len)
 {
 	for (size_t i = 0; i < sheet_row_count(r->sheet); i++)
@@ -143,6 +150,7 @@ static void take_all(struct reading *r, bool of_tokens)
 		enum field field;
 		if (!owner_of(r, i, pixel, &field)) {
 			r->in->untaken += of_tokens && !sheet_row(r->sheet, i)->is_bad;
+			r->in->unused += of_tokens && !is_given_up(r, i);
 			continue;
 		}
 		if ((field == FIELD_TOKEN) != of_tokens)

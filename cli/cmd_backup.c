@@ -1,6 +1,7 @@
 /* backup and checkpoint: a copy of the vault, and a line that stands for it. */
 #include "agent/unlock.h"
 #include "cli/output.h"
+#include "cli/own_file.h"
 #include "cli/term.h"
 #include "cli/text.h"
 #include "vault/backup.h"
@@ -33,7 +34,7 @@ bool cmd_backup(struct invocation *inv, struct error *err)
 {
 	struct backup_report report;
 	const char *file = inv->args[0];
-	if (!open_perhaps_sealed(inv, err) ||
+	if (!own_file_spare(inv->settings, file, err) || !open_perhaps_sealed(inv, err) ||
 	    !vault_backup(inv->vault, file, option_is_given(inv, "force"), &report, err))
 		return false;
 	if (inv->globals.json) {

@@ -1,5 +1,6 @@
 #include "cli/bundle_passphrase.h"
 #include "cli/output.h"
+#include "cli/own_file.h"
 #include "cli/select.h"
 #include "cli/text.h"
 #include "core/clock.h"
@@ -111,6 +112,8 @@ static bool choose_lock(struct invocation *inv, uint8_t key[BUNDLE_KEY_LEN], str
 static bool check_target(struct invocation *inv, const char *path, struct error *err)
 {
 	struct stat st;
+	if (!own_file_spare(inv->settings, path, err))
+		return false;
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT || fail(err, ERR_STORAGE, TXT_EXPORT_TARGET, path, strerror(errno));
 	if (!S_ISREG(st.st_mode))

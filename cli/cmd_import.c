@@ -208,7 +208,7 @@ static bool wants_shredding(struct import_work *w)
 		return false;
 	if (option_is_given(w->inv, "shred"))
 		return true;
-	if (w->inv->globals.json || w->inv->globals.quiet || !term_may_ask(&w->inv->globals)) {
+	if (w->intake.unused || w->inv->globals.json || w->inv->globals.quiet || !term_may_ask(&w->inv->globals)) {
 		say(w->inv, SAY_SOURCE_STAYS, w->path);
 		return false;
 	}
@@ -231,10 +231,24 @@ static void shred(struct import_work *w)
 	w->inv->exit = ERR_PARTIAL;
 }
 
+/* A link would stay, and what it leads to as well: said before anything is stored. */
 static bool check_options(struct import_work *w, struct error *err)
 {
-	bool is_asked = option_is_given(w->inv, "shred");
-	return !is_asked || !is_stdin(w) || fail(err, ERR_USAGE, TXT_SHRED_STDIN);
+	struct stat st;
+	if (!option_is_given(w->inv, "shred"))
+		return true;
+	if (is_stdin(w))
+		return fail(err, ERR_USAGE, TXT_SHRED_STDIN);
+	return lstat(w->path, &st) != 0 || !S_ISLNK(st.st_mode) || fail(err, ERR_USAGE, TXT_SHRED_LINK, w->path);
+}
+
+/* Who shreds a file means the tokens, and may not think of what else stands in it. */
+static bool spares_the_rest(const struct import_work *w, struct error *err)
+{
+	size_t unused = w->is_sealed ? 0 : w->intake.unused;
+	const char *what = w->sheet.format == SHEET_ENV ? "variable" : "column";
+	return !unused || !option_is_given(w->inv, "shred") ||
+	       fail(err, ERR_USAGE, TXT_SHRED_REST, w->path, unused, what, unused == 1 ? "" : "s");
 }
 
 bool cmd_import(struct invocation *inv, struct error *err)
@@ -247,7 +261,7 @@ bool cmd_import(struct invocation *inv, struct error *err)
 	import_show_columns(&w);
 	if (w.intake.wrong_rows)
 		return import_tell_wrong(&w, err);
-	if (!make_rows(&w, err) || !may_go_on(&w, err) || !store(&w, err))
+	if (!spares_the_rest(&w, err) || !make_rows(&w, err) || !may_go_on(&w, err) || !store(&w, err))
 		return false;
 	if (w.result.is_stored) {
 		await_agent(&w);

@@ -81,7 +81,8 @@ bool cmd_rekey(struct invocation *inv, struct error *err)
 		return false;
 	struct slot_secret holder = { k.kind, k.secret };
 	if (!vault_replace_slot(inv->vault, slot.id, &holder, passes, &slot, err)) {
-		new_key_undo(&k);
+		if (k.is_key_file_new && key_work_is_unused(inv, &k, k.key_file, err))
+			new_key_undo(&k);
 		return false;
 	}
 	say(inv, is_same ? SAY_REKEYED_SAME : SAY_REKEYED, slot_name(&slot, name));

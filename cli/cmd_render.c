@@ -2,6 +2,7 @@
  * so that one that is missing leaves everything as it was. */
 #include "cli/front.h"
 #include "cli/output.h"
+#include "cli/own_file.h"
 #include "cli/private_file.h"
 #include "cli/template.h"
 #include "cli/text.h"
@@ -144,6 +145,10 @@ bool cmd_render(struct invocation *inv, struct error *err)
 	scoped(rendering_done) struct rendering r = { .inv = inv, .path = inv->args[0] };
 	if (!to && (inv->globals.json || option_is_given(inv, "owner")))
 		return fail(err, ERR_USAGE, TXT_RENDER_NEEDS_TO);
+	if (to && own_file_is_same(to, r.path))
+		return fail(err, ERR_CONFLICT, TXT_RENDER_TEMPLATE, to);
+	if (to && !own_file_spare(inv->settings, to, err))
+		return false;
 	if (!read_template(r.path, &text, err) || !template_parse(buf_bytes(&text), r.path, &r.template, err) ||
 	    !fetch_tokens(&r, err))
 		return false;

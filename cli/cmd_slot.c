@@ -134,6 +134,14 @@ static bool choose_new(struct invocation *inv, struct new_key *k, struct error *
 	return is_given || new_key_ask(inv, k, err);
 }
 
+/* Whatever was written for a slot that is not there. */
+static void take_back(struct invocation *inv, const struct new_key *k, const struct error *why)
+{
+	const char *credential = option_text(inv, "credential"), *file = credential ? credential : k->key_file;
+	if ((credential || k->is_key_file_new) && key_work_is_unused(inv, k, file, why))
+		unlink(file);
+}
+
 static bool add(struct invocation *inv, struct error *err)
 {
 	scoped(unlock_key_done) struct unlock_key opener = { .secret = NULL };
@@ -146,9 +154,7 @@ static bool add(struct invocation *inv, struct error *err)
 		return false;
 	struct slot_secret holder = { k.kind, k.secret };
 	if (!vault_add_slot(inv->vault, &holder, passes, &slot, err)) {
-		new_key_undo(&k);
-		if (option_text(inv, "credential"))
-			unlink(option_text(inv, "credential"));
+		take_back(inv, &k, err);
 		return false;
 	}
 	say(inv, SAY_SLOT_ADDED, slot_name(&slot, name));

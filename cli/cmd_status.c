@@ -1,6 +1,7 @@
 #include "agent/board_listen.h"
 #include "cli/board.h"
 #include "cli/output.h"
+#include "cli/own_file.h"
 #include "cli/text.h"
 #include "cli/watch.h"
 #include "core/file.h"
@@ -38,6 +39,8 @@ static bool write_page(struct invocation *inv, const struct selection *which, co
 	size_t pixels = 0;
 	if (inv->globals.json)
 		return fail(err, ERR_USAGE, TXT_PAGE_AND_JSON);
+	if (strcmp(path, "-") != 0 && !own_file_spare(inv->settings, path, err))
+		return false;
 	if (!board_show(inv, which, &request, &pixels, err) || !buf_ok(&inv->out, err))
 		return false;
 	if (strcmp(path, "-") == 0)

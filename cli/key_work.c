@@ -1,5 +1,6 @@
 #include "cli/key_work.h"
 
+#include "cli/new_key.h"
 #include "cli/output.h"
 #include "cli/term.h"
 #include "cli/text.h"
@@ -64,6 +65,20 @@ bool slot_that_opened(const struct vault *v, struct slot_info *ret, struct error
 {
 	char id[SLOT_ID_TEXT_MAX];
 	return slot_named(v, slot_id_text(vault_opened_by(v), id), ret, err);
+}
+
+bool key_work_is_unused(struct invocation *inv, const struct new_key *k, const char *file, const struct error *why)
+{
+	struct vault_place place = { .path = inv->settings->vault_path, .state_dir = inv->settings->state_dir };
+	struct slot_secret holder = { k->kind, k->secret };
+	scoped(vault_closep) struct vault *again = NULL;
+	struct slot_info found;
+	struct error ignored;
+	if (why->code != ERR_STORAGE && vault_open(&place, &again, &ignored) &&
+	    !vault_try_secret(again, &holder, &found, &ignored) && ignored.code == ERR_WRONG_KEY)
+		return true;
+	say_problem(inv, HINT_KEY_STAYS, SAY_KEY_STAYS, file);
+	return false;
 }
 
 const char *slot_kind_name(enum slot_kind kind)

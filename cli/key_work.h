@@ -18,6 +18,11 @@ const char *slot_id_text(const uint8_t id[SLOT_ID_LEN], char ret[SLOT_ID_TEXT_MA
 must_check bool slot_named(const struct vault *v, const char *text, struct slot_info *ret, struct error *err);
 /* The one that opened the vault. */
 must_check bool slot_that_opened(const struct vault *v, struct slot_info *ret, struct error *err);
+/* A new key whose slot could not be stored: is it certain that nothing opens with it? A change may be in the file although
+ * what follows it failed, and a disk that failed may give back later what it does not show now. If not, that is said:
+ * the file it lies in stays. */
+struct new_key;
+bool key_work_is_unused(struct invocation *inv, const struct new_key *k, const char *file, const struct error *why);
 const char *slot_kind_name(enum slot_kind kind); /* for programs: "key-file" */
 /* "passphrase 1f2e3d4c5b6a7988" */
 #define SLOT_NAME_MAX 64

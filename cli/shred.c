@@ -31,7 +31,7 @@ static bool overwrite(int fd, const char *path, off_t size, struct error *err)
 
 bool shred_file(const char *path, const struct stat *as_read, struct error *err)
 {
-	struct stat st;
+	struct stat st, now;
 	scoped(file_closep) int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return fail(err, ERR_STORAGE, TXT_SHRED_FAILED, path, strerror(errno));
@@ -41,6 +41,9 @@ bool shred_file(const char *path, const struct stat *as_read, struct error *err)
 		return fail(err, ERR_CONFLICT, TXT_SHRED_CHANGED, path);
 	if (!overwrite(fd, path, st.st_size, err))
 		return false;
+	/* Whoever saved it anew meanwhile put another file there. */
+	if (lstat(path, &now) != 0 || now.st_dev != st.st_dev || now.st_ino != st.st_ino)
+		return fail(err, ERR_CONFLICT, TXT_SHRED_CHANGED, path);
 	if (unlink(path) != 0)
 		return fail(err, ERR_STORAGE, TXT_SHRED_FAILED, path, strerror(errno));
 	return file_sync_folder_of(path, err);

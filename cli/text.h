@@ -136,6 +136,8 @@
 #define SAY_SLOT_REMOVED "removed: %s"
 #define SAY_SLOT_NOT_UNDONE                                                                                            \
 	"whoever has the old key can still open older copies and backups of the vault; if it leaked: vault rotate-key"
+#define SAY_KEY_STAYS "the new key in '%s' stays: the vault may open with it already"
+#define HINT_KEY_STAYS "keep it and the old one, then find out which works: vault slot test --key-file F"
 #define SAY_SLOT_WORKS "it opens the vault: %s; nothing was changed"
 #define SAY_SLOT_REPAIRED "%zu key%s kept as found; only the one used now is proven: try the others with vault slot test"
 #define SAY_CREDENTIAL_TPM "sealed with this machine's TPM: %s"
@@ -435,6 +437,10 @@
 #define TXT_TEMPLATE_OPEN                                                                                              \
 	"%.160s:%u:%u: the placeholder that begins at %u:%u should end here with }}", "such as {{ token PIXEL | json }}"
 #define TXT_RENDER_NEEDS_TO "'--json' and '--owner' speak of a file, and none is named", "add --to FILE"
+#define TXT_OWN_FILE                                                                                                   \
+	"'%s' belongs to the vault: the vault itself, what lies beside it, its key, its configuration or its state",   \
+		"name another file; nothing was written"
+#define TXT_RENDER_TEMPLATE "'%s' is the template itself", "name another file with --to; nothing was written"
 #define TXT_RENDER_NO_FILE "'%s' is there, and is no plain file", "name another file with --to, or take that away"
 #define TXT_RENDER_UNWRITABLE "'%.200s' cannot be written: %s", "check its folder's permissions and free space; nothing was changed"
 #define TXT_RENDER_OWNER                                                                                               \
@@ -481,6 +487,10 @@
 #define TXT_IMPORT_MAPS "more than %d times --map", "name only the columns that are not known by their header"
 #define TXT_IMPORT_NOT_CONFIRMED "nothing was stored", "say what the columns hold with --map COLUMN=FIELD"
 #define TXT_SHRED_STDIN "standard input cannot be shredded", "give the file by its name: vault import FILE --shred"
+#define TXT_SHRED_LINK "'%s' is a link: it cannot be shredded", "name the file that it leads to; nothing was stored"
+#define TXT_SHRED_REST                                                                                                 \
+	"'%s' holds %zu %s%s that would not be taken, and --shred would destroy all of it",                            \
+		"leave --shred away; or give each up: --map NAME=none; nothing was stored"
 #define TXT_SHRED_FAILED                                                                                               \
 	"the tokens are stored, but '%s' could not be shredded: %s", "it may still hold them in clear: delete it by hand"
 #define TXT_SHRED_NOT_PLAIN                                                                                            \

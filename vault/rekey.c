@@ -89,7 +89,9 @@ static bool may_go(const struct edit *e, struct bytes now, size_t place, struct 
 		return fail(err, ERR_CONFLICT, TXT_SLOT_LAST);
 	/* A slot that nobody tried proves nothing; the one that opened the vault does, so that one stays. */
 	bool is_unproven = !e->v->is_opener_known || memcmp(e->v->opened_by, e->out, SLOT_ID_LEN) == 0;
-	return !is_unproven || fail(err, ERR_CONFLICT, TXT_SLOT_IN_USE);
+	if (is_unproven)
+		return fail(err, ERR_CONFLICT, TXT_SLOT_IN_USE);
+	return place_of(now, e->v->opened_by) != SIZE_MAX || fail(err, ERR_CONFLICT, TXT_SLOT_OPENER_GONE);
 }
 
 static bool apply(void *context, struct change *ch, struct error *err)

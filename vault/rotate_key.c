@@ -476,11 +476,20 @@ static bool become(struct new_epoch *r, const struct anchor *remembered, unsigne
 	return true;
 }
 
+/* Whom the new key is wrapped for was decided before others had to wait. */
+static bool slots_are_unmoved(const struct vault *v, struct error *err)
+{
+	uint8_t digest[DIGEST_LEN];
+	seal_digest(buf_bytes(&v->slots), digest);
+	return sodium_memcmp(digest, v->root.slots_digest, DIGEST_LEN) == 0 ||
+	       fail(err, ERR_CONFLICT, TXT_ROTATE_SLOTS);
+}
+
 static bool rotate_held(struct new_epoch *r, struct error *err)
 {
 	struct anchor remembered;
 	unsigned block;
-	if (!vault_judge_held(r->v, &remembered, &block, err))
+	if (!vault_judge_held(r->v, &remembered, &block, err) || !slots_are_unmoved(r->v, err))
 		return false;
 	struct audit_position known = anchored_position(&remembered);
 	audit_expect(r->v->audit, &known);

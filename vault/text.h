@@ -121,6 +121,9 @@
 #define TXT_SLOT_IN_USE                                                                                                \
 	"the vault was opened with this very key, so nothing shows that another one still works",                      \
 		"open it with one that stays: --ask asks for a passphrase or recovery key, --with-key takes a key file"
+#define TXT_SLOT_OPENER_GONE                                                                                           \
+	"the key that opened the vault was removed or changed meanwhile, so nothing shows that another one works",     \
+		"look what is left: vault slot list; nothing was changed"
 #define TXT_SLOT_UNPROVEN "the new key does not open the vault; nothing was changed", "try again; the memory may be faulty"
 #define TXT_SLOTS_WHOLE "the key slots of vault '%s' are whole", "there is nothing to repair"
 #define TXT_ROOT_KEY_CHANGED                                                                                           \
@@ -129,6 +132,9 @@
 #define TXT_LOG_KEYS_TAMPERED                                                                                          \
 	"the record with the audit log's keys in vault '%s' is missing, damaged or changed", HINT_TAMPERED
 #define TXT_LEAF_FULL "the inventory has no room for so many Pixels", "no vault holds that many; please report it"
+#define TXT_ROTATE_SLOTS                                                                                               \
+	"a key of this vault was added, changed or removed meanwhile, so the root key was not changed",                \
+		"look what opens it now: vault slot list; then do it again"
 #define TXT_ROTATE_ANCHOR                                                                                              \
 	"the anchor '%s' cannot be written, so the root key was not changed", "check owner, mode and space of the state folder"
 #define TXT_ROLLED_BACK_KEY                                                                                            \

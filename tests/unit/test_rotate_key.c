@@ -301,6 +301,58 @@ static void slots__of_two_writers_are_both_there(void **state)
 	vault_close(other);
 }
 
+/* The new root key is wrapped for the slots that were there when the vault was opened: one added since would be dropped
+ * unsaid, one removed since would be back. */
+static void rotation__slots_that_changed_meanwhile_stop_it(void **state)
+{
+	(void)state;
+	struct error err;
+	struct rotate_key_report report;
+	struct slot_info added;
+	scoped(secret_freep) struct secret *second = key_of(9);
+	struct slot_secret with_second = { SLOT_KEY_FILE, second };
+	struct vault *v = open_it(), *other = open_it();
+	fill(v);
+	assert_true(vault_add_slot(other, &with_second, 0, &added, &err));
+	assert_false(rotate_with(v, KEY_SEED, &report, &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	vault_close(v);
+	v = open_it();
+	assert_filled(v);
+	assert_true(vault_remove_slot(other, added.id, &err));
+	assert_false(rotate_with(v, KEY_SEED, &report, &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	vault_close(other);
+	vault_close(v);
+	v = open_it();
+	assert_filled(v);
+	rotate(v);
+	vault_close(v);
+}
+
+/* Two sessions that take each other's slot away would leave a third one, which nobody has tried. */
+static void slots__the_one_that_proves_another_may_go_must_still_be_there(void **state)
+{
+	(void)state;
+	struct error err;
+	struct slot_info slots[SLOTS_MAX], second_slot, third_slot;
+	scoped(secret_freep) struct secret *second = key_of(9), *third = key_of(10);
+	struct slot_secret with_second = { SLOT_KEY_FILE, second }, with_third = { SLOT_KEY_FILE, third };
+	struct vault *v = open_it(), *other = NULL;
+	uint8_t first[SLOT_ID_LEN];
+	memcpy(first, vault_opened_by(v), sizeof first);
+	assert_true(vault_add_slot(v, &with_second, 0, &second_slot, &err));
+	assert_true(vault_add_slot(v, &with_third, 0, &third_slot, &err));
+	assert_true(vault_open(&place, &other, &err) && vault_unlock(other, &with_second, &err));
+	assert_true(vault_remove_slot(other, first, &err));
+	assert_false(vault_remove_slot(v, second_slot.id, &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_true(vault_remove_slot(other, third_slot.id, &err));
+	assert_int_equal(vault_slots(other, slots), 1);
+	vault_close(v);
+	vault_close(other);
+}
+
 #define V(f) cmocka_unit_test_setup_teardown(f, vault_make, scratch_remove)
 
 int main(void)
@@ -314,6 +366,8 @@ int main(void)
 		V(rotation__with_the_anchor_of_before_or_after_opens_at_each_step),
 		V(slots__add_replace_and_remove_prove_what_they_commit),
 		V(slots__of_two_writers_are_both_there),
+		V(slots__the_one_that_proves_another_may_go_must_still_be_there),
+		V(rotation__slots_that_changed_meanwhile_stop_it),
 	};
 	return cmocka_run_group_tests(tests, open_arena, close_arena);
 }
