@@ -384,6 +384,26 @@ static void reply__a_head_cut_short_anywhere_is_not_whole(void **state)
 	assert_int_equal(reply.length, 40);
 }
 
+static void reply__a_length_is_no_small_number_that_only_ends_like_it(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *said;
+		uint64_t meant; /* UINT64_MAX: nonsense */
+	} rows[] = { { "2147483653", 2147483653 },   { "4294967301", 4294967301 },  { "281474976710661", 281474976710661 },
+		     { "18446744073709551621", UINT64_MAX }, { "-5", UINT64_MAX }, { "+5", UINT64_MAX },
+		     { "5 5", UINT64_MAX },	     { "0x5", UINT64_MAX },	    { "", UINT64_MAX } };
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		char text[256];
+		struct reply reply = { .length = UINT64_MAX };
+		size_t len;
+		snprintf(text, sizeof text, "%sContent-Length: %s\r\n\r\n", OK_HEAD, rows[i].said);
+		enum reply_state got = reply_head(bytes_of_text(text), &reply, &len);
+		assert_int_equal(got, rows[i].meant == UINT64_MAX ? REPLY_NONSENSE : REPLY_WHOLE);
+		assert_true(reply.length == rows[i].meant);
+	}
+}
+
 static void reply__events_are_taken_whole_and_comments_passed_over(void **state)
 {
 	(void)state;
@@ -487,6 +507,7 @@ int main(void)
 		cmocka_unit_test(client__no_listener_is_no_agent_and_no_error),
 		cmocka_unit_test(client__a_strangers_socket_is_told_nothing),
 		cmocka_unit_test(reply__a_head_cut_short_anywhere_is_not_whole),
+		cmocka_unit_test(reply__a_length_is_no_small_number_that_only_ends_like_it),
 		cmocka_unit_test(reply__events_are_taken_whole_and_comments_passed_over),
 		cmocka_unit_test(reply__a_problem_that_is_none_says_the_status),
 		cmocka_unit_test(reply__records_come_back_as_they_were_and_cut_ones_are_refused),
