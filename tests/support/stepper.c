@@ -1,20 +1,13 @@
 /* tests/support/stepper.c - kill a program at one of its system calls, or hold it still at each.
  *
-<<<<<<< HEAD
- *     stepper COUNT-FILE N PROGRAM ARG...
+ *     stepper [-x LOOK] COUNT-FILE N PROGRAM ARG...
  *     stepper COUNT-FILE ask=FD PROGRAM ARG...
  *
  * Runs PROGRAM under ptrace, with everything it forks, and kills the whole tree with SIGKILL at the N-th syscall stop
  * (each call stops twice, at its entry and at its exit; N = 0: never). The number of stops seen goes to COUNT-FILE.
+ * With -x, each process that ends is held while LOOK PID runs: all its memory is still there.
  * With ask=FD it kills nothing: at each stop it writes a byte to the socket FD and waits there for one back, while all
  * of the tree that has come to a stop stands still. A `q`, or the end of the socket: ask no more.
-=======
- *     stepper [-x LOOK] COUNT-FILE N PROGRAM ARG...
- *
- * Runs PROGRAM under ptrace, with everything it forks, and kills the whole tree with SIGKILL at the N-th syscall stop
- * (each call stops twice, at its entry and at its exit; N = 0: never). The number of stops seen goes to COUNT-FILE.
- * With -x, each process that ends is held while LOOK PID runs: all its memory is still there.
->>>>>>> fd4cee5 (What the memory of each verb holds in its last moment: no piece of a secret (make hygiene))
  * Exit status: the program's; 137 when it was killed here; 125 when the stepper itself failed. */
 #include <errno.h>
 #include <fcntl.h>
@@ -70,13 +63,13 @@ static int child(char **argv)
 	return FAILED;
 }
 
-<<<<<<< HEAD
 /* False: not again. */
 static bool ask(int fd)
 {
 	char answer = 'q';
 	return write(fd, "?", 1) == 1 && read(fd, &answer, 1) == 1 && answer != 'q';
-=======
+}
+
 static int look_at(pid_t pid)
 {
 	char number[16];
@@ -92,7 +85,6 @@ static int look_at(pid_t pid)
 		_exit(FAILED);
 	}
 	return looker > 0 && waitpid(looker, &status, 0) == looker && status == 0;
->>>>>>> fd4cee5 (What the memory of each verb holds in its last moment: no piece of a secret (make hygiene))
 }
 
 /* Every stop of every process until the tree is gone; the first child's status. */
@@ -116,14 +108,11 @@ static int follow(pid_t first, long kill_at, int asked, long *ret_stops)
 				kill_tree();
 				return KILLED;
 			}
-<<<<<<< HEAD
 			if (asked >= 0 && !ask(asked))
 				asked = -1;
-=======
 		} else if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8)) {
 			if (!look_at(pid))
 				return FAILED;
->>>>>>> fd4cee5 (What the memory of each verb holds in its last moment: no piece of a secret (make hygiene))
 		} else if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP) {
 			signal = WSTOPSIG(status); /* a real one: hand it on */
 		}
@@ -145,11 +134,7 @@ int main(int argc, char **argv)
 		argv += 2;
 	}
 	if (argc < 4) {
-<<<<<<< HEAD
-		fputs("usage: stepper COUNT-FILE N|ask=FD PROGRAM ARG...\n", stderr);
-=======
-		fputs("usage: stepper [-x LOOK] COUNT-FILE N PROGRAM ARG...\n", stderr);
->>>>>>> fd4cee5 (What the memory of each verb holds in its last moment: no piece of a secret (make hygiene))
+		fputs("usage: stepper [-x LOOK] COUNT-FILE N|ask=FD PROGRAM ARG...\n", stderr);
 		return FAILED;
 	}
 	if (strncmp(argv[2], "ask=", 4) == 0 &&
