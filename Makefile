@@ -141,6 +141,9 @@ sabotage:
 power-loss:
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) POWER_STATES=$(POWER_STATES) $(PYTHON) tests/e2e/run.py test_power_loss
+hygiene:
+	@$(MAKE) --no-print-directory -s -j2 e2e-programs
+	@HYGIENE=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_hygiene test_agent_hygiene
 concurrency:
 	@$(MAKE) --no-print-directory -s -j2 e2e-programs
 	@OPERATIONS=$(OPERATIONS) BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_increments.Increments
@@ -238,6 +241,6 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss concurrency reproducible sabotage layers lint bench \
+.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss hygiene concurrency reproducible sabotage layers lint bench \
         soak install uninstall clean fuzz fuzz-programs fuzz-long fuzz-planted fuzz-grow fuzz-coverage coverage
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
