@@ -5,9 +5,9 @@
  *
  * Runs PROGRAM under ptrace, with everything it forks, and kills the whole tree with SIGKILL at the N-th syscall stop
  * (each call stops twice, at its entry and at its exit; N = 0: never). The number of stops seen goes to COUNT-FILE.
- * With -x, each process that ends is held while LOOK PID runs: all its memory is still there.
  * With ask=FD it kills nothing: at each stop it writes a byte to the socket FD and waits there for one back, while all
  * of the tree that has come to a stop stands still. A `q`, or the end of the socket: ask no more.
+ * With -x, each process that ends is held while LOOK PID runs: all its memory is still there.
  * Exit status: the program's; 137 when it was killed here; 125 when the stepper itself failed. */
 #include <errno.h>
 #include <fcntl.h>
@@ -148,8 +148,7 @@ int main(int argc, char **argv)
 	remember(first);
 	if (ptrace(PTRACE_SETOPTIONS, first, NULL,
 		   (void *)(long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-				  PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
-				  (look_with ? PTRACE_O_TRACEEXIT : 0))) ||
+				  PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | (look_with ? PTRACE_O_TRACEEXIT : 0))) ||
 	    ptrace(PTRACE_SYSCALL, first, NULL, NULL))
 		return FAILED;
 	status = follow(first, asked < 0 ? strtol(argv[2], NULL, 10) : 0, asked, &stops);
