@@ -40,7 +40,7 @@ PARSERS = {
     "agent/tiktok.c": "(?!tiktok_request|tiktok_list_query|tiktok_refresh_request|put_|add_).*",
     "agent/verdict.c": "(?!verdict_row_|verdict_advice|transport_text).*",
     "cli/options.c": "(?!option_text|foresee_style).*",
-    "cli/scanner.c": ".*",
+    "cli/scanner.c": "scanner_(begin|room|take)|count_lines.*|tell|look_closer|warm_up|.*_of",
     "cli/template.c": "(?!template_done).*",
     "core/clock.c": "take_.*|clock_parse.*|unit_of",
     "core/config.c": "(?!config_read|merge|config_freep|config_find|config_refuse).*",
