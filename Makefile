@@ -176,13 +176,22 @@ fuzz-long:
 	@$(FUZZ_MAKE) fuzz-programs
 	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=3600 $(PYTHON) tests/fuzz/fuzz.py each $(ONLY)
 fuzz-planted:
-	@BUILD=$(FUZZ_BUILD)-planted FUZZ_CC="$(FUZZ_CC)" $(PYTHON) tests/fuzz/planted.py $(ONLY)
+	@$(FUZZ_MAKE) fuzz-programs
+	@BUILD=$(FUZZ_BUILD) FUZZ_CC="$(FUZZ_CC)" $(PYTHON) tests/fuzz/planted.py $(ONLY)
 fuzz-grow:
 	@$(FUZZ_MAKE) fuzz-programs
 	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tests/fuzz/fuzz.py grow $(ONLY)
 fuzz-%:
 	@$(FUZZ_MAKE) $(FUZZ_BUILD)/tests/fuzz/fuzz_$*
 	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tests/fuzz/fuzz.py each =$*
+
+# ---- the same targets under AFL++, AFL_SECONDS each ----
+AFL_MAKE = $(MAKE) --no-print-directory -s -j2 BUILD=$(BUILD)-afl CC=afl-clang-fast SAN= COVERAGE= CFLAGS="-O1 -g" \
+           LIBFUZZER=-fsanitize=fuzzer
+afl:
+	@sh packaging/deps.sh afl
+	@AFL_QUIET=1 $(AFL_MAKE) fuzz-programs
+	@BUILD=$(BUILD)-afl $(PYTHON) tests/fuzz/afl.py $(ONLY)
 
 # ---- coverage: counters in files that the programs map, so that neither sandbox nor kill -9 loses them ----
 COVER_BUILD := $(BUILD)-cover
@@ -241,6 +250,7 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss hygiene concurrency reproducible sabotage layers lint bench \
-        soak install uninstall clean fuzz fuzz-programs fuzz-long fuzz-planted fuzz-grow fuzz-coverage coverage
+.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss hygiene concurrency \
+        reproducible sabotage layers lint bench soak install uninstall clean fuzz fuzz-programs fuzz-long fuzz-planted \
+        fuzz-grow fuzz-coverage coverage afl
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

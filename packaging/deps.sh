@@ -3,6 +3,7 @@
 #
 #   deps.sh            what building and testing need
 #   deps.sh browser    a browser for the tests that look at the board's page; without one they are skipped
+#   deps.sh afl        AFL++, for make afl
 set -eu
 if [ "${1:-}" = browser ]; then
 	for name in chromium chromium-browser google-chrome; do
@@ -14,6 +15,15 @@ if [ "${1:-}" = browser ]; then
 	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends chromium >/dev/null 2>&1 ||
 		echo "chromium could not be installed: the tests that need a browser are skipped"
 	exit 0
+fi
+if [ "${1:-}" = afl ]; then
+	if command -v afl-fuzz >/dev/null 2>&1 && command -v afl-clang-fast >/dev/null 2>&1; then exit 0; fi
+	as_root=
+	[ "$(id -u)" = 0 ] || as_root=sudo
+	echo "installing: afl++"
+	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends afl++ >/dev/null 2>&1 && exit 0
+	echo "AFL++ could not be installed: see https://github.com/AFLplusplus/AFLplusplus" >&2
+	exit 1
 fi
 packages="gcc make pkg-config python3 ca-certificates libsodium-dev libsqlite3-dev libcurl4-openssl-dev libcjson-dev
 	libinih-dev libmicrohttpd-dev libseccomp-dev libgnutls28-dev libcmocka-dev"

@@ -32,17 +32,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	for (size_t i = 0; len && data[len - 1] & 1 && i < 2; i++)
 		keys_mac(keys, KEY_ANCHOR, "pxanch01", bytes_of(file.blocks[i], ANCHOR_BLOCK - DIGEST_LEN),
 			 bytes_of("", 0), file.blocks[i] + ANCHOR_BLOCK - DIGEST_LEN);
+	memset(&now, 0, sizeof now);
+	if (anchor_glance_at_clock(&file) < 0)
+		abort();
+	(void)anchor_is_of_later_epoch(&file, now.vault_id, 0);
+	(void)anchor_is_of_another_vault(&file, now.vault_id);
 	if (!anchor_prove(&file, keys, &a, &block))
 		return 0;
+	if (anchor_glance_at_clock(&file) < a.wall_clock || anchor_is_of_later_epoch(&file, a.vault_id, UINT32_MAX))
+		abort();
 	if (block > 1)
 		abort();
-	memset(&now, 0, sizeof now);
 	memcpy(now.vault_id, a.vault_id, sizeof now.vault_id);
 	memcpy(now.lineage, a.lineage, sizeof now.lineage);
 	memcpy(&now.generation, data, len < 8 ? len : 8);
 	switch (anchor_judge(&a, &now)) {
 	case DESCENT_OLDER:
 		if (now.generation >= a.generation)
+			abort();
+		break;
+	case DESCENT_NEWER:
+		if (now.generation <= a.generation)
 			abort();
 		break;
 	case DESCENT_TOO_FAR:

@@ -5,11 +5,12 @@
 #include "vault/audit.h"
 
 #include <fcntl.h>
+#include <sodium.h>
 
 #define LOG_MAX 65536
 
 /* To go on takes a hundred times as long as to look: a quarter of all. */
-enum choice { CHAINED = 1, NUMBERED = 2, GO_ON = 4 | 16, NOTED = 8 };
+enum choice { CHAINED = 1, NUMBERED = 2, GO_ON = 4 | 16, NOTED = 8, NOTED_LATER = 32, NOTED_OTHER = 64, SCARRED = 128 };
 
 static const struct audit_who who = { .is_known = true, .uid = 1, .gid = 2, .pid = 3, .as = "checkout" };
 static char log_path[128], anchor_path[128];
@@ -21,9 +22,11 @@ static void make_place(void)
 	snprintf(log_path, sizeof log_path, "%s/vault.db-0011.audit.log", fuzz_folder);
 }
 
-/* Each line that is one gets the MAC that belongs there, and with NUMBERED the next number. ret_at is the last. */
-static void chain(struct bytes log, bool do_number, struct buf *out, struct audit_position *ret_at)
+/* Each line that is one gets the MAC that belongs there, and with NUMBERED the next number; a scar with SCARRED the digest of what
+ * stands before it. ret_at is the last. */
+static void chain(struct bytes log, uint8_t choice, struct buf *out, struct audit_position *ret_at)
 {
+	static const uint8_t none[DIGEST_LEN];
 	static struct secret *start;
 	struct error err;
 	struct audit_entry e;
@@ -39,10 +42,13 @@ static void chain(struct bytes log, bool do_number, struct buf *out, struct audi
 			buf_append(out, line.at, line.len);
 			continue;
 		}
-		if (do_number)
+		if (e.extra == AUDIT_SCAR && choice & SCARRED) /* a chain of its own begins there */
+			crypto_generichash(e.digest, DIGEST_LEN, out->at ? out->at : (const uint8_t *)"", out->len, NULL, 0);
+		if (choice & NUMBERED)
 			e.sequence = ret_at->sequence + 1;
 		(void)audit_entry_encode(&e, text, &covered);
-		audit_entry_mac(start, e.segment, bytes_of(text, covered), ret_at->mac, e.mac);
+		audit_entry_mac(start, e.segment, bytes_of(text, covered), e.extra == AUDIT_SCAR ? none : ret_at->mac,
+				e.mac);
 		buf_append(out, text, audit_entry_encode(&e, text, &covered));
 		*ret_at = (struct audit_position){ .sequence = e.sequence };
 		memcpy(ret_at->mac, e.mac, DIGEST_LEN);
@@ -132,7 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	make_place();
 	if (choice & CHAINED)
-		chain(rest, choice & NUMBERED, &log, &end);
+		chain(rest, choice, &log, &end);
 	else
 		buf_append(&log, rest.at, rest.len);
 	expect(!log.is_bad);
@@ -142,7 +148,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		anchored.sequence = back / 2;
 	store(buf_bytes(&log));
 	expect(audit_new(anchor_path, zero_keys(), &a, &err));
-	struct audit_report report = walk(a, &anchored, choice & NOTED ? &end : NULL);
+	struct audit_position noted = end;
+	noted.sequence += choice & NOTED_LATER ? 1 : 0;
+	noted.mac[0] ^= choice & NOTED_OTHER;
+	struct audit_report report = walk(a, &anchored, choice & NOTED ? &noted : NULL);
+	expect(!(choice & NOTED) || !report.lacks_noted || report.faults);
 	audit_free(a);
 	/* Opened are only ends that are remembered: then what is sound as a whole opens, too. */
 	bool is_sound = !report.faults && !report.torn && back == 1 && report.entries;

@@ -31,7 +31,8 @@ static void look_at(const struct intake *in, struct secret *file)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const char *const maps[] = { "1=pixel", "2=token" };
+	static const char *const columns[] = { "1=pixel", "2=token" };
+	static const char *const variables[] = { "A=C0U2T02IU8J6B9GC2B90", "B=none", "A1" };
 	struct error err = { .code = ERR_NONE };
 	struct sheet sheet;
 	struct intake in;
@@ -44,7 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	bool is_bundle = bundle_check(bytes_of(data, len), &kind, &err);
 	enum sheet_format format = choice % 4 == 3 ? sheet_guess(secret_reveal(file)) : (enum sheet_format)(choice % 4);
-	struct intake_request request = { .maps = maps, .map_count = choice & 4 ? 2 : 0, .allow_shared = choice & 8 };
+	struct intake_request request = { .maps = format == SHEET_ENV ? variables : columns,
+					  .map_count = choice & 4 ? 2u + (choice >> 4 & format == SHEET_ENV) : 0,
+					  .allow_shared = choice & 8 };
 	if (!is_bundle && sheet_read(file, format, &sheet, &err)) {
 		if (intake_read(&sheet, &request, &in, &err)) {
 			look_at(&in, file);

@@ -18,13 +18,36 @@ static void read_root(struct bytes from)
 	buf_done(&again);
 }
 
+/* What can be saved of damaged ones is well-formed; of well-formed ones all can. */
+static void save_slots(struct bytes from, bool is_well_formed)
+{
+	uint8_t saved[SLOTS_VALUE_MAX];
+	struct error err;
+	size_t len, count;
+	struct slot_info info;
+	if (!slots_salvage(from, saved, &len)) {
+		if (is_well_formed)
+			abort();
+		return;
+	}
+	if (!slots_check(bytes_of(saved, len), &count, &err) || (is_well_formed && !bytes_equal(bytes_of(saved, len), from)))
+		abort();
+	for (size_t i = 0; i < count; i++) {
+		slots_info(bytes_of(saved, len), i, &info);
+		if (!slot_kind_text(info.kind)[0] || (info.mem_kib == 0) != (info.kind != SLOT_PASSPHRASE))
+			abort();
+	}
+}
+
 static void read_slots(struct bytes from)
 {
 	static const uint8_t vault_id[VAULT_ID_LEN], zeros[KEY_FILE_LEN];
 	static const enum slot_kind kinds[] = { SLOT_KEY_FILE, SLOT_CREDENTIAL, SLOT_RECOVERY }; /* no Argon2 here */
 	struct error err;
 	size_t count;
-	if (!slots_check(from, &count, &err))
+	bool is_well_formed = slots_check(from, &count, &err);
+	save_slots(from, is_well_formed);
+	if (!is_well_formed)
 		return;
 	if (count < 1 || count > SLOTS_MAX || from.len != 4 + count * SLOT_LEN)
 		abort();

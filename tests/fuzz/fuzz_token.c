@@ -51,6 +51,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		abort();
 	if (consumer_name_check(text, &err) && strlen(text) > 64)
 		abort();
+	if (list_check(text, &err) && (strlen(text) > LIST_NAME_MAX || !name_is_list(text) || pixel_check(text, &err) ||
+				       strlen(list_id(text)) < 4 || (list_is_center(text) && text[0] != 'b')))
+		abort();
 	free(text);
 	return 0;
 }

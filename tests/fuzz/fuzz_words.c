@@ -72,11 +72,25 @@ static void read_address(struct bytes address)
 		       pixel_check(pixel, &unused));
 }
 
-static void read_utf8(struct bytes text)
+static void read_utf8(struct bytes text, char *copy)
 {
+	struct bytes rest = text, part;
+	char again[4];
 	uint32_t point;
-	while (text.len && utf8_take(&text, &point))
+	bool is_valid = utf8_is_valid(text);
+	while (rest.len) {
+		struct bytes before = rest;
+		if (!utf8_take(&rest, &point))
+			break;
 		expect(point <= 0x10ffff && (point < 0xd800 || point > 0xdfff));
+		size_t len = utf8_put(point, again);
+		expect(bytes_take(&before, len, &part) && bytes_equal(part, bytes_of(again, len)) && before.len == rest.len);
+	}
+	expect(is_valid == (rest.len == 0));
+	utf8_defang(copy);
+	expect(utf8_is_valid(bytes_of_text(copy)));
+	for (const char *at = copy; *at; at++)
+		expect((uint8_t)*at >= 0x20 && *at != 0x7f);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -111,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		read_address(rest);
 		break;
 	case '8':
-		read_utf8(rest);
+		read_utf8(rest, text);
 		break;
 	}
 	free(text);
