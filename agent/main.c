@@ -24,6 +24,9 @@
 
 #define ALERTS_MOST_MS 70000 /* for messages under way; each sink has its own limit below it */
 #define STRAYS_BYTES_MAX ((size_t)1 << 24)
+#define NOTABLE_BYTES_MAX ((size_t)1 << 28)
+#define CODE_ROOM (PIXEL_CODE_MAX + 1) /* of a code that lies behind others */
+#define FEW 8 /* one in as many: then it costs less to look at each than at all */
 
 enum mode { MODE_STAY, MODE_ONCE, MODE_HELP, MODE_VERSION };
 
@@ -190,7 +193,9 @@ struct listing {
 	const struct settings *settings;
 	const struct command_line *line;
 	int64_t asked_since, now;
-	struct buf strays; /* codes of Pixels, one behind the other: what to do depends on another one */
+	struct buf notable; /* codes of those that the check found worth a second look */
+	bool are_few;       /* else everybody is looked at */
+	struct buf strays;  /* codes of Pixels, one behind the other: what to do depends on another one */
 };
 
 /* A line a problem, with what to do about it. */
@@ -232,11 +237,26 @@ static bool print_stray(const struct listing *listing, struct vault *v, const ch
 	return true;
 }
 
+static bool each_notable(struct listing *listing, struct vault *v, struct error *err)
+{
+	struct credential c;
+	struct health h;
+	if (!listing->are_few)
+		return vault_each(v, true, false, print_problem, listing, err);
+	for (size_t at = 0; at < listing->notable.len; at += CODE_ROOM) {
+		bool is_found = vault_find(v, (const char *)listing->notable.at + at, false, &c, err);
+		if (!is_found && err->code == ERR_NOT_FOUND)
+			continue; /* removed meanwhile */
+		if (!is_found || !vault_health(v, &c, &h, err) || !print_problem(listing, &c, &h, err))
+			return false;
+	}
+	return true;
+}
+
 static bool print_problems(struct listing *listing, struct vault *v, struct error *err)
 {
-	bool is_done = vault_each(v, true, false, print_problem, listing, err) &&
-		       vault_each_list(v, print_problem, listing, err);
-	for (size_t at = 0; is_done && at < listing->strays.len; at += PIXEL_CODE_MAX + 1)
+	bool is_done = each_notable(listing, v, err) && vault_each_list(v, print_problem, listing, err);
+	for (size_t at = 0; is_done && at < listing->strays.len; at += CODE_ROOM)
 		is_done = print_stray(listing, v, (const char *)listing->strays.at + at, err);
 	buf_done(&listing->strays);
 	return is_done;
@@ -309,6 +329,40 @@ static void tell_the_world(struct vault *v, const struct settings *settings, con
 	buf_done(&metrics);
 }
 
+static bool see_to_versions(struct service *s, const struct listing *listing, struct upkeep_told *told, struct error *err)
+{
+	size_t count = listing->notable.len / CODE_ROOM;
+	if (!listing->are_few)
+		return service_upkeep(s, listing->line->pixels, listing->line->pixel_count, print_upkeep, told, err);
+	if (!count)
+		return true;
+	const char **codes = calloc(count, sizeof *codes);
+	if (!codes)
+		return fail_no_memory(err);
+	for (size_t i = 0; i < count; i++)
+		codes[i] = (const char *)listing->notable.at + i * CODE_ROOM;
+	bool is_done = service_upkeep(s, codes, count, print_upkeep, told, err);
+	free(codes);
+	return is_done;
+}
+
+static bool sweep_with(struct service *service, struct vault *vault, struct listing *listing,
+		       const struct check_request *request, struct check_result *ret, struct error *err)
+{
+	struct command_line *line = request->context;
+	struct upkeep_told told = { .line = line };
+	if (!service_check(service, request, ret, err))
+		return false;
+	listing->now = vault_later_clock(vault);
+	listing->are_few = !listing->notable.is_bad && listing->notable.len / CODE_ROOM * FEW <= ret->pixels;
+	bool is_done = (ret->exit == ERR_NONE || print_problems(listing, vault, err)) &&
+		       see_to_versions(service, listing, &told, err);
+	int64_t most_ms = clock_boot_ms() + ALERTS_MOST_MS;
+	tell_the_world(vault, listing->settings, line, ret, told.has_news,
+		       request->until_ms && request->until_ms < most_ms ? request->until_ms : most_ms);
+	return is_done;
+}
+
 static bool sweep(const struct settings *settings, struct command_line *line, struct check_result *ret,
 		  struct error *err)
 {
@@ -325,17 +379,12 @@ static bool sweep(const struct settings *settings, struct command_line *line, st
 	struct listing listing = { .settings = settings,
 				   .line = line,
 				   .asked_since = clock_wall(),
+				   .notable = BUF_INIT(NOTABLE_BYTES_MAX),
 				   .strays = BUF_INIT(STRAYS_BYTES_MAX) };
-	struct upkeep_told told = { .line = line };
-	if (!unlock_open(settings, NULL, NULL, &vault, err) || !service_new(vault, settings, &service, err) ||
-	    !service_check(service, &request, ret, err))
-		return false;
-	listing.now = vault_later_clock(vault);
-	bool is_done = (ret->exit == ERR_NONE || print_problems(&listing, vault, err)) &&
-		       service_upkeep(service, line->pixels, line->pixel_count, print_upkeep, &told, err);
-	int64_t most_ms = clock_boot_ms() + ALERTS_MOST_MS;
-	tell_the_world(vault, settings, line, ret, told.has_news,
-		       deadline_ms && deadline_ms < most_ms ? deadline_ms : most_ms);
+	request.notable = &listing.notable;
+	bool is_done = unlock_open(settings, NULL, NULL, &vault, err) && service_new(vault, settings, &service, err) &&
+		       sweep_with(service, vault, &listing, &request, ret, err);
+	buf_done(&listing.notable);
 	return is_done;
 }
 

@@ -249,7 +249,7 @@ struct upkeep_news {
 typedef void service_told_fn(void *context, const struct upkeep_news *news);
 /* One sentence for people, at most 256 bytes; *ret_is_warning: somebody should read it. */
 void upkeep_sentence(const struct upkeep_news *news, char *ret, size_t size, bool *ret_is_warning);
-/* What is due, of these Pixels (none = all), one after the other. */
+/* What is due, of these Pixels (none = all; one that is not stored is passed over), one after the other. */
 must_check bool service_upkeep(struct service *s, const char *const *pixels, size_t count, service_told_fn *told,
 			       void *context, struct error *err);
 typedef void upkeep_done_fn(void *context, const char *pixel, const struct error *err);
@@ -309,6 +309,10 @@ struct check_request {
 	/* Called once for each Pixel that changed to a bad verdict or recovered in this sweep; may be NULL. */
 	void (*changed)(void *context, const char *pixel, enum verdict was, const struct judgement *now);
 	void *context;
+	/* At the end the codes (PIXEL_CODE_MAX + 1 bytes each) of those that are worth a second look are appended: not well, due,
+	 * or with versions that service_upkeep may have something to do about. So that nobody has to walk over all once
+	 * more for the few. NULL = not wanted. */
+	struct buf *notable;
 	/* The check's own: what a list judged since then is not asked; 0 = all is. */
 	int64_t listed_since;
 };

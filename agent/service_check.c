@@ -354,11 +354,19 @@ static enum error_code graver(enum error_code a, enum error_code b)
 	return ERR_NONE;
 }
 
+static void note_notable(struct check *run, const struct target *t)
+{
+	bool is_notable = t->may_need_upkeep || t->is_due || verdict_is_bad(t->spoke) || t->transient != VERDICT_UNCHECKED;
+	if (run->request.notable && is_notable)
+		buf_append(run->request.notable, t->pixel, sizeof t->pixel);
+}
+
 static void count_targets(struct check *run)
 {
 	struct check_result *r = &run->result;
 	for (size_t i = 0; i < run->targets.count; i++) {
 		const struct target *t = &run->targets.at[i];
+		note_notable(run, t);
 		r->bad += verdict_is_bad(t->spoke);
 		r->verdicts[t->spoke]++;
 		r->due += t->is_due;

@@ -320,10 +320,13 @@ static bool collect_named(struct service *s, const char *const *pixels, size_t c
 {
 	struct credential c;
 	struct health h;
-	for (size_t i = 0; i < count; i++)
-		if (!vault_find(s->vault, pixels[i], false, &c, err) || !vault_health(s->vault, &c, &h, err) ||
-		    !collect(d, &c, &h, err))
+	for (size_t i = 0; i < count; i++) {
+		bool is_found = vault_find(s->vault, pixels[i], false, &c, err);
+		if (!is_found && err->code == ERR_NOT_FOUND)
+			continue;
+		if (!is_found || !vault_health(s->vault, &c, &h, err) || !collect(d, &c, &h, err))
 			return false;
+	}
 	return true;
 }
 

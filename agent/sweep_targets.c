@@ -2,12 +2,14 @@
 
 #include "agent/renewals.h"
 #include "agent/status.h"
+#include "agent/upkeep.h"
 #include "core/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define HEALTH_ROOM 8192
+#define UPKEEP_SOON_S 3600 /* what is due before any sweep has ended */
 
 void targets_done(struct targets *t)
 {
@@ -141,6 +143,14 @@ static bool is_listed(const struct judgement *j, int64_t since)
 	       !j->suspected;
 }
 
+/* A token that is promoted or renewed moves another one out; beside that, time and a dead current one are what calls for it. */
+static bool may_need_upkeep(const struct credential *c, const struct health *h, const struct collecting *x)
+{
+	int64_t by = x->now + UPKEEP_SOON_S;
+	return credential_staged(c, STAGE_PENDING) || renewal_need(c, h, x->service->settings, x->now) != RENEWAL_NONE ||
+	       upkeep_at(c, h, x->service->settings, by) <= by;
+}
+
 static bool collect(void *context, const struct credential *c, const struct health *h, struct error *err)
 {
 	struct collecting *x = context;
@@ -159,6 +169,7 @@ static bool collect(void *context, const struct credential *c, const struct heal
 	target_learn(target, c);
 	target->is_due = status_is_due(c, x->service->settings, x->now);
 	target->renewal = (uint8_t)renewal_need(c, h, x->service->settings, x->now);
+	target->may_need_upkeep = x->request->notable && may_need_upkeep(c, h, x);
 	if (!remember_health(target, h, &x->scratch, err))
 		return false;
 	bool was_listed = is_listed(&h->current, x->request->listed_since);

@@ -24,6 +24,7 @@ struct target {
 	enum verdict spoke;              /* the Pixel's verdict as stored */
 	enum verdict transient;          /* what this sweep got instead of a verdict; VERDICT_UNCHECKED = nothing */
 	bool is_due;
+	bool may_need_upkeep; /* whatever the sweep finds */
 	uint8_t renewal; /* enum renewal_need */
 	uint32_t slot; /* its place in the batch to be stored, or NO_SLOT */
 	/* Its health as it was found, encoded (a third of a KiB, not one and a half); NULL = read it from the vault.

@@ -100,6 +100,33 @@ start_emulator() {
 	while ! grep -qs ready "$dir/emulator.out"; do sleep 0.05; done
 }
 
+# Three that take a message, and one that nobody listens for: it is tried again later.
+alerting_config() {
+	{
+		cat "$dir/config.ini"
+		for name in a b c; do printf '[alert %s]\ntype = exec\ncommand = /bin/true\nmin-severity = info\n' $name; done
+		printf '[alert d]\ntype = webhook\nurl = https://127.0.0.1:9/\n'
+	} >"$dir/alerting.ini"
+	chmod 600 "$dir/alerting.ini"
+}
+# A vault in which each hundredth token is one that TikTok does not know, and a script that sweeps a copy that was never swept.
+make_dying() { # count
+	make_vault "dying$1" "$1"
+	i=0
+	while [ $i -lt "$1" ]; do
+		printf 'dead%036d' $i | env $(env_of "dying$1") "$build/vault" put "$(pixel $i)" --no-check -q
+		i=$((i + 100))
+	done
+	mkdir "$dir/kept$1"
+	cp -a "$dir/dying$1/vault" "$dir/dying$1/state" "$dir/kept$1"
+	cat >"$dir/again$1.sh" <<-END
+		set -e
+		rm -rf "$dir/dying$1/vault" "$dir/dying$1/state"
+		cp -a "$dir/kept$1/vault" "$dir/kept$1/state" "$dir/dying$1"
+		env $(env_of "dying$1") "$build/vault-agent" --once -q --config "\$1" || [ \$? = 10 ]
+	END
+}
+
 if wants sweep; then
 	echo
 	echo "sweep over TLS against the emulator, storing the results, beside a bare curl_multi loop (64 in flight, 5 rounds of 1)"
@@ -112,8 +139,23 @@ if wants sweep; then
 		"$build/tests/tiktok-emulator" ctl "$dir/emulator" - <"$dir/sweep$n/tokens" >/dev/null
 		printf 'curl_multi, %s requests\t-\t-\t%s %s %s %s %s 64\n' "$n" "$build/bench/multi" "$(cat "$dir/emulator/base-url")" "$dir/emulator/ca.pem" "$dir/sweep$n/tokens" "$n"
 		printf 'sweep, %s Pixels\tcurl_multi, %s requests\t1.25\t%s %s --once -q\n' "$n" "$n" "$(env_of "sweep$n")" "$build/vault-agent"
+		printf 'sweep with sinks, %s Pixels\tcurl_multi, %s requests\t1.25\t%s %s --once -q --config %s\n' "$n" "$n" "$(env_of "sweep$n")" "$build/vault-agent" "$dir/alerting.ini"
 	done >"$dir/sweep"
+	alerting_config
 	"$spawn" -r 5 -n 1 "$dir/sweep"
+	echo "one Pixel in 100 dead, each time for the first time: told to four sinks, beside the same without any (5 rounds of 1)"
+	for n in $sizes; do
+		[ "$n" -ge 1000 ] && [ "$n" -le 10000 ] || continue
+		make_dying "$n"
+		printf 'none told, %s Pixels\t-\t-\tsh %s %s\n' "$n" "$dir/again$n.sh" "$dir/config.ini"
+		printf 'four told, %s Pixels\tnone told, %s Pixels\t1.1\tsh %s %s\n' "$n" "$n" "$dir/again$n.sh" "$dir/alerting.ini"
+	done >"$dir/dying"
+	"$spawn" -r 5 -n 1 "$dir/dying"
+	for n in $sizes; do
+		[ ! -d "$dir/kept$n" ] || echo "  $n Pixels, the last of these told: $(env $(env_of "dying$n") "$build/vault" alert --json --config "$dir/alerting.ini" |
+			grep -o '"told":"alert"' | wc -l) messages taken, $(env $(env_of "dying$n") "$build/vault" alert --json --config "$dir/alerting.ini" |
+			grep -o '"title":"[^"]*"' | head -1)"
+	done
 	echo "  The server works on this machine too. The bare loop leaves it a processor of its own; a sweep is two processes,"
 	echo "  the one with the keys (proves, opens and seals each record) and the one on the network, so with two processors"
 	echo "  three share them. Against TikTok, at 5 questions a second, none of this is felt."

@@ -294,6 +294,7 @@ static void look_at_all(struct doctor *d)
 		look_at_key(d);
 		look_at_sinks(d);
 		doctor_look_at_files(d);
+		doctor_look_at_backup(d);
 		doctor_look_at_disks(d);
 	}
 	look_at_memory(d);

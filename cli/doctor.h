@@ -29,6 +29,7 @@ bool read_small(const char *path, char ret[SMALL_FILE_MAX]);
 
 void doctor_look_at_machine(struct doctor *d); /* swap, ptrace, time synchronisation */
 void doctor_look_at_files(struct doctor *d);   /* what lies beside the vault, and in the state folder */
+void doctor_look_at_backup(struct doctor *d);  /* when the last one was made */
 void doctor_look_at_disks(struct doctor *d);   /* free space, and what kind of file system it is */
 void doctor_look_at_plan(struct doctor *d);    /* breaker, and when TikTok was last asked */
 void doctor_look_at_tiktok(struct doctor *d);  /* can it be reached, without a token */

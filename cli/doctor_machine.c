@@ -1,7 +1,9 @@
 /* doctor: the machine, and the files that nobody looks at. */
 #include "cli/doctor.h"
 #include "cli/text.h"
+#include "core/clock.h"
 #include "core/file.h"
+#include "vault/backup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +18,7 @@
 
 #define SPACE_WANTED ((uint64_t)64 << 20) /* a log that cannot be written hands out no token */
 #define FILES_WANTED 64
+#define BACKUP_OLD_S ((int64_t)30 * 86400)
 #define CIFS_MAGIC 0xff534d42
 #define SMB2_MAGIC 0xfe534d42
 #define NINEP_MAGIC 0x01021997
@@ -147,6 +150,29 @@ void doctor_look_at_files(struct doctor *d)
 	}
 	if (!found)
 		find(d, FINE, "files", "%s", NULL, "those of vault and state folder are closed to others");
+}
+
+/* A vault that is not there has nothing to lose; that is a finding of its own. */
+void doctor_look_at_backup(struct doctor *d)
+{
+	const struct settings *s = d->settings;
+	struct vault_place place = { .path = s->vault_path, .state_dir = s->state_dir };
+	struct backup_note note;
+	char span[CLOCK_TEXT_MAX], at[CLOCK_TEXT_MAX];
+	if (access(s->vault_path, F_OK) != 0)
+		return;
+	if (!vault_last_backup(&place, &note)) {
+		find(d, NOTE, "last backup", DOC_NO_BACKUP);
+		return;
+	}
+	int64_t age_s = clock_wall() - note.at;
+	clock_format_span(age_s > 0 ? age_s : 0, span);
+	if (age_s > BACKUP_OLD_S)
+		find(d, NOTE, "last backup", DOC_BACKUP_OLD, span, clock_format(note.at, at));
+	else if (!note.checkpoint[0])
+		find(d, NOTE, "last backup", DOC_BACKUP_UNPROVEN, span);
+	else
+		find(d, FINE, "last backup", "%s ago, checkpoint %s", NULL, span, note.checkpoint);
 }
 
 /* ---- disks ---- */

@@ -343,6 +343,13 @@
 #define DOC_NEVER_CHECKED "no token was ever checked", "vault check; then run vault-agent, or 'vault-agent --once' from cron"
 #define DOC_CHECKED_LATE                                                                                               \
 	"no token was checked for %s, and each should be once in %s", "run vault-agent, or 'vault-agent --once' from cron"
+#define DOC_NO_BACKUP "none was made from here", "pixelvault backup FILE, on another disk or for another machine; then from cron"
+#define DOC_BACKUP_OLD                                                                                                 \
+	"it was made %s ago, at %s: a token that was put since then is in no copy",                                    \
+	"pixelvault backup FILE, on another disk or for another machine; then from cron"
+#define DOC_BACKUP_UNPROVEN                                                                                            \
+	"it was made %s ago without a key, so nothing in it was proven",                                               \
+	"pixelvault verify FILE; or make the next backup where the vault can be opened"
 #define DOC_TIKTOK "'%s' cannot be used: %s%s%s"
 #define DOC_TIKTOK_FIX "curl -sS -o /dev/null -X POST %.512s; look at %s, ca-file, the firewall and name resolution"
 #define DOC_CORE_PIPE "the kernel passes core dumps to a program; ours leave none", ""

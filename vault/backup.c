@@ -1,10 +1,12 @@
 #include "vault/backup.h"
 
+#include "core/clock.h"
 #include "core/file.h"
 #include "vault/internal.h"
 #include "vault/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +133,60 @@ static bool name_beside(const char *path, const char *what, char ret[PATH_MAX], 
 	return true;
 }
 
+/* ---- what is remembered of it ---- */
+
+#define NO_CHECKPOINT "-"
+
+static bool note_path(const struct anchor_file *anchor, char ret[PATH_MAX])
+{
+	static const char ending[] = ".anchor";
+	size_t stem = strlen(anchor->path) - (sizeof ending - 1);
+	int put = snprintf(ret, PATH_MAX, "%.*s.backup", (int)stem, anchor->path);
+	return put > 0 && put < PATH_MAX;
+}
+
+/* The backup is made, whether or not this can be written. */
+static void note_backup(const struct vault *v, const struct backup_report *r)
+{
+	char path[PATH_MAX], at[CLOCK_TEXT_MAX], line[CLOCK_TEXT_MAX + CHECKPOINT_TEXT_MAX];
+	struct error ignored;
+	snprintf(line, sizeof line, "%s %s\n", clock_format(clock_wall(), at), r->is_proven ? r->checkpoint : NO_CHECKPOINT);
+	if (note_path(&v->anchor_file, path))
+		(void)!file_replace(path, bytes_of_text(line), 0600, &ignored);
+}
+
+static bool read_note(const char *path, char *line, size_t size)
+{
+	scoped(file_closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, line, size - 1);
+	line[got > 0 ? got : 0] = '\0';
+	return got > 0 && line[got - 1] == '\n';
+}
+
+bool vault_last_backup(const struct vault_place *place, struct backup_note *ret)
+{
+	char vault[PATH_MAX], path[PATH_MAX], line[CLOCK_TEXT_MAX + CHECKPOINT_TEXT_MAX];
+	struct anchor_file anchor;
+	struct checkpoint parsed;
+	struct error ignored;
+	*ret = (struct backup_note){ .at = 0 };
+	if (!file_absolute(place->path, vault, sizeof vault, &ignored) ||
+	    !anchor_place(place->state_dir, vault, &anchor, &ignored) || !note_path(&anchor, path) ||
+	    !read_note(path, line, sizeof line))
+		return false;
+	char *checkpoint = strchr(line, ' ');
+	if (!checkpoint)
+		return false;
+	*checkpoint++ = '\0';
+	checkpoint[strcspn(checkpoint, "\n")] = '\0';
+	bool is_proven = strcmp(checkpoint, NO_CHECKPOINT) != 0;
+	if (is_proven && !read_checkpoint(checkpoint, &parsed, &ignored))
+		return false;
+	if (is_proven)
+		text_copy(ret->checkpoint, sizeof ret->checkpoint, checkpoint);
+	return clock_parse(line, &ret->at, &ignored);
+}
+
 bool vault_backup(struct vault *v, const char *to, bool may_replace, struct backup_report *ret, struct error *err)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
@@ -149,6 +205,8 @@ bool vault_backup(struct vault *v, const char *to, bool may_replace, struct back
 		class = store_publish(&store_sqlite, fresh, path, may_replace, err);
 	if (class != STORE_OK && class != STORE_UNKNOWN)
 		store_discard(&store_sqlite, fresh);
+	if (class == STORE_OK)
+		note_backup(v, ret);
 	return class == STORE_CONFLICT ? fail(err, ERR_CONFLICT, TXT_BACKUP_EXISTS, path) : class == STORE_OK;
 }
 

@@ -31,6 +31,14 @@ struct backup_report {
 must_check bool vault_backup(struct vault *v, const char *to, bool may_replace, struct backup_report *ret,
 			     struct error *err);
 
+/* What this host remembers of the last one that was made here: for advice only, as nothing proves it. False: none is
+ * known of. Needs no key. */
+struct backup_note {
+	int64_t at;
+	char checkpoint[CHECKPOINT_TEXT_MAX]; /* "" = it was not proven */
+};
+bool vault_last_backup(const struct vault_place *place, struct backup_note *ret);
+
 /* ---- the way back: stage, unlock, verify, compare, install ---- */
 
 /* A copy of the file `from` beside the vault at place, sealed. Nothing of the vault's is touched. */

@@ -5,13 +5,51 @@ import email
 import email.policy
 import json
 import os
+import shutil
+import subprocess
 import time
 import unittest
 
 import receivers
-from harness import PATIENCE, Case
+from harness import AGENT, PATIENCE, Case, direct_only
 
 PASSWORD, KEY = "mail-password-4711-horse", "signing-key-4711-battery"
+
+
+JOURNALD = "/lib/systemd/systemd-journald"
+# A /run and a /var/log of their own: the real one, if there is any, is neither asked nor written.
+REAL_JOURNAL = """
+mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/log && mkdir -p /run/systemd/journal /run/log/journal || exit 77
+%s >/dev/null 2>&1 & journald=$!
+tries=0; while [ ! -S /run/systemd/journal/socket ]; do tries=$((tries + 1)); [ $tries -lt 100 ] || exit 77; sleep 0.1; done
+"$@"; echo "exit $?" >&2
+journalctl --sync; journalctl -D /run/log/journal --no-pager -o json SYSLOG_IDENTIFIER=pixelvault
+kill $journald; wait
+""" % JOURNALD
+
+
+@direct_only("cron's way, beside a journal that only this process sees")
+class RealJournal(Case):
+    def test_an_alert_stands_in_a_real_journal_with_its_fields(self):
+        tools = (JOURNALD, shutil.which("journalctl"), shutil.which("unshare"))
+        if os.geteuid() != 0 or not all(t and os.path.exists(t) for t in tools):
+            self.skipTest("needs root, systemd-journald, journalctl and unshare")
+        self.configure(more="[alert log]\ntype = syslog\nmin-severity = info\n")
+        pixel, token = self.pair()
+        self.put(pixel, token, "--test-code", "TEST12345", "--label", "brand=M\u00fcller | 100%")
+        self.emu.revoke(token)
+        r = subprocess.run(["unshare", "-m", "-p", "--fork", "--kill-child", "--mount-proc", "sh", "-c", REAL_JOURNAL, "sh", AGENT, "--once", "-q"],
+                           env=self.env, capture_output=True, timeout=60 * PATIENCE)
+        if r.returncode == 77 or b"unshare" in r.stderr:
+            self.skipTest("no mounts of its own: %r" % r.stderr)
+        self.assertIn(b"exit 10", r.stderr)
+        self.assertNotIn(token.encode(), r.stdout + r.stderr)
+        entries = [json.loads(line) for line in r.stdout.splitlines()]
+        first = entries[0]
+        self.assertEqual(("alert", "critical", "2"), tuple(first[k] for k in ("PIXELVAULT_EVENT", "PIXELVAULT_SEVERITY", "PRIORITY")))
+        self.assertRegex(first["PIXELVAULT_ID"], "^[0-9A-Z]{4}-[0-9A-Z]{4}$")
+        self.assertIn("1 Pixel: revoked", first["MESSAGE"])
+        self.assertTrue(any(pixel in e["MESSAGE"] and "brand=M\u00fcller | 100%" in e["MESSAGE"] for e in entries), entries)
 
 
 class AllSinks(Case):

@@ -88,6 +88,31 @@ class Doctor(Case):
         self.vault("check")
         self.assertEqual("ok", self.worst("last check"))
 
+    def test_the_last_backup_and_its_age(self):
+        self.assertEqual(("note", "none was made from here"), tuple(self.found("last backup")[-1][k] for k in ("state", "message")))
+        copy = self.path("copy")
+        line = self.vault("backup", copy).out.decode()
+        fine = self.found("last backup")[-1]
+        self.assertEqual("ok", fine["state"])
+        self.assertIn(line.strip(), fine["message"])
+        self.vault("backup", copy, rc=8)  # one that failed is none
+        os.rename(self.key, self.key + "-away")
+        self.vault("backup", copy, "--force")
+        self.assertIn("without a key", self.found("last backup")[-1]["message"])
+        os.rename(self.key + "-away", self.key)
+        note, = [n for n in os.listdir(self.state) if n.endswith(".backup")]
+        self.assertEqual(0o600, os.stat(os.path.join(self.state, note)).st_mode & 0o7777)
+        long_ago = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 31 * 86400))
+        text = self.read(os.path.join(self.state, note)).decode()
+        self.write(os.path.join(self.state, note), long_ago + text[20:])
+        old = self.found("last backup")[-1]
+        self.assertEqual("note", old["state"])
+        self.assertRegex(old["message"], "made 31d ago, at " + long_ago)
+        for rubbish in ("", "\n", "yesterday -\n", long_ago, "2026-11-01T00:00:00Z \x1b[31m\n", "x" * 5000):
+            self.write(os.path.join(self.state, note), rubbish)
+            self.assertEqual("none was made from here", self.found("last backup")[-1]["message"], rubbish)
+        self.vault("verify")
+
     def test_a_vault_in_memory(self):
         shm = "/dev/shm"
         if not os.path.ismount(shm):
