@@ -95,6 +95,21 @@ void render_json(const struct alert_message *m, const char *host, struct buf *ou
 
 /* --- words that mail, chat and log share --- */
 
+/* What acts on a terminal, or turns text around, becomes a mark; `kept` does not. */
+static void put_harmless(struct bytes from, char kept, struct buf *out)
+{
+	while (from.len) {
+		struct bytes before = from;
+		uint32_t c = 0xfffd;
+		if (!utf8_take(&from, &c))
+			from = bytes_of(from.at + 1, from.len - 1);
+		if (utf8_is_harmful(c) && c != (uint32_t)kept)
+			buf_append_text(out, "\xef\xbf\xbd");
+		else
+			buf_append(out, before.at, before.len - from.len);
+	}
+}
+
 static const char *word_of(const struct alert_message *m)
 {
 	switch (m->event) {
@@ -205,15 +220,17 @@ static void put_chat_words(const struct alert_message *m, const char *host, stru
 
 void render_slack(const struct alert_message *m, const char *host, struct buf *out)
 {
-	struct buf words = BUF_INIT(RENDER_MAX), escaped = BUF_INIT(RENDER_MAX);
+	struct buf words = BUF_INIT(RENDER_MAX), clean = BUF_INIT(RENDER_MAX), escaped = BUF_INIT(RENDER_MAX);
 	struct json j = JSON_INIT(out);
 	put_chat_words(m, host, &words);
-	put_slack_text(buf_bytes(&words), &escaped);
+	put_harmless(buf_bytes(&words), '\n', &clean);
+	put_slack_text(buf_bytes(&clean), &escaped);
 	json_object(&j, NULL);
 	json_text_n(&j, "text", buf_bytes(&escaped));
 	json_end_object(&j);
-	out->is_bad = out->is_bad || words.is_bad || escaped.is_bad;
+	out->is_bad = out->is_bad || words.is_bad || clean.is_bad || escaped.is_bad;
 	buf_done(&words);
+	buf_done(&clean);
 	buf_done(&escaped);
 }
 
@@ -335,14 +352,18 @@ static void put_recipients(const char *to, struct buf *out)
 static void put_mail_head(const struct alert_message *m, const char *host, const struct mail_ends *ends,
 			  struct buf *out)
 {
-	char id[RENDER_ID_MAX], subject[ALERT_TITLE_MAX + 64];
+	char id[RENDER_ID_MAX];
+	struct buf subject = BUF_INIT(8 * ALERT_TITLE_MAX);
 	render_id(m, id);
-	snprintf(subject, sizeof subject, "[pixelvault] %s: %s", word_of(m), m->title);
+	buf_printf(&subject, "[pixelvault] %s: ", word_of(m));
+	put_harmless(bytes_of_text(m->title), '\0', &subject);
+	buf_append(&subject, "", 1);
 	put_date(m->at, out);
 	buf_printf(out, "From: %s\r\n", ends->from);
 	put_recipients(ends->to, out);
 	buf_append_text(out, "Subject: ");
-	put_header_text(subject, out);
+	put_header_text(subject.is_bad ? "[pixelvault]" : (const char *)subject.at, out);
+	buf_done(&subject);
 	buf_printf(out, "\r\nMessage-ID: <%s@%s>\r\n", id, host);
 	if (m->id[0])
 		buf_printf(out, "In-Reply-To: <%s@%s>\r\nReferences: <%s@%s>\r\n", m->id, host, m->id, host);
@@ -378,17 +399,19 @@ static void put_mail_words(const struct alert_message *m, const char *host, stru
 
 void render_mail(const struct alert_message *m, const char *host, const struct mail_ends *ends, struct buf *out)
 {
-	struct buf words = BUF_INIT(RENDER_MAX);
+	struct buf words = BUF_INIT(RENDER_MAX), clean = BUF_INIT(RENDER_MAX);
 	put_mail_head(m, host, ends, out);
 	put_mail_words(m, host, &words);
-	put_quoted(buf_bytes(&words), out);
-	out->is_bad = out->is_bad || words.is_bad;
+	put_harmless(buf_bytes(&words), '\n', &clean);
+	put_quoted(buf_bytes(&clean), out);
+	out->is_bad = out->is_bad || words.is_bad || clean.is_bad;
 	buf_done(&words);
+	buf_done(&clean);
 }
 
 /* --- log --- */
 
-void render_log(const struct alert_message *m, struct buf *out)
+static void put_log_words(const struct alert_message *m, struct buf *out)
 {
 	char id[RENDER_ID_MAX];
 	render_id(m, id);
@@ -406,4 +429,13 @@ void render_log(const struct alert_message *m, struct buf *out)
 			buf_printf(out, "; %s", e->advice);
 		buf_printf(out, " (%s)\n", id);
 	}
+}
+
+void render_log(const struct alert_message *m, struct buf *out)
+{
+	struct buf words = BUF_INIT(RENDER_MAX);
+	put_log_words(m, &words);
+	put_harmless(buf_bytes(&words), '\n', out);
+	out->is_bad = out->is_bad || words.is_bad;
+	buf_done(&words);
 }

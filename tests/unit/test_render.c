@@ -97,6 +97,38 @@ static void render__no_text_ends_a_header(void **state)
 	assert_memory_equal(subject, "=?UTF-8?B?", 10);
 }
 
+static bool shows(const char *what)
+{
+	return strstr(text(), what) != NULL;
+}
+
+/* What turns text around, and the control characters that some terminals obey (U+009B is ESC [ in one). */
+static void render__what_people_read_holds_no_character_that_acts(void **state)
+{
+	(void)state;
+	snprintf(m.title, sizeof m.title, "1 Pixel: revoked; by=a\xc2\x9b" "31m\xe2\x80\xae" "b");
+	m.entry_count = 1;
+	snprintf(m.entries[0].pixel, sizeof m.entries[0].pixel, "C9ABCDEFGHIJKLMN0001");
+	m.entries[0].label_count = 1;
+	snprintf(m.entries[0].labels[0].key, sizeof m.entries[0].labels[0].key, "by");
+	snprintf(m.entries[0].labels[0].value, sizeof m.entries[0].labels[0].value, "a\xc2\x9b" "31m\xe2\x80\xae" "b");
+	render_log(&m, &out);
+	assert_false(shows("\xc2\x9b"));
+	assert_false(shows("\xe2\x80\xae"));
+	assert_true(shows("by=a\xef\xbf\xbd" "31m\xef\xbf\xbd" "b"));
+	buf_clear(&out);
+	render_slack(&m, "host", &out);
+	assert_false(shows("\xc2\x9b"));
+	assert_false(shows("\xe2\x80\xae"));
+	buf_clear(&out);
+	render_mail(&m, "host", &ends, &out);
+	assert_false(shows("=C2=9B"));
+	assert_false(shows("=E2=80=AE"));
+	buf_clear(&out);
+	render_json(&m, "host", &out); /* a program gets what was stored */
+	assert_true(shows("\xe2\x80\xae") || shows("\\u202e"));
+}
+
 static void render__an_encoded_word_ends_between_characters(void **state)
 {
 	(void)state;
@@ -212,6 +244,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_long_plain_subject_is_folded_and_says_the_same),
 		TEST(no_text_ends_a_header),
+		TEST(what_people_read_holds_no_character_that_acts),
 		TEST(an_encoded_word_ends_between_characters),
 		TEST(bytes_that_are_no_utf8_pass_through_a_mail_and_end),
 		TEST(what_looks_encoded_is_encoded_once_more),
