@@ -194,7 +194,9 @@ void matches_json(struct json *j, struct bytes matches)
 	json_array(j, "matches");
 	while (bytes_take_copy(&matches, &m, sizeof m)) {
 		json_object(j, NULL);
-		json_text(j, "pixel", m.pixel);
+		json_text(j, "pixel", name_is_list(m.pixel) ? NULL : m.pixel);
+		json_text(j, "listing", name_is_list(m.pixel) ? m.pixel : NULL);
+		json_text(j, "what", m.is_refresh_token ? "refresh-token" : "token");
 		json_int(j, "version", m.version);
 		json_text(j, "stage", stage_name(m.stage));
 		json_bool(j, "deleted", m.is_deleted);

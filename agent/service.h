@@ -356,15 +356,16 @@ must_check bool service_forecast(struct service *s, const struct plan_request *r
 
 /* ---- whose token is this? ---- */
 
-/* A version that holds a token, or held it until it was deleted. */
+/* A version that holds a token, or held it until it was deleted; of a Pixel, or of a listing. */
 struct match {
-	char pixel[PIXEL_CODE_MAX + 1];
+	char pixel[PIXEL_CODE_MAX + 1]; /* or "bc:ID" */
 	uint32_t version;
 	enum stage stage;
-	bool is_deleted; /* the token is known by its fingerprint only */
+	bool is_refresh_token; /* that is what was found, and not the token it renews */
+	bool is_deleted;       /* it is known by its fingerprint only */
 	bool is_removed; /* the Pixel was */
 };
-/* Appends a struct match for each. pasted is cleaned as a put would: ERR_MALFORMED. */
+/* Appends a struct match for each. pasted is cleaned as a put would, or is a refresh token: ERR_MALFORMED. */
 must_check bool service_match(struct service *s, const struct secret *pasted, struct buf *ret, struct error *err);
 #define MATCHES_BYTES_MAX ((size_t)16 << 20)
 

@@ -3,6 +3,7 @@
 #include "agent/service_own.h"
 #include "agent/status.h"
 #include "core/clock.h"
+#include "vault/grant.h"
 
 #include <string.h>
 
@@ -83,37 +84,71 @@ struct matching {
 	struct buf *ret;
 };
 
-static void add_match(const struct matching *m, const struct credential *c, uint32_t version, enum stage stage,
-		      bool is_deleted)
+static void add_match(const struct matching *m, const struct credential *c, const struct match *found)
 {
-	struct match match = { .version = version,
-			       .stage = stage,
-			       .is_deleted = is_deleted || c->is_destroyed,
-			       .is_removed = c->deleted_at || c->is_destroyed };
+	struct match match = *found;
+	match.is_deleted |= c->is_destroyed;
+	match.is_removed = c->deleted_at || c->is_destroyed;
 	memcpy(match.pixel, c->pixel, sizeof match.pixel);
 	buf_append(m->ret, &match, sizeof match);
+}
+
+static bool is_it(const struct matching *m, const uint8_t fingerprint[FINGERPRINT_LEN])
+{
+	return memcmp(fingerprint, m->fingerprint, FINGERPRINT_LEN) == 0;
 }
 
 static bool match_one(void *context, const struct credential *c, const struct health *h, struct error *err)
 {
 	const struct matching *m = context;
 	(void)h;
-	for (size_t i = 0; i < c->version_count; i++)
-		if (memcmp(c->versions[i].fingerprint, m->fingerprint, FINGERPRINT_LEN) == 0)
-			add_match(m, c, c->versions[i].number, c->versions[i].stage, false);
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		struct match found = { .version = v->number, .stage = v->stage };
+		if (is_it(m, v->fingerprint))
+			add_match(m, c, &found);
+		found.is_refresh_token = true;
+		found.is_deleted = !version_has_grant(v);
+		if (v->renewal.family != FAMILY_PLAIN && is_it(m, v->renewal.fingerprint))
+			add_match(m, c, &found);
+	}
 	for (size_t i = 0; i < c->gone_count; i++)
-		if (memcmp(c->gone[i].fingerprint, m->fingerprint, FINGERPRINT_LEN) == 0)
-			add_match(m, c, c->gone[i].number, STAGE_RETIRED, true);
+		if (is_it(m, c->gone[i].fingerprint))
+			add_match(m, c,
+				  &(struct match){ .version = c->gone[i].number, .stage = STAGE_RETIRED, .is_deleted = true });
 	return buf_ok(m->ret, err);
+}
+
+static bool match_lists(struct service *s, struct matching *m, struct error *err)
+{
+	scoped(buf_done) struct buf names = BUF_INIT(MATCHES_BYTES_MAX);
+	struct credential c;
+	bool ok = vault_list_names(s->vault, &names, err);
+	for (size_t at = 0; ok && at < names.len; at += PIXEL_CODE_MAX + 1) {
+		ok = vault_find(s->vault, (const char *)names.at + at, true, &c, err) && match_one(m, &c, NULL, err);
+		ok = ok || err->code == ERR_NOT_FOUND;
+	}
+	return ok;
+}
+
+/* A put would refuse it, and yet somebody found it: a refresh token. What is none is refused as a put would. */
+static bool clean_found(const struct secret *pasted, struct secret **ret, struct error *err)
+{
+	unsigned removed;
+	struct error why;
+	if (token_clean(pasted, ret, &removed, err))
+		return true;
+	return err->code == ERR_MALFORMED &&
+	       paste_clean("token", secret_reveal(pasted), REFRESH_TOKEN_MIN, REFRESH_TOKEN_MAX, ret, &removed, &why) &&
+	       secret_len(*ret) > 4 && memcmp(secret_reveal(*ret).at, "rft.", 4) == 0;
 }
 
 bool service_match(struct service *s, const struct secret *pasted, struct buf *ret, struct error *err)
 {
 	scoped(secret_freep) struct secret *token = NULL;
 	struct matching m = { .ret = ret };
-	unsigned removed;
-	if (!token_clean(pasted, &token, &removed, err))
+	if (!clean_found(pasted, &token, err))
 		return false;
 	vault_fingerprint(s->vault, token, m.fingerprint);
-	return vault_each(s->vault, false, true, match_one, &m, err);
+	return vault_each(s->vault, false, true, match_one, &m, err) && match_lists(s, &m, err);
 }

@@ -222,7 +222,7 @@ static bool look(struct refresh *r, struct error *err)
 	r->is_first = holder->stage == STAGE_PENDING;
 	r->renewed = r->is_first ? holder->number : current->number;
 	r->was_open = holder->renewal.asked_at != 0;
-	if (!vault_grant(v, &c, holder, &r->grant, err))
+	if (!vault_grant(v, &c, holder, "refresh", &r->grant, err))
 		return false;
 	r->phase = REFRESH_NOTE;
 	job_commit(&r->job, note_question, r);

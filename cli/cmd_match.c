@@ -5,6 +5,7 @@
 #include "cli/term.h"
 #include "cli/text.h"
 
+#include <string.h>
 #include <unistd.h>
 
 static bool take_token(struct invocation *inv, struct secret **ret, struct error *err)
@@ -20,14 +21,18 @@ static bool take_token(struct invocation *inv, struct secret **ret, struct error
 /* "PIXEL v3 current", and what is odd about it. */
 static void print_lines(struct invocation *inv, struct bytes object)
 {
-	char pixel[PIXEL_CODE_MAX + 1], stage[16];
+	char pixel[PIXEL_CODE_MAX + 1], what[16], stage[16];
 	struct bytes matches = object, one;
 	if (!json_find_raw(object, "matches", &matches))
 		return;
 	while (member_next(&matches, &one)) {
 		member_text(one, "pixel", pixel, sizeof pixel);
+		if (!pixel[0])
+			member_text(one, "listing", pixel, sizeof pixel);
+		member_text(one, "what", what, sizeof what);
 		member_text(one, "stage", stage, sizeof stage);
-		buf_printf(&inv->out, "%s v%lld %s%s%s\n", pixel, (long long)member_int(one, "version"), stage,
+		buf_printf(&inv->out, "%s v%lld %s%s%s%s\n", pixel, (long long)member_int(one, "version"), stage,
+			   strcmp(what, "refresh-token") == 0 ? ", its refresh token" : "",
 			   member_bool(one, "deleted") ? ", token deleted" : "",
 			   member_bool(one, "removed") ? ", Pixel removed" : "");
 	}

@@ -6,6 +6,7 @@
 #include "cli/text.h"
 #include "core/clock.h"
 #include "vault/backup.h"
+#include "vault/bundle.h"
 
 #define LOSSES_SHOWN 20
 
@@ -106,7 +107,7 @@ bool cmd_restore(struct invocation *inv, struct error *err)
 	struct restore_plan plan;
 	struct losses losses = { .inv = inv };
 	char kept[PATH_MAX] = "";
-	if (!vault_stage(inv->args[0], &place, &staged, err) ||
+	if (!bundle_refuse(inv->args[0], err) || !vault_stage(inv->args[0], &place, &staged, err) ||
 	    !unlock_with_any(staged, inv->settings, term_ask_passphrase, inv, err) ||
 	    !vault_verify(staged, say_fault, inv, &proof, err) ||
 	    !vault_plan_restore(staged, &place, say_loss, &losses, &plan, err))

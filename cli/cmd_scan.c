@@ -5,6 +5,7 @@
 #include "cli/scanner.h"
 #include "cli/text.h"
 #include "core/file.h"
+#include "vault/grant.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,17 +24,21 @@
 #define NAMES_BYTES_MAX ((size_t)64 << 20)
 #define VARIABLE_MAX 128
 
+enum what { WHAT_TOKEN, WHAT_REFRESH_TOKEN, WHAT_CLIENT_SECRET };
+
 struct target {
-	char pixel[PIXEL_CODE_MAX + 1];
+	char pixel[PIXEL_CODE_MAX + 1]; /* or a listing's name */
 	uint32_t version;
 	enum stage stage;
+	enum what what;
 };
 
 struct scan {
 	struct invocation *inv;
 	struct scanner *scanner;
 	struct buf targets; /* struct target */
-	struct buf pixels;  /* codes, while they are collected */
+	struct buf pixels;  /* codes and names of listings, while they are collected */
+	struct buf secrets; /* fingerprints of client secrets: an app has one for all of its pairs */
 	struct json json;
 	const char *path; /* of the stream that is looked at */
 	bool is_environment;
@@ -47,6 +52,7 @@ static void scan_done(struct scan *s)
 	scanner_freep(&s->scanner);
 	buf_done(&s->targets);
 	buf_done(&s->pixels);
+	buf_done(&s->secrets);
 	buf_done(&s->unread);
 	buf_done(&s->git);
 }
@@ -62,15 +68,47 @@ static bool note_pixel(void *context, const struct credential *c, const struct h
 	return buf_ok(&s->pixels, err);
 }
 
-static bool add_version(struct scan *s, const struct credential *c, const struct version *v, struct error *err)
+static bool add_target(struct scan *s, const struct credential *c, const struct version *v, enum what what,
+		       const struct secret *secret, struct error *err)
 {
-	scoped(secret_freep) struct secret *token = NULL;
-	struct target target = { .version = v->number, .stage = v->stage };
+	struct target target = { .version = v->number, .stage = v->stage, .what = what };
 	uint32_t tag = (uint32_t)(s->targets.len / sizeof target);
 	memcpy(target.pixel, c->pixel, sizeof target.pixel);
 	buf_append(&s->targets, &target, sizeof target);
-	return buf_ok(&s->targets, err) && vault_token(s->inv->vault, c, v, "scan", &token, err) &&
-	       scanner_add(s->scanner, token, tag, err);
+	return buf_ok(&s->targets, err) && scanner_add(s->scanner, secret, tag, err);
+}
+
+static bool add_token(struct scan *s, const struct credential *c, const struct version *v, struct error *err)
+{
+	scoped(secret_freep) struct secret *token = NULL;
+	return vault_token(s->inv->vault, c, v, "scan", &token, err) && add_target(s, c, v, WHAT_TOKEN, token, err);
+}
+
+static bool is_new_secret(struct scan *s, struct bytes secret)
+{
+	uint8_t own[FINGERPRINT_LEN];
+	vault_fingerprint_bytes(s->inv->vault, secret, own);
+	for (size_t at = 0; at < s->secrets.len; at += sizeof own)
+		if (memcmp(s->secrets.at + at, own, sizeof own) == 0)
+			return false;
+	buf_append(&s->secrets, own, sizeof own);
+	return true;
+}
+
+/* What renews a token is worth more than the token. */
+static bool add_grant(struct scan *s, const struct credential *c, const struct version *v, struct error *err)
+{
+	scoped(secret_freep) struct secret *packed = NULL, *refresh_token = NULL, *client_secret = NULL;
+	struct grant grant;
+	if (!vault_grant(s->inv->vault, c, v, "scan", &packed, err))
+		return false;
+	if (!grant_open(secret_reveal(packed), &grant))
+		return true; /* verify tells of it */
+	if (!secret_copy(grant.refresh_token, &refresh_token, err) ||
+	    !secret_copy(grant.client_secret, &client_secret, err) ||
+	    !add_target(s, c, v, WHAT_REFRESH_TOKEN, refresh_token, err))
+		return false;
+	return !is_new_secret(s, grant.client_secret) || add_target(s, c, v, WHAT_CLIENT_SECRET, client_secret, err);
 }
 
 static bool add_pixel(struct scan *s, const char *pixel, struct error *err)
@@ -79,14 +117,16 @@ static bool add_pixel(struct scan *s, const char *pixel, struct error *err)
 	if (!vault_find(s->inv->vault, pixel, true, &c, err))
 		return false;
 	for (size_t i = 0; i < c.version_count; i++)
-		if (version_has_token(&c.versions[i]) && !add_version(s, &c, &c.versions[i], err))
+		if ((version_has_token(&c.versions[i]) && !add_token(s, &c, &c.versions[i], err)) ||
+		    (version_has_grant(&c.versions[i]) && !add_grant(s, &c, &c.versions[i], err)))
 			return false;
 	return true;
 }
 
 static bool learn_tokens(struct scan *s, struct error *err)
 {
-	if (!scanner_new(&s->scanner, err) || !vault_each(s->inv->vault, false, true, note_pixel, s, err))
+	if (!scanner_new(&s->scanner, err) || !vault_each(s->inv->vault, false, true, note_pixel, s, err) ||
+	    !vault_list_names(s->inv->vault, &s->pixels, err))
 		return false;
 	for (size_t at = 0; at < s->pixels.len; at += PIXEL_CODE_MAX + 1)
 		if (!add_pixel(s, (const char *)s->pixels.at + at, err))
@@ -117,7 +157,26 @@ static void variable_of(struct bytes before, char ret[VARIABLE_MAX])
 
 static const char *form_name(enum scan_form form)
 {
-	return form == SCAN_URL ? "url" : form == SCAN_BASE64 ? "base64" : "plain";
+	static const char *const names[] = {
+		[SCAN_PLAIN] = "plain", [SCAN_URL] = "url", [SCAN_BASE64] = "base64", [SCAN_UTF16] = "utf-16"
+	};
+	return names[form];
+}
+
+static const char *what_name(enum what what)
+{
+	static const char *const names[] = { [WHAT_TOKEN] = "token",
+					     [WHAT_REFRESH_TOKEN] = "refresh-token",
+					     [WHAT_CLIENT_SECRET] = "client-secret" };
+	return names[what];
+}
+
+static const char *what_words(enum what what)
+{
+	static const char *const words[] = { [WHAT_TOKEN] = "",
+					     [WHAT_REFRESH_TOKEN] = ", its refresh token",
+					     [WHAT_CLIENT_SECRET] = ", its client secret" };
+	return words[what];
 }
 
 static void add_object(struct scan *s, const struct scan_found *f, const struct target *t, const char *variable)
@@ -130,7 +189,9 @@ static void add_object(struct scan *s, const struct scan_found *f, const struct 
 		json_int(&s->json, "line", (int64_t)f->line);
 	json_int(&s->json, "offset", (int64_t)f->offset);
 	json_text(&s->json, "variable", variable[0] ? variable : NULL);
-	json_text(&s->json, "pixel", t->pixel);
+	json_text(&s->json, "pixel", name_is_list(t->pixel) ? NULL : t->pixel);
+	json_text(&s->json, "listing", name_is_list(t->pixel) ? t->pixel : NULL);
+	json_text(&s->json, "what", what_name(t->what));
 	json_int(&s->json, "version", t->version);
 	json_text(&s->json, "stage", stage_name(t->stage));
 	json_text(&s->json, "form", form_name(f->form));
@@ -165,16 +226,16 @@ static void on_found(void *context, const struct scan_found *f)
 		buf_printf(&s->inv->out, "%s%s", variable[0] ? ":" : "", variable);
 	else
 		buf_printf(&s->inv->out, ":%llu", (unsigned long long)f->line);
-	buf_printf(&s->inv->out, ": %s v%u %s%s%s\n", t->pixel, t->version, stage_name(t->stage),
+	buf_printf(&s->inv->out, ": %s v%u %s%s%s%s\n", t->pixel, t->version, stage_name(t->stage), what_words(t->what),
 		   f->form == SCAN_PLAIN ? "" : ", as ", f->form == SCAN_PLAIN ? "" : form_name(f->form));
 }
 
 /* ---- streams ---- */
 
-static void note_unread(struct scan *s, const char *path, int why)
+static void note_unread(struct scan *s, const char *path, const char *why)
 {
 	s->unreadable++;
-	say_problem(s->inv, NULL, SAY_SCAN_UNREAD, path, strerror(why));
+	say_problem(s->inv, NULL, SAY_SCAN_UNREAD, path, why);
 	if (s->inv->globals.json)
 		buf_append(&s->unread, path, strlen(path) + 1);
 }
@@ -213,14 +274,14 @@ static void scan_file(struct scan *s, const char *path, const char *access_path,
 	scoped(file_closep) int fd =
 		open(access_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (is_named ? 0 : O_NOFOLLOW));
 	if (fd < 0 || fstat(fd, &st) != 0) {
-		note_unread(s, path, errno);
+		note_unread(s, path, strerror(errno));
 		return;
 	}
 	if (!S_ISREG(st.st_mode))
 		return;
 	s->files++;
 	if (!scan_fd(s, fd, path))
-		note_unread(s, path, errno);
+		note_unread(s, path, strerror(errno));
 	tell_more(s, path);
 }
 
@@ -270,6 +331,15 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 	return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
+/* Named on the command line, so somebody thinks that it was looked into. */
+static void note_odd(struct scan *s, const FTSENT *e)
+{
+	if (e->fts_info == FTS_SLNONE || e->fts_info == FTS_SL)
+		note_unread(s, e->fts_path, "the link leads nowhere");
+	else if (e->fts_info == FTS_DEFAULT)
+		note_unread(s, e->fts_path, "it is no plain file and no folder; '-' reads standard input");
+}
+
 static bool scan_tree(struct scan *s, char *path, struct error *err)
 {
 	char *const roots[] = { path, NULL };
@@ -282,7 +352,9 @@ static bool scan_tree(struct scan *s, char *path, struct error *err)
 		else if (e->fts_info == FTS_F && !is_excluded(s->inv, e))
 			scan_file(s, e->fts_path, e->fts_accpath, e->fts_level == 0);
 		else if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
-			note_unread(s, e->fts_path, e->fts_errno);
+			note_unread(s, e->fts_path, strerror(e->fts_errno));
+		else if (e->fts_level == 0)
+			note_odd(s, e);
 	}
 	fts_close(tree);
 	return true;
@@ -326,7 +398,7 @@ static bool scan_all(struct scan *s, struct error *err)
 		char *path = s->inv->args[i];
 		bool is_stdin = strcmp(path, "-") == 0;
 		if (is_stdin && !scan_fd(s, STDIN_FILENO, path))
-			note_unread(s, path, errno);
+			note_unread(s, path, strerror(errno));
 		if (is_stdin)
 			tell_more(s, path);
 		else if (!scan_tree(s, path, err))
@@ -361,6 +433,7 @@ bool cmd_scan(struct invocation *inv, struct error *err)
 	scoped(scan_done) struct scan s = { .inv = inv,
 					    .targets = BUF_INIT(NAMES_BYTES_MAX),
 					    .pixels = BUF_INIT(NAMES_BYTES_MAX),
+					    .secrets = BUF_INIT(NAMES_BYTES_MAX),
 					    .unread = BUF_INIT(NAMES_BYTES_MAX),
 					    .git = BUF_INIT(NAMES_BYTES_MAX),
 					    .json = JSON_INIT(&inv->out) };

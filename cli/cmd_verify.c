@@ -3,6 +3,7 @@
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/term.h"
+#include "vault/bundle.h"
 
 #include <inttypes.h>
 
@@ -25,7 +26,7 @@ static bool verify_file(struct invocation *inv, struct verify_report *ret, struc
 	struct vault_place place = {
 		.path = inv->args[0], .state_dir = inv->settings->state_dir, .is_copy = true, .is_still = true
 	};
-	return vault_open(&place, &inv->vault, err) &&
+	return bundle_refuse(inv->args[0], err) && vault_open(&place, &inv->vault, err) &&
 	       unlock_with_any(inv->vault, inv->settings, term_ask_passphrase, inv, err) &&
 	       vault_verify(inv->vault, say_fault, inv, ret, err);
 }

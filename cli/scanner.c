@@ -129,6 +129,17 @@ static bool add_url(struct scanner *s, const struct secret *token, uint32_t tag,
 	return secret_len(encoded) == secret_len(token) || add_form(s, secret_reveal(encoded), SCAN_URL, tag, err);
 }
 
+/* As Windows writes text to files: a zero byte behind each, or before each. Between the first and the last both have. */
+static bool add_utf16(struct scanner *s, struct bytes token, uint32_t tag, struct error *err)
+{
+	scoped(secret_freep) struct secret *wide = NULL;
+	if (!secret_new(2 * token.len - 1, &wide, err))
+		return false;
+	for (size_t i = 0; i < token.len; i++)
+		secret_room(wide)[2 * i] = token.at[i];
+	return add_form(s, secret_reveal(wide), SCAN_UTF16, tag, err);
+}
+
 /* What follows from the token alone, wherever it begins: whole groups of three bytes behind the first `skipped`. */
 static bool add_base64(struct scanner *s, struct bytes token, size_t skipped, int variant, struct secret *room,
 		       uint32_t tag, struct error *err)
@@ -145,7 +156,7 @@ bool scanner_add(struct scanner *s, const struct secret *token, uint32_t tag, st
 	if (text.len < FORM_MIN)
 		return true;
 	if (!secret_new(text.len * 2 + 8, &room, err) || !add_form(s, text, SCAN_PLAIN, tag, err) ||
-	    !add_url(s, token, tag, err))
+	    !add_url(s, token, tag, err) || !add_utf16(s, text, tag, err))
 		return false;
 	for (size_t skipped = 0; skipped < 3; skipped++) {
 		if (!add_base64(s, text, skipped, sodium_base64_VARIANT_ORIGINAL, room, tag, err))

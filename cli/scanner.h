@@ -15,7 +15,7 @@ struct scanner;
 must_check bool scanner_new(struct scanner **ret, struct error *err);
 void scanner_freep(struct scanner **s);
 
-enum scan_form { SCAN_PLAIN, SCAN_URL, SCAN_BASE64 };
+enum scan_form { SCAN_PLAIN, SCAN_URL, SCAN_BASE64, SCAN_UTF16 };
 /* tag comes back with each find. */
 must_check bool scanner_add(struct scanner *s, const struct secret *token, uint32_t tag, struct error *err);
 /* Behind the last scanner_add. */

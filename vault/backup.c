@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "vault/internal.h"
+#include "vault/leftover.h"
 #include "vault/text.h"
 
 #include <errno.h>
@@ -40,7 +41,8 @@ static bool take_hex(const char **at, uint8_t *ret, size_t len, char end)
 
 static bool read_checkpoint(const char *text, struct checkpoint *ret, struct error *err)
 {
-	const char *at = text;
+	static const char word[] = "checkpoint "; /* the whole line, as it was printed */
+	const char *at = strncmp(text, word, sizeof word - 1) == 0 ? text + sizeof word - 1 : text;
 	char *end;
 	errno = 0;
 	bool ok = take_hex(&at, ret->vault_id, VAULT_ID_LEN, ':') && *at >= '1' && *at <= '9';
@@ -198,6 +200,7 @@ bool vault_backup(struct vault *v, const char *to, bool may_replace, struct back
 		return fail(err, ERR_CONFLICT, TXT_BACKUP_SELF, path);
 	if (lstat(path, &st) == 0 && !may_replace)
 		return fail(err, ERR_CONFLICT, TXT_BACKUP_EXISTS, path);
+	leftover_sweep(path, "new");
 	if (!copy_instant(v, fresh, err))
 		return false;
 	enum store_class class = STORE_CANCELLED;
@@ -246,6 +249,7 @@ bool vault_stage(const char *from, const struct vault_place *place, struct vault
 		return false;
 	if (same_file(source, path))
 		return fail(err, ERR_USAGE, TXT_RESTORE_SELF, source);
+	leftover_sweep(path, "restoring");
 	if (!copy_file(source, fresh, err))
 		return false;
 	if (vault_open(&there, ret, err))

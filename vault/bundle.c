@@ -1,12 +1,15 @@
 #include "vault/bundle.h"
 
+#include "core/file.h"
 #include "core/wipe.h"
 #include "vault/slots.h"
 #include "vault/text.h"
 
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* The head, 152 bytes: magic 8, format u32, kind u8, reserved 3, passes u32, KiB u32, salt or ephemeral key 32,
  * recipient 32, nonce 24, length of the rest u64, commitment 32. All of it is associated data of what follows. */
@@ -196,6 +199,14 @@ bool bundle_seal(struct secret *plain, size_t len, const struct bundle_lock *loc
 bool bundle_is(struct bytes file)
 {
 	return file.len >= 8 && memcmp(file.at, MAGIC, 8) == 0;
+}
+
+bool bundle_refuse(const char *path, struct error *err)
+{
+	uint8_t magic[sizeof MAGIC - 1];
+	scoped(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 || read(fd, magic, sizeof magic) != (ssize_t)sizeof magic ||
+	       !bundle_is(bytes_of(magic, sizeof magic)) || fail(err, ERR_USAGE, TXT_BUNDLE_NO_VAULT, path);
 }
 
 static bool is_zero(const uint8_t *at, size_t len)

@@ -31,6 +31,8 @@ must_check bool bundle_seal(struct secret *plain, size_t len, const struct bundl
 			    struct error *err);
 
 bool bundle_is(struct bytes file); /* it begins like one */
+/* ERR_USAGE for a file that is one, where a vault or a backup is wanted. */
+must_check bool bundle_refuse(const char *path, struct error *err);
 /* ERR_DAMAGED class format or limit for what is not well-formed. */
 must_check bool bundle_check(struct bytes file, enum bundle_kind *ret, struct error *err);
 

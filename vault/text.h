@@ -266,6 +266,7 @@
 #define TXT_BUNDLE_KEY_WEAK "this public key is none that a vault could have", "ask for it again; nothing was written"
 #define TXT_BUNDLE_LARGE                                                                                               \
 	"this is more than %zu bytes of tokens and labels", "export it in parts: name Pixels, or select by label with -l"
+#define TXT_BUNDLE_NO_VAULT "'%s' is an export file, no vault and no backup", "take its tokens in with: vault import"
 #define TXT_BUNDLE_FORM                                                                                                \
 	"the export file is cut off, or not in a form this program knows",                                             \
 		"copy it again; if a newer pixelvault wrote it, install that one here"

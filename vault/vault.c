@@ -927,8 +927,8 @@ bool vault_token(struct vault *v, const struct credential *c, const struct versi
 	return true;
 }
 
-bool vault_grant(struct vault *v, const struct credential *c, const struct version *version, struct secret **ret,
-		 struct error *err)
+bool vault_grant(struct vault *v, const struct credential *c, const struct version *version, const char *verb,
+		 struct secret **ret, struct error *err)
 {
 	uint8_t id[PIXEL_ID_LEN];
 	char key[KEY_TEXT_MAX];
@@ -943,7 +943,7 @@ bool vault_grant(struct vault *v, const struct credential *c, const struct versi
 	const char *const keys[] = { key };
 	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK ||
 	    !grant_record_open(v, id, c, version, &found, &grant, err) ||
-	    !note_reading(v, c, version, "refresh", "ok", AUDIT_ORDINARY, err))
+	    !note_reading(v, c, version, verb, "ok", AUDIT_ORDINARY, err))
 		return false;
 	*ret = take(grant);
 	return true;

@@ -123,10 +123,10 @@ must_check bool vault_find(struct vault *v, const char *pixel, bool want_deleted
 /* A line in the audit log with this verb (a literal) is written first; without it no token comes. */
 must_check bool vault_token(struct vault *v, const struct credential *c, const struct version *version,
 			    const char *verb, struct secret **ret, struct error *err);
-/* What renews a token (vault/grant.h), for a refresh and nothing else. Noted in the log as "refresh". ERR_NOT_FOUND when
- * the version has none any more. */
+/* What renews a token (vault/grant.h), for a refresh, and to look where else it lies. Noted in the log with this verb.
+ * ERR_NOT_FOUND when the version has none any more. */
 must_check bool vault_grant(struct vault *v, const struct credential *c, const struct version *version,
-			    struct secret **ret, struct error *err);
+			    const char *verb, struct secret **ret, struct error *err);
 /* Missing or unreadable health is all zero: it is disposable. Aligned to c. */
 must_check bool vault_health(struct vault *v, const struct credential *c, struct health *ret, struct error *err);
 
@@ -140,6 +140,8 @@ must_check bool vault_each(struct vault *v, bool with_health, bool want_deleted,
  * these over. By name they are found as a Pixel is. Costs a walk over all metadata only when something was changed since the
  * last one. The callback must not call back into the vault. */
 must_check bool vault_each_list(struct vault *v, vault_each_fn *fn, void *context, struct error *err);
+/* Their names, each PIXEL_CODE_MAX + 1 bytes, also of those that are removed. */
+must_check bool vault_list_names(struct vault *v, struct buf *ret, struct error *err);
 
 /* Rises whenever catching up, or a change of this handle's, meets a listing token: time to look at them again. */
 uint64_t vault_list_changes(const struct vault *v);

@@ -296,13 +296,25 @@ bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each
 	return each(v, &e, err);
 }
 
-bool vault_each_list(struct vault *v, vault_each_fn *fn, void *context, struct error *err)
+static bool know_lists(struct vault *v, struct error *err)
 {
 	struct each names = { .fn = NULL };
+	return (v->has_list_names && v->list_generation == v->root.generation) || each(v, &names, err);
+}
+
+bool vault_list_names(struct vault *v, struct buf *ret, struct error *err)
+{
+	if (!know_lists(v, err))
+		return false;
+	buf_append(ret, v->list_names.at, v->list_names.len);
+	return buf_ok(ret, err);
+}
+
+bool vault_each_list(struct vault *v, vault_each_fn *fn, void *context, struct error *err)
+{
 	struct credential c;
 	struct health h;
-	bool is_known = v->has_list_names && v->list_generation == v->root.generation;
-	if (!is_known && !each(v, &names, err))
+	if (!know_lists(v, err))
 		return false;
 	for (size_t at = 0; at < v->list_names.len; at += PIXEL_CODE_MAX + 1) {
 		if (!vault_find(v, (const char *)v->list_names.at + at, false, &c, err)) {

@@ -114,7 +114,7 @@ class Match(Case):
         for token, version, stage in ((old, 1, "previous"), (new, 2, "current")):
             r = self.vault("match", stdin="  Bearer %s\n" % token)
             self.assertEqual("%s v%d %s\n" % (pixel, version, stage), r.out.decode())
-            self.assertEqual([{"pixel": pixel, "version": version, "stage": stage, "deleted": False, "removed": False}],
+            self.assertEqual([{"pixel": pixel, "listing": None, "what": "token", "version": version, "stage": stage, "deleted": False, "removed": False}],
                              self.json("match", stdin=token)["matches"])
 
     def test_one_token_of_two_pixels_and_a_removed_one(self):

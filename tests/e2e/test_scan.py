@@ -1,6 +1,7 @@
 """scan: tokens of the vault that lie in clear are found wherever they are, named by place and Pixel, and never shown."""
 
 import base64
+import json
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import urllib.parse
 from harness import Case, new_pixel, new_token, rng
 
 
-class Scan(Case):
+class Kit(Case):
     uses_emulator = False
 
     def setUp(self):
@@ -29,6 +30,8 @@ class Scan(Case):
     def places(self, *args, **more):
         return [(os.path.relpath(f["path"], self.tree), f["line"]) for f in self.scan(*args, **more)["found"]]
 
+
+class Scan(Kit):
     def test_file_line_pixel_and_stage_are_told_and_the_token_is_not(self):
         path = self.lay("app.env", "A=1\nB=2\nTOKEN=%s\n" % self.text)
         r = self.vault("scan", self.tree, rc=14)
@@ -146,6 +149,68 @@ class Scan(Case):
             self.put(new_pixel(), new_token(), "--no-check")
         self.lay("noise", rng.randbytes(8 << 20))
         self.assertEqual([], self.scan(rc=0)["found"])
+
+
+class ScanForMore(Kit):
+    """Listing tokens, what renews a token, other ways to write one down, and what is named but is no file."""
+
+    def pair(self):
+        pixel, access, refresh, secret = new_pixel(), "act." + new_token(), "rft." + new_token(), "app-" + new_token()
+        self.vault("put", pixel, "--family", "accounts", "--no-check", stdin=json.dumps(
+            {"client_id": "7012345678901234567", "client_secret": secret, "refresh_token": refresh, "access_token": access, "expires_in": 86400}))
+        return pixel, access, refresh, secret
+
+    def found(self, *args, **more):
+        return sorted((f["pixel"], f["listing"], f["what"]) for f in self.scan(*args, **more)["found"])
+
+    def test_what_renews_a_token_is_found_and_an_apps_secret_once(self):
+        pixel, access, refresh, secret = self.pair()
+        self.lay("f", "%s\n%s\n%s\n" % (access, refresh, secret))
+        self.assertEqual([(pixel, None, w) for w in ("client-secret", "refresh-token", "token")], self.found())
+        out = self.vault("scan", self.tree, rc=14).out.decode()
+        self.assertIn(":2: %s v1 current, its refresh token\n" % pixel, out)
+        self.assertIn(":3: %s v1 current, its client secret\n" % pixel, out)
+        log = [json.loads(l) for l in self.vault("audit", "show", "--json").out.splitlines()]
+        self.assertEqual(4, sum((e["verb"], e["pixel"]) == ("scan", pixel) for e in log), "token and pair, at each of two scans")
+
+    def test_a_listing_token_is_found_also_when_it_was_removed(self):
+        token, name = new_token(), "bc:7100000000000000001"
+        self.vault("listing", "put", name, "--no-check", stdin=token)
+        self.lay("f", token)
+        self.assertEqual([(None, name, "token")], self.found())
+        self.assertIn(": %s v1 current\n" % name, self.vault("scan", self.tree, rc=14).out.decode())
+        self.vault("listing", "rm", name)
+        self.assertEqual([(None, name, "token")], self.found())
+
+    def test_what_windows_writes_is_found(self):
+        for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+            self.lay("f", ("a\n%s\n" % self.text).encode(encoding))
+            self.assertEqual([(self.pixel, "utf-16")], [(f["pixel"], f["form"]) for f in self.scan()["found"]], encoding)
+
+    def test_what_is_named_and_is_no_file_is_not_passed_over(self):
+        os.mkfifo(self.path("fifo"))
+        os.symlink("nowhere", self.path("dangling"))
+        os.symlink("/dev/null", self.path("device"))
+        for name in ("fifo", "dangling", "device"):
+            self.assertEqual([self.path(name)], self.scan(self.path(name), rc=12)["unreadable"])
+
+    def test_no_name_of_a_file_reaches_the_terminal_as_it_is(self):
+        r = self.vault("scan", self.path("a\x1b[31mb"), rc=12)
+        self.assertNotIn("\x1b", r.err)
+
+    def test_match_knows_them_too(self):
+        pixel, access, refresh, _ = self.pair()
+        token, name = new_token(), "bc:7100000000000000001"
+        self.vault("listing", "put", name, "--no-check", stdin=token)
+        self.assertEqual("%s v1 current, its refresh token\n" % pixel, self.vault("match", stdin=refresh + "\n").out.decode())
+        self.assertEqual("%s v1 current\n" % name, self.vault("match", stdin=token).out.decode())
+        self.assertEqual([(pixel, None, "refresh-token", False)],
+                         [(m["pixel"], m["listing"], m["what"], m["deleted"]) for m in self.json("match", stdin=refresh)["matches"]])
+        self.assertEqual([(None, name, "token")], [(m["pixel"], m["listing"], m["what"]) for m in self.json("match", stdin=token)["matches"]])
+        self.assertEqual(pixel, self.json("match", stdin=access)["matches"][0]["pixel"])
+        self.refuses(3, "match", stdin="rft." + new_token(), says="no Pixel")
+        self.vault("listing", "rm", name)
+        self.assertTrue(self.json("match", stdin=token)["matches"][0]["removed"])
 
 
 if __name__ == "__main__":

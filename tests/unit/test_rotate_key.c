@@ -102,7 +102,7 @@ static void assert_filled(struct vault *v)
 	assert_true(vault_health(v, &c, &h, &err));
 	assert_int_equal(h.next_check_at, 42);
 	assert_true(vault_find(v, B, false, &c, &err));
-	assert_true(vault_grant(v, &c, &c.versions[0], &packed, &err));
+	assert_true(vault_grant(v, &c, &c.versions[0], "refresh", &packed, &err));
 	assert_true(grant_open(secret_reveal(packed), &grant));
 	assert_true(bytes_equal(grant.refresh_token, bytes_of_text("rft.once")));
 	assert_true(vault_each_mark(v, A, keep_one, &mark, &err));
