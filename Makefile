@@ -206,8 +206,15 @@ coverage:
 	@BUILD=$(COVER_BUILD) PYTHON=$(PYTHON) $(PYTHON) tests/coverage.py all $(ONLY)
 
 bench: all $(EMU_BIN) $(BENCH_BIN)
-	@BUILD=$(BUILD) sh bench/run.sh $(ONLY)
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh bench/run.sh $(ONLY)
+bench-peers: all $(EMU_BIN) $(BENCH_BIN)
+	@BUILD=$(BUILD) SIZES=10 PYTHON=$(PYTHON) sh bench/run.sh peers
+bench-chart:
+	@$(PYTHON) bench/chart.py $(BUILD)/bench-results.json docs/bench.svg
 soak: all test-programs
+	@BUILD=$(BUILD) SOAK_SECONDS=$(SOAK_SECONDS) $(PYTHON) tests/soak.py
+SOAK_SECONDS ?= 21600
+crash-all: all test-programs
 	@SOAK=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_crash test_concurrency test_locks test_races test_check_pace
 
 # ---- installing: pixelvault and pixelvault-agent, and a plain `vault` unless another one is on PATH ----
@@ -252,5 +259,5 @@ clean:
 
 .PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss hygiene concurrency \
         reproducible sabotage layers lint bench soak install uninstall clean fuzz fuzz-programs fuzz-long fuzz-planted \
-        fuzz-grow fuzz-coverage coverage afl
+        fuzz-grow fuzz-coverage coverage afl bench-peers bench-chart crash-all
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

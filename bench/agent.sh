@@ -99,7 +99,8 @@ measure_gets() {
 			row "echo, $clients" - - "$echo_words clients=$clients apart=1 $pin_words"
 			for n in $sizes; do
 				marks=-
-				[ $clients -ne 8 ] || marks='rate>=0.75,cpu<=1.6'
+				[ $clients -ne 1 ] || marks='T2:p50<=1.35'
+				[ $clients -ne 8 ] || marks='T1:rate>=0.75,T1:p99<=1.3,T2:cpu<=1.6'
 				row "agent, $clients, $n Pixels" "echo, $clients" "$marks" "socket=$dir/n$n/agent.sock pixels=$dir/n$n/tokens pid=$(cat "$dir/n$n/pid") clients=$clients apart=1 $pin_words"
 			done
 		} >"$dir/gets"
@@ -117,7 +118,7 @@ measure_gets() {
 	echo "flat: $low beside $high Pixels, one client, both sides on one processor (7 rounds of 1 s)"
 	for n in $low $high; do
 		base=- marks=-
-		[ "$n" = "$low" ] || base="agent, $low Pixels" marks='p50<=1.1,cpu<=1.3'
+		[ "$n" = "$low" ] || base="agent, $low Pixels" marks='T6:p50<=1.1,T6:cpu<=1.3'
 		row "agent, $n Pixels" "$base" "$marks" "socket=$dir/n$n/agent.sock pixels=$dir/n$n/tokens pid=$(cat "$dir/n$n/pid") cpu=0"
 	done >"$dir/flat"
 	"$build/bench/load" -r 7 "$dir/flat"
@@ -132,11 +133,11 @@ measure_cli() {
 		first=
 		for n in $sizes; do
 			through="PIXELVAULT_CONFIG=$dir/n$n/agent.ini $build/vault"
-			row "get, agent, $n Pixels" "empty process" 1.25 "$through get $(pixel $((n / 2)))"
-			[ -z "$first" ] || row "again, $n Pixels" "get, agent, $first Pixels" 1.1 "$through get $(pixel $((n / 2)))"
+			row "get, agent, $n Pixels" "empty process" "T3:ms<=1.25,T3:mib<=2" "$through get $(pixel $((n / 2)))"
+			[ -z "$first" ] || row "again, $n Pixels" "get, agent, $first Pixels" "T6:ms<=1.1" "$through get $(pixel $((n / 2)))"
 			first=${first:-$n}
 		done
-		row "run -- /bin/true" "/bin/true + empty process" 1 "$through run --env T=$(pixel 1) -- /bin/true"
+		row "run -- /bin/true" "/bin/true + empty process" "T4:ms<=1" "$through run --env T=$(pixel 1) -- /bin/true"
 	} >"$dir/cli"
 	"$spawn" -r 5 -n 20 "$dir/cli"
 }
@@ -154,12 +155,12 @@ measure_durable() {
 	{
 		row "bare sum, 1 writer" - - "speak=echo socket=$dir/bare.sock request=$(cut -f 2 "$dir/put-sizes") reply=$(cut -f 3 "$dir/put-sizes") pid=$pid"
 		for n in $low $high; do
-			base="put, 1 writer, $low Pixels" marks='p50<=1.2'
-			[ "$n" != "$low" ] || base="bare sum, 1 writer" marks='p50<=1.3'
+			base="put, 1 writer, $low Pixels" marks='T6:p50<=1.2'
+			[ "$n" != "$low" ] || base="bare sum, 1 writer" marks='T7:p50<=1.3'
 			row "put, 1 writer, $n Pixels" "$base" "$marks" "speak=put socket=$dir/n$n/agent.sock pixels=$dir/n$n/tokens pid=$(cat "$dir/n$n/pid")"
 			[ "$low" != "$high" ] || break
 		done
-		row "put, 8 writers, $n Pixels" "put, 1 writer, $n Pixels" 'rate>=3' "speak=put clients=8 socket=$dir/n$n/agent.sock pixels=$dir/n$n/tokens pid=$(cat "$dir/n$n/pid")"
+		row "put, 8 writers, $n Pixels" "put, 1 writer, $n Pixels" 'T7:rate>=3' "speak=put clients=8 socket=$dir/n$n/agent.sock pixels=$dir/n$n/tokens pid=$(cat "$dir/n$n/pid")"
 	} >"$dir/durable"
 	"$build/bench/load" "$dir/durable"
 }
@@ -191,7 +192,7 @@ ca-file = $dir/emulator/ca.pem"
 	bystander="speak=echo socket=$dir/calm.sock request=$(cut -f 2 "$dir/storm/sizes") reply=$(cut -f 3 "$dir/storm/sizes") pace=500 pid=$pid"
 	{
 		row "reader, idle" - - "$reader settle=1"
-		row "reader, in the storm" "reader, idle" 'p99<=3' "$reader settle=1 while='sh $dir/storm/storm.sh'"
+		row "reader, in the storm" "reader, idle" 'T8:p99<=3' "$reader settle=1 while='sh $dir/storm/storm.sh'"
 		row "echo that nobody else asks, idle" - - "$bystander settle=1"
 		row "the same echo, in the storm" "echo that nobody else asks, idle" - "$bystander settle=1 while='sh $dir/storm/storm.sh'"
 	} >"$dir/storm/rows"
@@ -228,8 +229,9 @@ measure_memory() {
 			printf '  %7s Pixels, %-10s %8s, of it libraries %s\n' "$n" "${what:-supervisor}" "$1" "$2"
 			all=$(echo "$all $1 $2" | awk '{ print $1 + $2 - $3 }')
 		done
-		echo "$all $n" | awk '{ limit = 8 + 1.5 * $2 / 1024
-			printf "  %7d Pixels, without libraries %.2f MiB  mark %.2f (8 MiB + 1.5 KiB a Pixel): %s\n", $2, $1, limit, $1 <= limit ? "kept" : "MISSED" }'
+		limit=$(awk -v n="$n" 'BEGIN { printf "%.2f", 8 + 1.5 * n / 1024 }')
+		printf '  %7d Pixels, without libraries %.2f MiB  mark %s (8 MiB + 1.5 KiB a Pixel): ' "$n" "$all" "$limit"
+		judge T12 "memory, $n Pixels, MiB" "$all" '<=' "$limit"
 	done
 }
 
@@ -242,7 +244,7 @@ measure_restart() {
 		kill "$(cat "$dir/n$n/pid")" 2>/dev/null || true
 		while kill -0 "$(cat "$dir/n$n/pid")" 2>/dev/null; do sleep 0.05; done
 		printf '  %7s Pixels: ' "$n"
-		"$build/bench/first" 5 "$limit" "$dir/n$n/agent.sock" "$(pixel 1)" env -i PATH="$PATH" "$agent_program" \
+		BENCH_TABLE="start to first token, $n Pixels" "$build/bench/first" 5 "$limit" "$dir/n$n/agent.sock" "$(pixel 1)" env -i PATH="$PATH" "$agent_program" \
 			--config "$dir/n$n/agent.ini" 2>"$dir/n$n/agent.log" || tail -n 1 "$dir/n$n/agent.log"
 	done
 }

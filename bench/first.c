@@ -66,7 +66,10 @@ int main(int argc, char **argv)
 			}
 		median = at_share(took, rounds, 0.5);
 	}
-	printf("%.1f ms (%.1f-%.1f)  mark %.0f ms: %s\n", median, at_share(took, rounds, 0), at_share(took, rounds, 1), limit,
-	       median < limit ? "kept" : "MISSED");
+	const struct mark m = { .promise = "start", .metric = "ms", .limit = limit };
+	const double value[3] = { median, at_share(took, rounds, 0), at_share(took, rounds, 1) };
+	printf("%.1f ms (%.1f-%.1f)  mark %.0f ms: %s\n", median, value[1], value[2], limit,
+	       is_kept(&m, value) ? "kept" : "MISSED");
+	results_mark(&m, results_table(), "", value, 0);
 	return 0;
 }

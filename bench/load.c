@@ -6,8 +6,8 @@
  * load -z FILE: one exchange a row; prints label, bytes of the request, bytes of the reply.
  *
  * A row: LABEL <tab> BASE or - <tab> MARKS or - <tab> NAME=VALUE ...
- *   MARKS   rate>=0.75,cpu<=1.6: ratios to the base's rate, p50, p99 and cpu
- *   speak   get (HTTP), put (HTTP, a new token each, not checked), redis, echo
+ *   MARKS   T1:rate>=0.75,T2:cpu<=1.6 (bench/table.h): ratios to the base's rate, p50, p99 and cpu
+ *   speak   get (HTTP), put (HTTP, a new token each, not checked), redis, memcached, postgres, echo
  *   socket  where; request, reply: the echo's sizes
  *   pixels  the file of bench/fill; a random one is asked for, and the answer must be its token ...
  *   loose   ... with loose=1: any 40 bytes (something else puts tokens)
@@ -18,6 +18,7 @@
  *   while   a shell command that runs beside the row; ended with SIGTERM; settle: seconds before it counts
  * Prints requests a second (lowest-highest round), p50 and p99 in microseconds, the server's CPU time a request. A row
  * that misses its mark makes everything run once more; what is missed then is MISSED. */
+#include "bench/postgres.h"
 #include "bench/table.h"
 
 #include <dirent.h>
@@ -277,7 +278,11 @@ static size_t write_request(const struct row *r, struct client *c, char *out)
 		return r->request_size;
 	}
 	const char *code = c->pixel->code;
-	if (strcmp(r->speak, "redis") == 0)
+	if (strcmp(r->speak, "postgres") == 0)
+		return postgres_request(out, code);
+	if (strcmp(r->speak, "memcached") == 0)
+		n = snprintf(out, MESSAGE_MAX, "get %s\r\n", code);
+	else if (strcmp(r->speak, "redis") == 0)
 		n = snprintf(out, MESSAGE_MAX, "*2\r\n$3\r\nGET\r\n$%zu\r\n%s\r\n", strlen(code), code);
 	else if (strcmp(r->speak, "put") == 0)
 		n = snprintf(out, MESSAGE_MAX,
@@ -292,13 +297,31 @@ static size_t write_request(const struct row *r, struct client *c, char *out)
 }
 
 /* Where the body begins and how long it is; 0 while the head is not whole. */
-static size_t read_head(const struct row *r, const char *text, size_t *ret_body_len)
+static size_t read_http_head(const char *text, size_t *ret_body_len)
 {
-	int is_redis = strcmp(r->speak, "redis") == 0;
-	const char *end = strstr(text, is_redis ? "\r\n" : "\r\n\r\n");
-	const char *length = is_redis ? text : strcasestr(text, "\r\ncontent-length:");
-	*ret_body_len = length && length <= end ? strtoul(length + (is_redis ? 1 : 17), NULL, 10) : 0;
-	return end ? (size_t)(end - text) + (is_redis ? 2 : 4) : 0;
+	const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "\r\ncontent-length:");
+	*ret_body_len = length && length <= end ? strtoul(length + 17, NULL, 10) : 0;
+	return end ? (size_t)(end - text) + 4 : 0;
+}
+
+/* The same of Redis ("$40") and memcached ("VALUE key 0 40"). */
+static size_t read_line_head(const char *text, size_t *ret_body_len)
+{
+	const char *end = strstr(text, "\r\n"), *digits = end;
+	while (digits && digits > text && digits[-1] >= '0' && digits[-1] <= '9')
+		digits--;
+	*ret_body_len = end ? strtoul(digits, NULL, 10) : 0;
+	return end ? (size_t)(end - text) + 2 : 0;
+}
+
+/* Where the reply ends; 0 while that cannot be told. Its body is at *ret_at. */
+static size_t find_end(const struct row *r, const struct client *c, size_t *ret_at, size_t *ret_len)
+{
+	int is_redis = strcmp(r->speak, "redis") == 0, is_memcached = strcmp(r->speak, "memcached") == 0;
+	if (strcmp(r->speak, "postgres") == 0)
+		return postgres_reply(c->reply, c->got, ret_at, ret_len);
+	*ret_at = is_redis || is_memcached ? read_line_head(c->reply, ret_len) : read_http_head(c->reply, ret_len);
+	return *ret_at ? *ret_at + *ret_len + (is_redis ? 2 : is_memcached ? strlen("\r\nEND\r\n") : 0) : 0;
 }
 
 static int is_good(const struct row *r, const struct client *c, const char *body, size_t len)
@@ -313,15 +336,14 @@ static int is_good(const struct row *r, const struct client *c, const char *body
 /* 1: the whole answer is there and right; 0: more must come; -1: wrong. */
 static int judge_reply(const struct row *r, struct client *c)
 {
-	size_t body_len;
+	size_t body_at, body_len;
 	if (!c->pixel)
 		return c->got < r->reply_size ? 0 : c->got == r->reply_size ? 1 : -1;
 	c->reply[c->got] = '\0';
-	size_t head_len = read_head(r, c->reply, &body_len);
-	size_t end = head_len + body_len + (strcmp(r->speak, "redis") == 0 ? 2 : 0);
-	if (head_len == 0 || c->got < end)
+	size_t end = find_end(r, c, &body_at, &body_len);
+	if (end == 0 || c->got < end)
 		return c->got < MESSAGE_MAX ? 0 : -1;
-	return c->got == end && is_good(r, c, c->reply + head_len, body_len) ? 1 : -1;
+	return c->got == end && is_good(r, c, c->reply + body_at, body_len) ? 1 : -1;
 }
 
 static int ask(struct row *r, struct client *c)
@@ -364,6 +386,8 @@ static int begin_client(struct row *r, size_t i, int epoll)
 	struct client *c = &clients[i];
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = i };
 	*c = (struct client){ .fd = dial(r->socket) };
+	if (c->fd >= 0 && strcmp(r->speak, "postgres") == 0 && !postgres_greet(c->fd))
+		return 0;
 	return c->fd >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event) == 0;
 }
 
@@ -544,26 +568,6 @@ static int run_all(int rounds, double seconds)
 
 /* ---- the verdict ---- */
 
-struct mark {
-	enum metric metric;
-	int is_least; /* >= */
-	double limit;
-};
-
-static int next_mark(const char **text, struct mark *ret)
-{
-	char name[16], sign;
-	int len = 0;
-	if (sscanf(*text, " %15[a-z0-9]%c=%lf%n", name, &sign, &ret->limit, &len) != 3)
-		return 0;
-	*text += len + ((*text)[len] == ',');
-	ret->is_least = sign == '>';
-	for (ret->metric = RATE; ret->metric < METRIC_COUNT; ret->metric++)
-		if (strcmp(name, metric_names[ret->metric]) == 0)
-			return 1;
-	return 0;
-}
-
 /* The ratio of each round to the base's; ret: median, lowest, highest. */
 static void compare(const struct row *r, const struct row *base, enum metric metric, int rounds, double ret[3])
 {
@@ -575,9 +579,23 @@ static void compare(const struct row *r, const struct row *base, enum metric met
 	ret[2] = at_share(ratio, rounds, 1);
 }
 
-static int is_kept(const struct mark *m, const double ratio[3])
+/* METRIC_COUNT when the name is none. */
+static enum metric metric_of(const struct mark *m)
 {
-	return m->is_least ? ratio[0] >= m->limit : ratio[0] <= m->limit;
+	enum metric metric = RATE;
+	while (metric < METRIC_COUNT && strcmp(m->metric, metric_names[metric]) != 0)
+		metric++;
+	return metric;
+}
+
+/* The next mark and what it is about; 0 at the end. */
+static int next_judged(const struct row *r, const char **text, int rounds, struct mark *m, double ratio[3])
+{
+	const struct row *base = named(r->base);
+	if (!base || !next_mark(text, m) || metric_of(m) == METRIC_COUNT)
+		return 0;
+	compare(r, base, metric_of(m), rounds, ratio);
+	return 1;
 }
 
 /* How many marks are missed, failed requests included. */
@@ -585,19 +603,18 @@ static int count_misses(int rounds, int is_said)
 {
 	int misses = 0;
 	for (int i = 0; i < row_count; i++) {
-		const struct row *r = &rows[i], *base = named(r->base);
+		const struct row *r = &rows[i];
 		const char *text = r->marks;
 		struct mark m;
 		double ratio[3];
 		misses += r->failed > 0;
-		while (base && next_mark(&text, &m)) {
-			compare(r, base, m.metric, rounds, ratio);
+		while (next_judged(r, &text, rounds, &m, ratio)) {
 			if (is_kept(&m, ratio))
 				continue;
 			misses++;
 			if (is_said)
 				printf("  missed once, so everything again: %s, %s %.2fx (%.2f-%.2f)\n", r->label,
-				       metric_names[m.metric], ratio[0], ratio[1], ratio[2]);
+				       m.metric, ratio[0], ratio[1], ratio[2]);
 		}
 	}
 	return misses;
@@ -626,11 +643,24 @@ static void report(const struct row *r, int rounds)
 	}
 	if (base)
 		printf(" of %s\n", base->label);
-	while (base && next_mark(&text, &m)) {
-		compare(r, base, m.metric, rounds, ratio);
-		printf("      mark %s %s %.2fx: %s\n", metric_names[m.metric], m.is_least ? ">=" : "<=", m.limit,
-		       is_kept(&m, ratio) ? "kept" : "MISSED");
+	while (next_judged(r, &text, rounds, &m, ratio)) {
+		printf("      mark %s %s %.2fx: %s\n", m.metric, m.is_least ? ">=" : "<=", m.limit,
+		       r->failed || !is_kept(&m, ratio) ? "MISSED" : "kept");
+		results_mark(&m, r->label, r->base, ratio, r->failed > 0);
 	}
+}
+
+static void keep_result(const struct row *r, int rounds)
+{
+	FILE *f = results_open();
+	if (!f)
+		return;
+	fprintf(f, "{\"table\":\"%s\",\"row\":\"%s\",\"base\":\"%s\",\"failed\":%lu", results_table(), r->label, r->base,
+		r->failed);
+	for (int metric = 0; metric < METRIC_COUNT; metric++)
+		results_rounds(f, metric_names[metric], r->value[metric], rounds);
+	fprintf(f, "}\n");
+	fclose(f);
 }
 
 static int print_sizes(void)
@@ -667,7 +697,9 @@ int main(int argc, char **argv)
 		return print_sizes();
 	if (!run_all(rounds, seconds) || (count_misses(rounds, 1) > 0 && !run_all(rounds, seconds)))
 		return 1;
-	for (int i = 0; i < row_count; i++)
+	for (int i = 0; i < row_count; i++) {
 		report(&rows[i], rounds);
+		keep_result(&rows[i], rounds);
+	}
 	return 0;
 }

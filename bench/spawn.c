@@ -1,8 +1,9 @@
 /* spawn [-r ROUNDS] [-n RUNS] FILE: times whole processes from outside, all commands of FILE interleaved round robin,
  * and judges each against another one of the same rounds.
  *
- * A line of FILE: LABEL <tab> BASE or - <tab> MARK or - <tab> WORD WORD ...   (words split at blanks, 'quotes' group;
+ * A line of FILE: LABEL <tab> BASE or - <tab> MARKS or - <tab> WORD WORD ...   (words split at blanks, 'quotes' group;
  * leading NAME=value words go to the environment; a last word <FILE is standard input; %i is the run's number).
+ * Marks (bench/table.h) of the metrics ms, a ratio to the base, and mib, the peak itself: T3:ms<=1.25,T3:mib<=2
  * Prints: label, median ms, p90 ms, CPU ms, peak MiB, then the ratio to the base: median over rounds (lowest-highest),
  * and whether it keeps the mark. A base "A + B" is the sum of two. When a mark is missed everything runs once more; what
  * is missed then is MISSED. Absolute times carry over to no other machine, ratios of one run do. Keep this binary
@@ -17,12 +18,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define COMMANDS_MAX 32
+#define COMMANDS_MAX 64
 #define WORDS_MAX 64
 
 struct command {
-	char label[64], base[64];
-	double mark;
+	char label[64], base[64], marks[64];
 	char *words[WORDS_MAX + 1], *input;
 	double *wall, *cpu, round_median[ROUNDS_MAX];
 	long rss_kib;
@@ -85,13 +85,13 @@ static void run_once(struct command *c, int number, int is_counted)
 static void parse_line(char *line, int runs)
 {
 	struct command *c = &commands[command_count];
-	char *label = strtok(line, "\t"), *base = strtok(NULL, "\t"), *mark = strtok(NULL, "\t"),
+	char *label = strtok(line, "\t"), *base = strtok(NULL, "\t"), *marks = strtok(NULL, "\t"),
 	     *rest = strtok(NULL, "");
-	if (!label || !base || !mark || !rest || command_count == COMMANDS_MAX)
+	if (!label || !base || !marks || !rest || command_count == COMMANDS_MAX)
 		return;
 	snprintf(c->label, sizeof c->label, "%s", label);
 	snprintf(c->base, sizeof c->base, "%s", base);
-	c->mark = strtod(mark, NULL);
+	snprintf(c->marks, sizeof c->marks, "%s", marks);
 	int count = 0;
 	for (char *word; count < WORDS_MAX && (word = next_word(&rest));)
 		c->words[count++] = word;
@@ -137,15 +137,45 @@ static int ratio_of(const struct command *c, int rounds, double ret[3])
 	return 1;
 }
 
+/* What the mark is about; 0 when it cannot be told. */
+static int value_of(const struct command *c, const struct mark *m, int rounds, double ret[3])
+{
+	if (strcmp(m->metric, "mib") != 0)
+		return ratio_of(c, rounds, ret);
+	for (int i = 0; i < 3; i++)
+		ret[i] = (double)c->rss_kib / 1024.0;
+	return 1;
+}
+
 static void print_ratio(const struct command *c, int rounds)
 {
+	const char *text = c->marks;
+	struct mark m;
 	double ratio[3];
-	if (ratio_of(c, rounds, ratio)) {
+	if (ratio_of(c, rounds, ratio))
 		printf("  %5.2fx (%.2f-%.2f) of %s", ratio[0], ratio[1], ratio[2], c->base);
-		if (c->mark > 0)
-			printf("  mark %.2fx: %s", c->mark, ratio[0] <= c->mark ? "kept" : "MISSED");
+	while (next_mark(&text, &m)) {
+		int is_size = strcmp(m.metric, "mib") == 0;
+		if (!value_of(c, &m, rounds, ratio))
+			continue;
+		printf("  mark %.2f%s: %s", m.limit, is_size ? " MiB" : "x",
+		       c->failures || !is_kept(&m, ratio) ? "MISSED" : "kept");
+		results_mark(&m, c->label, is_size ? "" : c->base, ratio, c->failures > 0);
 	}
 	printf("\n");
+}
+
+static void keep_result(const struct command *c, int rounds)
+{
+	FILE *f = results_open();
+	if (!f)
+		return;
+	fprintf(f, "{\"table\":\"%s\",\"row\":\"%s\",\"base\":\"%s\",\"p90\":%.4f,\"cpu\":%.4f,\"mib\":%.2f,\"failed\":%d",
+		results_table(), c->label, c->base, at_share(c->wall, c->count, 0.9), at_share(c->cpu, c->count, 0.5),
+		(double)c->rss_kib / 1024.0, c->failures);
+	results_rounds(f, "ms", c->round_median, rounds);
+	fprintf(f, "}\n");
+	fclose(f);
 }
 
 static int is_any_missed(int rounds)
@@ -154,11 +184,15 @@ static int is_any_missed(int rounds)
 	double ratio[3];
 	for (int i = 0; i < command_count; i++) {
 		const struct command *c = &commands[i];
-		if (c->mark <= 0 || !ratio_of(c, rounds, ratio) || ratio[0] <= c->mark)
-			continue;
-		printf("  missed once, so everything again: %s %.2fx (%.2f-%.2f)\n", c->label, ratio[0], ratio[1],
-		       ratio[2]);
-		missed = 1;
+		const char *text = c->marks;
+		struct mark m;
+		while (next_mark(&text, &m)) {
+			if (!value_of(c, &m, rounds, ratio) || is_kept(&m, ratio))
+				continue;
+			printf("  missed once, so everything again: %s, %s %.2f (%.2f-%.2f)\n", c->label, m.metric, ratio[0],
+			       ratio[1], ratio[2]);
+			missed = 1;
+		}
 	}
 	return missed;
 }
@@ -200,6 +234,7 @@ int main(int argc, char **argv)
 		       at_share(c->cpu, c->count, 0.5), (double)c->rss_kib / 1024.0,
 		       c->failures ? "  FAILED RUNS" : "");
 		print_ratio(c, rounds);
+		keep_result(c, rounds);
 	}
 	return 0;
 }
