@@ -471,7 +471,7 @@ static void vault__with_a_torn_anchor_block_opens_and_goes_on(void **state)
 }
 
 /* Its key file opens it, its anchor would be another: this host remembers nothing of it. */
-static void vault__another_vault_at_its_place_is_refused(void **state)
+static void vault__another_vault_at_its_place_is_a_fork(void **state)
 {
 	(void)state;
 	char first[PATH_MAX];
@@ -482,7 +482,7 @@ static void vault__another_vault_at_its_place_is_refused(void **state)
 	assert_true(create_at(&place, &err));
 	copy_file(vault_file, first);
 	strcpy(vault_file, first);
-	assert_opening("anchor-missing");
+	assert_opening("forked");
 }
 
 static void vault__moved_to_another_path_is_refused_until_adopted(void **state)
@@ -646,7 +646,7 @@ int main(void)
 		V(vault__up_to_32_changes_ahead_of_its_anchor_opens_and_more_do_not),
 		V(vault__without_an_anchor_is_refused),
 		V(vault__with_a_torn_anchor_block_opens_and_goes_on),
-		V(vault__another_vault_at_its_place_is_refused),
+		V(vault__another_vault_at_its_place_is_a_fork),
 		V(vault__moved_to_another_path_is_refused_until_adopted),
 		V(adopting__does_not_let_a_change_pass_without_an_anchor),
 		V(running__a_rollback_of_file_and_anchor_together_is_noticed),
