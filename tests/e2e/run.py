@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the end-to-end tests: modules two at a time, beside them two of those that mostly wait, and the ones that measure
-time alone and last.
+"""Runs the end-to-end tests: modules two at a time, beside them three of those that mostly wait, and the ones that
+measure time alone and last.
 
     tests/e2e/run.py [WORD...]     only tests whose "module.Class.test" holds one of the words
     tests/e2e/run.py --via-agent   the modules that hold both ways, through a running agent
@@ -26,9 +26,10 @@ BOTH_WAYS = ["test_put", "test_get", "test_check", "test_status", "test_labels_r
              "test_watch"]
 # They use a tenth of a processor: for time to pass, for TikTok, for an agent. The longest first, as in the next list.
 WAITING = ["test_refresh", "test_upkeep", "test_consumers", "test_agent", "test_api_oddities", "test_check", "test_rotate", "test_tls",
-           "test_alerts_agent", "test_locks", "test_agent_clocks", "test_races", "test_alerts", "test_reports", "test_supervisor", "test_watch"]
-LONG_FIRST = ["test_crash", "test_tamper", "test_agent_hygiene", "test_init_unlock", "test_power_loss", "test_concurrency", "test_slots", "test_put",
-              "test_mismatch", "test_listing", "test_board"]
+           "test_locks", "test_socket_idle", "test_agent_clocks", "test_alerts_agent", "test_races", "test_alerts", "test_reports",
+           "test_supervisor", "test_watch"]
+LONG_FIRST = ["test_crash", "test_tamper", "test_agent_hygiene", "test_init_unlock", "test_power_loss", "test_concurrency", "test_slots",
+              "test_put", "test_mismatch", "test_listing", "test_board"]
 
 
 def modules():
@@ -133,7 +134,7 @@ class Run:
                         name = queue.pop(0)
                     self.one(name)
 
-        threads = [threading.Thread(target=work, args=queues) for queues in ((waiting,), (waiting,), (side, waiting), (side, waiting))]
+        threads = [threading.Thread(target=work, args=queues) for queues in 3 * [(waiting,)] + 2 * [(side, waiting)]]
         for t in threads:
             t.start()
         for t in threads:
