@@ -22,7 +22,7 @@ WORKERS = 2
 # name, the test (unit:PROGRAM.TEST or e2e:MODULE.CLASS.TEST, as far as it says one thing), and one or more of (file, what stands there, what it becomes): more than one
 # where two layers stand behind each other and either would hide that the other is gone
 MISTAKES = [
-    ("synchronous-off", "e2e:test_power_loss.PowerLoss", ("vault/store_sqlite.c", "PRAGMA synchronous=FULL;", "PRAGMA synchronous=OFF;")),
+    ("synchronous-off", "e2e:test_power_loss.PowerLoss.test_what", ("vault/store_sqlite.c", "PRAGMA synchronous=FULL;", "PRAGMA synchronous=OFF;")),
     ("folder-not-synced", "e2e:test_power_loss.PowerLoss.test_init",
      ("core/file.c", "if (fd < 0 || fsync(fd) != 0)\n\t\treturn fail(err, ERR_STORAGE, TXT_FILE_UNWRITABLE, folder",
       "if (fd < 0)\n\t\treturn fail(err, ERR_STORAGE, TXT_FILE_UNWRITABLE, folder")),
@@ -43,7 +43,7 @@ MISTAKES = [
     ("slots-not-under-the-root", "unit:test_vault.tamper__every_byte_of_the_slots_is_refused_as_tampered_before_any_key_is_tried",
      ("vault/vault.c", "sodium_memcmp(digest, v->root.slots_digest, DIGEST_LEN) != 0",
       "sodium_memcmp(digest, v->root.slots_digest, 0) != 0")),
-    ("commitment-not-checked", "unit:test_slots.*",
+    ("commitment-not-checked", "unit:test_slots.slot__every_bit_changed_is_refused_by_the_class_of_its_place",
      ("vault/slots.c", "sodium_memcmp(commitment, slot + AT_COMMITMENT, COMMITMENT_LEN) != 0",
       "sodium_memcmp(commitment, slot + AT_COMMITMENT, 0) != 0")),
     ("mac-of-one-byte", "unit:test_vault.tamper__every_byte_of_the_root_is_refused_by_the_class_of_its_place",
@@ -80,7 +80,7 @@ MISTAKES = [
     ("redirects-followed", "unit:test_courier.courier__every_fault_has_its_row",
      ("agent/http.c", "NUMBER(FOLLOWLOCATION, 0),\n\tNUMBER(MAXREDIRS, 0),",
       "NUMBER(FOLLOWLOCATION, 1),\n\tNUMBER(MAXREDIRS, 5),")),
-    ("json-without-regard-to-case", "unit:test_json.*",
+    ("json-without-regard-to-case", "unit:test_json.json__top_level_members_are_found_as_they_were_written",
      ("core/json.c", "if (bytes_equal(name, wanted)) {",
       "if (name.len == wanted.len && strncasecmp((const char *)name.at, (const char *)wanted.at, name.len) == 0) {")),
     ("padding-off-by-one", "unit:test_seal.seal__lengths_fall_into_size_classes_with_at_least_one_byte_of_padding",
@@ -234,7 +234,7 @@ class Work:
     def try_unplanted(self, tree, number):
         with open(os.path.join(self.folder, "unplanted%d" % number), "w") as log:
             for test in self.tests[number::WORKERS]:
-                if not tree.passes(test, log) or re.search(r"Running 0 test|^e2e: 0 passed", self.end_of("unplanted%d" % number), re.M):
+                if not (tree.passes(test, log) or tree.passes(test, log)) or re.search(r"Running 0 test|^e2e: 0 passed", self.end_of("unplanted%d" % number), re.M):
                     raise SystemExit("%s fails without any mistake:\n%s" % (test, self.end_of("unplanted%d" % number)))
 
     def try_planted(self, tree, pile):
