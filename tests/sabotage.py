@@ -90,7 +90,7 @@ MISTAKES = [
     ("environment-kept", "e2e:test_agent_hygiene.Hygiene.test_neither_arguments_nor_environments_nor_descriptors",
      ("core/process.c", "plan->environment : no_environment",
       "plan->environment : environ")),
-    ("unlocked-memory-accepted", "e2e:test_agent_memory",
+    ("unlocked-memory-accepted", "e2e:test_agent_memory.Locking.test_where_too_little",
      ("agent/keeper.c", "if (k->settings.require_locked_memory && !secret_arena_is_locked())",
       "if (0)")),
     ("timers-by-the-wall-clock", "e2e:test_agent_clocks",
