@@ -73,11 +73,11 @@ MISTAKES = [
     ("peer-is-whoever-we-are", "e2e:test_peers.Peers.test_every_cell_is_as_the_rules_say",
      ("agent/listener.c", "c->peer = (struct peer){ .uid = who.uid,",
       "c->peer = (struct peer){ .uid = getuid(),")),
-    ("rule-for-nobody", "unit:test_settings.*",
+    ("rule-for-nobody", "unit:test_config.a_rule_for_uid_65534",
      ("agent/settings.c", "&number) && number == 65534);",
-      "&number) && number == 65535);")),
-    ("host-name-not-checked", "e2e:test_tls", ("agent/http.c", "NUMBER(SSL_VERIFYHOST, 2)", "NUMBER(SSL_VERIFYHOST, 0)")),
-    ("redirects-followed", "unit:test_courier.courier__every_fault_has_its_row",
+      "&number) && number == UINT32_MAX);")),
+    ("host-name-not-checked", "e2e:test_tls.Handshakes.test_no_byte_of_a_token__wrong_host", ("agent/http.c", "NUMBER(SSL_VERIFYHOST, 2)", "NUMBER(SSL_VERIFYHOST, 0)")),
+    ("redirects-followed", "unit:test_courier.*",
      ("agent/http.c", "NUMBER(FOLLOWLOCATION, 0),\n\tNUMBER(MAXREDIRS, 0),",
       "NUMBER(FOLLOWLOCATION, 1),\n\tNUMBER(MAXREDIRS, 5),")),
     ("json-without-regard-to-case", "unit:test_json.json__top_level_members_are_found_as_they_were_written",
@@ -87,13 +87,13 @@ MISTAKES = [
      ("vault/seal.c", "*ret_len = len - 1;\n\treturn true;",
       "*ret_len = len;\n\treturn true;")),
     ("sync-tried-again", "unit:test_audit.sync__that_failed_is_final", ("vault/audit.c", "atomic_store(&a->is_failed, true);", "")),
-    ("environment-kept", "e2e:test_agent_hygiene.Hygiene.test_neither_arguments_nor_environments_nor_descriptors",
+    ("environment-kept", "e2e:test_agent_hygiene.Memory.test_neither_arguments_nor_environments_nor_descriptors",
      ("core/process.c", "plan->environment : no_environment",
       "plan->environment : environ")),
     ("unlocked-memory-accepted", "e2e:test_agent_memory.Locking.test_where_too_little",
      ("agent/keeper.c", "if (k->settings.require_locked_memory && !secret_arena_is_locked())",
       "if (0)")),
-    ("timers-by-the-wall-clock", "e2e:test_agent_clocks",
+    ("timers-by-the-wall-clock", "e2e:test_agent_clocks.Jumps.test_a_wall_clock_that_jumps",
      ("core/clock.c", "clock_gettime(CLOCK_BOOTTIME, &now);",
       "clock_gettime(CLOCK_REALTIME, &now);")),
     ("leaf-digest-not-compared", "unit:test_vault.tamper__metadata_swapped_doubled_deleted_or_older_is_refused_for_that_pixel_alone",
@@ -221,21 +221,28 @@ class Work:
         copy_sources(first.path)
         with open(os.path.join(self.folder, "log"), "w") as log:
             if not first.build(self.tests, log, jobs=WORKERS):
-                raise SystemExit("the sources as they are do not build:\n" + self.end_of("log"))
+                raise SystemExit("the sources as they are do not build:\n" + self.whole("log")[-3000:])
         trees = [first] + [Tree(os.path.join(self.folder, "tree%d" % n)) for n in range(1, WORKERS)]
         for tree in trees[1:]:
             shutil.copytree(first.path, tree.path, symlinks=True)
         return trees
 
-    def end_of(self, name):
-        with open(os.path.join(self.folder, name)) as f:
-            return f.read()[-3000:]
+    def whole(self, name):
+        with open(os.path.join(self.folder, name), errors="replace") as f:
+            return f.read()
 
     def try_unplanted(self, tree, number):
-        with open(os.path.join(self.folder, "unplanted%d" % number), "w") as log:
-            for test in self.tests[number::WORKERS]:
-                if not (tree.passes(test, log) or tree.passes(test, log)) or re.search(r"Running 0 test|^e2e: 0 passed", self.end_of("unplanted%d" % number), re.M):
-                    raise SystemExit("%s fails without any mistake:\n%s" % (test, self.end_of("unplanted%d" % number)))
+        """A second time where it failed: a busy machine is not what is looked for here."""
+        for test in self.tests[number::WORKERS]:
+            name = test.replace(":", "-").replace("*", "") + ".log"
+            for _ in range(2):
+                with open(os.path.join(self.folder, name), "w") as log:
+                    has_passed = tree.passes(test, log)
+                has_passed = has_passed and re.search(r"\[ +OK \]|^e2e: [1-9]", self.whole(name), re.M)
+                if has_passed:
+                    break
+            if not has_passed:
+                raise SystemExit("%s fails without any mistake, or there is none of that name:\n%s" % (test, self.whole(name)[-3000:]))
 
     def try_planted(self, tree, pile):
         for name, test, *edits in pile:
@@ -249,7 +256,7 @@ class Work:
                 print("%-8s %-40s %s (%.0f s)" % ("caught" if is_caught else "MISSED", name, test, time.monotonic() - started), flush=True)
                 if not is_caught:
                     self.missed.append(name)
-                    print(self.end_of(name + ".log"))
+                    print(self.whole(name + ".log")[-3000:])
 
     def all(self):
         trees = self.prepare()
