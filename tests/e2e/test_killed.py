@@ -1,5 +1,5 @@
 """kill -9 at system calls of each command that touches keys, backups and logs, and once more while the next command mends
-what that left: the old state or the new one, acknowledged means new, and the log explains it. Runs alone. A few of the
+what that left: the old state or the new one, acknowledged means new, and the log explains it. A few of the
 stops; every second one with CRASH_EVERY=2 (make crash), all with SOAK=1."""
 
 import concurrent.futures
