@@ -16,7 +16,7 @@ from harness import Case, IS_SANITIZED, STEPPER, VAULT, new_pixel, rng, traced
 EVERY = 1 if os.environ.get("SOAK") else int(os.environ.get("CRASH_EVERY") or 0)
 SAMPLE = 2 if IS_SANITIZED else 3
 EXPECTED = {"vault.db", "vault.db-wal", "vault.db-shm", "vault.db.lock"}
-EXPECTED_ENDINGS = (".anchor", ".audit.log", ".audit.log.lock", ".wrong-keys")
+EXPECTED_ENDINGS = (".anchor", ".audit.log", ".audit.log.lock", ".wrong-keys", ".backup")
 KEPT = re.compile(r"\.before-[0-9a-f]{16}$")  # what restore and init put aside and tell of
 
 
