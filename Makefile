@@ -141,6 +141,9 @@ sabotage:
 power-loss:
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) POWER_STATES=$(POWER_STATES) $(PYTHON) tests/e2e/run.py test_power_loss
+crash:
+	@$(MAKE) --no-print-directory -s -j2 e2e-programs
+	@BUILD=$(BUILD) CRASH_EVERY=$(CRASH_EVERY) PYTHON=$(PYTHON) sh tests/crash.sh
 hygiene:
 	@$(MAKE) --no-print-directory -s -j2 e2e-programs
 	@HYGIENE=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_hygiene test_agent_hygiene
@@ -257,7 +260,7 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss hygiene concurrency \
+.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss crash hygiene concurrency \
         reproducible sabotage layers lint bench soak install uninstall clean fuzz fuzz-programs fuzz-long fuzz-planted \
         fuzz-grow fuzz-coverage coverage afl bench-peers bench-chart crash-all
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -2,13 +2,13 @@
 
 #include "cli/text.h"
 #include "core/file.h"
+#include "core/fresh.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -174,10 +174,7 @@ bool private_file_put(const char *path, uid_t uid, gid_t gid, pieces_fn *pieces,
 	bool is_same;
 	uid = uid == (uid_t)-1 ? geteuid() : uid;
 	gid = gid == (gid_t)-1 ? getegid() : gid;
-	int len = snprintf(beside, sizeof beside, "%s.new-%08x", path, randombytes_random());
-	if (len < 0 || (size_t)len >= sizeof beside)
-		return fail(err, ERR_USAGE, TXT_RENDER_UNWRITABLE, path, strerror(ENAMETOOLONG));
-	if (!file_folder_of(path, folder, sizeof folder, err) ||
+	if (!fresh_name(path, "new", beside, sizeof beside, err) || !file_folder_of(path, folder, sizeof folder, err) ||
 	    !is_there(path, uid, gid, pieces, context, &is_same, err))
 		return false;
 	*ret_changed = !is_same;

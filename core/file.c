@@ -1,11 +1,11 @@
 #include "core/file.h"
 
+#include "core/fresh.h"
 #include "core/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,10 +176,7 @@ static bool put_in_place(const char *path, struct bytes data, mode_t mode, int (
 			 struct error *err)
 {
 	char beside[PATH_MAX];
-	int len = snprintf(beside, sizeof beside, "%s.new-%08x", path, randombytes_random());
-	if (len < 0 || (size_t)len >= sizeof beside)
-		return fail(err, ERR_USAGE, TXT_PATH_TOO_LONG, path);
-	if (!write_new(beside, data, mode, err))
+	if (!fresh_name(path, "new", beside, sizeof beside, err) || !write_new(beside, data, mode, err))
 		return false;
 	if (place(beside, path) != 0) {
 		int why = errno;

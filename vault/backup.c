@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/fresh.h"
 #include "vault/internal.h"
 #include "vault/leftover.h"
 #include "vault/text.h"
@@ -126,13 +127,10 @@ static bool same_file(const char *a, const char *b)
 	return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-/* The process's number keeps two of them apart. */
+/* With room for the endings of SQLite's own files. */
 static bool name_beside(const char *path, const char *what, char ret[PATH_MAX], struct error *err)
 {
-	int len = snprintf(ret, PATH_MAX, "%s.%s-%ld", path, what, (long)getpid());
-	if (len < 0 || len >= PATH_MAX - 16)
-		return fail(err, ERR_USAGE, TXT_COPY_UNREADABLE, path, "the path is too long");
-	return true;
+	return fresh_name(path, what, ret, PATH_MAX - 16, err);
 }
 
 /* ---- what is remembered of it ---- */

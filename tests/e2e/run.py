@@ -28,8 +28,8 @@ BOTH_WAYS = ["test_put", "test_get", "test_check", "test_status", "test_labels_r
 WAITING = ["test_refresh", "test_upkeep", "test_consumers", "test_agent", "test_api_oddities", "test_check", "test_rotate", "test_tls",
            "test_locks", "test_socket_idle", "test_agent_clocks", "test_alerts_agent", "test_races", "test_alerts", "test_reports",
            "test_supervisor", "test_watch"]
-LONG_FIRST = ["test_crash", "test_tamper", "test_agent_hygiene", "test_init_unlock", "test_power_loss", "test_concurrency", "test_slots",
-              "test_put", "test_mismatch", "test_listing", "test_board"]
+LONG_FIRST = ["test_crash", "test_killed", "test_tamper", "test_agent_hygiene", "test_init_unlock", "test_power_loss",
+              "test_concurrency", "test_slots", "test_put", "test_mismatch", "test_listing", "test_board"]
 
 
 def modules():

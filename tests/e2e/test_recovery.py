@@ -1,5 +1,6 @@
 """The drills of docs/recovery.md: the trouble is made, the page's own commands are run, and every token is back."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -75,6 +76,80 @@ class Recovery(Case):
         t.send(key + "\n")
         self.assertEqual(0, t.wait(), t.text())
         return key + "\n"
+
+    @harness.needs("systemd-creds")
+    @unittest.skipUnless(os.geteuid() == 0, "NOT TESTED: systemd-creds seals as root")
+    def test_lost_credential(self):
+        """As after a new TPM or mainboard: what systemd had sealed is of no use."""
+        r = self.vault("slot", "add", "--credential", self.path("old-credential"), rc=(0, 1))
+        if r.rc:
+            self.skipTest("systemd-creds does not work here" + say(r))
+        shown = self.recovery_key()
+        os.remove(self.key)
+        os.remove(self.path("old-credential"))
+        self.configure(vault={"key-file": None, "credential": "pixelvault.key"})
+        r = self.refuses(4, "get", next(iter(self.tokens)))
+        self.drill("lost-credential", shown)
+        creds = self.path("creds")
+        os.mkdir(creds, 0o700)
+        subprocess.run(["systemd-creds", "decrypt", "--name=pixelvault.key", self.path("new-credential"),
+                        os.path.join(creds, "pixelvault.key")], check=True, capture_output=True)
+        os.chmod(os.path.join(creds, "pixelvault.key"), 0o400)
+        self.env["CREDENTIALS_DIRECTORY"] = creds
+        self.all_there()
+        slots = self.json("slot", "list")["slots"]
+        old = [s["id"] for s in slots if s["kind"] == "credential"][0]
+        self.vault("slot", "remove", old, "--yes")
+        self.all_there()
+
+    @unittest.skipUnless(os.geteuid() == 0, "NOT TESTED: only root mounts a small disk")
+    def test_full_disk(self):
+        self.small_state_folder()
+        self.addCleanup(self.stop_agent)
+        self.configure(more="[agent]\nsocket = %s\nrequire-locked-memory = no\n" % self.socket)
+        self.start_agent()
+        via = {"PIXELVAULT_VAULT": None}
+        pixel = next(iter(self.tokens))
+        self.assertEqual(self.tokens[pixel], self.vault("get", pixel, env=via).out.decode())
+        before = self.read(self.file)
+        self.fill_up()
+        self.until_refused(pixel, via)
+        self.refuses(17, "put", pixel, "--no-check", stdin=self.token(), says="space|full")
+        self.assertEqual(before, self.read(self.file))
+        self.vault("status")
+        self.vault("list", env=via)
+        self.drill("full-disk")
+        self.all_there()
+        self.assertEqual(self.tokens[pixel], self.vault("get", pixel, env=via).out.decode())
+        self.vault("label", pixel, "a=b", env=via)
+
+    def small_state_folder(self):
+        aside = self.path("aside")
+        shutil.move(self.state, aside)
+        os.mkdir(self.state, 0o700)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=0700", "tmpfs", self.state], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.state], check=False)
+        shutil.copytree(aside, self.state, dirs_exist_ok=True)
+
+    def fill_up(self):
+        with open(os.path.join(self.state, "something-large"), "wb", buffering=0) as f, contextlib.suppress(OSError):
+            while True:
+                f.write(bytes(4096))
+
+    def until_refused(self, pixel, via):
+        """Lines go into what is kept for the log, up to its last part, which is for what must be told; then each way is refused."""
+        connection = harness.UnixConnection(self.socket)
+        for _ in range(20000):
+            connection.request("GET", "/v1/pixels/%s/token" % pixel)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                break
+        connection.close()
+        self.assertNotEqual(200, answer.status)
+        for more in ({}, {"env": via}):
+            r = self.refuses(17, "get", pixel, says="space|full", **more)
+            self.assertEqual(b"", r.out)
 
     def test_damaged_file(self):
         self.backup()
