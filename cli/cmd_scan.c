@@ -361,7 +361,7 @@ static bool scan_tree(struct scan *s, char *path, struct error *err)
 	if (why == ENOMEM)
 		return fail_no_memory(err);
 	if (why)
-		note_unread(s, path, why);
+		note_unread(s, path, strerror(why));
 	return true;
 }
 

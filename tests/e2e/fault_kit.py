@@ -102,7 +102,7 @@ class Place:
 
     def words(self, verb):
         names = {n: os.path.join(self.dir, "work", n) for n in ("key2", "key3", "copy", "out", "page", "sheet.csv", "clear", "new-key")}
-        return [w.format(a=self.lab.a, b=self.lab.b, c=self.lab.c, gone=self.lab.gone, fresh=self.lab.fresh_pixel, to=self.lab.public_key,
+        return [w.format(a=self.lab.a, b=self.lab.b, c=self.lab.c, gone=self.lab.gone, fresh=self.lab.fresh_pixel, later=self.lab.later, to=self.lab.public_key,
                          slot=self.lab.second_slot, **{k.replace(".", "_").replace("-", "_"): v for k, v in names.items()})
                 for w in verb.words]
 
@@ -248,6 +248,7 @@ VERBS = [
     Verb("restore", "restore {copy} --yes", repeats=True),
 ]
 READS = {"get", "list", "status", "history", "verify", "audit-verify", "plan", "slot-list", "checkpoint", "scan", "render", "export", "backup"}
+PUT_LATER = Verb("put-later", "put {later} --no-check", "first")
 BY_NAME = {v.name: v for v in VERBS}
 
 
@@ -280,7 +281,7 @@ class Lab(Case):
         self.nothing = hashlib.blake2b(b"", digest_size=16).hexdigest()
         self.usual = set()
         self.places = [Place(self, "w%d" % n) for n in range(WORKERS)]
-        self.expected, self.crashes_of_fts = {}, set()
+        self.expected, self.crashes_of_fts, self.stops, self.counts = {}, set(), {}, {}
 
     def all_tokens(self):
         return (self.first, self.second, self.third, self.of_b, self.of_c, self.of_gone, self.by_sheet)
@@ -432,6 +433,83 @@ class Lab(Case):
     def sweep(self, part, verb, points):
         self.prepare(verb)
         return self.on_all(points, lambda place, point: self.try_one(part, place, verb, point))
+
+    # ---- pairs ----
+
+    def stops_of(self, verb):
+        if verb.name not in self.stops:
+            self.prepare(verb)
+            place = self.places[0]
+            place.fresh()
+            place.is_fresh = False
+            self.stops[verb.name] = place.killed(verb, 0).seen
+        return self.stops[verb.name]
+
+    def count_of(self, verb, kind):
+        key = verb.name, kind
+        if key not in self.counts:
+            place = self.places[0]
+            place.fresh()
+            place.is_fresh = False
+            self.counts[key] = (place.without_memory(verb, 0, 0).seen if kind == "memory" else place.killed(verb, 0).seen if kind == "kill"
+                                else place.with_failing_calls(verb, kind, 0, 0).seen)
+        return self.counts[key]
+
+    def random_pair(self, rng):
+        """(verb, where it is killed, what runs then, its fault, from which on, to which): a file call that fails while it
+        recovers, no memory while what rotate-key left is tidied up, killed while the anchor is put right."""
+        kind = rng.choice(("calls", "calls", "memory", "kill"))
+        first = BY_NAME["rotate-key"] if kind == "memory" and rng.random() < 0.5 else rng.choice([v for v in VERBS if v.name not in READS])
+        stops = self.stops_of(first)
+        at = rng.randrange(1 if kind == "calls" else int(stops * 0.6), stops + 1)
+        second = rng.choice((first, BY_NAME["get"], BY_NAME["verify"], BY_NAME["status"], PUT_LATER))
+        fault = rng.choice(list(ERRORS)) if kind == "calls" else kind
+        n = rng.randrange(1, max(2, self.count_of(second, fault)))
+        row = 1 if fault == "kill" else ERRORS[fault][2] if kind == "calls" else EVER
+        return first, at, second, fault, n, rng.choice((n, min(EVER, n + row)))
+
+    def try_pair(self, place, pair):
+        first, at, second, fault, n, last = pair
+        _, old, new = self.prepare(first)
+        place.is_fresh = False
+        killed = place.killed(first, at)
+        r = (place.killed(second, n) if fault == "kill" else place.without_memory(second, n, last) if fault == "memory"
+             else place.with_failing_calls(second, fault, n, last))
+        try:
+            if fault != "kill":
+                self.judge_second(first, second, r)
+            if first.repeats:
+                self.repeat_if_between(place, first)
+            found = place.view()
+            if place.view() != found:
+                raise Broken("a second look finds another state")
+            if found[1] not in ([new[1]] if killed.rc == 0 and first is not second else [old[1], new[1]]):
+                raise Broken("neither the old nor the new state: %s" % (found,))
+            place.look("audit", "verify")
+            clear = place.holds_clear()
+            if clear:
+                raise Broken("a token in clear in " + clear)
+            put = place.run("put", self.later, "--no-check", stdin=self.second.encode())
+            if put.rc:
+                raise Broken("the next change fails: %d %s" % (put.rc, put.err))
+        except Broken as e:
+            raise Broken("%s (exit %d; %s; stderr %s)" % (e, r.rc, ", ".join(r.hits[:2]), r.err[-400:])) from None
+
+    def judge_second(self, first, second, r):
+        """As alone; but that a thing is done already, or half done and to be done again, may be said too."""
+        codes = excused(r.hits) if not r.hits or not r.hits[0].startswith("allocation") else {0, 1, 4, 12, 17}
+        if first is second:
+            codes |= {2, 3, 8}
+        if first.repeats and "another history" in r.err + r.out.decode("utf-8", "replace"):
+            codes |= {7}
+        if second.gives_token:
+            second = Verb(second.name, "")  # either token
+        if second.name == "get" and r.out and r.out.decode() not in self.all_tokens():
+            raise Broken("get gives no token")
+        if second.name != "get":
+            self.judge_answer(second, r, codes)
+        elif r.rc not in codes and r.rc != 3:
+            raise Broken("get: exit %d" % r.rc)
 
     def on_all(self, points, work):
         """work(place, point) for all, on two places at a time: the list of (point, what broke)."""

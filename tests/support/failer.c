@@ -9,6 +9,9 @@
  * failed. REPORT gets a line for each call that failed, its name and its file, and then the number of calls seen. Exit
  * status: the program's, 128 + its signal, 125 when failer itself failed.
  *
+ * FAILER_FILE=TEXT: only calls about files with this text in their name count. FAILER_WHILE=FILE: they fail only while
+ * FILE is there.
+ *
  * The kernel hands over nothing but these calls (seccomp, SECCOMP_RET_TRACE). For x86-64. */
 #include <errno.h>
 #include <fcntl.h>
@@ -80,6 +83,7 @@ static long first, last, seen;
 enum { UNKNOWN = -2, NONE, SHORT };
 static int error; /* or one of these */
 static FILE *report;
+static const char *only_file, *only_while;
 static struct {
 	pid_t pid;
 	long rc;
@@ -160,6 +164,8 @@ static int is_counted(const struct call *call, const struct user_regs_struct *re
 		return 0;
 	if ((call->number == SYS_write || call->number == SYS_writev) && (int)regs->rdi == STDERR_FILENO)
 		return 0;
+	if (only_file && !strstr(file, only_file))
+		return 0;
 	return !strstr(file, ".so") && strncmp(file, "/etc/ld", 7) != 0;
 }
 
@@ -190,7 +196,7 @@ static int meet(pid_t pid, unsigned long which)
 	file_of(pid, call, &regs, file);
 	if (!is_counted(call, &regs, file) || (error == SHORT && (!moves_bytes(call->number) || regs.rdx < 2)))
 		return 0;
-	if (++seen < first || seen > last || !first)
+	if (++seen < first || seen > last || !first || (only_while && access(only_while, F_OK) != 0))
 		return 0;
 	(void)fprintf(report, "%s %s\n", call->name, file);
 	if (error == NONE)
@@ -282,6 +288,8 @@ int main(int argc, char **argv)
 	}
 	first = strtol(argv[4], NULL, 10);
 	last = strtol(argv[5], NULL, 10);
+	only_file = getenv("FAILER_FILE");
+	only_while = getenv("FAILER_WHILE");
 	report = fopen(argv[1], "we");
 	if (!report)
 		return FAILED;
