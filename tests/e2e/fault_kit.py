@@ -462,7 +462,8 @@ class Lab(Case):
         first = BY_NAME["rotate-key"] if kind == "memory" and rng.random() < 0.5 else rng.choice([v for v in VERBS if v.name not in READS])
         stops = self.stops_of(first)
         at = rng.randrange(1 if kind == "calls" else int(stops * 0.6), stops + 1)
-        second = rng.choice((first, BY_NAME["get"], BY_NAME["verify"], BY_NAME["status"], PUT_LATER))
+        again = PUT_LATER if first.name == "swap" else first  # twice it is no swap
+        second = rng.choice((again, BY_NAME["get"], BY_NAME["verify"], BY_NAME["status"], PUT_LATER))
         fault = rng.choice(list(ERRORS)) if kind == "calls" else kind
         n = rng.randrange(1, max(2, self.count_of(second, fault)))
         row = 1 if fault == "kill" else ERRORS[fault][2] if kind == "calls" else EVER
