@@ -150,6 +150,10 @@ hygiene:
 concurrency:
 	@$(MAKE) --no-print-directory -s -j2 e2e-programs
 	@OPERATIONS=$(OPERATIONS) BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_increments.Increments
+# Every allocation and file call of every verb fails; FAULTS=all: at each point, SEED=n: at the same ones once more.
+faults:
+	@$(MAKE) --no-print-directory -s -j2 all test-programs
+	@BUILD=$(BUILD) FAULTS=$(FAULTS) $(PYTHON) tests/faults.py $(ONLY)
 valgrind: all test-programs
 	@BUILD=$(BUILD) sh tests/valgrind.sh
 
@@ -260,7 +264,8 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss crash hygiene concurrency \
+.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss crash hygiene \
+        concurrency faults
         reproducible sabotage layers lint bench soak install uninstall clean fuzz fuzz-programs fuzz-long fuzz-planted \
         fuzz-grow fuzz-coverage coverage afl bench-peers bench-chart crash-all
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

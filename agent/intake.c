@@ -241,7 +241,13 @@ static bool read_all(struct reading *r, struct error *err)
 	if (sheet_row_count(r->sheet) == 0)
 		return fail(err, ERR_USAGE, TXT_SHEET_EMPTY);
 	note_faults_of_sheet(r);
-	if (!take_rows(r, err) || !buf_ok(&in->entries, err) || !buf_ok(&in->labels, err) || !compare_rows(r, err) ||
+	if (!take_rows(r, err))
+		return false;
+	if (r->trouble.code != ERR_NONE) {
+		*err = r->trouble;
+		return false;
+	}
+	if (!buf_ok(&in->entries, err) || !buf_ok(&in->labels, err) || !compare_rows(r, err) ||
 	    !buf_ok(&in->problems, err))
 		return false;
 	sort_problems(in);

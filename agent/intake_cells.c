@@ -124,6 +124,14 @@ static struct bytes without_apostrophe(struct reading *r, size_t column, enum fi
 	return bytes_of(in.at + 1, in.len - 1);
 }
 
+static bool is_trouble(struct reading *r, const struct error *why)
+{
+	if (why->code == ERR_MALFORMED)
+		return false;
+	r->trouble = *why;
+	return true;
+}
+
 /* ---- Pixel ---- */
 
 static bool refuse_pixel(struct reading *r, size_t column, struct bytes in, struct bytes token)
@@ -153,7 +161,7 @@ bool take_pixel(struct reading *r, size_t column, struct bytes cell, struct byte
 	if (is_damaged(r, column, FIELD_PIXEL, in))
 		return false;
 	if (!paste_clean("it", in, 1, PIXEL_CODE_MAX, &clean, &removed, &why))
-		return refuse_pixel(r, column, in, token);
+		return !is_trouble(r, &why) && refuse_pixel(r, column, in, token);
 	in = secret_reveal(clean);
 	if (in.len >= 17 && in.len <= 20 && is_all(in, DIGITS)) {
 		note_problem(r, column, FIELD_PIXEL, INTAKE_PIXEL_NUMERIC);
@@ -211,7 +219,7 @@ bool take_token(struct reading *r, size_t column, struct bytes cell, struct byte
 		return false;
 	}
 	if (!clean_well(r, in, &clean, &why))
-		return refuse_token(r, column, in, &why);
+		return !is_trouble(r, &why) && refuse_token(r, column, in, &why);
 	struct bytes token = secret_reveal(clean);
 	/* Back to where it lay: cleaning only takes away. */
 	const uint8_t *at = in.at;

@@ -10,6 +10,7 @@ struct reading {
 	const struct intake_request *request;
 	struct intake *in;
 	size_t row; /* at hand, for people */
+	struct error trouble; /* ours and no fault of the file: no memory. ERR_NONE: none */
 };
 
 /* ---- what is wrong (intake.c) ---- */

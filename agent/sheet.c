@@ -86,6 +86,8 @@ void scan_cell(struct scan *s, struct bytes cell)
 		return;
 	}
 	buf_append(&s->sheet->cells, &cell, sizeof cell);
+	if (s->sheet->cells.is_bad)
+		return; /* told at the end; no row counts a cell that is not there */
 	row->count++;
 	if (s->sheet->column_count < row->count)
 		s->sheet->column_count = row->count;

@@ -10,11 +10,21 @@
 
 /* ---- reading what opens ---- */
 
+static bool key_file_unusable(const struct error *why, struct error *err)
+{
+	(void)!fail(err, why->code, TXT_KEY_FILE_UNUSABLE, why->message);
+	snprintf(err->hint, sizeof err->hint, "%s", why->hint);
+	return false;
+}
+
 static bool read_key(int fd, const char *path, struct secret **ret, struct error *err)
 {
 	scoped(secret_freep) struct secret *key = NULL;
-	struct error ignored;
-	if (!secret_read(fd, KEY_FILE_LEN, &key, &ignored) || secret_len(key) != KEY_FILE_LEN)
+	struct error why;
+	bool is_read = secret_read(fd, KEY_FILE_LEN, &key, &why);
+	if (!is_read && why.code != ERR_USAGE)
+		return key_file_unusable(&why, err);
+	if (!is_read || secret_len(key) != KEY_FILE_LEN)
 		return fail(err, ERR_LOCKED, TXT_KEY_FILE_LENGTH, path, KEY_FILE_LEN);
 	*ret = take(key);
 	return true;
@@ -24,11 +34,8 @@ bool unlock_read_key_file(const char *path, struct secret **ret, struct error *e
 {
 	scoped(file_closep) int fd = -1;
 	struct error why;
-	if (!file_open_trusted(path, true, ERR_LOCKED, &fd, &why)) {
-		(void)!fail(err, why.code, TXT_KEY_FILE_UNUSABLE, why.message);
-		snprintf(err->hint, sizeof err->hint, "%s", why.hint);
-		return false;
-	}
+	if (!file_open_trusted(path, true, ERR_LOCKED, &fd, &why))
+		return key_file_unusable(&why, err);
 	return read_key(fd, path, ret, err);
 }
 

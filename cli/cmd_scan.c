@@ -346,7 +346,7 @@ static bool scan_tree(struct scan *s, char *path, struct error *err)
 	FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
 	if (!tree)
 		return fail_no_memory(err);
-	for (FTSENT *e; (e = fts_read(tree));) {
+	for (FTSENT *e; errno = 0, (e = fts_read(tree));) {
 		if (e->fts_info == FTS_D)
 			look_at_folder(s, tree, e);
 		else if (e->fts_info == FTS_F && !is_excluded(s->inv, e))
@@ -356,7 +356,12 @@ static bool scan_tree(struct scan *s, char *path, struct error *err)
 		else if (e->fts_level == 0)
 			note_odd(s, e);
 	}
+	int why = errno; /* 0: at its end */
 	fts_close(tree);
+	if (why == ENOMEM)
+		return fail_no_memory(err);
+	if (why)
+		note_unread(s, path, strerror(why));
 	return true;
 }
 

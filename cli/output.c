@@ -157,7 +157,8 @@ static int tell(struct invocation *inv, const struct error *err)
 		append_nagios_error(inv, err);
 		status = 3;
 	}
-	if (!output_write(inv, buf_bytes(&inv->out), &second))
+	/* No room for an object: the words are told all the same. */
+	if (!buf_ok(&inv->out, &second) || !output_write(inv, buf_bytes(&inv->out), &second))
 		tell_text(err);
 	return status;
 }

@@ -206,8 +206,9 @@ bool secret_read(int fd, size_t max, struct secret **ret, struct error *err)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return fail(err, ERR_USAGE, "the secret could not be read: %s",
-				    "check that the file or descriptor is open for reading", strerror(errno));
+			return fail(err, errno == EBADF || errno == EISDIR ? ERR_USAGE : ERR_STORAGE,
+				    "the secret could not be read: %s",
+				    "check the disk, and that the file or descriptor is open for reading", strerror(errno));
 		if (got == 0)
 			break;
 		len += (size_t)got;

@@ -41,8 +41,8 @@ size_t secret_len(const struct secret *s);
 void secret_cut(struct secret *s, size_t len);                     /* shorter only; the tail is wiped */
 bool secret_equal(const struct secret *a, const struct secret *b); /* constant time for equal lengths */
 
-/* Everything that fd gives until its end, at most max bytes (ERR_USAGE when there is more). read(2) only: stdio would
- * keep a copy. */
+/* Everything that fd gives until its end, at most max bytes (ERR_USAGE when there is more, or fd is not for reading; ERR_STORAGE
+ * when reading fails). read(2) only: stdio would keep a copy. */
 must_check bool secret_read(int fd, size_t max, struct secret **ret, struct error *err);
 
 #endif

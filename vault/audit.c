@@ -228,7 +228,9 @@ static bool prove_place(struct audit *a, struct error *err)
 				  (unsigned long long)a->anchored.sequence);
 	/* The file at the path, which is the open one: one look tells both. */
 	if (lstat(a->path, &st) != 0)
-		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_GONE, a->path);
+		return errno == ENOENT || errno == ENOTDIR
+			       ? fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_GONE, a->path)
+			       : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNSEEN, a->path, strerror(errno));
 	if (!is_same(&st, &a->opened))
 		return fail_class(err, ERR_DAMAGED, "audit", TXT_AUDIT_REPLACED, a->path);
 	if (!check_file(a, &st, err))

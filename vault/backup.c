@@ -332,6 +332,8 @@ bool vault_plan_restore(struct vault *staged, const struct vault_place *place, r
 	if (!vault_each(staged, false, false, compare_one, &own, err))
 		return false;
 	ret->is_now_there = lstat(place->path, &st) == 0;
+	if (!ret->is_now_there && errno != ENOENT && errno != ENOTDIR)
+		return fail(err, ERR_STORAGE, TXT_STORE_READ_ONLY, place->path, strerror(errno));
 	bool is_open = vault_open(&there, &now, &ret->why);
 	if (is_open && memcmp(now->root.vault_id, staged->root.vault_id, VAULT_ID_LEN) != 0)
 		return fail(err, ERR_CONFLICT, TXT_RESTORE_OTHER, now->path);

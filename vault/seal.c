@@ -131,7 +131,7 @@ void keys_fingerprint(const struct keys *k, struct bytes token, uint8_t ret[FING
 
 /* Sizes a value may have inside: a thief of the file learns only the size class. A duplicate hint has one size of its
  * own, as there is one for each token and all of them fit. */
-static const uint32_t buckets[] = { 192, 512, 1024, 2048, 4096, 8192, 16384 };
+static const uint32_t buckets[] = { 192, 512, 1024, 2048, 4096, 8192, SEAL_PLAIN_MAX };
 
 /* Tokens, and what renews them. */
 static bool is_secret(char kind)

@@ -15,6 +15,7 @@
 #define PIXEL_ID_LEN 16
 #define SEAL_NONCE_LEN 24
 #define SEAL_TAG_LEN 16
+#define SEAL_PLAIN_MAX 16384 /* what unseal gives at most */
 
 /* The numbers are part of the format. */
 enum subkey { KEY_MAC = 1, KEY_META, KEY_TOKEN, KEY_INDEX, KEY_FINGERPRINT, KEY_ANCHOR, KEY_AUDIT, KEY_COUNT_PLUS_1 };

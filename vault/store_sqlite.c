@@ -273,10 +273,16 @@ static int bind_bytes(sqlite3_stmt *stmt, int i, struct bytes value)
 			 : sqlite3_bind_zeroblob(stmt, i, 0);
 }
 
+/* What SQLite found no memory for looks like a value that is not there; it tells when asked behind the columns of a row. */
+static int columns_rc(sqlite3_stmt *stmt)
+{
+	return sqlite3_errcode(sqlite3_db_handle(stmt)) == SQLITE_NOMEM ? SQLITE_NOMEM : SQLITE_OK;
+}
+
 static struct bytes column_bytes(sqlite3_stmt *stmt, int i)
 {
 	const void *at = sqlite3_column_blob(stmt, i);
-	return bytes_of(at ? at : "", (size_t)sqlite3_column_bytes(stmt, i));
+	return bytes_of(at ? at : "", at ? (size_t)sqlite3_column_bytes(stmt, i) : 0);
 }
 
 static int meta_number(struct sqlite_store *s, const char *key, uint64_t *ret)
@@ -406,7 +412,7 @@ static enum store_class check_schema(struct sqlite_store *s, struct error *err)
 		if (found >= COUNT_OF(expected) || !text || strcmp(text, expected[found]) != 0)
 			is_ours = false;
 		found++;
-		rc = SQLITE_OK;
+		rc = columns_rc(rows);
 	}
 	sqlite3_finalize(rows);
 	if (rc != SQLITE_DONE)
@@ -435,7 +441,7 @@ static enum store_class read_meta(struct sqlite_store *s, struct error *err)
 		} else {
 			odd++;
 		}
-		rc = SQLITE_OK;
+		rc = columns_rc(rows);
 	}
 	sqlite3_finalize(rows);
 	if (rc != SQLITE_DONE)
@@ -634,7 +640,7 @@ static int get_one(struct sqlite_store *s, const char *key, struct buf *room, st
 	ret->value.len = value.len;
 	ret->mod = (uint64_t)sqlite3_column_int64(stmt, 1);
 	ret->is_found = true;
-	return SQLITE_OK;
+	return columns_rc(stmt);
 }
 
 static int get_all(struct sqlite_store *s, const char *const *keys, size_t count, struct buf *room,
@@ -690,6 +696,8 @@ static enum store_class check_condition(struct sqlite_store *s, const struct sto
 	int rc = get_one(s, c->key, room, now, &at);
 	if (rc != SQLITE_OK)
 		return classify(s, rc, err);
+	if (!buf_ok(room, err))
+		return STORE_UNAVAILABLE;
 	now->value.at = room->at + at;
 	*ret_holds = c->kind == STORE_IF_ABSENT ? !now->is_found
 		     : c->kind == STORE_IF_MOD  ? now->mod == c->number
@@ -756,7 +764,9 @@ static int read_back(struct sqlite_store *s, const struct store_op *op)
 		return op->is_delete ? SQLITE_OK : SQLITE_CORRUPT;
 	if (rc != SQLITE_ROW)
 		return rc;
-	return !op->is_delete && bytes_equal(column_bytes(stmt, 0), op->value) ? SQLITE_OK : SQLITE_CORRUPT;
+	bool is_equal = !op->is_delete && bytes_equal(column_bytes(stmt, 0), op->value);
+	rc = columns_rc(stmt);
+	return rc != SQLITE_OK || is_equal ? rc : SQLITE_CORRUPT;
 }
 
 static int write_all(struct sqlite_store *s, const struct store_op *ops, size_t count, uint64_t *ret_seq)
@@ -941,13 +951,14 @@ static enum store_class sqlite_cursor_since(struct store_view *view, const char 
 	return open_cursor(s, ROWS_SINCE, prefix, after->rev, ret, err);
 }
 
-static void record_of_row(sqlite3_stmt *rows, struct store_record *ret)
+static int record_of_row(sqlite3_stmt *rows, struct store_record *ret)
 {
 	const char *key = (const char *)sqlite3_column_text(rows, 0);
 	*ret = (struct store_record){ .key = key ? key : "",
 				      .value = column_bytes(rows, 1),
 				      .mod = (uint64_t)sqlite3_column_int64(rows, 2),
 				      .is_found = true };
+	return columns_rc(rows);
 }
 
 static enum store_class sqlite_cursor_next(struct store_cursor *cursor, struct store_record *ret, struct error *err)
@@ -958,8 +969,8 @@ static enum store_class sqlite_cursor_next(struct store_cursor *cursor, struct s
 		return STORE_NOT_FOUND;
 	if (rc != SQLITE_ROW)
 		return classify(cursor->s, rc, err);
-	record_of_row(cursor->rows, ret);
-	return STORE_OK;
+	rc = record_of_row(cursor->rows, ret);
+	return rc == SQLITE_OK ? STORE_OK : classify(cursor->s, rc, err);
 }
 
 static void sqlite_cursor_close(struct store_cursor *cursor)
@@ -993,7 +1004,9 @@ static int deliver_rows(struct sqlite_store *s, struct watcher *w)
 	bind_text(rows, 3, end);
 	while (w->goes_on && (rc = sqlite3_step(rows)) == SQLITE_ROW) {
 		struct store_event event = { .kind = STORE_EVENT_PUT, .at = w->at };
-		record_of_row(rows, &event.record);
+		rc = record_of_row(rows, &event.record);
+		if (rc != SQLITE_OK)
+			return rc;
 		event.at.rev = event.record.mod;
 		w->goes_on = w->fn(w->context, &event);
 	}
@@ -1081,6 +1094,8 @@ static int read_fence(struct sqlite_store *s, const char *name, struct buf *ret_
 		*ret_fence = (uint64_t)sqlite3_column_int64(stmt, 0);
 		if (ret_who)
 			buf_append(ret_who, who.at, who.len);
+		if (columns_rc(stmt) != SQLITE_OK)
+			return SQLITE_NOMEM;
 	}
 	return rc;
 }
@@ -1091,7 +1106,9 @@ static enum store_class sqlite_lock_peek(struct store *store, const char *name, 
 	int rc = read_fence(of(store), name, ret_who, ret_fence);
 	if (rc == SQLITE_DONE)
 		return STORE_NOT_FOUND;
-	return rc == SQLITE_ROW ? STORE_OK : classify(of(store), rc, err);
+	if (rc != SQLITE_ROW)
+		return classify(of(store), rc, err);
+	return !ret_who || buf_ok(ret_who, err) ? STORE_OK : STORE_UNAVAILABLE;
 }
 
 static int write_fence(struct sqlite_store *s, const char *name, struct bytes who, uint64_t fence)
@@ -1176,6 +1193,25 @@ static enum store_class sqlite_lock_try(struct store *store, const char *name, s
 
 /* ---- proof of the file's own structure ---- */
 
+/* What SQLite's own look at every page says: "ok", or what is wrong. A page that the disk does not give is no damage. */
+static int integrity(struct sqlite_store *s, char ret[200])
+{
+	static const char unread[] = "unable to get the page. error code=";
+	sqlite3_stmt *rows = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "PRAGMA integrity_check(1)", -1, &rows, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(rows);
+	const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(rows, 0) : NULL;
+	const char *code = text ? strstr(text, unread) : NULL;
+	snprintf(ret, 200, "%s", text ? text : "");
+	if (rc == SQLITE_ROW)
+		rc = text ? SQLITE_OK : SQLITE_NOMEM;
+	if (code)
+		rc = (int)strtol(code + strlen(unread), NULL, 10);
+	sqlite3_finalize(rows);
+	return rc;
+}
+
 static enum store_class sqlite_check(struct store *store, struct error *err)
 {
 	struct sqlite_store *s = of(store);
@@ -1184,19 +1220,20 @@ static enum store_class sqlite_check(struct store *store, struct error *err)
 		class = read_meta(s, err);
 	if (class != STORE_OK)
 		return class;
-	sqlite3_stmt *rows = NULL;
-	char what[200] = "";
-	int rc = sqlite3_prepare_v2(s->db, "PRAGMA integrity_check(1)", -1, &rows, NULL);
-	if (rc == SQLITE_OK && (rc = sqlite3_step(rows)) == SQLITE_ROW)
-		snprintf(what, sizeof what, "%s", (const char *)sqlite3_column_text(rows, 0));
-	sqlite3_finalize(rows);
-	if (rc != SQLITE_ROW)
+	char what[200];
+	int rc = integrity(s, what);
+	if (rc != SQLITE_OK)
 		return classify(s, rc, err);
 	if (strcmp(what, "ok") != 0)
 		return corrupt(s, what, err);
+	sqlite3_stmt *rows = NULL;
 	rc = sqlite3_prepare_v2(s->db, "SELECT count(*) FROM fence WHERE k NOT LIKE 'lock/_%'", -1, &rows, NULL);
-	bool is_odd = rc == SQLITE_OK && sqlite3_step(rows) == SQLITE_ROW && sqlite3_column_int(rows, 0) != 0;
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(rows);
+	bool is_odd = rc == SQLITE_ROW && sqlite3_column_int(rows, 0) != 0;
 	sqlite3_finalize(rows);
+	if (rc != SQLITE_ROW)
+		return classify(s, rc, err);
 	return is_odd ? corrupt(s, "a lock row has an odd name", err) : STORE_OK;
 }
 
@@ -1273,6 +1310,15 @@ static bool move_to_place(const char *fresh, const char *path, bool may_replace)
 	return lstat(path, &st) != 0 && rename(fresh, path) == 0;
 }
 
+/* What a vault keeps in its log would be missing where its file alone is taken. */
+static bool has_log(const char *path)
+{
+	char log[PATH_MAX + 8];
+	struct stat st;
+	snprintf(log, sizeof log, "%s-wal", path);
+	return lstat(log, &st) != 0 ? errno != ENOENT && errno != ENOTDIR : st.st_size > 0;
+}
+
 static enum store_class sqlite_publish(const char *fresh, const char *path, bool may_replace, struct error *err)
 {
 	scoped(file_closep) int fd = open(fresh, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -1285,6 +1331,12 @@ static enum store_class sqlite_publish(const char *fresh, const char *path, bool
 	return file_sync_folder_of(path, err) ? STORE_OK : STORE_UNKNOWN;
 }
 
+/* It was closed, which empties its log; but closing cannot say that it failed. */
+static bool is_whole(const char *fresh, struct error *err)
+{
+	return !has_log(fresh) || fail(err, ERR_STORAGE, TXT_STORE_IO, fresh, strerror(EIO));
+}
+
 static enum store_class create_locked(const char *path, const struct store_op *ops, size_t count,
 				      store_before_fn *before, void *context, struct error *err)
 {
@@ -1294,6 +1346,8 @@ static enum store_class create_locked(const char *path, const struct store_op *o
 		return refuse(STORE_CONFLICT, err, ERR_CONFLICT, TXT_VAULT_EXISTS, path);
 	snprintf(fresh, sizeof fresh, "%s.new", path);
 	enum store_class class = fill_new(fresh, ops, count, err);
+	if (class == STORE_OK && !is_whole(fresh, err))
+		class = STORE_UNAVAILABLE;
 	if (class == STORE_OK && !before(context, err))
 		class = STORE_CANCELLED;
 	if (class == STORE_OK)
@@ -1370,22 +1424,15 @@ static bool uri_of(const char *path, char *ret, size_t size)
 	return *path == '\0';
 }
 
-/* What a live vault keeps in its log would be missing. */
-static bool has_log(const char *path)
-{
-	char log[PATH_MAX + 8];
-	struct stat st;
-	snprintf(log, sizeof log, "%s-wal", path);
-	return lstat(log, &st) == 0 && st.st_size > 0;
-}
-
 static enum store_class sqlite_open_still(const char *path, struct store **ret, struct error *err)
 {
 	char uri[3 * PATH_MAX];
 	struct stat st;
 	scoped(store_freep) struct sqlite_store *s = NULL;
-	if (lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR))
-		return refuse(STORE_NOT_FOUND, err, ERR_NOT_FOUND, TXT_NO_FILE, path);
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT || errno == ENOTDIR
+			       ? refuse(STORE_NOT_FOUND, err, ERR_NOT_FOUND, TXT_NO_FILE, path)
+			       : refuse(STORE_DENIED, err, ERR_STORAGE, TXT_COPY_UNREADABLE, path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return answer(STORE_CORRUPT, fail_class(err, ERR_DAMAGED, "format", TXT_COPY_ODD, path));
 	if (access(path, R_OK) != 0)
@@ -1434,6 +1481,11 @@ static enum store_class install_locked(const char *fresh, const char *path, cons
 {
 	struct stat st;
 	bool is_there = lstat(path, &st) == 0;
+	/* One that cannot be seen would be replaced and not kept. */
+	if (!is_there && errno != ENOENT)
+		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
+	if (!is_whole(fresh, err))
+		return STORE_UNAVAILABLE;
 	if (is_there)
 		gather(path);
 	if (is_there && (link(path, aside) != 0 || !file_sync_folder_of(aside, err)))

@@ -204,6 +204,9 @@
 #define TXT_AUDIT_GONE                                                                                                 \
 	"the audit log '%s' was removed or renamed while it was in use",                                               \
 		"put it back under its name; nothing is handed out without it"
+#define TXT_AUDIT_UNSEEN                                                                                               \
+	"the audit log '%s' cannot be looked at: %s",                                                                  \
+		"check the disk and the rights of its folder; without the log nothing is handed out"
 #define TXT_AUDIT_REPLACED                                                                                             \
 	"another file was put in the place of the audit log '%s'",                                                     \
 		"put the right one back; after vault audit accept-loss: lock and unlock the agent"

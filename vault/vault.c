@@ -182,13 +182,18 @@ static bool drop_anchor(void *context, struct error *err)
 struct vault *vault_new(void)
 {
 	struct vault *v = calloc(1, sizeof *v);
-	if (v) {
-		v->root_bytes.max = v->slots.max = STORE_VALUE_MAX;
-		v->room.max = ROOM_MAX;
-		v->plain.max = STORE_VALUE_MAX;
-		v->promises.max = PROMISES_MAX;
-	}
-	return v;
+	if (!v)
+		return NULL;
+	v->root_bytes.max = v->slots.max = STORE_VALUE_MAX;
+	v->room.max = ROOM_MAX;
+	v->plain.max = STORE_VALUE_MAX;
+	v->promises.max = PROMISES_MAX;
+	/* From the start: later, a record that memory is short for would look like one that does not open, which is damage
+	 * where it is metadata, and taken for none where it is health or a note. */
+	if (buf_room(&v->plain, SEAL_PLAIN_MAX))
+		return v;
+	free(v);
+	return NULL;
 }
 
 static bool find_place(struct vault *v, const struct vault_place *place, struct error *err)

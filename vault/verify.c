@@ -223,7 +223,7 @@ static void meet_disposable(struct proof *p, const struct store_record *record, 
 		fault(p, "the record '%s' was damaged or changed", record->key);
 }
 
-static bool node_is_named(const struct proof *p, const char *prefix)
+static bool node_is_named(const struct proof *p, const char *prefix, bool *ret, struct error *err)
 {
 	/* inventory_load proved every node that is reached; what is not reached has a zero digest above it. */
 	size_t depth = strlen(prefix);
@@ -232,8 +232,9 @@ static bool node_is_named(const struct proof *p, const char *prefix)
 	struct store_record found[NODE_DEPTH];
 	struct path_proof path;
 	struct error ignored;
+	*ret = false;
 	if (depth < 1 || depth > NODE_DEPTH || strspn(prefix, "0123456789abcdef") != depth)
-		return false;
+		return true;
 	for (size_t i = 0; i < depth; i++) {
 		unsigned value = (unsigned)(prefix[i] <= '9' ? prefix[i] - '0' : prefix[i] - 'a' + 10);
 		id[i / 2] |= (uint8_t)(i % 2 ? value : value << 4);
@@ -241,9 +242,20 @@ static bool node_is_named(const struct proof *p, const char *prefix)
 	for (size_t i = 0; i < NODE_DEPTH; i++)
 		key_for_node(p->v->root.epoch, id, i + 1, node[i]);
 	const char *const keys[] = { node[0], node[1], node[2] };
-	if (store_get_many(p->v->store, keys, COUNT_OF(keys), &p->v->room, found, &ignored) != STORE_OK)
+	if (store_get_many(p->v->store, keys, COUNT_OF(keys), &p->v->room, found, err) != STORE_OK)
 		return false;
-	return path_prove(p->v, &p->v->root, id, found, &path, &ignored) ? path.depth >= depth : true;
+	*ret = !path_prove(p->v, &p->v->root, id, found, &path, &ignored) || path.depth >= depth;
+	return true;
+}
+
+static bool meet_node(struct proof *p, const struct store_record *record, const char *rest, struct error *err)
+{
+	bool is_named;
+	if (!node_is_named(p, rest, &is_named, err))
+		return false;
+	if (!is_named)
+		fault(p, "an inventory node that nothing names was added ('%s')", record->key);
+	return true;
 }
 
 static void meet_slots(struct proof *p, const struct store_record *record)
@@ -302,9 +314,7 @@ static bool meet_row(struct proof *p, const struct store_record *record, struct 
 	case 'g':
 		return meet_secret(p, record, kind, rest, err);
 	case 'n':
-		if (!node_is_named(p, rest))
-			fault(p, "an inventory node that nothing names was added ('%s')", record->key);
-		return true;
+		return meet_node(p, record, rest, err);
 	case 'k':
 		meet_log_keys(p, record);
 		return true;

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""make faults: every verb with its allocations and file calls failing, pairs of faults, full disks.
+
+One line for each part with its points, those that broke something below it; the last line is `N passed, N failed`.
+FAULTS=all tries all points and not as many as there is time for; SEED=n tries the same ones again; words pick parts."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
+
+import fault_kit
+from fault_kit import BY_NAME, VERBS, Lab
+from harness import BUILD, SEED, rng
+
+EVERYTHING = os.environ.get("FAULTS") == "all"
+PAIRS = 500
+
+
+class Faults(Lab):
+    def runTest(self):
+        pass
+
+
+def tell(part, verbs, tried, there_are, broken, started):
+    print("%-22s %2d verbs, %5d of %6d points, %d failed (%.0f s)" % (part, verbs, tried, there_are, len(broken), time.monotonic() - started), flush=True)
+    for verb, point, why in broken[:20]:
+        print("  FAILED: %s at %s: %s" % (verb, point, why.strip()), flush=True)
+    return tried - len(broken), len(broken)
+
+
+def sweep(lab, part, each):
+    started, tried, there_are, broken = time.monotonic(), 0, 0, []
+    for verb in VERBS:
+        points = lab.points_of(part, verb)
+        there_are += len(points)
+        if not EVERYTHING:
+            points = rng.sample(points, min(each, len(points)))
+        tried += len(points)
+        broken += [(verb.name, point, why) for point, why in lab.sweep(part, verb, points)]
+    return tell({"memory": "allocations fail", "calls": "file calls fail"}[part], len(VERBS), tried, there_are, broken, started)
+
+
+def pairs(lab):
+    started, points = time.monotonic(), [lab.random_pair(rng) for _ in range(PAIRS * (10 if EVERYTHING else 1))]
+    broken = [("%s, then %s" % (p[0].name, p[2].name), p[1:2] + p[3:], why) for p, why in lab.on_all(points, lab.try_pair)]
+    return tell("killed, then a fault", len({p[0].name for p in points}), len(points), len(points), broken, started)
+
+
+def modules(*names):
+    """End-to-end tests that belong to it: on real full disks, and as strace injects faults."""
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "tests", "e2e", "run.py"), *names], capture_output=True, text=True,
+                          env=dict(os.environ, FAULTS="all", BUILD=BUILD, SEED=str(SEED)))
+    last = done.stdout.strip().splitlines()[-1:] or ["nothing"]
+    if done.returncode or "skipped: " in done.stdout:
+        print("\n".join(l for l in done.stdout.splitlines() if not l.startswith("  ")))
+    print("%-22s %s (%.0f s)" % ("disks, strace", last[0], time.monotonic() - started), flush=True)
+    counts = [int(w) for w in last[0].replace(",", " ").split() if w.isdigit()]
+    return (counts[0], counts[1]) if len(counts) >= 2 else (0, 1)
+
+
+def main():
+    tempfile.tempdir = fault_kit.SHM
+    print("SEED=%d%s" % (SEED, "" if EVERYTHING else " (FAULTS=all tries every point)"), flush=True)
+    lab, words = Faults(), sys.argv[1:]
+    parts = [("memory", lambda: sweep(lab, "memory", 120)), ("calls", lambda: sweep(lab, "calls", 100)), ("pairs", lambda: pairs(lab)),
+             ("disks", lambda: modules("test_agent_disk", "test_faults"))]
+    passed = failed = 0
+    try:
+        lab.setUp()
+        lab.build()
+        for name, part in parts:
+            if not words or name in words:
+                good, bad = part()
+                passed, failed = passed + good, failed + bad
+    finally:
+        lab.doCleanups()
+    print("%d passed, %d failed" % (passed, failed))
+    sys.exit(1 if failed or not passed else 0)
+
+
+main()
