@@ -25,7 +25,7 @@ MISTAKES = [
     ("anchor", "vault/anchor.c", "return DESCENT_OLDER;", "return DESCENT_NEWER;"),
     ("answer", "agent/tiktok.c", "for (size_t i = 0; i < text.len && put + 1 < size;) {", "for (size_t i = 0; i < text.len && put < size;) {"),
     ("api", "agent/call.c", "call->segment_count == CALL_SEGMENTS_MAX || ", ""),
-    ("audit", "vault/audit_entry.c", "c == '\\0' || len + 1 >= size", "c == '\\0' || len > size"),
+    ("audit", "vault/audit_entry.c", "\tif (from->len < len * 2)\n\t\treturn false;\n", ""),
     ("audit_log", "vault/audit_entry.c", "uint8_t over[12 + AUDIT_LINE_MAX + DIGEST_LEN];", "uint8_t over[12 + 400 + DIGEST_LEN];"),
     ("bundle", "vault/bundle.c", "return *len && at[--*len] == 0x80;", "return *len && at[--*len] != 0;"),
     ("client", "agent/reply.c", "c->line_len == sizeof c->line)", "c->line_len == sizeof c->line + 8)"),
