@@ -36,7 +36,7 @@ MISTAKES = [
     ("grant", "vault/grant.c", " && packed.len == 0;", ";"),
     ("import", "agent/sheet.c", "if (row->count == SHEET_COLUMNS_MAX) {", "if (row->count == 2 * SHEET_COLUMNS_MAX) {"),
     ("json", "core/json.c", "low < 0xdc00 || low > 0xdfff)", "low > 0xdfff)"),
-    ("metadata", "vault/codec.c", " || versions > VERSIONS_MAX)", ")"),
+    ("metadata", "vault/codec.c", " || from.len % ENTRY_LEN != 0", ""),
     ("options", "cli/options.c", "argv[i][0] == '-' && argv[i][1] != '-' ? strlen(argv[i]) : 1;", "1;"),
     ("recovery", "vault/slots.c", "sodium_memcmp(sum, raw + KEY_FILE_LEN, 3) != 0", "sodium_memcmp(sum, raw + KEY_FILE_LEN, 0) != 0"),
     ("root", "vault/slots.c", " || value.len != count * SLOT_LEN)", ")"),
