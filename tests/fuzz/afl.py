@@ -17,8 +17,8 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("BUILD", "build-afl")
 SECONDS = int(os.environ.get("AFL_SECONDS", "60"))
-ENVIRONMENT = dict(os.environ, AFL_NO_UI="1", AFL_NO_AFFINITY="1", AFL_SKIP_CPUFREQ="1", AFL_NO_COLOR="1",
-                   AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1")
+ENVIRONMENT = dict({k: v for k, v in os.environ.items() if not k.startswith("AFL_")}, AFL_NO_UI="1", AFL_NO_AFFINITY="1",
+                   AFL_SKIP_CPUFREQ="1", AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1")
 
 
 def names(words):

@@ -1,5 +1,5 @@
-/* The book of alerts as it lies in the vault, two documents: the first two bytes say how long the first is. What decodes
- * is written again to what decodes to the same, and messages may be taken from it. */
+/* The book of alerts as it lies in the vault, two documents: the first two bytes say how long the first is. What
+ * decodes is written again to what decodes to the same, and messages may be taken from it. */
 #include "agent/alert.h"
 #include "tests/fuzz/common.h"
 

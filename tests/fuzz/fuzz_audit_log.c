@@ -22,8 +22,8 @@ static void make_place(void)
 	snprintf(log_path, sizeof log_path, "%s/vault.db-0011.audit.log", fuzz_folder);
 }
 
-/* Each line that is one gets the MAC that belongs there, and with NUMBERED the next number; a scar with SCARRED the digest of what
- * stands before it. ret_at is the last. */
+/* Each line that is one gets the MAC that belongs there, and with NUMBERED the next number; a scar with SCARRED the
+ * digest of what stands before it. ret_at is the last. */
 static void chain(struct bytes log, uint8_t choice, struct buf *out, struct audit_position *ret_at)
 {
 	static const uint8_t none[DIGEST_LEN];
@@ -43,7 +43,8 @@ static void chain(struct bytes log, uint8_t choice, struct buf *out, struct audi
 			continue;
 		}
 		if (e.extra == AUDIT_SCAR && choice & SCARRED) /* a chain of its own begins there */
-			crypto_generichash(e.digest, DIGEST_LEN, out->at ? out->at : (const uint8_t *)"", out->len, NULL, 0);
+			crypto_generichash(e.digest, DIGEST_LEN, out->at ? out->at : (const uint8_t *)"", out->len,
+					   NULL, 0);
 		if (choice & NUMBERED)
 			e.sequence = ret_at->sequence + 1;
 		(void)audit_entry_encode(&e, text, &covered);
@@ -75,7 +76,8 @@ static void hear(void *context, const char *sentence)
 	expect(sentence[0] != '\0');
 }
 
-static struct audit_report walk(struct audit *a, const struct audit_position *anchored, const struct audit_position *noted)
+static struct audit_report walk(struct audit *a, const struct audit_position *anchored,
+				const struct audit_position *noted)
 {
 	uint64_t met = 0;
 	struct audit_reader reader = { meet, hear, &met, noted };
@@ -98,7 +100,8 @@ static bool go_on(const struct audit_position *anchored, bool was_sound)
 	bool is_open = audit_prove(a, anchored, &err);
 	expect(is_open || (err.code == ERR_DAMAGED && err.hint[0]));
 	expect(is_open || !was_sound);
-	if (is_open && audit_explain(a, commit, 1, &err) && audit_append(a, &who, &event, 1, AUDIT_ORDINARY, true, &err)) {
+	if (is_open && audit_explain(a, commit, 1, &err) &&
+	    audit_append(a, &who, &event, 1, AUDIT_ORDINARY, true, &err)) {
 		audit_durable(a, &durable);
 		expect(durable.sequence > anchored->sequence);
 		if (was_sound)

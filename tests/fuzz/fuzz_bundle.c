@@ -46,9 +46,11 @@ static void open_it(struct bytes bytes, const char *passphrase, struct bytes ins
 		expect(!is_open || is_well_formed);
 		if (is_open) {
 			struct bytes got = secret_reveal(file);
-			expect(got.len < inside.len && memcmp(got.at, inside.at, got.len) == 0 && inside.at[got.len] == 0x80);
+			expect(got.len < inside.len && memcmp(got.at, inside.at, got.len) == 0 &&
+			       inside.at[got.len] == 0x80);
 		} else {
-			expect((err.code == ERR_DAMAGED || err.code == ERR_WRONG_KEY || err.code == ERR_USAGE) && err.hint[0]);
+			expect((err.code == ERR_DAMAGED || err.code == ERR_WRONG_KEY || err.code == ERR_USAGE) &&
+			       err.hint[0]);
 		}
 	}
 	secret_free(file);

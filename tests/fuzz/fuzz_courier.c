@@ -89,8 +89,9 @@ static void put_right(uint8_t *at, size_t len)
 	uint64_t id = 0;
 	while (len >= sizeof(struct courier_answer)) {
 		uint8_t behind = at[offsetof(struct courier_answer, behind)];
-		size_t more = behind == BEHIND_PAIR ? sizeof(struct courier_pair)
-			      : behind == BEHIND_PAGE ? sizeof(struct courier_page) : 0;
+		size_t more = behind == BEHIND_PAIR   ? sizeof(struct courier_pair)
+			      : behind == BEHIND_PAGE ? sizeof(struct courier_page)
+						      : 0;
 		id++;
 		memcpy(at, &version, sizeof version);
 		memcpy(at + offsetof(struct courier_answer, id), &id, sizeof id);

@@ -59,7 +59,8 @@ static void read_receipt(struct bytes said, size_t piece)
 	struct error err;
 	int link[2];
 	bool is_done = false;
-	expect(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) == 0 && deliver_new(NULL, link[0], &d, &err));
+	expect(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) == 0 &&
+	       deliver_new(NULL, link[0], &d, &err));
 	deliver_send(d, &what);
 	int fd = take_end(link[1]);
 	while (said.len && !is_done) {

@@ -23,7 +23,8 @@ static void read_document(struct bytes pasted, enum family family)
 		       is_clean(g.client_secret, 1, CLIENT_SECRET_MAX) &&
 		       is_clean(g.refresh_token, REFRESH_TOKEN_MIN, REFRESH_TOKEN_MAX));
 		expect(!d.access_token || is_clean(secret_reveal(d.access_token), TOKEN_MIN, TOKEN_MAX));
-		expect(d.life_s >= 0 && d.life_s <= LIFE_MAX_S && d.refresh_life_s >= 0 && d.refresh_life_s <= LIFE_MAX_S);
+		expect(d.life_s >= 0 && d.life_s <= LIFE_MAX_S && d.refresh_life_s >= 0 &&
+		       d.refresh_life_s <= LIFE_MAX_S);
 		grant_document_done(&d);
 	} else {
 		expect(err.code == ERR_MALFORMED && err.message[0] && err.hint[0]);
@@ -58,7 +59,8 @@ static void read_answer(struct bytes body, enum family family)
 	expect(!is_pair || (is_clean(bytes_of(pair.access, pair.access_len), TOKEN_MIN, TOKEN_MAX) &&
 			    is_clean(bytes_of(pair.refresh, pair.refresh_len), 0, REFRESH_TOKEN_MAX)));
 	expect(!is_pair || (pair.life_s >= 0 && pair.life_s <= LIFE_MAX_S && pair.refresh_life_s >= 0));
-	expect(verdict_judge(&a, &(struct question_context){ .endpoint = ENDPOINT_REFRESH, .kind = PROBE_REFRESH }).row);
+	expect(verdict_judge(&a, &(struct question_context){ .endpoint = ENDPOINT_REFRESH, .kind = PROBE_REFRESH })
+		       .row);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

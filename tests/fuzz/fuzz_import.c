@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	bool is_bundle = bundle_check(bytes_of(data, len), &kind, &err);
 	enum sheet_format format = choice % 4 == 3 ? sheet_guess(secret_reveal(file)) : (enum sheet_format)(choice % 4);
 	struct intake_request request = { .maps = format == SHEET_ENV ? variables : columns,
-					  .map_count = choice & 4 ? 2u + (choice >> 4 & (format == SHEET_ENV)) : 0,
+					  .map_count = choice & 4 ? 2u + (format == SHEET_ENV && choice & 16) : 0,
 					  .allow_shared = choice & 8 };
 	if (!is_bundle && sheet_read(file, format, &sheet, &err)) {
 		if (intake_read(&sheet, &request, &in, &err)) {

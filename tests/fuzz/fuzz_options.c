@@ -1,5 +1,5 @@
-/* Any words as a command line, a line each: understood or refused with a reason and a hint, and what was understood keeps
- * within the table that help is made from. */
+/* Any words as a command line, a line each: understood or refused with a reason and a hint, and what was understood
+ * keeps within the table that help is made from. */
 #include "cli/command.h"
 #include "tests/fuzz/common.h"
 

@@ -30,7 +30,8 @@ static void save_slots(struct bytes from, bool is_well_formed)
 			abort();
 		return;
 	}
-	if (!slots_check(bytes_of(saved, len), &count, &err) || (is_well_formed && !bytes_equal(bytes_of(saved, len), from)))
+	if (!slots_check(bytes_of(saved, len), &count, &err) ||
+	    (is_well_formed && !bytes_equal(bytes_of(saved, len), from)))
 		abort();
 	for (size_t i = 0; i < count; i++) {
 		slots_info(bytes_of(saved, len), i, &info);

@@ -71,7 +71,8 @@ static void open_both_ways(const struct seal_context *c, struct bytes sealed, co
 	}
 	secret_freep(&secret);
 	other.version++;
-	expect(!unseal(zero_keys(), &other, sealed, &out) && !unseal_secret(zero_keys(), &other, sealed, &secret, &err));
+	expect(!unseal(zero_keys(), &other, sealed, &out) &&
+	       !unseal_secret(zero_keys(), &other, sealed, &secret, &err));
 	buf_done(&out);
 }
 

@@ -1,5 +1,6 @@
 /* Short texts that people, files and other processes hand over, by the first byte: times, spans, the head of a log, the
- * id of an alert, the state of the breaker, names in rules, the address of a unit. What is written again is the same. */
+ * id of an alert, the state of the breaker, names in rules, the address of a unit. What is written again is the same.
+ */
 #include "agent/accounts.h"
 #include "agent/alert.h"
 #include "agent/credentials.h"
@@ -84,7 +85,8 @@ static void read_utf8(struct bytes text, char *copy)
 			break;
 		expect(point <= 0x10ffff && (point < 0xd800 || point > 0xdfff));
 		size_t len = utf8_put(point, again);
-		expect(bytes_take(&before, len, &part) && bytes_equal(part, bytes_of(again, len)) && before.len == rest.len);
+		expect(bytes_take(&before, len, &part) && bytes_equal(part, bytes_of(again, len)) &&
+		       before.len == rest.len);
 	}
 	expect(is_valid == (rest.len == 0));
 	utf8_defang(copy);

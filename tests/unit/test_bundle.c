@@ -1,5 +1,6 @@
 /* Argon2id takes 256 MiB and about half a second a run: there are few of them here. */
 #include "vault/bundle.h"
+#include "vault/slots.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -181,6 +182,46 @@ static int open_arena(void **state)
 	return secret_arena_open(2 * SECRET_ARENA_BULK, &err) ? 0 : -1;
 }
 
+/* Both before Argon2 runs. */
+static void a_passphrase_of_no_or_of_too_many_bytes_is_none(void **state)
+{
+	(void)state;
+	static char long_one[PASSPHRASE_MAX + 1];
+	struct error err;
+	struct buf file = BUF_INIT(BUNDLE_FILE_MAX);
+	struct secret *plain;
+	memset(long_one, 'x', sizeof long_one);
+	struct secret *typed[] = { make_secret("", 0), make_secret(long_one, sizeof long_one) };
+	assert_true(secret_new(BUNDLE_ROOM, &plain, &err));
+	for (size_t i = 0; i < 2; i++) {
+		struct bundle_lock lock = { .passphrase = typed[i] };
+		memset(&err, 0, sizeof err);
+		assert_false(bundle_seal(plain, 8, &lock, &file, &err));
+		assert_int_equal(err.code, ERR_WRONG_KEY);
+		assert_true(err.hint[0]);
+		secret_free(typed[i]);
+	}
+	assert_int_equal(file.len, 0);
+	secret_free(plain);
+}
+
+static void more_than_fits_is_refused_and_nothing_is_written(void **state)
+{
+	(void)state;
+	struct secret *root = make_root_key(1), *plain;
+	struct buf file = BUF_INIT(BUNDLE_FILE_MAX);
+	struct error err;
+	uint8_t key[BUNDLE_KEY_LEN];
+	assert_true(bundle_public_key(root, key, &err) && secret_new(1024, &plain, &err));
+	struct bundle_lock lock = { .public_key = key };
+	assert_false(bundle_seal(plain, BUNDLE_PLAIN_MAX + 1, &lock, &file, &err)); /* more than any file holds */
+	assert_int_equal(err.code, ERR_USAGE);
+	assert_false(bundle_seal(plain, 1024, &lock, &file, &err)); /* no room for the padding */
+	assert_int_equal(file.len, 0);
+	secret_free(plain);
+	secret_free(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +231,8 @@ int main(void)
 		cmocka_unit_test(a_key_of_low_order_is_refused),
 		cmocka_unit_test(a_passphrase_opens_what_it_sealed),
 		cmocka_unit_test(the_cost_is_limited),
+		cmocka_unit_test(a_passphrase_of_no_or_of_too_many_bytes_is_none),
+		cmocka_unit_test(more_than_fits_is_refused_and_nothing_is_written),
 	};
 	return cmocka_run_group_tests(tests, open_arena, NULL);
 }

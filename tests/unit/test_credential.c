@@ -846,6 +846,70 @@ static void labels__are_at_most_sixteen(void **state)
 
 /* ---- names ---- */
 
+static struct credential of_stages(enum stage first, enum stage second)
+{
+	struct credential c = { .pixel = "C0U2T02IU8J6B9GC2B90", .last_number = 2, .version_count = 2 };
+	c.versions[0] = (struct version){ .number = 1, .stage = first, .digest = { 1 } };
+	c.versions[1] = (struct version){ .number = 2, .stage = second, .digest = { 1 } };
+	return c;
+}
+
+static void renew__the_new_token_is_current_and_the_old_one_previous(void **state)
+{
+	(void)state;
+	struct credential c = of_stages(STAGE_PREVIOUS, STAGE_CURRENT);
+	struct version v = { .digest = { 9 } };
+	uint32_t number = 0, dropped = 7;
+	assert_true(credential_renew(&c, 2, &v, 500, &number, &dropped));
+	assert_int_equal(number, 3);
+	assert_int_equal(dropped, 0);
+	assert_int_equal(credential_staged(&c, STAGE_CURRENT)->number, 3);
+	assert_int_equal(credential_staged(&c, STAGE_PREVIOUS)->number, 2);
+	assert_int_equal(credential_numbered(&c, 1)->stage, STAGE_RETIRED);
+}
+
+static void renew__not_when_another_token_became_current_meanwhile(void **state)
+{
+	(void)state;
+	struct credential c = of_stages(STAGE_CURRENT, STAGE_PENDING), before = c;
+	struct version v = { .digest = { 9 } };
+	uint32_t number, dropped;
+	assert_false(credential_renew(&c, 2, &v, 500, &number, &dropped));
+	c.last_number = before.last_number = UINT32_MAX; /* numbers are never given twice */
+	assert_false(credential_renew(&c, 1, &v, 500, &number, &dropped));
+	assert_memory_equal(&c, &before, sizeof c);
+	c = of_stages(STAGE_PREVIOUS, STAGE_PENDING);
+	assert_false(credential_renew(&c, 1, &v, 500, &number, &dropped));
+}
+
+static void version__no_number_is_left_and_none_is_added(void **state)
+{
+	(void)state;
+	struct credential c = of_stages(STAGE_PREVIOUS, STAGE_CURRENT), before;
+	struct version v = { .digest = { 9 } };
+	struct error err;
+	uint32_t number, dropped;
+	c.last_number = UINT32_MAX;
+	before = c;
+	assert_false(credential_add(&c, &v, 500, &number, &dropped, &err));
+	assert_true(err.hint[0]);
+	assert_false(credential_replace(&c, &v, 500, &number, &dropped, &err));
+	assert_memory_equal(&c, &before, sizeof c);
+}
+
+static void family__is_known_by_its_name_and_by_no_other(void **state)
+{
+	(void)state;
+	enum family f;
+	for (int i = FAMILY_PLAIN; i < FAMILY_COUNT; i++) {
+		assert_true(family_by_name(family_name((enum family)i), &f));
+		assert_int_equal(f, i);
+	}
+	assert_false(family_by_name("", &f));
+	assert_false(family_by_name("Accounts", &f));
+	assert_string_equal(family_name(FAMILY_COUNT), "plain");
+}
+
 static void stage_name__is_there_for_each_and_for_none(void **state)
 {
 	(void)state;
@@ -932,6 +996,10 @@ int main(void)
 		cmocka_unit_test(version__is_found_by_fingerprint_newest_first),
 		cmocka_unit_test(labels__are_sorted_replaced_and_removed),
 		cmocka_unit_test(labels__are_at_most_sixteen),
+		cmocka_unit_test(renew__the_new_token_is_current_and_the_old_one_previous),
+		cmocka_unit_test(renew__not_when_another_token_became_current_meanwhile),
+		cmocka_unit_test(version__no_number_is_left_and_none_is_added),
+		cmocka_unit_test(family__is_known_by_its_name_and_by_no_other),
 		cmocka_unit_test(stage_name__is_there_for_each_and_for_none),
 		cmocka_unit_test(fingerprint__as_text_is_the_first_40_bits_and_has_no_mistakable_characters),
 	};
