@@ -343,7 +343,8 @@
 #define DOC_NEVER_CHECKED "no token was ever checked", "vault check; then run vault-agent, or 'vault-agent --once' from cron"
 #define DOC_CHECKED_LATE                                                                                               \
 	"no token was checked for %s, and each should be once in %s", "run vault-agent, or 'vault-agent --once' from cron"
-#define DOC_NO_BACKUP "none was made from here", "pixelvault backup FILE, on another disk or for another machine; then from cron"
+#define DOC_NO_BACKUP                                                                                                  \
+	"none was made from here", "pixelvault backup FILE, on another disk or for another machine; then from cron"
 #define DOC_BACKUP_OLD                                                                                                 \
 	"it was made %s ago, at %s: a token that was put since then is in no copy",                                    \
 	"pixelvault backup FILE, on another disk or for another machine; then from cron"

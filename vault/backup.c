@@ -150,7 +150,8 @@ static void note_backup(const struct vault *v, const struct backup_report *r)
 {
 	char path[PATH_MAX], at[CLOCK_TEXT_MAX], line[CLOCK_TEXT_MAX + CHECKPOINT_TEXT_MAX];
 	struct error ignored;
-	snprintf(line, sizeof line, "%s %s\n", clock_format(clock_wall(), at), r->is_proven ? r->checkpoint : NO_CHECKPOINT);
+	snprintf(line, sizeof line, "%s %s\n", clock_format(clock_wall(), at),
+		 r->is_proven ? r->checkpoint : NO_CHECKPOINT);
 	if (note_path(&v->anchor_file, path))
 		(void)!file_replace(path, bytes_of_text(line), 0600, &ignored);
 }
