@@ -354,6 +354,9 @@ static bool sweep_with(struct service *service, struct vault *vault, struct list
 	if (!service_check(service, request, ret, err))
 		return false;
 	listing->now = vault_later_clock(vault);
+	/* An outage is one problem: what came of each question is not one of its own. */
+	if (ret->end == SWEEP_OUTAGE)
+		listing->asked_since = INT64_MAX;
 	listing->are_few = !listing->notable.is_bad && listing->notable.len / CODE_ROOM * FEW <= ret->pixels;
 	bool is_done = (ret->exit == ERR_NONE || print_problems(listing, vault, err)) &&
 		       see_to_versions(service, listing, &told, err);

@@ -174,7 +174,8 @@ static void put_how_to_ack(const struct alert_message *m, struct buf *out)
 
 /* --- chat --- */
 
-/* Slack's own rule: these three and no other. So no label can become a link, or call everybody in the room. */
+/* Slack's own rule: these three and no other. So no label can hide where a link leads, or call everybody in the room.
+ */
 static void put_slack_text(struct bytes from, struct buf *out)
 {
 	for (size_t i = 0; i < from.len; i++) {

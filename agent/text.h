@@ -211,7 +211,8 @@
 
 /* main */
 #define TXT_AGENT_ONLY_ONCE                                                                                            \
-	"Pixels and -q are for --once", "say 'vault-agent --once ...', or 'vault-agent' alone to have it stay"
+	"Pixels, -q, --splay, --deadline and --metrics-file are for --once",                                           \
+		"say 'vault-agent --once ...', or 'vault-agent' alone to have it stay"
 #define TXT_AGENT_BAD_OPTION "unknown option '%s'", "see 'vault-agent --help'"
 #define TXT_AGENT_BAD_SPAN "the value of %s is not a time", "write it like 90s, 10m or 1h"
 #define TXT_AGENT_NO_VALUE "'%s' needs a value", "see 'vault-agent --help'"

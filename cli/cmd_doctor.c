@@ -145,6 +145,8 @@ static void look_at_sinks(struct doctor *d)
 		find_error(d, "alerts", &err);
 		return;
 	}
+	if (!count)
+		find(d, NOTE, "alerts", DOC_NOBODY_TOLD);
 	for (size_t i = 0; i < count; i++) {
 		char about[SINK_NAME_MAX + 8];
 		snprintf(about, sizeof about, "alert %s", sinks[i].name);

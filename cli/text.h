@@ -363,6 +363,9 @@
 #define SAY_CLOCK_SUSPECT                                                                                              \
 	"the clock is suspect: it is %s earlier than the latest this host remembers; expiry is judged by that"
 #define DOC_OTHER_VAULT "'%s' is another program called vault", "call ours pixelvault, or see 'type -a vault'"
+#define DOC_NOBODY_TOLD                                                                                                \
+	"none is configured: what is wrong is only said by the check that finds it (cron's mail, the agent's log)",    \
+		"name a sink: [alert NAME] in the configuration; pixelvault alert test NAME tries it"
 #define DOC_NO_AGENT "none listens at '%s'", "start vault-agent if commands are to go through one"
 #define DOC_AGENT_LOCKED "it is locked%s%s", "vault unlock"
 #define DOC_AGENT_DEGRADED "it cannot store anything%s%s", "look at its log, free space and permissions"

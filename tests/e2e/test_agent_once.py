@@ -43,6 +43,18 @@ class Once(Case):
         self.assertIn("40105", line)
         self.assertIn("'put' it", line)
 
+    def test_an_outage_is_one_problem_and_one_line(self):
+        pairs = [self.stored() for _ in range(4)]
+        for _, token in pairs:
+            self.emu.revoke(token)
+        r = self.agent("--once", "-q", rc=9)
+        [line] = r.err.splitlines()
+        self.assertIn("outage at TikTok", line)
+
+    def test_what_is_for_a_sweep_only_is_said_by_its_name(self):
+        for option in (["--deadline", "1m"], ["--splay", "1m"], ["--metrics-file", "x"], ["-q"]):
+            self.assertIn(option[0], self.agent(*option, rc=2).err)
+
     @cases(revoked=("code-40105", 10), expired=("code-40102", 10), scope=("code-40130", 11), nothing_usable=("code-40104", 15),
            unclear=("unknown-code", 16), unreachable=("503", 9), throttled=("code-40133", 9))
     def test_exits_as_check_does(self, fault, rc):

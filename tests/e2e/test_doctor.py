@@ -49,6 +49,13 @@ class Doctor(Case):
             subprocess.run(fix, shell=True, check=True)
             self.assertEqual("ok", self.worst(about))
 
+    def test_that_nobody_is_told_is_said(self):
+        [f] = self.found("alerts")
+        self.assertEqual("note", f["state"])
+        self.assertIn("[alert NAME]", f["fix"])
+        self.configure(more="[alert log]\ntype = syslog\n")
+        self.assertEqual([], self.found("alerts"))
+
     def test_tiktok_is_reached_without_a_token(self):
         before = len(self.emu.log())
         self.assertEqual("ok", self.worst("TikTok"))
