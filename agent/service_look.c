@@ -115,7 +115,8 @@ static bool match_one(void *context, const struct credential *c, const struct he
 	for (size_t i = 0; i < c->gone_count; i++)
 		if (is_it(m, c->gone[i].fingerprint))
 			add_match(m, c,
-				  &(struct match){ .version = c->gone[i].number, .stage = STAGE_RETIRED, .is_deleted = true });
+				  &(struct match){
+					  .version = c->gone[i].number, .stage = STAGE_RETIRED, .is_deleted = true });
 	return buf_ok(m->ret, err);
 }
 

@@ -165,9 +165,9 @@ static const char *form_name(enum scan_form form)
 
 static const char *what_name(enum what what)
 {
-	static const char *const names[] = { [WHAT_TOKEN] = "token",
-					     [WHAT_REFRESH_TOKEN] = "refresh-token",
-					     [WHAT_CLIENT_SECRET] = "client-secret" };
+	static const char *const names[] = {
+		[WHAT_TOKEN] = "token", [WHAT_REFRESH_TOKEN] = "refresh-token", [WHAT_CLIENT_SECRET] = "client-secret"
+	};
 	return names[what];
 }
 

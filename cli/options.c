@@ -214,10 +214,8 @@ static bool read_code(struct given *g, struct error *err)
 {
 	bool is_negative = g->text[0] == '-';
 	struct given digits = { .option = g->option, .text = g->text + is_negative };
-	if (!read_number(&digits, err))
-		return false;
-	if (digits.number > INT32_MAX)
-		return fail(err, ERR_USAGE, TXT_OPTION_NOT_NUMBER, g->option->name);
+	if (!read_number(&digits, err) || digits.number > INT32_MAX)
+		return fail(err, ERR_USAGE, TXT_OPTION_NOT_CODE, g->option->name);
 	g->number = is_negative ? -digits.number : digits.number;
 	return true;
 }

@@ -28,6 +28,7 @@
 #define TXT_OPTION_NO_VALUE "'--%s' takes no value", "leave out what stands behind the equals sign"
 #define TXT_OPTION_EMPTY "the value of '--%s' is empty", "is a variable of the script unset?"
 #define TXT_OPTION_NOT_NUMBER "'--%s' takes a whole number", "such as 3"
+#define TXT_OPTION_NOT_CODE "'--%s' takes the number that TikTok calls code", "such as 40105"
 #define TXT_OPTION_NOT_SPAN "'--%s' takes a length of time", "write an integer with s, m, h or d behind it, such as 8h"
 #define TXT_OPTION_NOT_CHOICE "'--%s' takes one of %s", "write one of these words"
 #define TXT_OPTION_TWICE "'--%s' is given twice", "give it once"

@@ -15,8 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PIECE (256u << 10) /* of a log that is read from behind, or moved aside */
-
 static bool read_at(struct audit *a, uint64_t at, size_t len, struct buf *ret, struct error *err)
 {
 	buf_clear(ret);
@@ -122,16 +120,16 @@ static bool follow(struct audit *a, const struct audit_tail *t, size_t at, bool 
 /* The same for any length, up to the end of the file or a torn line. */
 static bool follow_all(struct audit *a, uint64_t size, struct error *err)
 {
-	struct audit_tail t = { .bytes = BUF_INIT(PIECE + 1) };
+	struct audit_tail t = { .bytes = BUF_INIT(AUDIT_PIECE + 1) };
 	bool ok = true, is_cut = false;
 	uint64_t before = UINT64_MAX;
 	while (ok && !is_cut && a->size < size && a->size != before) {
 		before = a->size;
-		size_t len = size - a->size < PIECE ? (size_t)(size - a->size) : PIECE;
+		size_t len = size - a->size < AUDIT_PIECE ? (size_t)(size - a->size) : AUDIT_PIECE;
 		ok = read_piece(a, a->size, len, &t, err) && follow(a, &t, 0, &is_cut, err);
 	}
 	/* Longer than any line: zero bytes without an end, or something else. */
-	if (ok && !is_cut && size - a->size >= PIECE)
+	if (ok && !is_cut && size - a->size >= AUDIT_PIECE)
 		ok = (a->may_be_cut && audit_is_cut(buf_bytes(&t.bytes))) || has_changed(a, a->last.sequence + 1, err);
 	buf_done(&t.bytes);
 	return ok;
@@ -242,13 +240,13 @@ static bool find_in_piece(const struct audit *a, const struct audit_tail *t, con
 static bool find_anchored(struct audit *a, uint64_t size, const struct audit_position *anchored, bool *ret_is_found,
 			  struct error *err)
 {
-	struct audit_tail t = { .bytes = BUF_INIT(PIECE + 1) };
+	struct audit_tail t = { .bytes = BUF_INIT(AUDIT_PIECE + 1) };
 	struct audit_entry e;
 	size_t end;
 	bool ok = true;
 	*ret_is_found = false;
 	for (uint64_t upto = size; ok && !*ret_is_found && upto > 0;) {
-		ok = audit_tail_read(a, upto, PIECE, &t, err);
+		ok = audit_tail_read(a, upto, AUDIT_PIECE, &t, err);
 		*ret_is_found = ok && find_in_piece(a, &t, anchored, &e, &end);
 		if (t.at == 0)
 			break;
@@ -330,12 +328,14 @@ bool audit_catch_up(struct audit *a, uint64_t size, uint64_t *ret_torn, struct e
 
 /* ---- a write that a power cut, or a kill, tore ---- */
 
+#define ASIDE_MAX 1000
+
 static bool copy_aside(struct audit *a, uint64_t len, int to, const char *path, struct error *err)
 {
-	struct buf piece = BUF_INIT(PIECE + 1);
+	struct buf piece = BUF_INIT(AUDIT_PIECE + 1);
 	bool ok = true;
 	for (uint64_t at = 0; ok && at < len; at += piece.len) {
-		size_t want = len - at < PIECE ? (size_t)(len - at) : PIECE;
+		size_t want = len - at < AUDIT_PIECE ? (size_t)(len - at) : AUDIT_PIECE;
 		ok = read_at(a, a->size + at, want, &piece, err) && file_write_all(to, buf_bytes(&piece), path, err);
 		if (piece.len == 0)
 			break;
@@ -344,18 +344,37 @@ static bool copy_aside(struct audit *a, uint64_t len, int to, const char *path, 
 	return ok;
 }
 
+/* A name that is free: what was moved there before may be told of by no entry any more. */
+static int open_aside(const struct audit *a, char *ret_path, size_t size)
+{
+	int to = -1;
+	for (unsigned i = 1; to < 0 && i <= ASIDE_MAX; i++) {
+		int len = snprintf(ret_path, size, "%s.torn-%llu", a->path, (unsigned long long)a->last.sequence);
+		if (i > 1)
+			snprintf(ret_path + len, size - (size_t)len, "-%u", i);
+		to = open(ret_path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (to < 0 && errno != EEXIST)
+			break;
+	}
+	return to;
+}
+
+/* They are whole under their own name, durably, before the log loses them. */
 static bool move_aside(struct audit *a, uint64_t len, struct error *err)
 {
-	char aside[PATH_MAX + 32];
-	snprintf(aside, sizeof aside, "%s.torn-%llu", a->path, (unsigned long long)a->last.sequence);
-	scoped(file_closep) int to = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	char aside[PATH_MAX + 48];
+	scoped(file_closep) int to = open_aside(a, aside, sizeof aside);
 	if (to < 0)
 		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, aside, strerror(errno));
-	if (!copy_aside(a, len, to, aside, err))
+	bool ok = copy_aside(a, len, to, aside, err);
+	if (ok && fsync(to) != 0)
+		ok = fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, aside, strerror(errno));
+	if (!ok || !file_sync_folder_of(aside, err)) {
+		unlink(aside);
 		return false;
-	if (fsync(to) != 0 || ftruncate(a->fd, (off_t)a->size) != 0)
-		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
-	return true;
+	}
+	return ftruncate(a->fd, (off_t)a->size) == 0 ||
+	       fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
 }
 
 /* All that the anchor remembers is there. */

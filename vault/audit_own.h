@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define AUDIT_TAIL 4096      /* of the log that is read when it is opened */
+#define AUDIT_PIECE (256u << 10) /* read at once; so much without a newline is no torn line, whoever looks */
 #define AUDIT_TAIL_MAX 65536 /* at most, and of what others appended */
 #define AUDIT_NO_BOOT "00000000-0000-0000-0000-000000000000"
 #define AUDIT_OPEN_MAX 64 /* intents without an outcome that are remembered */

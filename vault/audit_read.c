@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIECE 65536
 #define LEFT_OPEN_MAX 256
 
 struct pass {
@@ -196,7 +195,7 @@ static bool meet_lines(struct pass *p, struct buf *pending, struct error *err)
 static bool read_piece(struct pass *p, uint64_t at, uint64_t end, struct buf *pending, size_t *ret_got,
 		       struct error *err)
 {
-	size_t want = end - at < PIECE ? (size_t)(end - at) : PIECE;
+	size_t want = end - at < AUDIT_PIECE ? (size_t)(end - at) : AUDIT_PIECE;
 	uint8_t *room = buf_room(pending, want ? want : 1);
 	if (!room)
 		return buf_ok(pending, err);
@@ -214,7 +213,7 @@ static bool read_piece(struct pass *p, uint64_t at, uint64_t end, struct buf *pe
 /* A line longer than any of ours is handed over as a bad one in pieces, so that it needs no memory of its size. */
 static bool cut_long(struct pass *p, struct buf *pending, struct error *err)
 {
-	if (pending->len <= PIECE)
+	if (pending->len < AUDIT_PIECE)
 		return true;
 	bool is_skipped = p->is_lost && !p->is_cut;
 	bool ok = is_skipped || meet_line(p, buf_bytes(pending), err);
@@ -226,7 +225,7 @@ static bool cut_long(struct pass *p, struct buf *pending, struct error *err)
 
 static bool read_all(struct pass *p, uint64_t end, struct error *err)
 {
-	struct buf pending = BUF_INIT(3 * PIECE);
+	struct buf pending = BUF_INIT(3 * AUDIT_PIECE);
 	size_t got = 1;
 	bool ok = true;
 	for (uint64_t at = 0; ok && got && at < end; at += got)

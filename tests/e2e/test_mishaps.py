@@ -173,6 +173,11 @@ class Words(Case):
         self.vault("adopt", "--checkpoint", line)
         self.vault("verify")
 
+    def test_what_is_no_code_of_tiktoks_is_answered_with_one_that_is(self):
+        for code in ("x", "", "99999999999"):
+            e = self.error(2, "report", new_pixel(), "--code", code)
+            self.assertIn("40105", e["hint"], code)
+
     def test_an_export_is_not_taken_for_a_damaged_vault(self):
         self.put(new_pixel(), self.token(), "--no-check")
         passphrase = self.write(self.path("pass"), "correct horse battery staple")

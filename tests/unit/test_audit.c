@@ -458,6 +458,57 @@ static void torn__bytes_behind_the_last_line_are_moved_aside_and_an_entry_says_s
 	free(l);
 }
 
+/* The torn bytes of an earlier time stay: the log may have lost the entry that told of them, and be torn there again. */
+static void torn__bytes_do_not_take_the_place_of_earlier_ones(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	char aside[PATH_MAX], second[PATH_MAX + 4];
+	uint8_t left[64];
+	snprintf(aside, sizeof aside, "%.300s.torn-%d", log_path, ENTRIES);
+	snprintf(second, sizeof second, "%s-2", aside);
+	int fd = open(aside, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, "earlier", 7), 7);
+	close(fd);
+	fd = open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, "{\"seq\":201", 10), 10);
+	close(fd);
+	struct audit *a = open_log(&end);
+	must_append(a, 9);
+	audit_free(a);
+	assert_int_equal(file_bytes(aside, left, sizeof left), 7);
+	assert_memory_equal(left, "earlier", 7);
+	assert_int_equal(file_bytes(second, left, sizeof left), 10);
+	assert_memory_equal(left, "{\"seq\":201", 10);
+	assert_int_equal(walk(&end).faults, 0);
+}
+
+/* audit verify says of bytes without an end what the next writer will make of them. */
+static void torn__however_long_is_seen_by_a_reader_as_by_the_writer(void **state)
+{
+	(void)state;
+	struct audit_position end = fill_log();
+	const size_t sizes[] = { 60000, 100000, 200000 };
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		char *bytes = calloc(1, sizes[i]);
+		assert_non_null(bytes);
+		memset(bytes, 'x', sizes[i]);
+		int fd = open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+		assert_int_equal(write(fd, bytes, sizes[i]), sizes[i]);
+		close(fd);
+		free(bytes);
+		struct audit_report r = walk(&end);
+		assert_int_equal(r.faults, 0);
+		assert_int_equal(r.torn, sizes[i]);
+		struct audit *a = open_log(&end);
+		must_append(a, 9);
+		audit_free(a);
+		r = walk(&end);
+		assert_int_equal(r.faults, 0);
+		assert_int_equal(r.torn, 0);
+	}
+}
+
 /* Entries 1 to 10 of an earlier boot, or of this one; the anchor knows the fourth. */
 static struct audit_position log_of_boot(const char *boot)
 {
@@ -1387,6 +1438,8 @@ int main(void)
 		T(place__a_log_that_was_removed_renamed_replaced_or_linked_is_refused_at_once),
 		T(place__somebody_elses_line_in_between_is_noticed_by_the_next_append),
 		T(torn__bytes_behind_the_last_line_are_moved_aside_and_an_entry_says_so),
+		T(torn__bytes_do_not_take_the_place_of_earlier_ones),
+		T(torn__however_long_is_seen_by_a_reader_as_by_the_writer),
 		T(torn__is_not_mended_when_the_anchor_knows_more),
 		T(torn__a_lost_sector_behind_the_anchored_entry_ends_the_log_there_after_a_boot),
 		T(torn__a_lost_sector_in_this_boot_is_a_change),
