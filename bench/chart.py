@@ -67,7 +67,7 @@ def draw_panel(top, title, unit, bars, few):
         if other:
             ends.append(x(other))
             out.append('<line class="few" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>' % (x(other), x(other), y - 1, y + BAR + 1))
-        text = format(round(value), ",") if value >= 100 else number(value)
+        text = format(round(value), ",") if value >= 99.95 else number(value)
         out.append('<text x="%.1f" y="%d">%s</text>' % (max(ends) + 6, y + 14, text))
     return out, bottom + 22
 

@@ -262,7 +262,7 @@ first_rows() { # the floors and ourselves
 	alone="$(env_of "alone$n") $build/vault"
 	row "empty process" - - "$dir/empty" | tee "$there/get" >"$there/list"
 	cp "$there/get" "$there/get-slow"
-	row "a process that appends and syncs 128 bytes" - - "$build/bench/sync $there 1" >"$there/put"
+	row "append and sync 128 bytes" - - "$build/bench/sync $there 1" >"$there/put"
 	peer_get "$ours" "$through get $asked"
 	cat "$there/get" | sed 1d >>"$there/get-slow"
 	peer_get "pixelvault, no agent" "$alone get $asked"

@@ -51,7 +51,7 @@ def ratio(row, base, metric):
 
 
 def number(value):
-    return "%.0f" % value if value >= 100 else "%.1f" % value if value >= 10 else "%.2f" % value
+    return "%.0f" % value if value >= 99.95 else "%.1f" % value if value >= 9.995 else "%.2f" % value
 
 
 def span(three):
