@@ -265,7 +265,6 @@ clean:
 	rm -rf build build-*
 
 .PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss crash hygiene \
-        concurrency faults
-        reproducible sabotage layers lint bench soak install uninstall clean fuzz fuzz-programs fuzz-long fuzz-planted \
-        fuzz-grow fuzz-coverage coverage afl bench-peers bench-chart crash-all
+        concurrency faults reproducible sabotage layers lint bench soak install uninstall clean fuzz fuzz-programs \
+        fuzz-long fuzz-planted fuzz-grow fuzz-coverage coverage afl bench-peers bench-chart crash-all
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
