@@ -151,7 +151,7 @@ class Keys(Killed):
     def test_slot_add(self):
         def judge(place, acknowledged):
             self.tokens_are(place, self.old)
-            r = place.run("get", self.pixel, key=self.second, rc=0 if acknowledged else (0, 6))
+            place.run("get", self.pixel, key=self.second, rc=0 if acknowledged else (0, 6))
         self.ready()
         self.everywhere(["slot", "add", "--key-file", self.second], judge, mend=["label", self.pixel, "a=b"])
 
