@@ -150,7 +150,7 @@ hygiene:
 concurrency:
 	@$(MAKE) --no-print-directory -s -j2 e2e-programs
 	@OPERATIONS=$(OPERATIONS) BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_increments.Increments
-# Every allocation and file call of every verb fails; FAULTS=all: at each point, SEED=n: at the same ones once more.
+# Allocations and file calls of every verb fail; FAULTS=all: at each point, FAULTS=n: at n of a verb, SEED=n: at the same once more.
 faults:
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) FAULTS=$(FAULTS) $(PYTHON) tests/faults.py $(ONLY)

@@ -2,7 +2,7 @@
 """make faults: every verb with its allocations and file calls failing, pairs of faults, full disks.
 
 One line for each part with its points, those that broke something below it; the last line is `N passed, N failed`.
-FAULTS=all tries all points and not as many as there is time for; SEED=n tries the same ones again; words pick parts."""
+FAULTS=all tries all points and not as many as there is time for, FAULTS=n as many of each verb; SEED=n tries the same ones again; words pick parts."""
 
 import os
 import subprocess
@@ -17,6 +17,7 @@ import fault_kit
 from fault_kit import BY_NAME, VERBS, Lab
 from harness import BUILD, SEED, rng
 
+EACH = os.environ.get("FAULTS", "")
 EVERYTHING = os.environ.get("FAULTS") == "all"
 PAIRS = 500
 
@@ -39,7 +40,7 @@ def sweep(lab, part, each):
         points = lab.points_of(part, verb)
         there_are += len(points)
         if not EVERYTHING:
-            points = rng.sample(points, min(each, len(points)))
+            points = rng.sample(points, min(int(EACH or each), len(points)))
         tried += len(points)
         broken += [(verb.name, point, why) for point, why in lab.sweep(part, verb, points)]
     return tell({"memory": "allocations fail", "calls": "file calls fail"}[part], len(VERBS), tried, there_are, broken, started)
