@@ -177,18 +177,23 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(LIBFUZZER) $< $(LIB) $(SMALL) $(NET) -o $@
 fuzz-programs: $(FUZZ_BIN)
 fuzz:
+	@sh packaging/deps.sh clang
 	@$(FUZZ_MAKE) fuzz-programs
 	@BUILD=$(FUZZ_BUILD) $(PYTHON) tests/fuzz/fuzz.py run $(ONLY)
 fuzz-long:
+	@sh packaging/deps.sh clang
 	@$(FUZZ_MAKE) fuzz-programs
 	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=3600 $(PYTHON) tests/fuzz/fuzz.py each $(ONLY)
 fuzz-planted:
+	@sh packaging/deps.sh clang
 	@$(FUZZ_MAKE) fuzz-programs
 	@BUILD=$(FUZZ_BUILD) FUZZ_CC="$(FUZZ_CC)" $(PYTHON) tests/fuzz/planted.py $(ONLY)
 fuzz-grow:
+	@sh packaging/deps.sh clang
 	@$(FUZZ_MAKE) fuzz-programs
 	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tests/fuzz/fuzz.py grow $(ONLY)
 fuzz-%:
+	@sh packaging/deps.sh clang
 	@$(FUZZ_MAKE) $(FUZZ_BUILD)/tests/fuzz/fuzz_$*
 	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tests/fuzz/fuzz.py each =$*
 
@@ -206,9 +211,11 @@ COVER_MAKE   = $(MAKE) --no-print-directory -s -j2 BUILD=$(COVER_BUILD) CC="$(FU
                COVERAGE="-fprofile-instr-generate=$(abspath $(COVER_BUILD))/profiles/%m%c.profraw -fcoverage-mapping \
                -mllvm -runtime-counter-relocation -Wno-unused-command-line-argument"
 fuzz-coverage:
+	@sh packaging/deps.sh clang
 	@$(COVER_MAKE) all $(patsubst $(BUILD)/%,$(COVER_BUILD)/%,$(REPLAY))
 	@BUILD=$(COVER_BUILD) $(PYTHON) tests/coverage.py corpora
 coverage:
+	@sh packaging/deps.sh clang
 	@$(COVER_MAKE) all test-programs
 	@BUILD=$(COVER_BUILD) PYTHON=$(PYTHON) $(PYTHON) tests/coverage.py all $(ONLY)
 

@@ -4,6 +4,7 @@
 #   deps.sh            what building and testing need
 #   deps.sh browser    a browser for the tests that look at the board's page; without one they are skipped
 #   deps.sh afl        AFL++, for make afl
+#   deps.sh clang      clang with its runtimes and llvm, for make fuzz and make coverage
 set -eu
 if [ "${1:-}" = browser ]; then
 	for name in chromium chromium-browser google-chrome; do
@@ -23,6 +24,15 @@ if [ "${1:-}" = afl ]; then
 	echo "installing: afl++"
 	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends afl++ >/dev/null 2>&1 && exit 0
 	echo "AFL++ could not be installed: see https://github.com/AFLplusplus/AFLplusplus" >&2
+	exit 1
+fi
+if [ "${1:-}" = clang ]; then
+	if command -v clang >/dev/null 2>&1 && ls /usr/bin/llvm-profdata* >/dev/null 2>&1; then exit 0; fi
+	as_root=
+	[ "$(id -u)" = 0 ] || as_root=sudo
+	echo "installing: clang llvm"
+	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y clang llvm >/dev/null 2>&1 && exit 0
+	echo "clang and llvm could not be installed: fuzzing and coverage need them" >&2
 	exit 1
 fi
 packages="gcc make pkg-config python3 ca-certificates libsodium-dev libsqlite3-dev libcurl4-openssl-dev libcjson-dev

@@ -26,7 +26,7 @@ MISTAKES = [
     ("answer", "agent/tiktok.c", "for (size_t i = 0; i < text.len && put + 1 < size;) {", "for (size_t i = 0; i < text.len && put < size;) {"),
     ("api", "agent/call.c", "call->segment_count == CALL_SEGMENTS_MAX || ", ""),
     ("audit", "vault/audit_entry.c", "\tif (from->len < len * 2)\n\t\treturn false;\n", ""),
-    ("audit_log", "vault/audit_read.c", "e.segment = p->report->best_segment + 1;", "e.segment = p->report->best_segment;"),
+    ("audit_log", "vault/audit_read.c", "else if (!is_proven && !p->is_lost)", "else if (!is_proven && p->is_lost)"),
     ("bundle", "vault/bundle.c", "return *len && at[--*len] == 0x80;", "return *len && at[--*len] != 0;"),
     ("client", "agent/reply.c", "c->line_len == sizeof c->line)", "c->line_len == sizeof c->line + 8)"),
     ("config", "core/config.c", "while (text.len && is_blank(text.at[text.len - 1]))", "while (is_blank(text.at[text.len - 1]))"),
