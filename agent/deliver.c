@@ -60,10 +60,13 @@ bool deliver_new(const char *config, int link, struct deliver **ret, struct erro
 
 /* Ends its process too, where that is ours; one of the supervisor's sees that nobody listens any more, or its own
  * time's end. */
-static void close_delivery(struct open_delivery *o)
+static void close_delivery(struct deliver *d, struct open_delivery *o)
 {
-	if (o->fd >= 0)
+	/* A process that is just being started may have the descriptor too, and closing ours alone ends no watch. */
+	if (o->fd >= 0) {
+		(void)epoll_ctl(d->epoll, EPOLL_CTL_DEL, o->fd, NULL);
 		close(o->fd);
+	}
 	if (o->pid)
 		process_end(o->pid, END_MS);
 	free(o->parcel);
@@ -78,7 +81,7 @@ void deliver_free(struct deliver *d)
 		if (d->open[i].is_open && d->open[i].pid)
 			kill(d->open[i].pid, SIGTERM);
 		if (d->open[i].is_open)
-			close_delivery(&d->open[i]);
+			close_delivery(d, &d->open[i]);
 	}
 	close(d->epoll);
 	free(d);
@@ -165,7 +168,7 @@ static void finish(struct deliver *d, struct open_delivery *o, const struct deli
 	assert(d->ready_count < DELIVER_OPEN_MAX);
 	d->ready[d->ready_count] = *result;
 	d->ready[d->ready_count++].id = o->id;
-	close_delivery(o);
+	close_delivery(d, o);
 }
 
 static void finish_later(struct deliver *d, struct open_delivery *o, const char *why)

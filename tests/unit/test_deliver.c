@@ -4,6 +4,7 @@
 #include "agent/link.h"
 #include "core/clock.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -191,10 +192,48 @@ static void deliver__nothing_under_way_is_nothing_to_wait_for(void **state)
 	assert_int_equal(next().outcome, DELIVERY_LATER);
 }
 
+#define DESCRIPTORS 64
+
+/* A process that is being started has all our descriptors for a moment: so the end of a delivery is not the end of its
+ * socket, and what still happens on that concerns nobody. */
+static void deliver__what_is_over_says_nothing_more_while_another_process_is_started(void **state)
+{
+	(void)state;
+	bool was_open[DESCRIPTORS];
+	int held[DESCRIPTORS];
+	size_t count = 0;
+	struct delivery_result none;
+	for (int i = 0; i < DESCRIPTORS; i++)
+		was_open[i] = fcntl(i, F_GETFD) >= 0;
+	send_one(7);
+	for (int i = 0; i < DESCRIPTORS; i++)
+		if (!was_open[i] && fcntl(i, F_GETFD) >= 0)
+			held[count++] = fcntl(i, F_DUPFD_CLOEXEC, DESCRIPTORS);
+	int first = messenger();
+	read_parcel(first);
+	struct receipt r = receipt(DELIVERY_DONE, "");
+	answer(first, &r);
+	assert_int_equal(next().id, 7);
+	send_one(8);
+	send_one(9); /* the place of the first one is taken, the next one's is not */
+	int second = messenger(), third = messenger();
+	read_parcel(second);
+	read_parcel(third);
+	answer(second, &r);
+	assert_int_equal(next().id, 8);
+	assert_false(deliver_next(d, 50, &none));
+	answer(third, &r);
+	assert_int_equal(next().id, 9);
+	assert_int_equal(deliver_open(d), 0);
+	while (count)
+		close(held[--count]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(deliver__##name, begin, end)
 	const struct CMUnitTest tests[] = {
+		TEST(what_is_over_says_nothing_more_while_another_process_is_started),
 		TEST(what_is_sent_comes_whole_and_its_outcome_comes_back),
 		TEST(outcomes_come_in_the_order_of_their_coming),
 		TEST(a_messenger_that_ends_without_a_word_or_in_the_middle_of_it),
