@@ -150,7 +150,7 @@ class Leftovers(Case):
         left = self.leftovers(self.dir, "copy.backup.new-")
         self.assertTrue(left)
         other = self.write(self.path("copy.backup.new-notes"), "mine")
-        for name in left:  # a young one may be at work on another machine
+        for name in left:
             os.utime(self.path(name), (time.time() - 3600,) * 2)
         self.vault("backup", target)
         self.assertEqual(["copy.backup.new-notes"], self.leftovers(self.dir, "copy.backup.new-"))
