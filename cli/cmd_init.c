@@ -1,3 +1,4 @@
+#include "cli/key_work.h"
 #include "cli/new_key.h"
 #include "cli/output.h"
 #include "cli/term.h"
@@ -46,13 +47,16 @@ static bool make_recovery(struct invocation *inv, struct new_key *k, struct erro
 static bool make_vault(struct invocation *inv, struct keys *k, struct error *err)
 {
 	struct vault_place place = { .path = inv->settings->vault_path, .state_dir = inv->settings->state_dir };
+	struct stat st;
 	struct slot_secret slots[2] = { { k->main.kind, k->main.secret }, { SLOT_RECOVERY, k->recovery.secret } };
 	if (!make_folder_of(place.path, true, err) || !file_make_folder(place.state_dir, err) ||
 	    !new_key_write(&k->main, err))
 		return false;
 	if (vault_create(&place, slots, k->recovery.secret ? 2 : 1, err))
 		return true;
-	new_key_undo(&k->main);
+	bool is_there = lstat(place.path, &st) == 0;
+	if (k->main.is_key_file_new && (!is_there || key_work_is_unused(inv, &k->main, k->main.key_file, err)))
+		new_key_undo(&k->main);
 	return false;
 }
 

@@ -4,7 +4,6 @@
 #include "core/file.h"
 #include "core/fresh.h"
 #include "vault/internal.h"
-#include "vault/leftover.h"
 #include "vault/text.h"
 
 #include <errno.h>
@@ -199,7 +198,6 @@ bool vault_backup(struct vault *v, const char *to, bool may_replace, struct back
 		return fail(err, ERR_CONFLICT, TXT_BACKUP_SELF, path);
 	if (lstat(path, &st) == 0 && !may_replace)
 		return fail(err, ERR_CONFLICT, TXT_BACKUP_EXISTS, path);
-	leftover_sweep(path, "new");
 	if (!copy_instant(v, fresh, err))
 		return false;
 	enum store_class class = STORE_CANCELLED;
@@ -248,7 +246,6 @@ bool vault_stage(const char *from, const struct vault_place *place, struct vault
 		return false;
 	if (same_file(source, path))
 		return fail(err, ERR_USAGE, TXT_RESTORE_SELF, source);
-	leftover_sweep(path, "restoring");
 	if (!copy_file(source, fresh, err))
 		return false;
 	if (vault_open(&there, ret, err))

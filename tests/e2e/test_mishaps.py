@@ -44,6 +44,22 @@ class Keys(Case):
                 self.assertTrue(opened, "%s %d: exit %d, nothing opens the vault any more: %s" % (call, n, done.returncode, done.stderr.decode()))
         self.assertGreater(failed, 5)
 
+    @unittest.skipIf(IS_SANITIZED, "the sanitizer's own calls would be hit")
+    @needs("strace")
+    def test_no_failure_of_init_leaves_a_vault_without_its_key(self):
+        for n in range(1, 30):
+            for folder in (self.home, self.state):
+                shutil.rmtree(folder, ignore_errors=True)
+            if os.path.exists(self.key):
+                os.unlink(self.key)
+            done, was_hit = self.faulty("fsync", "EIO", "%d+" % n, "init", "--key-file", self.key, "--no-recovery")
+            if not was_hit:
+                break
+            if os.path.exists(self.file):
+                self.assertTrue(os.path.exists(self.key), "fsync %d: %s" % (n, done.stderr.decode()))
+                self.vault("verify")
+        self.assertGreater(n, 3)
+
     def test_nothing_is_written_over_vault_key_or_configuration(self):
         pixel, token = new_pixel(), self.token()
         self.put(pixel, token, "--no-check")
@@ -134,7 +150,7 @@ class Leftovers(Case):
         left = self.leftovers(self.dir, "copy.backup.new-")
         self.assertTrue(left)
         other = self.write(self.path("copy.backup.new-notes"), "mine")
-        for name in left:  # a young one may be at work on another machine
+        for name in left:
             os.utime(self.path(name), (time.time() - 3600,) * 2)
         self.vault("backup", target)
         self.assertEqual(["copy.backup.new-notes"], self.leftovers(self.dir, "copy.backup.new-"))
