@@ -200,7 +200,7 @@ class Place:
             for path, (mode, _) in content_of(os.path.join(self.dir, top)).items():
                 if mode & 0o077:
                     found.append("%s has mode %o" % (path, mode))
-                if not path.endswith((".db", "-wal", "-shm", ".lock", ".anchor", ".audit.log")) and ".before-" not in path:
+                if not path.endswith((".db", "-wal", "-shm", ".lock", ".anchor", ".audit.log", ".backup")) and ".before-" not in path:
                     found.append(path)
         return [f for f in found if f not in self.lab.usual]
 
