@@ -2,6 +2,7 @@
 # values under the same names, in interleaved rounds. What is not installed is installed from Debian (root) and from npm,
 # into BUILD; what cannot be had is named. PEER_SIZES="10 1000". Nothing here runs outside of the bench's own folders, but
 # systemd-creds, which makes the host's key when there is none; that is removed again.
+# "(no sync)": strace saw none while that program put a value.
 peer_sizes=${PEER_SIZES:-10 1000}
 peer_packages="sqlite3 redis-server memcached postgresql etcd-server etcd-client pass gnupg age libsecret-tools gnome-keyring dbus ansible-core keepassxc"
 ours="pixelvault, through its agent"
@@ -181,7 +182,7 @@ peer_systemd() {
 		return 0
 	}
 	peer_get "systemd-creds" "systemd-creds decrypt --name=$asked $there/creds/$asked -" || return 0
-	peer_put "systemd-creds" "systemd-creds encrypt --with-key=host --name=bench%i - $there/creds/bench%i"
+	peer_put "systemd-creds (no sync)" "systemd-creds encrypt --with-key=host --name=bench%i - $there/creds/bench%i"
 }
 
 peer_pass() {
@@ -251,7 +252,7 @@ peer_dotenvx() {
 		return 0
 	fi
 	peer_get "dotenvx" "$words" || return 0
-	peer_row put "dotenvx (no sync)" "HOME=$there $dotenvx set BENCH%i 0123456789abcdef0123456789abcdef01234567 $files"
+	peer_row put "dotenvx" "HOME=$there $dotenvx set BENCH%i 0123456789abcdef0123456789abcdef01234567 $files"
 }
 
 # A server that load.c can speak with over its Unix socket.
