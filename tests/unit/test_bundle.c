@@ -208,7 +208,7 @@ static void a_passphrase_of_no_or_of_too_many_bytes_is_none(void **state)
 static void more_than_fits_is_refused_and_nothing_is_written(void **state)
 {
 	(void)state;
-	struct secret *root = make_root_key(1), *plain;
+	struct secret *root = make_root_key(1), *plain = NULL;
 	struct buf file = BUF_INIT(BUNDLE_FILE_MAX);
 	struct error err;
 	uint8_t key[BUNDLE_KEY_LEN];
