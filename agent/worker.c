@@ -183,8 +183,7 @@ static void keep_time(struct worker *w)
 		else if (now_ms >= w->head_ms)
 			worker_tell_head(w);
 	}
-	if (w->mark_count && now_ms >= w->marks_ms && !worker_store_marks(w, &err))
-		worker_tell_trouble(w, &err);
+	worker_store_marks_in_time(w, now_ms);
 	if (now_ms >= w->relock_ms)
 		worker_begin_closing(w, NULL);
 }

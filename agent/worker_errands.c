@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define REPORT_CONTROLS 2 /* good tokens asked along with one that is reported: are they refused too, it is TikTok's trouble */
-#define MARKS_MS 1000    /* ... or as long after the first */
 #define MARKS_BYTES_MAX ((size_t)4 << 20)
 #define RECORD_BYTES_MAX 65536
 #define PIXELS_BYTES_MAX ((size_t)1 << 30)

@@ -16,6 +16,7 @@
 #define ANCHOR_MS 60000   /* the head of the audit log goes into the anchor */
 #define LISTS_BYTES_MAX ((size_t)64 << 20)
 #define MARKS_AT_ONCE 512 /* who read what is stored in one commit, of as many ... */
+#define MARKS_MS 1000     /* ... or as long after the first */
 
 /* The [alert NAME] sections: the rest of the configuration is the loop's. */
 struct sinks_copy {
@@ -106,6 +107,7 @@ void worker_tell_trouble(struct worker *w, const struct error *err);
 void worker_note_news(struct worker *w);
 must_check bool worker_hand_over_item(void *context, const struct vault_item *item, struct error *err);
 must_check bool worker_store_marks(struct worker *w, struct error *err);
+void worker_store_marks_in_time(struct worker *w, int64_t now_ms);
 void worker_tell_closed(struct worker *w, const struct error *why);
 void worker_begin_closing(struct worker *w, const struct error *why);
 void worker_tell_head(struct worker *w);

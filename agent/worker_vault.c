@@ -133,6 +133,24 @@ bool worker_store_marks(struct worker *w, struct error *err)
 	return count == 0 || vault_mark_reads(w->vault, w->marks, count, err);
 }
 
+/* Nobody waits for these: while another process keeps the vault's lock, whoever puts is not to wait for them, too. */
+void worker_store_marks_in_time(struct worker *w, int64_t now_ms)
+{
+	struct error err;
+	if (!w->mark_count || now_ms < w->marks_ms)
+		return;
+	bool is_done = vault_try_marks(w->vault, w->marks, w->mark_count, &err);
+	if (!is_done && err.code == ERR_CONFLICT) {
+		w->marks_ms = now_ms + MARKS_MS;
+		return;
+	}
+	for (size_t i = 0; i < w->mark_count; i++)
+		tend_hurry(w->tend, w->marks[i].pixel);
+	w->mark_count = 0;
+	if (!is_done)
+		worker_tell_trouble(w, &err);
+}
+
 /* ---- closing ---- */
 
 void worker_tell_closed(struct worker *w, const struct error *why)

@@ -33,6 +33,7 @@ cli/options.c          clang-analyzer-core.NullDereference  every entry below gi
 cli/options.c          clang-analyzer-core.NonNullParamChecker  every entry below arg_count is one of argv
 cli/table.c            -Wanalyzer-use-of-uninitialized-value  print_line reads no further than row->filled, which was just filled
 core/bytes.h           bugprone-macro-parentheses           the argument is a type
+core/bytes.h           clang-analyzer-core.NonNullParamChecker  bytes that have a length have an address
 core/wipe.c            -Wanalyzer-malloc-leak               the pointer handed out lies behind the head that malloc returned
 vault/change.c         -Wanalyzer-malloc-leak               the entry hangs in ch->at; forget_staged frees it
 vault/change.c         -Wanalyzer-null-dereference          every node that is staged has its parent staged before it

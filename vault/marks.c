@@ -331,6 +331,11 @@ bool vault_mark_reads(struct vault *v, const struct mark_update *updates, size_t
 	return mark_reads(v, updates, count, STORE_WAIT_MS, err);
 }
 
+bool vault_try_marks(struct vault *v, const struct mark_update *updates, size_t count, struct error *err)
+{
+	return mark_reads(v, updates, count, 0, err);
+}
+
 static bool mark_read(struct vault *v, const char *pixel, const struct read_mark *mark, int64_t wait_ms,
 		      struct error *err)
 {
