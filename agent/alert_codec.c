@@ -89,12 +89,18 @@ static bool take_below(struct bytes *from, size_t width, uint64_t limit, uint64_
 	return bytes_take_uint(from, width, ret) && *ret < limit;
 }
 
+/* No clock was ever so far back that the time since then is no number. */
+static bool take_time(struct bytes *from, int64_t *ret)
+{
+	return bytes_take_i64(from, ret) && *ret > INT64_MIN / 2;
+}
+
 static bool take_slot(struct bytes *from, size_t lines, struct cause *c)
 {
 	uint64_t line, flags, told, owed;
 	struct alert_slot s;
 	if (!take_below(from, 1, lines, &line) || !take_below(from, 1, 4, &flags) ||
-	    !take_below(from, 1, ALERT_EVENT_COUNT, &told) || !bytes_take_i64(from, &s.told_at) ||
+	    !take_below(from, 1, ALERT_EVENT_COUNT, &told) || !take_time(from, &s.told_at) ||
 	    !take_below(from, 1, ALERT_EVENT_COUNT, &owed) || !bytes_take_u32(from, &s.number))
 		return false;
 	s.was_told = flags & SLOT_TOLD;
@@ -111,7 +117,7 @@ static bool take_numbers(struct bytes *from, struct cause *c)
 	int64_t *const times[] = { &c->step,    &c->since,    &c->opened_at, &c->grown_at,   &c->released_at,
 				   &c->well_at, &c->ended_at, &c->acked_at,  &c->acked_until };
 	for (size_t i = 0; i < COUNT_OF(times); i++)
-		if (!bytes_take_i64(from, times[i]))
+		if (!take_time(from, times[i]))
 			return false;
 	if (!bytes_take_u32(from, &c->releases) || !bytes_take_u32(from, &c->number) ||
 	    !bytes_take_u32(from, &c->again) || !bytes_take_u32(from, &told_count) || !bytes_take_u32(from, &added))
@@ -152,7 +158,7 @@ static bool take_lines(struct bytes *from, struct alerts *a)
 		struct alert_line *line = &a->lines[a->line_count];
 		*line = (struct alert_line){ .tries = 0 };
 		if (!bytes_take_counted(from, 1, line->sink.name, sizeof line->sink.name) ||
-		    !bytes_take_u32(from, &line->tries) || !bytes_take_i64(from, &line->next_at))
+		    !bytes_take_u32(from, &line->tries) || !take_time(from, &line->next_at))
 			return false;
 	}
 	return true;
@@ -163,7 +169,7 @@ static bool take_member(struct bytes *from, const struct alerts *a, const struct
 	uint64_t cause, is_bad;
 	*m = (struct member){ .weight = WEIGHT_ONE };
 	if (!bytes_take_counted(from, 1, m->pixel, sizeof m->pixel) || !take_below(from, 2, a->cause_count, &cause) ||
-	    !take_below(from, 1, 2, &is_bad) || !bytes_take_i64(from, &m->since) || !bytes_take_u32(from, &m->version))
+	    !take_below(from, 1, 2, &is_bad) || !take_time(from, &m->since) || !bytes_take_u32(from, &m->version))
 		return false;
 	m->cause = (uint32_t)cause;
 	m->is_bad = is_bad != 0;

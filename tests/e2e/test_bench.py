@@ -50,7 +50,7 @@ class Bench(unittest.TestCase):
         subprocess.run(["cc", "-std=c17", "-D_GNU_SOURCE", "-I.", "-o", self.path("spawn"), "bench/spawn.c"], cwd=ROOT, check=True)
         with open(self.path("table"), "w") as f:
             f.write("true\t-\t-\ttrue\n"
-                    "slow\ttrue\tT4:ms<=1\tsleep 0.03\n"
+                    "slow\ttrue\tT4:ms<=1\tsleep 0.4\n"
                     "quick\tslow\tT3:ms<=1,T3:mib<=500\ttrue\n"
                     "fails\tslow\tT5:ms<=1\tfalse\n")
         env = dict(os.environ, BENCH_RESULTS=self.results, BENCH_TABLE="a table")

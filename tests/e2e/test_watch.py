@@ -85,20 +85,25 @@ class Watch(WatchCase):
         self.assertEqual(-signal.SIGTERM, t.wait())
         self.assertAsBefore(t)
 
+    def first_that_fits(self, t, rows, columns, least):
+        """The picture that may be under way when the size changes is still of the old one; the second behind it is not."""
+        for _ in range(3):
+            t.expect("\033\\[J")
+            picture = t.text().split("\033[H")[-1].split("\033[J")[0].split("\n")
+            if least <= len(picture) <= rows and all(len(re.sub("\033\\[[0-9;]*[a-zA-Z]", "", line)) <= columns for line in picture):
+                return picture
+            self.forget(t)
+        self.fail("%d rows and %d columns: %r" % (rows, columns, picture))
+
     def test_it_fits_the_terminal_as_that_grows_and_shrinks(self):
         for _ in range(30):
             self.put(new_pixel(), self.token(), "--no-check", "--expires", in_days(3))
         t = self.watch()
         t.expect("the token expires")
-        for rows, columns in ((12, 60), (5, 40), (60, 200)):
+        for rows, columns, least in ((12, 60, 1), (5, 40, 1), (60, 200, 41)):
             self.forget(t)
             fcntl.ioctl(t.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            t.expect("\033\\[J")
-            picture = t.text().split("\033[H")[-1].split("\033[J")[0].split("\n")
-            self.assertLessEqual(len(picture), rows)
-            for line in picture:
-                self.assertLessEqual(len(re.sub("\033\\[[0-9;]*[a-zA-Z]", "", line)), columns, line)
-        self.assertGreater(len(picture), 40)
+            self.first_that_fits(t, rows, columns, least)
 
     def test_colours_are_off_where_that_is_said(self):
         self.put(new_pixel(), self.token(), "--no-check")
