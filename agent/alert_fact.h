@@ -1,4 +1,5 @@
-/* agent/alert_fact.h - what is wrong with one Pixel, or listing token, as far as alerts go: one thing, the gravest. Pure. */
+/* agent/alert_fact.h - what is wrong with one Pixel, or listing token, as far as alerts go: one thing, the gravest.
+ * Pure. */
 #ifndef AGENT_ALERT_FACT_H
 #define AGENT_ALERT_FACT_H
 

@@ -1,4 +1,5 @@
-/* agent/page.h - the board, Pixels and listing tokens, as one page for a browser: whole in itself, for a file as for the agent's socket. Pure.
+/* agent/page.h - the board, Pixels and listing tokens, as one page for a browser: whole in itself, for a file as for the
+ * agent's socket. Pure.
  *
  * Never a token. Every text in it is escaped, and what turns the direction of text is replaced: labels are strangers'.
  * Rows are made one at a time and put in order by the caller (agent/gravity.h), so that a page of many Pixels can be

@@ -122,14 +122,19 @@ bool worker_hand_over_item(void *context, const struct vault_item *item, struct 
 
 /* ---- who reads what ---- */
 
+static void marks_are_seen_to(struct worker *w)
+{
+	for (size_t i = 0; i < w->mark_count; i++)
+		tend_hurry(w->tend, w->marks[i].pixel); /* a retirement may have waited for this one */
+	w->mark_count = 0;
+}
+
 /* A commit waits for the disk, and after a restart each consumer's first read of each Pixel is one to be noted: together
  * they cost no more than one. A crash loses a second of them, and the next reads bring them again. */
 bool worker_store_marks(struct worker *w, struct error *err)
 {
 	size_t count = w->mark_count;
-	w->mark_count = 0;
-	for (size_t i = 0; i < count; i++)
-		tend_hurry(w->tend, w->marks[i].pixel); /* a retirement may have waited for this one */
+	marks_are_seen_to(w);
 	return count == 0 || vault_mark_reads(w->vault, w->marks, count, err);
 }
 
@@ -144,9 +149,7 @@ void worker_store_marks_in_time(struct worker *w, int64_t now_ms)
 		w->marks_ms = now_ms + MARKS_MS;
 		return;
 	}
-	for (size_t i = 0; i < w->mark_count; i++)
-		tend_hurry(w->tend, w->marks[i].pixel);
-	w->mark_count = 0;
+	marks_are_seen_to(w);
 	if (!is_done)
 		worker_tell_trouble(w, &err);
 }

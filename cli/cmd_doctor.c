@@ -201,13 +201,6 @@ static void look_at_clock(struct doctor *d)
 		find(d, FINE, "clock", "%s", NULL, clock_format(now, text));
 }
 
-static bool is_this_program(const char *path)
-{
-	struct stat self, other;
-	return stat("/proc/self/exe", &self) == 0 && stat(path, &other) == 0 && self.st_dev == other.st_dev &&
-	       self.st_ino == other.st_ino;
-}
-
 /* Another product has a command of this name; whoever installs both should know which one answers. */
 static void look_at_path(struct doctor *d)
 {
@@ -217,7 +210,7 @@ static void look_at_path(struct doctor *d)
 		char path[PATH_MAX];
 		size_t len = strcspn(rest, ":");
 		int put = snprintf(path, sizeof path, "%.*s/vault", (int)len, rest);
-		if (len && put > 0 && (size_t)put < sizeof path && access(path, X_OK) == 0 && !is_this_program(path)) {
+		if (len && put > 0 && (size_t)put < sizeof path && access(path, X_OK) == 0 && !file_is_same("/proc/self/exe", path)) {
 			find(d, NOTE, "other program", DOC_OTHER_VAULT, path);
 			is_found = true;
 		}

@@ -145,7 +145,7 @@ bool cmd_render(struct invocation *inv, struct error *err)
 	scoped(rendering_done) struct rendering r = { .inv = inv, .path = inv->args[0] };
 	if (!to && (inv->globals.json || option_is_given(inv, "owner")))
 		return fail(err, ERR_USAGE, TXT_RENDER_NEEDS_TO);
-	if (to && own_file_is_same(to, r.path))
+	if (to && file_is_same(to, r.path))
 		return fail(err, ERR_CONFLICT, TXT_RENDER_TEMPLATE, to);
 	if (to && !own_file_spare(inv->settings, to, err))
 		return false;

@@ -4,25 +4,13 @@
 #include "core/file.h"
 #include "vault/anchor.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-
-bool own_file_is_same(const char *a, const char *b)
-{
-	struct stat one, other;
-	return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
 
 /* Also names that nothing has at the moment: SQLite makes a log where there is none. */
 static bool is_beside_vault(const char *vault, const char *path)
 {
-	static const char *const endings[] = { "", "-wal", "-shm", "-journal", ".lock" };
 	size_t len = strlen(vault);
-	for (size_t i = 0; i < COUNT_OF(endings); i++)
-		if (strncmp(path, vault, len) == 0 && strcmp(path + len, endings[i]) == 0)
-			return true;
-	return false;
+	return strncmp(path, vault, len) == 0 && file_is_companion(path + len);
 }
 
 /* Anchor, audit log and their like: their names begin alike. */
@@ -41,7 +29,7 @@ static bool is_of_state(const struct settings *s, const char *vault, const char 
 static bool is_configuration(const struct settings *s, const char *path)
 {
 	for (size_t i = 0; i < config_count(s->config); i++)
-		if (own_file_is_same(path, config_at(s->config, i)->file))
+		if (file_is_same(path, config_at(s->config, i)->file))
 			return true;
 	return false;
 }
@@ -50,9 +38,9 @@ bool own_file_spare(const struct settings *s, const char *path, struct error *er
 {
 	char real[PATH_MAX], vault[PATH_MAX];
 	struct error ignored;
-	bool is_own = (s->key_file[0] && own_file_is_same(path, s->key_file)) ||
-		      (s->passphrase_file[0] && own_file_is_same(path, s->passphrase_file)) ||
-		      own_file_is_same(path, s->vault_path) || is_configuration(s, path);
+	bool is_own = (s->key_file[0] && file_is_same(path, s->key_file)) ||
+		      (s->passphrase_file[0] && file_is_same(path, s->passphrase_file)) ||
+		      file_is_same(path, s->vault_path) || is_configuration(s, path);
 	if (!is_own && file_absolute(path, real, sizeof real, &ignored) &&
 	    file_absolute(s->vault_path, vault, sizeof vault, &ignored))
 		is_own = is_beside_vault(vault, real) || is_of_state(s, vault, real);

@@ -8,7 +8,4 @@
 /* ERR_CONFLICT for a path that is one of them, under whatever name. */
 must_check bool own_file_spare(const struct settings *s, const char *path, struct error *err);
 
-/* Are these the same file? False where one is not there. */
-bool own_file_is_same(const char *a, const char *b);
-
 #endif

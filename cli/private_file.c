@@ -174,12 +174,14 @@ bool private_file_put(const char *path, uid_t uid, gid_t gid, pieces_fn *pieces,
 	bool is_same;
 	uid = uid == (uid_t)-1 ? geteuid() : uid;
 	gid = gid == (gid_t)-1 ? getegid() : gid;
-	if (!fresh_name(path, "new", beside, sizeof beside, err) || !file_folder_of(path, folder, sizeof folder, err) ||
+	if (!file_folder_of(path, folder, sizeof folder, err) ||
 	    !is_there(path, uid, gid, pieces, context, &is_same, err))
 		return false;
 	*ret_changed = !is_same;
 	if (is_same)
 		return true;
+	if (!fresh_name(path, "new", beside, sizeof beside, err))
+		return false;
 	scoped(file_closep) int fd = open_new(folder, beside);
 	if (fd < 0)
 		return fail(err, ERR_STORAGE, TXT_RENDER_UNWRITABLE, path, strerror(errno));

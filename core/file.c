@@ -123,6 +123,21 @@ bool file_absolute(const char *path, char *ret, size_t size, struct error *err)
 	return true;
 }
 
+bool file_is_same(const char *a, const char *b)
+{
+	struct stat one, other;
+	return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+bool file_is_companion(const char *ending)
+{
+	static const char *const endings[] = { "", "-wal", "-shm", "-journal", ".lock" };
+	for (size_t i = 0; i < COUNT_OF(endings); i++)
+		if (strcmp(ending, endings[i]) == 0)
+			return true;
+	return false;
+}
+
 bool file_sync_folder_of(const char *path, struct error *err)
 {
 	char folder[PATH_MAX];

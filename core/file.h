@@ -40,6 +40,11 @@ must_check bool file_sync_folder_of(const char *path, struct error *err);
 must_check bool file_folder_of(const char *path, char *ret, size_t size, struct error *err);
 must_check bool file_absolute(const char *path, char *ret, size_t size, struct error *err);
 
+/* Do both paths lead to one file? False where one is not there. */
+bool file_is_same(const char *a, const char *b);
+/* What stands behind the name of a database in those of its files: nothing, SQLite's endings, that of a vault's lock. */
+bool file_is_companion(const char *ending);
+
 void file_closep(int *fd); /* for scoped(): closes unless -1 */
 
 #endif

@@ -1,6 +1,5 @@
 #include "core/fresh.h"
 
-#include "core/bytes.h"
 #include "core/file.h"
 #include "core/text.h"
 
@@ -19,16 +18,6 @@
 
 #define RANDOM_DIGITS 8
 
-/* What may stand behind such a name: SQLite's files, and the lock of a vault. */
-static bool is_known_ending(const char *text)
-{
-	static const char *const endings[] = { "", "-wal", "-shm", "-journal", ".lock" };
-	for (size_t i = 0; i < COUNT_OF(endings); i++)
-		if (strcmp(text, endings[i]) == 0)
-			return true;
-	return false;
-}
-
 /* The process in a name that begins with `start`; 0 where it is another kind of name. */
 static pid_t maker_of(const char *name, const char *start)
 {
@@ -43,7 +32,7 @@ static pid_t maker_of(const char *name, const char *start)
 	for (size_t i = 0; i < RANDOM_DIGITS; i++)
 		if (!isxdigit((unsigned char)*end++))
 			return 0;
-	return is_known_ending(end) ? (pid_t)pid : 0;
+	return file_is_companion(end) ? (pid_t)pid : 0;
 }
 
 /* A process that cannot be seen from here, in another container, loses its file: it fails, and nothing of what counts

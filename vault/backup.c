@@ -120,12 +120,6 @@ static bool prove_copy(const struct vault *v, const char *path, struct backup_re
 	return true;
 }
 
-static bool same_file(const char *a, const char *b)
-{
-	struct stat one, other;
-	return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
-
 /* With room for the endings of SQLite's own files. */
 static bool name_beside(const char *path, const char *what, char ret[PATH_MAX], struct error *err)
 {
@@ -194,7 +188,7 @@ bool vault_backup(struct vault *v, const char *to, bool may_replace, struct back
 	*ret = (struct backup_report){ .is_proven = false };
 	if (!file_absolute(to, path, sizeof path, err) || !name_beside(path, "new", fresh, err))
 		return false;
-	if (same_file(path, v->path))
+	if (file_is_same(path, v->path))
 		return fail(err, ERR_CONFLICT, TXT_BACKUP_SELF, path);
 	if (lstat(path, &st) == 0 && !may_replace)
 		return fail(err, ERR_CONFLICT, TXT_BACKUP_EXISTS, path);
@@ -244,7 +238,7 @@ bool vault_stage(const char *from, const struct vault_place *place, struct vault
 	if (!file_absolute(from, source, sizeof source, err) || !make_folder_for(place->path, err) ||
 	    !file_absolute(place->path, path, sizeof path, err) || !name_beside(path, "restoring", fresh, err))
 		return false;
-	if (same_file(source, path))
+	if (file_is_same(source, path))
 		return fail(err, ERR_USAGE, TXT_RESTORE_SELF, source);
 	if (!copy_file(source, fresh, err))
 		return false;

@@ -291,6 +291,7 @@ struct mark_update {
 	struct read_mark mark;
 };
 must_check bool vault_mark_reads(struct vault *v, const struct mark_update *updates, size_t count, struct error *err);
+/* For who would rather try again later: ERR_CONFLICT. */
 must_check bool vault_try_marks(struct vault *v, const struct mark_update *updates, size_t count, struct error *err);
 /* The mark of one consumer, without a look at the others. */
 must_check bool vault_find_mark(struct vault *v, const char *pixel, const char *name, struct read_mark *ret,
