@@ -188,6 +188,7 @@ class Running(Moved):
             self.agent.kill()
             self.agent.wait()
             self.start_agent()
+            self.pass_by(61)  # what was under way is sent again after a minute
             seen += self.waits_for(1)
             self.assertEqual("alert", seen[-1]["event"])
             self.emu.works_again(token)
