@@ -87,7 +87,7 @@ class Watch(WatchCase):
 
     def first_that_fits(self, t, rows, columns, least):
         """The picture that may be under way when the size changes is still of the old one; the second behind it is not."""
-        for _ in range(3):
+        for _ in range(2):
             t.expect("\033\\[J")
             picture = t.text().split("\033[H")[-1].split("\033[J")[0].split("\n")
             if least <= len(picture) <= rows and all(len(re.sub("\033\\[[0-9;]*[a-zA-Z]", "", line)) <= columns for line in picture):
