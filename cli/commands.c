@@ -270,10 +270,11 @@ const struct command commands[] = {
 	{ "scan", GROUP_WATCH, NEEDS_UNLOCK, 0, ALL_ARGS, 0, "[PATH...] [--environ] [--exclude GLOB]...",
 	  "find tokens of this vault that lie somewhere in clear",
 	  "Reads the files and folders (- is standard input) and says file, line, Pixel, version and stage of each\n"
-	  "token of this vault found there, as it is, percent-encoded or in base64; never the token. Exits 14 when\n"
-	  "there is one, 12 when nothing was found but something could not be read, else 0. Links are not followed,\n"
-	  "devices, fifos, /proc and /sys passed over. What is compressed is not looked into, as what git keeps:\n"
-	  "it says how. Opens the vault itself, also where an agent runs, which does not give all tokens to anybody.\n",
+	  "token of this vault found there: Pixels' and listing tokens, and what renews them; as it is, percent-encoded,\n"
+	  "in base64 or UTF-16; never the token. Exits 14 when there is one, 12 when nothing was found but something\n"
+	  "could not be read, else 0. Links, devices, fifos, /proc and /sys within a folder are passed over; one that is\n"
+	  "named and is no file is told of. What is compressed is not looked into, as what git keeps: it says how.\n"
+	  "Opens the vault itself, also where an agent runs, which does not give all tokens to anybody.\n",
 	  "vault scan --environ /etc /home /srv", OPTIONS(scan_options), cmd_scan },
 
 	{ "history", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 1, 1, 1, "PIXEL", "versions and verdicts of a Pixel so far",
