@@ -78,8 +78,7 @@ bool plan_note(struct plan *p, const struct credential *c, const struct health *
 		return false;
 	planned->at_ms = now_ms + wait_s(c, h, settings, now) * 1000;
 	planned->is_suspected = j && j->suspected != VERDICT_UNCHECKED;
-	planned->is_good = j && (j->verdict == VERDICT_HEALTHY || j->verdict == VERDICT_UNPROVEN) &&
-			   !planned->is_suspected;
+	planned->is_good = j && (j->verdict == VERDICT_HEALTHY || j->verdict == VERDICT_UNPROVEN);
 	if (planned->at_ms < p->next_ms)
 		p->next_ms = planned->at_ms;
 	return true;
@@ -133,15 +132,23 @@ static bool holds(const char *const *pixels, size_t count, const char *pixel)
 	return false;
 }
 
-size_t plan_controls(struct plan *p, const char **ret, size_t count, size_t max)
+static size_t add_controls(struct plan *p, bool are_suspected, const char **ret, size_t count, size_t max)
 {
 	size_t due = count;
 	for (size_t seen = 0; seen < p->map.room && count < max; seen++) {
 		const struct planned *planned = planned_at(p, p->control_at++ & (p->map.room - 1));
-		if (planned && planned->is_good && !holds(ret, due, planned->pixel))
+		if (planned && planned->is_good && planned->is_suspected == are_suspected &&
+		    !holds(ret, due, planned->pixel))
 			ret[count++] = planned->pixel;
 	}
 	return count;
+}
+
+/* In an outage that goes on all are suspected in the end, and two of them asked alone would confirm each other. */
+size_t plan_controls(struct plan *p, const char **ret, size_t count, size_t max)
+{
+	count = add_controls(p, false, ret, count, max);
+	return add_controls(p, true, ret, count, max);
 }
 
 size_t plan_due(struct plan *p, int64_t now_ms, const char **ret, size_t max)

@@ -33,7 +33,8 @@ int64_t plan_next_ms(struct plan *p);
 #define PLAN_CONTROLS 4
 size_t plan_due(struct plan *p, int64_t now_ms, const char **ret, size_t max);
 
-/* Puts up to max - count more behind the count in ret, that work and are none of them. Returns how many there are then. */
+/* Puts up to max - count more behind the count in ret, that work and are none of them: first such as nothing was said
+ * against, then such as were refused once. Returns how many there are then. */
 size_t plan_controls(struct plan *p, const char **ret, size_t count, size_t max);
 
 /* They were taken up; due again not before `not_before_ms`, whatever becomes of the sweep. */

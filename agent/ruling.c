@@ -78,8 +78,10 @@ void ruling_apply(struct judgement *j, enum ruling ruling, enum verdict outcome,
 	describe_attempt(j, ruling, evidence);
 	switch (ruling) {
 	case RULING_SUSPECT:
+		/* Refused the same way once more, before the second look was due: that look comes no later for it. */
+		if (!j->suspected || verdict_exit(j->suspected) != verdict_exit(outcome))
+			j->suspected_at = evidence->at;
 		j->suspected = outcome;
-		j->suspected_at = evidence->at;
 		break;
 	case RULING_VERDICT:
 		stand(j, outcome, evidence);

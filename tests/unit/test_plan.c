@@ -187,6 +187,22 @@ static void plan__a_suspect_brings_controls_along(void **state)
 	plan_free(p);
 }
 
+static void plan__where_all_are_suspected_they_are_each_others_controls(void **state)
+{
+	(void)state;
+	struct plan *p = fresh();
+	const char *due[16];
+	note_at(p, "C0SUSPECT00000000000", NOW, VERDICT_HEALTHY, VERDICT_REVOKED);
+	note_at(p, "C0BAD000000000000000", NOW + HOUR, VERDICT_REVOKED, VERDICT_UNCHECKED);
+	note_at(p, "C9TEST00000000000000", NOW + HOUR, VERDICT_HEALTHY, VERDICT_EXPIRED);
+	note_at(p, "C9TEST00000000000001", NOW + HOUR, VERDICT_UNPROVEN, VERDICT_REVOKED);
+	assert_int_equal(plan_due(p, NOW_MS, due, 16), 3);
+	note_at(p, "C0CLEAR0000000000000", NOW + HOUR, VERDICT_HEALTHY, VERDICT_UNCHECKED);
+	assert_int_equal(plan_due(p, NOW_MS, due, 16), 4);
+	assert_string_equal(due[1], "C0CLEAR0000000000000");
+	plan_free(p);
+}
+
 static void plan__what_nobody_was_given_is_not_asked_about(void **state)
 {
 	(void)state;
@@ -216,6 +232,7 @@ int main(void)
 		cmocka_unit_test(plan__written_down_by_a_longer_interval_they_are_spread_over_the_new_one),
 		cmocka_unit_test(plan__never_planned_is_due_within_the_interval),
 		cmocka_unit_test(plan__a_suspect_brings_controls_along),
+		cmocka_unit_test(plan__where_all_are_suspected_they_are_each_others_controls),
 		cmocka_unit_test(plan__what_nobody_was_given_is_not_asked_about),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,9 +124,17 @@ static void ruling__one_refusal_is_a_suspicion_and_no_verdict(void **state)
 	assert_int_equal(j.suspected, VERDICT_REVOKED);
 	assert_int_equal(j.suspected_at, NOW);
 	assert_int_equal(j.evidence.code, 0);
+	e.at = NOW + 60;
+	ruling_apply(&j, RULING_SUSPECT, VERDICT_REVOKED, &e);
+	assert_int_equal(j.suspected_at, NOW);
+	ruling_apply(&j, RULING_SUSPECT, VERDICT_MISMATCHED, &e);
+	assert_int_equal(j.suspected, VERDICT_MISMATCHED);
+	assert_int_equal(j.suspected_at, NOW + 60);
 	ruling_apply(&j, RULING_DISAGREED, VERDICT_HEALTHY, &e);
 	assert_int_equal(j.suspected, VERDICT_UNCHECKED);
 	assert_int_equal(j.verdict, VERDICT_HEALTHY);
+	ruling_apply(&j, RULING_SUSPECT, VERDICT_REVOKED, &e);
+	assert_int_equal(j.suspected_at, NOW + 60);
 }
 
 static void ruling__two_refusals_stand_and_end_the_suspicion(void **state)
