@@ -191,10 +191,12 @@ static bool has_waiting_question(const struct service *s)
 	return false;
 }
 
-bool service_has_room(const struct service *s)
+size_t service_room(const struct service *s)
 {
-	return courier_unanswered(s->courier) < s->settings->in_flight && courier_is_ready(s->courier) &&
-	       !has_waiting_question(s);
+	size_t unanswered = courier_unanswered(s->courier);
+	if (unanswered >= s->settings->in_flight || !courier_is_ready(s->courier) || has_waiting_question(s))
+		return 0;
+	return s->settings->in_flight - unanswered;
 }
 
 static void hand_answer(struct job *job, const struct asked *asked)

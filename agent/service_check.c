@@ -21,8 +21,17 @@
 #define ROOM_LOOK_MS 50
 #define RENEW_LOOK_MS 50
 #define LIST_NAMES_MAX ((size_t)1 << 20)
+#define ASKED_AT_ONCE VAULT_TOKENS_MAX
 
 enum check_phase { CHECK_LOCK, CHECK_RENEW, CHECK_LISTS, CHECK_WALK, CHECK_SETTLE, CHECK_STORE };
+
+/* A pair whose token is read next. */
+struct asking {
+	size_t pair;
+	bool is_fresh, is_put;
+	struct credential credential;
+	const struct version *version;
+};
 
 struct check {
 	struct job job;
@@ -37,6 +46,8 @@ struct check {
 	int64_t lock_until_ms;
 	struct targets targets;
 	struct sweep sweep;
+	struct asking asking[ASKED_AT_ONCE];
+	size_t asking_count;
 	struct sweep_store store;
 	struct evidence **kept; /* of the pairs held, by pair */
 	size_t kept_room;       /* how many places kept has */
@@ -86,33 +97,86 @@ static void check_free(struct check *run)
 
 /* ---- asking ---- */
 
-static bool ask(struct check *run, const struct sweep_step *step, struct error *err)
+static void put_question(struct check *run, const struct asking *a, const struct secret *token)
 {
-	const struct pair *pair = &run->sweep.pairs[step->pair];
-	const struct target *t = &run->targets.at[pair->target];
-	scoped(secret_freep) struct secret *token = NULL;
-	struct credential c;
-	struct error why;
-	target_credential(t, &c);
-	const struct version *v = credential_numbered(&c, pair->version);
-	if (!v || !vault_token(run->job.service->vault, &c, v, "probe", &token, &why)) {
-		/* Deleted, or pushed out by newer versions, since the sweep began. */
-		sweep_drop(&run->sweep, step->pair);
-		if (!v || why.code == ERR_NOT_FOUND || why.code == ERR_CONFLICT)
-			return true;
-		*err = why;
-		return false;
-	}
+	const struct target *t = &run->targets.at[run->sweep.pairs[a->pair].target];
 	enum probe_kind kind = service_probe_kind(run->job.service->settings, run->request.probe, t->test_code);
 	courier_ask(run->job.service->courier, &(struct question){
-						   .id = job_question_id(&run->job, (uint32_t)step->pair),
+						   .id = job_question_id(&run->job, (uint32_t)a->pair),
 						   .kind = kind,
-						   .is_fresh = step->is_fresh,
+						   .is_fresh = a->is_fresh,
 						   .pixel = t->pixel,
 						   .test_code = kind == PROBE_TEST ? t->test_code : "",
 						   .token = token,
-					   });
-	return true;
+					       });
+}
+
+/* Deleted, or pushed out by newer versions, since the sweep began. */
+static bool is_gone_meanwhile(const struct error *err)
+{
+	return err->code == ERR_NOT_FOUND || err->code == ERR_CONFLICT;
+}
+
+/* What could not be read among many for want of locked memory may be read now that the others have gone. */
+static bool read_alone(struct check *run, const struct asking *a, struct token_reading *r)
+{
+	return r->err.code == ERR_UNEXPECTED &&
+	       vault_token(run->job.service->vault, &a->credential, a->version, "probe", &r->token, &r->err);
+}
+
+static void put_those_read(struct check *run, struct token_reading *readings, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (readings[i].token) {
+			put_question(run, &run->asking[i], readings[i].token);
+			secret_freep(&readings[i].token);
+			run->asking[i].is_put = true;
+		}
+}
+
+/* About those that were taken up: their tokens are read together. */
+static bool ask(struct check *run, struct error *err)
+{
+	struct token_reading readings[ASKED_AT_ONCE];
+	size_t count = run->asking_count;
+	bool is_good = true;
+	for (size_t i = 0; i < count; i++)
+		readings[i] = (struct token_reading){ .credential = &run->asking[i].credential,
+						      .version = run->asking[i].version };
+	run->asking_count = 0;
+	if (count && !vault_tokens(run->job.service->vault, readings, count, "probe", err)) {
+		for (size_t i = 0; i < count; i++)
+			sweep_drop(&run->sweep, run->asking[i].pair);
+		return false;
+	}
+	put_those_read(run, readings, count);
+	for (size_t i = 0; i < count; i++) {
+		if (run->asking[i].is_put)
+			continue;
+		if (read_alone(run, &run->asking[i], &readings[i])) {
+			put_those_read(run, readings, count);
+			continue;
+		}
+		sweep_drop(&run->sweep, run->asking[i].pair);
+		if (is_good && !is_gone_meanwhile(&readings[i].err)) {
+			*err = readings[i].err;
+			is_good = false;
+		}
+	}
+	return is_good;
+}
+
+static void take_up(struct check *run, const struct sweep_step *step)
+{
+	const struct pair *pair = &run->sweep.pairs[step->pair];
+	struct asking *a = &run->asking[run->asking_count];
+	*a = (struct asking){ .pair = step->pair, .is_fresh = step->is_fresh };
+	target_credential(&run->targets.at[pair->target], &a->credential);
+	a->version = credential_numbered(&a->credential, pair->version);
+	if (a->version)
+		run->asking_count++;
+	else
+		sweep_drop(&run->sweep, step->pair);
 }
 
 /* ---- answers ---- */
@@ -277,25 +341,38 @@ static int64_t wait_of(const struct check *run, const struct sweep_step *step)
 	return run->store.count && step->wait_ms > SWEEP_BATCH_AGE_MS ? SWEEP_BATCH_AGE_MS : step->wait_ms;
 }
 
+/* Takes up as many pairs as may be asked about now; ret is the step that ended it. */
+static struct sweep_step take_up_some(struct check *run, size_t room, int64_t now_ms)
+{
+	struct sweep_step step = next_step(run, now_ms);
+	for (; step.act == SWEEP_ACT_ASK; step = next_step(run, now_ms)) {
+		take_up(run, &step);
+		if (run->asking_count == room || run->asking_count == ASKED_AT_ONCE)
+			break;
+	}
+	return step;
+}
+
 static bool walk(struct check *run, int64_t *ret_wait_ms, struct error *err)
 {
 	int64_t now_ms = clock_boot_ms();
 	while (!is_out_of_patience(run, now_ms)) {
 		if (!sweep_store_flush_old(&run->store, now_ms, err))
 			return false;
-		if (!service_has_room(run->job.service)) {
+		size_t room = service_room(run->job.service);
+		if (!room) {
 			*ret_wait_ms = ROOM_LOOK_MS;
 			return true;
 		}
-		struct sweep_step step = next_step(run, now_ms);
+		struct sweep_step step = take_up_some(run, room, now_ms);
+		if (!ask(run, err))
+			return false;
 		if (step.act == SWEEP_ACT_DONE)
 			break;
 		if (step.act == SWEEP_ACT_WAIT) {
 			*ret_wait_ms = wait_of(run, &step);
 			return true;
 		}
-		if (!ask(run, &step, err))
-			return false;
 		now_ms = clock_boot_ms();
 	}
 	run->phase = CHECK_SETTLE;

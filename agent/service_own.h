@@ -82,8 +82,8 @@ void job_ask(struct job *job, const struct question *q, bool was_healthy);
 void job_commit(struct job *job, change_fn *fn, void *context);
 /* For questions that a job hands to the courier by itself, minding pace and breaker of the service by itself. */
 uint64_t job_question_id(const struct job *job, uint32_t tag);
-/* May such a question be handed over now? Single questions go first. */
-bool service_has_room(const struct service *s);
+/* How many such questions may be handed over now? Single questions go first. */
+size_t service_room(const struct service *s);
 
 /* A refresh on behalf of another job: of this pending version, or (wanted 0) of what is due. Whoever ends before it detaches it: it goes on, and tells nobody. *ret is gone once
  * done was called. */

@@ -832,56 +832,6 @@ bool vault_find(struct vault *v, const char *pixel, bool want_deleted, struct cr
 	return true;
 }
 
-bool token_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct credential *c,
-		const struct version *version, const struct store_record *record, struct secret **ret,
-		struct error *err)
-{
-	uint8_t digest[DIGEST_LEN];
-	struct error why = { .code = ERR_DAMAGED };
-	struct seal_context context = vault_context(v, 't', bytes_of(id, PIXEL_ID_LEN), version->number);
-	seal_digest(record->value, digest);
-	if (sodium_memcmp(digest, version->digest, DIGEST_LEN) == 0 &&
-	    unseal_secret(v->keys, &context, record->value, ret, &why))
-		return true;
-	if (why.code == ERR_DAMAGED)
-		return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_TAMPERED, (unsigned)version->number,
-				  c->pixel);
-	*err = why;
-	return false;
-}
-
-bool grant_record_open(struct vault *v, const uint8_t id[PIXEL_ID_LEN], const struct credential *c,
-		       const struct version *version, const struct store_record *record, struct secret **ret,
-		       struct error *err)
-{
-	uint8_t digest[DIGEST_LEN];
-	struct error why = { .code = ERR_DAMAGED };
-	struct seal_context context = vault_context(v, 'g', bytes_of(id, PIXEL_ID_LEN), version->number);
-	if (record->is_found)
-		seal_digest(record->value, digest);
-	if (record->is_found && sodium_memcmp(digest, version->renewal.digest, DIGEST_LEN) == 0 &&
-	    unseal_secret(v->keys, &context, record->value, ret, &why))
-		return true;
-	if (why.code == ERR_DAMAGED)
-		return fail_class(err, ERR_DAMAGED, "tampered", TXT_GRANT_TAMPERED, (unsigned)version->number, c->pixel);
-	*err = why;
-	return false;
-}
-
-/* Dropped by a later change, or deleted by somebody else: the metadata as it is now tells which. */
-static bool token_is_gone(struct vault *v, const struct credential *c, const struct version *version, struct error *err)
-{
-	struct credential now;
-	uint64_t generation = v->root.generation;
-	if (!vault_find(v, c->pixel, true, &now, err))
-		return false;
-	if (!credential_numbered(&now, version->number))
-		return fail(err, ERR_NOT_FOUND, TXT_NO_VERSION, c->pixel, (unsigned)version->number);
-	if (v->root.generation != generation)
-		return fail(err, ERR_CONFLICT, TXT_ROOT_MOVED);
-	return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_MISSING, (unsigned)version->number, c->pixel);
-}
-
 void vault_set_who(struct vault *v, const struct audit_who *who)
 {
 	v->who = *who;
@@ -890,68 +840,6 @@ void vault_set_who(struct vault *v, const struct audit_who *who)
 struct audit *vault_audit(struct vault *v)
 {
 	return v->audit;
-}
-
-/* What somebody changed in the store is worth an entry even when nothing is handed out. */
-static bool note_reading(struct vault *v, const struct credential *c, const struct version *version, const char *verb,
-			 const char *result, enum audit_weight weight, struct error *err)
-{
-	struct audit_event event = { .verb = verb,
-				     .pixel = c->pixel,
-				     .version = version->number,
-				     .fingerprint = version->fingerprint,
-				     .result = result };
-	return audit_append(v->audit, &v->who, &event, 1, weight, false, err);
-}
-
-bool vault_token(struct vault *v, const struct credential *c, const struct version *version, const char *verb,
-		 struct secret **ret, struct error *err)
-{
-	uint8_t id[PIXEL_ID_LEN];
-	char key[KEY_TEXT_MAX];
-	struct store_record found;
-	struct error ignored;
-	if (!vault_is_open(v, err))
-		return false;
-	if (!version_has_token(version))
-		return fail(err, ERR_NOT_FOUND, TXT_NO_TOKEN_YET, (unsigned)version->number, c->pixel);
-	keys_pixel_id(v->keys, c->pixel, id);
-	key_for_token(v->root.epoch, id, version->number, key);
-	const char *const keys[] = { key };
-	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
-		return false;
-	/* The proven metadata names the digest; that proves the token, whenever it is read. */
-	scoped(secret_freep) struct secret *token = NULL;
-	bool ok = found.is_found ? token_open(v, id, c, version, &found, &token, err)
-				 : token_is_gone(v, c, version, err);
-	if (!ok && err->code == ERR_DAMAGED)
-		(void)!note_reading(v, c, version, verb, error_name(ERR_DAMAGED), AUDIT_RESERVE, &ignored);
-	if (!ok || !note_reading(v, c, version, verb, "ok", AUDIT_ORDINARY, err))
-		return false;
-	*ret = take(token);
-	return true;
-}
-
-bool vault_grant(struct vault *v, const struct credential *c, const struct version *version, const char *verb,
-		 struct secret **ret, struct error *err)
-{
-	uint8_t id[PIXEL_ID_LEN];
-	char key[KEY_TEXT_MAX];
-	struct store_record found;
-	scoped(secret_freep) struct secret *grant = NULL;
-	if (!vault_is_open(v, err))
-		return false;
-	if (!version_has_grant(version))
-		return fail(err, ERR_NOT_FOUND, TXT_GRANT_GONE, (unsigned)version->number, c->pixel);
-	keys_pixel_id(v->keys, c->pixel, id);
-	key_for_grant(v->root.epoch, id, version->number, key);
-	const char *const keys[] = { key };
-	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK ||
-	    !grant_record_open(v, id, c, version, &found, &grant, err) ||
-	    !note_reading(v, c, version, verb, "ok", AUDIT_ORDINARY, err))
-		return false;
-	*ret = take(grant);
-	return true;
 }
 
 void vault_fingerprint_bytes(const struct vault *v, struct bytes secret, uint8_t ret[FINGERPRINT_LEN])

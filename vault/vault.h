@@ -123,6 +123,17 @@ must_check bool vault_find(struct vault *v, const char *pixel, bool want_deleted
 /* A line in the audit log with this verb (a literal) is written first; without it no token comes. */
 must_check bool vault_token(struct vault *v, const struct credential *c, const struct version *version,
 			    const char *verb, struct secret **ret, struct error *err);
+/* The same for many that are needed together: one look into the store and one write of the log for all of them. */
+#define VAULT_TOKENS_MAX 16
+struct token_reading {
+	const struct credential *credential;
+	const struct version *version;
+	struct secret *token; /* the caller's; NULL: there is none, and err says why */
+	struct error err;
+};
+/* False: none was read, whatever the readings say. */
+must_check bool vault_tokens(struct vault *v, struct token_reading *readings, size_t count, const char *verb,
+			     struct error *err);
 /* What renews a token (vault/grant.h), for a refresh, and to look where else it lies. Noted in the log with this verb.
  * ERR_NOT_FOUND when the version has none any more. */
 must_check bool vault_grant(struct vault *v, const struct credential *c, const struct version *version,

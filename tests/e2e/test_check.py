@@ -99,6 +99,17 @@ class Probes(Check):
         self.assertEqual(pixels, set(found))
         self.assertEqual(sorted(pixels), sorted(self.emu.asked()[before:]))
 
+    def test_the_longest_tokens_are_asked_about_though_not_all_fit_into_locked_memory_together(self):
+        pixels = []
+        for n in range(24):
+            pixel, token = new_pixel(), ("t%02d-" % n).ljust(4095, "k")
+            self.emu.token(token, pixel)
+            self.put(pixel, token, "--no-check", "--test-code", "TEST12345")
+            pixels.append(pixel)
+        self.configure(check={"rate": 10000, "in-flight": 64})
+        found = self.check_doc()
+        self.assertEqual({p: "healthy" for p in pixels}, {p: found[p]["verdict"] for p in found})
+
     def test_labels_choose(self):
         a, _ = self.stored()
         b, _ = self.stored()

@@ -600,7 +600,60 @@ static void token__is_not_given_when_its_line_cannot_be_written(void **state)
 	assert_false(vault_token(v, &c, &c.versions[0], "get", &token, &err));
 	assert_string_equal(err.class, "audit");
 	assert_null(token);
+	struct token_reading twice[] = { { .credential = &c, .version = &c.versions[0] },
+					 { .credential = &c, .version = &c.versions[0] } };
+	assert_false(vault_tokens(v, twice, COUNT_OF(twice), "get", &err));
+	assert_string_equal(err.class, "audit");
+	assert_null(twice[0].token);
+	assert_null(twice[1].token);
 	vault_close(v);
+}
+
+/* A log with so many lines. */
+static size_t lines_of_the_log(void)
+{
+	char log[PATH_MAX];
+	size_t lines = 0;
+	(void)snprintf(log, sizeof log, "%.*s.audit.log", (int)(strlen(anchor_path) - strlen(".anchor")), anchor_path);
+	FILE *f = fopen(log, "r");
+	assert_non_null(f);
+	for (int c; (c = fgetc(f)) != EOF;)
+		lines += c == '\n';
+	fclose(f);
+	return lines;
+}
+
+static void tokens__read_together_each_has_a_result_of_its_own(void **state)
+{
+	(void)state;
+	struct error err;
+	struct credential a, b, gone;
+	const char *other = "C3U2T02IU8J6B9GC2B90";
+	bool is_for_good = true;
+	struct vault *v = open_it(), *w = open_it();
+	put_token(w, B, TOKEN_B);
+	put_token(w, A, TOKEN_A);
+	assert_true(vault_find(v, A, false, &gone, &err));
+	assert_true(vault_change(w, delete_it, &is_for_good, &err));
+	put_token(w, other, TOKEN_B);
+	assert_true(vault_find(v, other, false, &a, &err));
+	assert_true(vault_find(v, B, false, &b, &err));
+	struct token_reading readings[] = { { .credential = &gone, .version = &gone.versions[0] },
+					    { .credential = &b, .version = &b.versions[0] },
+					    { .credential = &a, .version = credential_staged(&a, STAGE_CURRENT) } };
+	size_t before = lines_of_the_log();
+	assert_true(vault_tokens(v, readings, COUNT_OF(readings), "probe", &err));
+	assert_null(readings[0].token);
+	assert_int_equal(readings[0].err.code, ERR_NOT_FOUND);
+	for (size_t i = 1; i < COUNT_OF(readings); i++) {
+		assert_non_null(readings[i].token);
+		assert_true(bytes_equal(secret_reveal(readings[i].token), bytes_of_text(TOKEN_B)));
+		secret_freep(&readings[i].token);
+	}
+	assert_int_equal(lines_of_the_log() - before, 2);
+	assert_true(vault_tokens(v, readings, 0, "probe", &err));
+	vault_close(v);
+	vault_close(w);
 }
 
 /* That our memory is full says nothing about the vault. */
@@ -2138,6 +2191,7 @@ int main(void)
 		V(find__a_deleted_pixel_is_found_only_when_wanted),
 		V(token__dropped_meanwhile_is_not_found_and_no_alarm),
 		V(token__is_not_given_when_its_line_cannot_be_written),
+		T(tokens__read_together_each_has_a_result_of_its_own),
 		V(token__without_room_in_locked_memory_is_no_alarm),
 		V(many__five_thousand_pixels_are_stored_found_walked_and_verified),
 		V(health__is_kept_counted_and_aligned),
