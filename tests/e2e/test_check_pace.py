@@ -4,7 +4,7 @@ import threading
 import time
 import unittest
 
-from harness import Case, PATIENCE, say
+from harness import Case, say
 
 
 class Pace(Case):
@@ -34,7 +34,7 @@ class Pace(Case):
         self.emu.reset()
         self.emu.knob("delay-ms", 300)
         took = self.vault("check").took
-        self.assertLess(took, 13 * 0.3 * 0.7 * PATIENCE)
+        self.assertSoon(took, 13 * 0.3 * 0.7)
 
     def test_no_more_than_rate_in_any_second(self):
         self.many(16)
@@ -71,12 +71,12 @@ class Pace(Case):
         self.emu.reset()
         self.emu.knob("delay-ms", 400)
         first = self.start("check")
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while self.emu.totals()["connections"] == 0 and time.monotonic() < end:
             time.sleep(0.01)
         second = self.vault("check", rc=(0, 8))
         third = self.agent("--once", rc=(0, 8))
-        self.assertEqual(0, first.wait(20))
+        self.assertEqual(0, first.wait(60))
         self.assertEqual(1, self.emu.totals()["max-in-flight"], "two sweeps never overlap" + say(second) + say(third))
 
     def test_a_put_need_not_wait_for_a_sweep(self):
@@ -88,7 +88,7 @@ class Pace(Case):
         time.sleep(0.3)
         r = self.put(pixel, token)
         self.assertIsNone(sweep.poll(), "the sweep goes on" + say(r))
-        self.assertEqual(0, sweep.wait(20))
+        self.assertEqual(0, sweep.wait(60))
         self.assertEqual(token, self.get(pixel))
         self.vault("verify")
 
@@ -102,7 +102,7 @@ class Pace(Case):
         for pixel in pixels:
             new[pixel] = self.token()
             self.put(pixel, new[pixel], "--no-check")
-        sweep.wait(20)
+        sweep.wait(60)
         for pixel in pixels:
             self.assertEqual(new[pixel], self.get(pixel))
             self.assertEqual(2, self.status(pixel)["current"]["version"])
@@ -115,7 +115,7 @@ class Pace(Case):
         sweep = self.start("check")
         time.sleep(1.2)
         sweep.terminate()
-        sweep.wait(10)
+        sweep.wait(60)
         self.emu.knob("delay-ms", 0)
         self.vault("check", rc=0)
         self.vault("verify")

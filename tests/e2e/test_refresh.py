@@ -67,10 +67,12 @@ class Refreshing(Case):
     def renewal(self, pixel):
         return self.status(pixel)["renewal"]
 
-    def until(self, what, timeout=20):
+    def until(self, what, timeout=30):
         end = time.monotonic() + timeout * PATIENCE
         while not what():
-            self.assertLess(time.monotonic(), end, "it never came to that")
+            if time.monotonic() > end:
+                said = self.read(self.path("agent.log")).decode("utf-8", "replace") if self.keeper else "nothing"
+                self.fail("it never came to that; %s; the agent said: %s" % (self.vault("status").out.decode(), said))
             time.sleep(0.05)
 
 
