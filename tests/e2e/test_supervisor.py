@@ -200,7 +200,7 @@ class Supervisor(Case):
         gaps = [b - a for a, b in zip(at, at[1:])]
         for gap, least in zip(gaps, (0, 100, 200, 400, 800)):
             self.assertGreaterEqual(gap, least - 20, gaps)
-            self.assertLess(gap, least + 200 * PATIENCE, gaps)
+            self.assertSoon((gap - least) / 1000, 0.2, gaps)
         os.unlink(self.path("courier-dies"))
         self.until(lambda: "courier hello" in self.said(), 10)
         self.assertIsNone(p.poll())
