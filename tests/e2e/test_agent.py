@@ -66,11 +66,11 @@ class AgentCase(Case):
     def log(self):
         return self.read(self.path("agent.log")).decode("utf-8", "replace")
 
-    def until(self, what, condition, seconds=10):
-        end = time.monotonic() + seconds * PATIENCE
+    def until(self, what, condition, seconds=30):
+        end = time.monotonic() + max(seconds, 30) * PATIENCE
         while not condition():
             if time.monotonic() > end:
-                self.fail("%s: not within %d s\n%s" % (what, seconds, self.log()))
+                self.fail("never: %s\n%s" % (what, self.log()))
             time.sleep(0.02)
 
     def crash(self, *words):
@@ -92,7 +92,7 @@ class Watching(AgentCase):
             self.direct("put", pixel, "--no-check", stdin=token)
             done = time.monotonic()
             self.until("the new token", lambda: self.token_of(pixel) == token, 1)
-            self.assertLess(time.monotonic() - done, 1 * PATIENCE)
+            self.assertSoon(time.monotonic() - done, 1)
 
     def test_who_put_through_the_agent_reads_his_own_token_at_once(self):
         pixel = new_pixel()
@@ -246,7 +246,7 @@ class Waiting(AgentCase):
             time.sleep(0.01)
         check.join()
         self.emu.no_faults()
-        self.assertLess(longest, 0.5 * PATIENCE)
+        self.assertSoon(longest, 0.5)
 
     def test_a_reader_that_waits_is_woken_by_the_next_version(self):
         pixel = new_pixel()
@@ -289,7 +289,9 @@ class Waiting(AgentCase):
         pixel = new_pixel()
         self.put(pixel, new_token(), "--no-check")
         self.ask("GET", "/v1/pixels/%s/token" % pixel, headers={"X-Consumer": "quiet"})
-        self.until("it is in the file", lambda: "quiet" in self.direct("rollout", pixel).out.decode().split(), 2)
+        read = time.monotonic()
+        self.until("it is in the file", lambda: "quiet" in self.direct("rollout", pixel).out.decode().split())
+        self.assertSoon(time.monotonic() - read, 2)
 
     def test_eight_writers_and_a_reader_lose_nothing(self):
         pixels = [new_pixel() for _ in range(8)]
@@ -625,7 +627,7 @@ class Signals(AgentCase):
         put.join(20 * PATIENCE)
         self.emu.no_faults()
         self.assertEqual(503, answers[0][0])
-        self.assertLess(answers[0][3] - told, 2 * PATIENCE, "the put alone waits for 5 s")
+        self.assertSoon(answers[0][3] - told, 2, "the put alone waits for 5 s")
         self.assertIn(puts[0][0], (200, 202, 409), puts)
         self.assertEqual(0, self.keeper.wait(20 * PATIENCE))
         self.keeper = None

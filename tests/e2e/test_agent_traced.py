@@ -24,7 +24,7 @@ class Traced(AgentCase):
         if self.agent.poll() is None:
             for pid in self.processes_below(self.agent.pid):
                 os.kill(pid, signal.SIGTERM)
-            self.agent.wait(30)
+            self.agent.wait(60)
         return self.agent.returncode
 
     @staticmethod
@@ -125,7 +125,7 @@ class AgentCores(AgentCase):
         processes = self.processes()
         for name in ("courier", "keeper"):  # without its keeper an agent ends, and its service manager starts another one
             os.kill(processes[name], signal.SIGSEGV)
-        self.assertEqual(1, self.agent.wait(20))
+        self.assertEqual(1, self.agent.wait(60))
         self.assertEqual([], glob.glob(self.path("**", "core*"), recursive=True))
 
 

@@ -299,7 +299,7 @@ class Backup(Case):
         via = {"PIXELVAULT_VAULT": None}
         self.assertEqual(newer, self.vault("get", self.pixel, env=via, says_token=True).out.decode())
         self.vault("restore", self.copy, "--yes")  # --vault is given: no agent is asked
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while self.vault("get", self.pixel, env=via, rc=None, says_token=True).rc == 0:
             self.assertLess(time.monotonic(), end)
             time.sleep(0.05)

@@ -5,7 +5,7 @@ import json
 import time
 import unittest
 
-from harness import Case, PATIENCE, cases, direct_only, new_pixel, say, spread
+from harness import Case, cases, direct_only, new_pixel, say, spread
 from test_status import prove_shape
 
 
@@ -358,7 +358,7 @@ class Confirmation(Check):
         self.vault("check", pixel, rc=10)
         first, second = self.emu.log(pixel)[before:]
         self.assertGreaterEqual(second["ms"] - first["ms"], 1900)
-        self.assertLess(second["ms"] - first["ms"], 4000 * PATIENCE)
+        self.assertSoon((second["ms"] - first["ms"]) / 1000, 4)
 
     def test_unset_it_waits_5_s_by_hand(self):
         pixel, token = self.stored()
@@ -368,7 +368,7 @@ class Confirmation(Check):
         self.vault("check", pixel, rc=10)
         first, second = self.emu.log(pixel)[before:]
         self.assertGreaterEqual(second["ms"] - first["ms"], 4900)
-        self.assertLess(second["ms"] - first["ms"], 7000 * PATIENCE)
+        self.assertSoon((second["ms"] - first["ms"]) / 1000, 7)
 
     def test_until_it_is_confirmed_the_verdict_stays_as_it_was(self):
         pixel, token = self.stored()
@@ -376,12 +376,12 @@ class Confirmation(Check):
         self.configure(check={"confirm-delay": "3s"})
         before = self.emu.requests()
         p = self.start("check", pixel)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while self.emu.requests() == before and time.monotonic() < end:
             time.sleep(0.02)
         time.sleep(0.3)
         self.assertEqual("healthy", self.status(pixel)["verdict"])
-        self.assertEqual(10, p.wait(20))
+        self.assertEqual(10, p.wait(60))
         self.assertEqual("revoked", self.status(pixel)["verdict"])
 
     def test_a_verdict_already_bad_needs_no_second_word(self):
@@ -544,7 +544,7 @@ class Breaker(Check):
         self.vault("check", pixel, rc=9)
         before = self.emu.requests()
         r = self.vault("check", pixel, rc=9)
-        self.assertLess(r.took, 4 * PATIENCE, "a pause over 5 s is not waited out")
+        self.assertSoon(r.took, 4, "a pause over 5 s is not waited out")
         self.assertEqual(before, self.emu.requests(), "exit 9 without a call")
         self.assertRegex(r.err + r.out.decode(), "(?i)throttl|too many|pause|until", say(r))
         self.check_doc(pixel, rc=9)
@@ -578,7 +578,7 @@ class Breaker(Check):
             before = self.emu.requests()
             r = self.vault("check", pixel, rc=9)
             self.assertEqual(1, self.emu.requests() - before)
-            self.assertLess(r.took, 3 * PATIENCE)
+            self.assertSoon(r.took, 3)
 
 
 if __name__ == "__main__":

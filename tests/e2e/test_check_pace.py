@@ -4,7 +4,7 @@ import threading
 import time
 import unittest
 
-from harness import Case, PATIENCE, say
+from harness import Case, TooLate, say
 
 
 class Pace(Case):
@@ -26,7 +26,10 @@ class Pace(Case):
             self.emu.knob("delay-ms", 150)
             self.vault("check")
             self.assertEqual(12, self.emu.requests())
-            self.assertEqual(limit, self.emu.totals()["max-in-flight"])
+            at_once = self.emu.totals()["max-in-flight"]
+            self.assertLessEqual(at_once, limit)
+            if at_once < limit:
+                raise TooLate("%d at once, and %d should be" % (at_once, limit))
 
     def test_several_at_once_save_time(self):
         self.many(13)
@@ -34,7 +37,13 @@ class Pace(Case):
         self.emu.reset()
         self.emu.knob("delay-ms", 300)
         took = self.vault("check").took
-        self.assertLess(took, 13 * 0.3 * 0.7 * PATIENCE)
+        self.assertSoon(took, 13 * 0.3 * 0.7)
+
+    def keeps_to_the_rate(self, at):
+        """By when they came: what is held up on its way comes together with what was sent after it."""
+        for i, first in enumerate(at):
+            if len([t for t in at[i:] if t < first + 900]) > 5 + 1:
+                raise TooLate("more than 6 came within 0.9 s of %d: %s" % (first, at))
 
     def test_no_more_than_rate_in_any_second(self):
         self.many(16)
@@ -43,9 +52,9 @@ class Pace(Case):
         self.vault("check")
         at = [l["ms"] for l in self.emu.log()]
         self.assertEqual(16, len(at))
-        for i, first in enumerate(at):
-            self.assertLessEqual(len([t for t in at[i:] if t < first + 900]), 5 + 1, "within 0.9 s of %d: %s" % (first, at))
-        self.assertGreater(at[-1] - at[0], 2000)
+        self.keeps_to_the_rate(at)
+        if at[-1] - at[0] <= 2000:
+            raise TooLate("all within %d ms" % (at[-1] - at[0]))
 
     def test_confirmations_keep_to_the_rate_too(self):
         self.many(8)
@@ -54,9 +63,7 @@ class Pace(Case):
         self.configure(check={"rate": 5})
         self.emu.reset()
         self.vault("check", rc=10)
-        at = [l["ms"] for l in self.emu.log()]
-        for i, first in enumerate(at):
-            self.assertLessEqual(len([t for t in at[i:] if t < first + 900]), 5 + 1, at)
+        self.keeps_to_the_rate([l["ms"] for l in self.emu.log()])
 
     def test_connections_are_reused(self):
         self.many(12)
@@ -71,12 +78,12 @@ class Pace(Case):
         self.emu.reset()
         self.emu.knob("delay-ms", 400)
         first = self.start("check")
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while self.emu.totals()["connections"] == 0 and time.monotonic() < end:
             time.sleep(0.01)
         second = self.vault("check", rc=(0, 8))
         third = self.agent("--once", rc=(0, 8))
-        self.assertEqual(0, first.wait(20))
+        self.assertEqual(0, first.wait(60))
         self.assertEqual(1, self.emu.totals()["max-in-flight"], "two sweeps never overlap" + say(second) + say(third))
 
     def test_a_put_need_not_wait_for_a_sweep(self):
@@ -84,11 +91,14 @@ class Pace(Case):
         pixel, token = self.pair()
         self.configure(check={"in-flight": 1})
         self.emu.knob("delay-ms", 600)
+        asked = self.emu.requests()
         sweep = self.start("check")
-        time.sleep(0.3)
+        while self.emu.requests() == asked and sweep.poll() is None:
+            time.sleep(0.02)
         r = self.put(pixel, token)
-        self.assertIsNone(sweep.poll(), "the sweep goes on" + say(r))
-        self.assertEqual(0, sweep.wait(20))
+        if sweep.poll() is not None:
+            raise TooLate("the sweep is over" + say(r))
+        self.assertEqual(0, sweep.wait(60))
         self.assertEqual(token, self.get(pixel))
         self.vault("verify")
 
@@ -102,7 +112,7 @@ class Pace(Case):
         for pixel in pixels:
             new[pixel] = self.token()
             self.put(pixel, new[pixel], "--no-check")
-        sweep.wait(20)
+        sweep.wait(60)
         for pixel in pixels:
             self.assertEqual(new[pixel], self.get(pixel))
             self.assertEqual(2, self.status(pixel)["current"]["version"])
@@ -115,7 +125,7 @@ class Pace(Case):
         sweep = self.start("check")
         time.sleep(1.2)
         sweep.terminate()
-        sweep.wait(10)
+        sweep.wait(60)
         self.emu.knob("delay-ms", 0)
         self.vault("check", rc=0)
         self.vault("verify")

@@ -17,7 +17,7 @@ import time
 import unittest
 
 import receivers
-from harness import AGENT, BUILD, PATIENCE, VAULT
+from harness import AGENT, BUILD, VAULT, Timed
 
 LABEL = 'Zoë <!channel> & "co"'
 TITLE = "%d Pixels: revoked; all have the label minted-by=" + LABEL
@@ -26,7 +26,7 @@ PASSWORD = "smtp-password-4711-horse"
 HIDDEN_PATH = "/services/T0/B0/hidden-4711-path"
 
 
-class Delivery(unittest.TestCase):
+class Delivery(Timed):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="delivery-")
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
@@ -63,7 +63,7 @@ class Delivery(unittest.TestCase):
         done = subprocess.run([self.path("send_alert"), config, event, str(pixels), *sinks], capture_output=True, text=True,
                               timeout=90, env={"PATH": "/usr/bin:/bin", "HOME": self.dir, "SECRET": "x"})
         self.took = time.monotonic() - began
-        self.assertLess(self.took, within * PATIENCE)
+        self.assertSoon(self.took, within)
         self.assertEqual(done.returncode, 0, done.stderr)
         for secret in (HMAC_KEY, PASSWORD, HIDDEN_PATH):
             self.assertNotIn(secret, done.stdout + done.stderr)
@@ -377,7 +377,7 @@ class Commands(Delivery):
                 self.assertFalse(self.lives(pid))
 
     def lives(self, pid):
-        end = time.monotonic() + 2
+        end = time.monotonic() + 30
         while time.monotonic() < end:
             try:
                 with open("/proc/%d/stat" % pid) as f:

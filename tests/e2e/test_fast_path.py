@@ -17,7 +17,7 @@ from agent_harness import AgentCase, GoodClient, ask, is_closed
 
 OTHER = b"X-Other: 1\r\n"  # a header that only the library takes
 READER, NOBODY = 20401, 20999
-P99_S = 0.05 * harness.PATIENCE
+P99_S = 0.05
 
 
 def take_answer(s, rest=b""):
@@ -106,7 +106,7 @@ class FastCase(AgentCase):
 
     def settles_at(self, descriptors):
         """Connections that are over cost nothing any more."""
-        end = time.monotonic() + 5 * harness.PATIENCE
+        end = time.monotonic() + 30 * harness.PATIENCE
         while self.descriptors() > descriptors and time.monotonic() < end:
             time.sleep(0.02)
         self.assertLessEqual(self.descriptors(), descriptors, self.open_files())
@@ -281,12 +281,12 @@ class Connections(FastCase):
 
     @contextlib.contextmanager
     def served_in_time(self, p99_s=P99_S):
-        good = GoodClient(self.socket, self.codes[0], self.tokens[0], READER if os.geteuid() == 0 else None)
+        good = GoodClient(self.socket, self.codes[0], self.tokens[0], self.keeper_pid(), READER if os.geteuid() == 0 else None)
         yield
-        p99, count, wrong = good.finish()
+        p99, count, wrong = good.finish(6)
         self.assertEqual([], wrong[:3], "of %d reads" % count)
         self.assertGreater(count, 5)
-        self.assertLess(p99, p99_s, "p99 of a good client, %d reads" % count)
+        self.assertSoon(p99, p99_s, "p99 of a good client, %d reads" % count)
 
     def test_the_usual_read_is_not_given_to_the_library(self):
         """What the other tests here compare would be the same thing twice otherwise."""
@@ -470,7 +470,7 @@ class Connections(FastCase):
         self.agent_up()
         self.exchange(self.request())
         base = self.descriptors()
-        with self.served_in_time(1 * harness.PATIENCE):  # each read waits for the disk
+        with self.served_in_time(1):  # each read waits for the disk
             for i in range(400):
                 s = socket.socket(socket.AF_UNIX)
                 s.settimeout(10)
@@ -505,7 +505,7 @@ class Connections(FastCase):
         self.keeper.send_signal(signal.SIGTERM)
         for s in idle:
             self.assertTrue(is_closed(s, 5 * harness.PATIENCE))
-        self.assertLess(time.monotonic() - started, 0.8 * harness.PATIENCE, "they were waited for")
+        self.assertSoon(time.monotonic() - started, 0.8, "they were waited for")
         self.assertEqual(0, self.keeper.wait(10 * harness.PATIENCE))
 
     def test_sigterm_leaves_no_half_an_answer(self):
@@ -538,7 +538,7 @@ class Connections(FastCase):
             said = self.read(self.path("agent.log")).count(b"configuration reloaded")
             self.write(self.config, text)
             self.keeper.send_signal(signal.SIGHUP)
-            end = time.monotonic() + 10 * harness.PATIENCE
+            end = time.monotonic() + 30 * harness.PATIENCE
             while self.read(self.path("agent.log")).count(b"configuration reloaded") == said:
                 self.assertLess(time.monotonic(), end)
                 time.sleep(0.01)
@@ -572,8 +572,8 @@ class Connections(FastCase):
             for _ in range(5):
                 token = harness.new_token()
                 done = self.vault("put", self.codes[1], "--no-check", stdin=token)
-                self.assertLess(done.took, 2 * harness.PATIENCE)
-                self.assertLess(self.vault("get", self.codes[1]).took, 2 * harness.PATIENCE)
+                self.assertSoon(done.took, 2)
+                self.assertSoon(self.vault("get", self.codes[1]).took, 2)
             for pid in pids:
                 self.assertEqual((0, 0), os.waitpid(pid, os.WNOHANG), "a reader ended")
         finally:
@@ -581,7 +581,7 @@ class Connections(FastCase):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     os.waitpid(pid, 0)
-        end = time.monotonic() + 10 * harness.PATIENCE
+        end = time.monotonic() + 30 * harness.PATIENCE
         while not self.exchange(self.request(code=self.codes[1])).endswith(token.encode()):
             self.assertLess(time.monotonic(), end, "the agent never saw the last put")
             time.sleep(0.05)

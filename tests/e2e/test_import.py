@@ -418,9 +418,10 @@ class Hygiene(Case):
         pairs = [self.pair() for _ in range(5)]
         doc = [{"pixel": p, "token": t, "labels": {"a": "b"}} for p, t in pairs]
         path = self.write(self.path("t.json"), json.dumps(doc))
+        self.configure(tiktok={"timeout": "60s"})
         self.emu.fault("silence")
         p = self.start("import", path, "--check")
-        end = time.monotonic() + 8
+        end = time.monotonic() + 30
         while self.emu.requests() < 1:
             self.assertTrue(p.poll() is None and time.monotonic() < end)
             time.sleep(0.02)

@@ -261,10 +261,10 @@ class Passphrase(Case):
     def test_nobody_to_ask_is_4(self):
         self.vault("init", "--passphrase-file", self.phrase, "--no-recovery")
         r = self.refuses(4, "list", start_new_session=True)
-        self.assertLess(r.took, 3)
+        self.assertSoon(r.took, 3)
         self.error(4, "get", new_pixel(), start_new_session=True)
         t = self.terminal("list", "--no-input")
-        self.assertEqual(4, t.wait(10), t.text())
+        self.assertEqual(4, t.wait(60), t.text())
 
     def test_asked_on_the_terminal_without_echo(self):
         self.vault("init", "--passphrase-file", self.phrase, "--no-recovery")

@@ -324,7 +324,7 @@ class Killed(Listing):
         """The command, stopped for good while it waits for the page behind these."""
         self.emu.fault("silence", path="/pixel/list/", after=pages)
         child = self.start(*words, stdin=stdin)
-        end = time.monotonic() + 10 * PATIENCE
+        end = time.monotonic() + 30 * PATIENCE
         while len(self.calls(PIXELS)) < pages:
             self.assertLess(time.monotonic(), end)
             time.sleep(0.02)
@@ -362,7 +362,7 @@ class Killed(Listing):
         read = len(self.calls(PIXELS))
         self.emu.fault("silence", path="/pixel/list/", after=1)
         child = self.start("check")
-        end = time.monotonic() + 10 * PATIENCE
+        end = time.monotonic() + 30 * PATIENCE
         while len(self.calls(PIXELS)) <= read:
             self.assertLess(time.monotonic(), end)
             time.sleep(0.02)

@@ -403,9 +403,11 @@ class Swapped(Mismatch):
     def test_a_put_meanwhile_counts(self):
         a, of_a, b, of_b = self.crossed()
         better = self.more_token(b)
-        self.emu.knob("delay-ms", "1000")
+        self.emu.knob("delay-ms", "2000")
+        asked = self.emu.requests()
         run = self.start("swap", a, b)
-        time.sleep(0.4)  # it has chosen, and asks
+        while self.emu.requests() == asked and run.poll() is None:  # it has chosen, and asks
+            time.sleep(0.02)
         self.put(b, better, "--no-check")
         self.assertEqual(8, run.wait(), run.stderr.read())
         self.emu.knob("delay-ms", "0")

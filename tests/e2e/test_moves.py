@@ -97,7 +97,7 @@ class Moves(Case):
         pixel, _ = self.stored()
         asked = self.emu.requests()
         self.assertEqual("started", self.json("report", pixel, "--code", "-1")["probe"])
-        end = time.monotonic() + 5 * harness.PATIENCE
+        end = time.monotonic() + 30 * harness.PATIENCE
         while self.emu.requests() == asked and time.monotonic() < end:
             time.sleep(0.05)
         asked = self.emu.requests()

@@ -7,7 +7,7 @@ import select
 import time
 import unittest
 
-from harness import Case, FINGERPRINT, VERDICTS, cases, direct_only, new_pixel, say, spread
+from harness import Case, FINGERPRINT, VERDICTS, VIA_AGENT, cases, direct_only, new_pixel, say, spread
 
 KEYS = {"schema", "pixel", "version", "stage", "verdict", "fingerprint", "removed", "belongs_to"}
 
@@ -255,8 +255,8 @@ class Shape(Case):
     def test_no_input_never_prompts(self):
         started = time.monotonic()
         t = self.terminal("put", new_pixel(), "--no-check", "--no-input")
-        self.assertNotEqual(0, t.wait(10), t.text())
-        self.assertLess(time.monotonic() - started, 5)
+        self.assertNotEqual(0, t.wait(60), t.text())
+        self.assertSoon(time.monotonic() - started, 5)
 
     def test_quiet_says_nothing_when_all_is_well(self):
         r = self.put(new_pixel(), self.token(), "--no-check", "-q")
@@ -484,6 +484,7 @@ class Judged(Case):
     def test_a_token_stored_under_another_pixel_is_named_before_any_network_call(self):
         a, token = self.stored()
         b = new_pixel()
+        self.configure(tiktok={"timeout": "60s"})
         self.emu.fault("silence")
         p = self.start("put", b, stdin=token)
         seen, end = b"", time.monotonic() + 4
@@ -563,18 +564,19 @@ class Judged(Case):
     def test_consumers_keep_the_healthy_token_until_the_new_one_is_judged(self):
         pixel, good = self.stored()
         better = self.more_token(pixel)
-        self.emu.knob("delay-ms", 1500)
+        self.emu.knob("delay-ms", 2500)
         started = time.monotonic()
         p = self.start("put", pixel, stdin=better)
-        looks = 0
-        while time.monotonic() < started + 1.2:
-            self.assertEqual(good, self.get(pixel))
-            looks += 1
-            if looks == 3:
-                self.assertEqual(2, self.status(pixel)["pending"]["version"], "stored before TikTok answered")
-            time.sleep(0.05)
-        self.assertGreater(looks, 5)
-        self.assertEqual(0, p.wait(20))
+
+        def before_the_answer(*found):
+            self.assertSoon(time.monotonic() - started, 2.4, "TikTok has answered")
+            return found[0]
+        while not before_the_answer(self.status(pixel)["pending"]):
+            self.assertEqual(good, before_the_answer(self.get(pixel)))
+        self.assertEqual(2, self.status(pixel)["pending"]["version"], "stored before TikTok answered")
+        for _ in range(4):
+            self.assertEqual(good, before_the_answer(self.get(pixel)))
+        self.assertEqual(0, p.wait(60))
         self.assertEqual(better, self.get(pixel))
 
     def test_a_put_overtaken_by_another_does_not_promote_its_own(self):
@@ -582,11 +584,11 @@ class Judged(Case):
         slow, quick = self.more_token(pixel), self.token()
         self.emu.knob("delay-ms", 1500)
         p = self.start("put", pixel, stdin=slow)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while not self.status(pixel)["pending"] and time.monotonic() < end:
             time.sleep(0.02)
         self.put(pixel, quick, "--no-check")
-        p.wait(20)
+        p.wait(60)
         self.assertEqual(quick, self.get(pixel))
         s = self.status(pixel)
         self.assertEqual((3, None, 1), (s["current"]["version"], s["pending"], s["previous"]["version"]))
@@ -594,9 +596,11 @@ class Judged(Case):
     def test_killed_while_it_waits_leaves_the_new_one_pending(self):
         pixel, good = self.stored()
         token = self.more_token(pixel)
+        if not VIA_AGENT:  # which waits for the answer before it ends
+            self.configure(tiktok={"timeout": "60s"})
         self.emu.fault("silence")
         p = self.start("put", pixel, stdin=token)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while self.emu.requests() < 2 and time.monotonic() < end:
             time.sleep(0.02)
         p.kill()

@@ -37,9 +37,8 @@ class Refreshing(Case):
         family = family or self.family
         pixel, access, refresh = new_pixel(), "act." + new_token(), "rft." + new_token()
         self.hidden.append(refresh)
-        expires = ["expires=%d" % (time.time() + life)] if life else []
         self.emu.pixel(pixel)
-        self.emu.ctl("token", access, "pixels=" + pixel, "kind=" + KINDS[family], "scopes=8", "refresh=" + refresh, *expires)
+        self.emu.ctl("token", access, "pixels=" + pixel, "kind=" + KINDS[family], "scopes=8", "refresh=" + refresh)
         doc = {"client_key" if family == "login" else "client_id": APP, "client_secret": APP_SECRET, "refresh_token": refresh}
         if with_access:
             doc["access_token"] = access
@@ -51,10 +50,18 @@ class Refreshing(Case):
     def put_pair(self, pixel, doc, *options, family=None, **more):
         return self.vault("put", pixel, "--family", family or self.family, *options, stdin=json.dumps(doc), **more)
 
-    def stored_pair(self, life=86400, **more):
-        pixel, access, refresh, doc = self.document(life, **more)
-        self.put_pair(pixel, doc, "--test-code", "TEST12345")
+    def stored_pair(self, life=86400, family=None, **more):
+        """Its life begins when it is stored, however long that takes: a put of one that is over renews it at once."""
+        pixel, access, refresh, doc = self.document(life, family=family, **more)
+        self.stored_at = time.monotonic()
+        self.put_pair(pixel, doc, "--test-code", "TEST12345", family=family)
+        self.emu.ctl("token", access, "pixels=" + pixel, "kind=" + KINDS[family or self.family], "scopes=8",
+                     "expires=%d" % (time.time() + life))
         return pixel, access, refresh, doc
+
+    def assertNotDue(self, seconds):
+        """What is looked at below is not due before so long after it was stored."""
+        self.assertSoon(time.monotonic() - self.stored_at, seconds, "it is due by now")
 
     def refreshes(self, family=None):
         return [l for l in self.emu.log() if l["path"] == PATHS[family or self.family]]
@@ -67,10 +74,12 @@ class Refreshing(Case):
     def renewal(self, pixel):
         return self.status(pixel)["renewal"]
 
-    def until(self, what, timeout=20):
+    def until(self, what, timeout=30):
         end = time.monotonic() + timeout * PATIENCE
         while not what():
-            self.assertLess(time.monotonic(), end, "it never came to that")
+            if time.monotonic() > end:
+                said = self.read(self.path("agent.log")).decode("utf-8", "replace") if self.keeper else "nothing"
+                self.fail("it never came to that; %s; the agent said: %s" % (self.vault("status").out.decode(), said))
             time.sleep(0.05)
 
 
@@ -257,8 +266,9 @@ class Asked(Refreshing):
 class Renewed(Refreshing):
     @cases(accounts="accounts", login="login")
     def test_at_half_of_its_life_and_once_a_life(self, family):
-        pixel, access, refresh, doc = self.stored_pair(4, family=family) if family == "accounts" else self.login_pair(4)
+        pixel, access, refresh, doc = self.stored_pair(4, family=family)
         self.once()
+        self.assertNotDue(2)
         self.assertEqual([], self.refreshes(family))
         time.sleep(2.1)
         self.once()
@@ -271,11 +281,6 @@ class Renewed(Refreshing):
         self.assertEqual(1, len(self.refreshes(family)))
         self.vault("verify")
         self.assertEqual([(1,)], self.sql("select count(*) from kv where k like '%/g/%'"))
-
-    def login_pair(self, life):
-        pixel, access, refresh, doc = self.document(life, family="login")
-        self.put_pair(pixel, doc, "--test-code", "TEST12345", family="login")
-        return pixel, access, refresh, doc
 
     def test_an_agent_does_it_by_itself_and_wakes_who_waits(self):
         pixel, access, _, _ = self.stored_pair(4)
@@ -313,6 +318,7 @@ class Renewed(Refreshing):
 
     def document_fetched(self):
         pixel, access, refresh, doc = self.document(with_access=False)
+        self.stored_at = time.monotonic()
         self.put_pair(pixel, doc, "--test-code", "TEST12345")
         return pixel, access, refresh, doc
 
@@ -325,6 +331,7 @@ class Renewed(Refreshing):
             self.until(lambda: len(self.refreshes()) > 1)
             return
         self.once()
+        self.assertNotDue(3)
         self.assertEqual(1, len(self.refreshes()))
         time.sleep(3.1)
         self.once()
@@ -364,9 +371,8 @@ class Renewed(Refreshing):
 class Refused(Refreshing):
     def dead(self, how, family="accounts"):
         pixel, access, refresh, doc = self.document(2, family=family)
-        self.put_pair(pixel, doc, "--test-code", "TEST12345", family=family)
-        self.emu.ctl("restore", access)
         self.emu.ctl(how, refresh)
+        self.put_pair(pixel, doc, "--test-code", "TEST12345", family=family)
         return pixel, access, refresh, doc
 
     @cases(wrong=("revoke", "accounts", 40107), ended=("expire", "accounts", 40103), login=("revoke", "login", None))
@@ -424,7 +430,6 @@ class Refused(Refreshing):
     def test_wrong_credentials_of_the_app_condemn_no_token(self, family, what):
         pixel, access, refresh, doc = self.document(2, family=family)
         self.put_pair(pixel, dict(doc, **{what: "another-secret"}), "--test-code", "TEST12345", family=family)
-        self.emu.ctl("restore", access)
         time.sleep(2.1)
         checked = self.vault("check", pixel)
         row = self.status(pixel)
@@ -440,9 +445,8 @@ class Refused(Refreshing):
 
     def test_an_answer_that_was_lost_is_reported_for_what_it_is(self):
         pixel, access, refresh, doc = self.document(2)
-        self.put_pair(pixel, doc, "--test-code", "TEST12345")
-        self.emu.ctl("restore", access)
         self.emu.knob("refresh-lost", "on")
+        self.put_pair(pixel, doc, "--test-code", "TEST12345")
         time.sleep(2.1)
         if not VIA_AGENT:
             self.vault("check", pixel)
@@ -478,6 +482,7 @@ class Refused(Refreshing):
         self.emu.ctl("restore", access)
         options = {} if fault == "refuse" else {"path": "/tt_user/oauth2/refresh_token/"}
         self.emu.fault(fault, **options)
+        self.assertNotDue(2)
         time.sleep(4.1)
         self.vault("check", pixel, rc=(0, 9))
         row = self.status(pixel)
@@ -533,9 +538,9 @@ class Once(Refreshing):
             p.communicate(timeout=120)
         self.assertEqual(1, len(self.refreshes()))
 
-    def slow_check(self, pixel):
-        """A check whose refresh is at TikTok."""
-        self.emu.knob("delay-ms", 1500)
+    def slow_check(self, pixel, seconds=1.5):
+        """A check whose refresh is at TikTok for so long."""
+        self.emu.knob("delay-ms", int(seconds * 1000))
         running = self.start("check", pixel)
         self.until(lambda: self.refreshes())
         return running
@@ -545,7 +550,7 @@ class Once(Refreshing):
         _, second, _, doc = self.document(86400)
         self.emu.grant(second, pixel)
         time.sleep(2.1)
-        running = self.slow_check(pixel)
+        running = self.slow_check(pixel, 3)
         self.put_pair(pixel, doc, "--no-check")
         running.communicate(timeout=60)
         self.emu.knob("delay-ms", 0)
@@ -611,7 +616,7 @@ class OnAFullDisk(Refreshing):
         self.init()
         pixel, access, _, _ = self.stored_pair(2)
         time.sleep(2.1)
-        self.emu.knob("delay-ms", 1500)
+        self.emu.knob("delay-ms", 3000)
         running = self.start("check", pixel)
         self.until(self.refreshes)
         self.filler = os.path.join(small, "filler")
@@ -622,7 +627,7 @@ class OnAFullDisk(Refreshing):
 
     def test_the_pair_is_kept_until_there_is_room(self):
         pixel, access, running = self.renewing()
-        time.sleep(4)
+        time.sleep(5)
         self.assertIsNone(running.poll(), "it holds the pair, and tries again")
         os.remove(self.filler)
         out, err = running.communicate(timeout=60)

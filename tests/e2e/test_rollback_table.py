@@ -136,7 +136,7 @@ class States(Case):
 
     def told(self, kind):
         """What the agent says to anybody who asks how it is."""
-        end = time.monotonic() + 10 * harness.PATIENCE
+        end = time.monotonic() + 30 * harness.PATIENCE
         while SENTENCE[kind] not in str((self.health() or {}).get("reason")):
             self.assertLess(time.monotonic(), end, "the agent says: %s" % self.health())
             time.sleep(0.02)
@@ -168,7 +168,7 @@ class States(Case):
     def start_on_it(self, is_open):
         """The agent may be locked; it must say why, and not end."""
         self.start_process()
-        end = time.monotonic() + 10 * harness.PATIENCE
+        end = time.monotonic() + 30 * harness.PATIENCE
         while (self.health() or {}).get("ready") is not is_open:
             self.assertLess(time.monotonic(), end, self.health())
             time.sleep(0.02)
@@ -180,7 +180,7 @@ class States(Case):
 
     def given(self, name):
         """The agent looks for what others wrote many times a second; it goes on from there."""
-        end = time.monotonic() + 5 * harness.PATIENCE
+        end = time.monotonic() + 30 * harness.PATIENCE
         while self.via("get", self.pixel).out.decode() != self.tokens[name]:
             self.assertLess(time.monotonic(), end)
             time.sleep(0.02)

@@ -218,7 +218,7 @@ class Direct(Case):
             self.assertEqual(b"held\n", holder.stdout.readline())
             r = self.vault("get", pixel)
             self.assertEqual((token, ""), (r.out.decode(), r.err), say(r))
-            self.assertLess(r.took, 2 * harness.PATIENCE, "it waits for no other writer")
+            self.assertSoon(r.took, 2, "it waits for no other writer")
         finally:
             holder.kill()
             holder.wait()

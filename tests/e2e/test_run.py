@@ -59,7 +59,7 @@ class Run(Case):
 
     def test_a_signal_is_the_childs_own(self):
         p = self.start("run", "--env", "TT=" + self.pixel, "--", "sh", "-c", "kill -TERM $$", stdin=b"")
-        self.assertEqual(-signal.SIGTERM, p.wait(20))
+        self.assertEqual(-signal.SIGTERM, p.wait(60))
 
     def test_not_found_is_127(self):
         r = self.run_it("--env", "TT=" + self.pixel, "--", "no-such-program-here", rc=127)

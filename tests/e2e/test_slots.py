@@ -365,7 +365,7 @@ class RotateKey(Keys):
         """A put that waits for its token while the key is changed."""
         p = self.start("put", new_pixel(), "--no-check", stdin=None)
         folder = "/proc/%d/fd" % p.pid
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         def has_log(fd):
             try:
                 return os.readlink(os.path.join(folder, fd)).endswith("audit.log")

@@ -14,8 +14,8 @@ import harness
 from agent_harness import AgentCase, GoodClient, ask, is_closed
 
 HEAD_S, REQUEST_S, WRITE_S, IDLE_S = 2, 5, 5, 30
-SLACK_S = 2.5 * harness.PATIENCE
-P99_S = 0.05 * harness.PATIENCE
+SLACK_S = 2.5
+P99_S = 0.05
 PER_USER, IN_ALL = 256, 1024
 GOOD = 20301
 
@@ -34,21 +34,21 @@ class Abusers(AgentCase):
 
     def good_client(self):
         """Another user where we may be one: the limits are by user."""
-        return GoodClient(self.socket, self.codes[0], self.tokens[0], GOOD if os.geteuid() == 0 else None)
+        return GoodClient(self.socket, self.codes[0], self.tokens[0], self.keeper_pid(), GOOD if os.geteuid() == 0 else None)
 
     @contextlib.contextmanager
     def served_in_time(self):
         good = self.good_client()
         yield
-        p99, count, wrong = good.finish()
+        p99, count, wrong = good.finish(21)
         self.assertEqual([], wrong[:3], "of %d reads" % count)
         self.assertGreater(count, 20)
-        self.assertLess(p99, P99_S, "p99 of a good client, %d reads" % count)
+        self.assertSoon(p99, P99_S, "p99 of a good client, %d reads" % count)
 
     def all_is_as_before(self, extra_kib=16384):
         # Answered behind all who stood in the queue: only then is there nobody left to be let in.
         self.assertEqual(200, self.http("GET", "/v1/pixels/%s/token" % self.codes[0])[0])
-        end = time.monotonic() + 5 * harness.PATIENCE
+        end = time.monotonic() + 30 * harness.PATIENCE
         while self.descriptors() > self.base_fds and time.monotonic() < end:
             time.sleep(0.05)
         self.assertLessEqual(self.descriptors(), self.base_fds, self.open_files())
@@ -94,7 +94,8 @@ class Abusers(AgentCase):
                 self.assertIsNotNone(a["closed"], "still open after %d s" % (time.monotonic() - a["since"]))
                 if not at_once:
                     self.assertGreaterEqual(a["closed"], limit - 0.6)
-                self.assertLessEqual(a["closed"], limit + SLACK_S)
+        for what, (limit, a, *_) in kinds.items():
+            self.assertSoon(a["closed"] - limit, SLACK_S, what)
         self.all_is_as_before()
 
 
@@ -119,7 +120,7 @@ class Abuse(Abusers):
         half_closed["socket"].shutdown(socket.SHUT_WR)
         kinds["half a head, half closed"] = (HEAD_S, half_closed, True)  # no end can come: at once is fine too
         with self.served_in_time():
-            self.run_abusers([a for _, a, *_ in kinds.values()], REQUEST_S + SLACK_S)
+            self.run_abusers([a for _, a, *_ in kinds.values()], 30 * harness.PATIENCE)
         self.all_are_closed_in_time(kinds)
 
     def test_thousands_of_idle_connections_cost_their_user_alone(self):
@@ -176,7 +177,7 @@ class Abuse(Abusers):
             stood = b""
             while len(stood) < groups:
                 stood += os.read(told, groups)
-            end = time.monotonic() + 10 * harness.PATIENCE  # connect() returns before they are taken in
+            end = time.monotonic() + 30 * harness.PATIENCE  # connect() returns before they are taken in
             while self.descriptors() < self.base_fds + IN_ALL - 8 and time.monotonic() < end:
                 time.sleep(0.05)
             self.assertAlmostEqual(self.descriptors(), self.base_fds + IN_ALL, delta=8)
@@ -231,7 +232,9 @@ class Abuse(Abusers):
             with contextlib.suppress(OSError):
                 for _ in range(200):
                     s.sendall(b"1000\r\n" + b"a" * 4096 + b"\r\n")
-            self.assertTrue(is_closed(s, REQUEST_S + SLACK_S))
+            sent = time.monotonic()
+            self.assertTrue(is_closed(s, 30 * harness.PATIENCE))
+            self.assertSoon(time.monotonic() - sent, REQUEST_S + SLACK_S)
         self.all_is_as_before()
 
     def test_random_frames(self):
@@ -271,7 +274,7 @@ class Abuse(Abusers):
             time.sleep(WRITE_S + SLACK_S)
             for a in abusers:
                 # What was sent before it was given up can still be read, then comes the end.
-                self.assertTrue(is_closed(a["socket"], 2))
+                self.assertTrue(is_closed(a["socket"], 10))
         self.all_is_as_before()
 
     def test_descriptors_that_are_passed_are_never_taken(self):
@@ -346,7 +349,9 @@ class Abuse(Abusers):
                 s.sendall(b"GET /v1/pixels/%s/token HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"1\"\r\nPrefer: wait=300\r\n\r\n"
                           % code.encode())
                 s.close()
-            time.sleep(0.5)
+            end = time.monotonic() + 30 * harness.PATIENCE
+            while self.descriptors() > self.base_fds + 2 and time.monotonic() < end:
+                time.sleep(0.05)
             self.assertLessEqual(self.descriptors(), self.base_fds + 2)
         self.assertEqual(200, self.http("PUT", "/v1/pixels/%s/token?check=no" % code, body=harness.new_token())[0])
         self.tokens[0] = None

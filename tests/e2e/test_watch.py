@@ -26,7 +26,7 @@ class WatchCase(Case):
     def watch(self, *args, **more):
         t = self.terminal("status", "--watch", *args, **more)
         self.addCleanup(self.end, t)
-        self.before = termios.tcgetattr(t.fd)
+        self.before = t.modes
         return t
 
     def end(self, t):
@@ -48,7 +48,7 @@ class WatchCase(Case):
         slave = os.open("/dev/pts/%d" % number, os.O_RDWR | os.O_NOCTTY)
         try:
             t.send(key)
-            end = time.monotonic() + 10 * PATIENCE
+            end = time.monotonic() + 30 * PATIENCE
             while os.waitid(os.P_PID, t.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 self.assertLess(time.monotonic(), end, "it never ended")
                 t.pump(0.02)

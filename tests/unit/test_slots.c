@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -92,6 +93,14 @@ static void slot__a_passphrase_opens_and_a_near_miss_does_not(void **state)
 	assert_int_equal(open_with(&s, SLOT_PASSPHRASE, near, root_key, &err), ERR_WRONG_KEY);
 }
 
+/* The processor's time: the machine may do other things. */
+static int64_t spent_ms(void)
+{
+	struct timespec t;
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static void slot__a_passphrase_out_of_bounds_is_refused_before_any_work(void **state)
 {
 	(void)state;
@@ -106,10 +115,10 @@ static void slot__a_passphrase_out_of_bounds_is_refused_before_any_work(void **s
 	slot[12] = 3;
 	slot[18] = 4;
 	add(&s, slot);
-	int64_t begun = clock_boot_ms();
+	int64_t begun = spent_ms();
 	assert_int_equal(open_with(&s, SLOT_PASSPHRASE, empty, root_key, &err), ERR_WRONG_KEY);
 	assert_int_equal(open_with(&s, SLOT_PASSPHRASE, too_long, root_key, &err), ERR_WRONG_KEY);
-	assert_true(clock_boot_ms() - begun < 100);
+	assert_true(spent_ms() - begun < 100);
 	struct slot_secret h = { SLOT_PASSPHRASE, empty };
 	memset(slot, 0xa5, sizeof slot);
 	assert_false(slot_make(vault_id, &h, root_key, slot, &err));
@@ -254,9 +263,9 @@ static void slot__limits_are_checked_before_any_key_derivation(void **state)
 			continue;
 		assert_int_equal(err.code, ERR_DAMAGED);
 		assert_string_equal(err.class, "limit");
-		int64_t begun = clock_boot_ms();
+		int64_t begun = spent_ms();
 		assert_int_equal(open_with(&s, SLOT_PASSPHRASE, holder, root_key, &err), ERR_DAMAGED);
-		assert_true(clock_boot_ms() - begun < 100);
+		assert_true(spent_ms() - begun < 100);
 	}
 }
 

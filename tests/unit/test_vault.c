@@ -1101,7 +1101,7 @@ static void mark__who_will_not_wait_does_not_wait_for_another_writer(void **stat
 	int64_t began = clock_boot_ms();
 	assert_false(vault_try_mark(v, A, &mark, &err));
 	assert_int_equal(err.code, ERR_CONFLICT);
-	assert_true(clock_boot_ms() - began < 1000);
+	assert_true(clock_boot_ms() - began < 2500); /* of the five seconds that others wait */
 	vault_release(other);
 	assert_true(vault_try_mark(v, A, &mark, &err));
 	assert_true(is_marked(v, "shop", &m));
@@ -1184,7 +1184,7 @@ static void lock__one_at_a_time_waits_no_longer_than_told(void **state)
 	int64_t took = clock_boot_ms() - begun;
 	assert_int_equal(err.code, ERR_CONFLICT);
 	assert_null(second);
-	assert_true(took >= 190 && took < 1200);
+	assert_true(took >= 190 && took < 2500);
 	assert_true(vault_lock(w, "other", 0, &second, &err));
 	vault_unlockp(&second);
 	assert_null(second);
