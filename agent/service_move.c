@@ -200,12 +200,14 @@ void service_find_user(struct service *s, const uint8_t fingerprint[FINGERPRINT_
 	struct credential c;
 	struct health h;
 	struct error ignored;
-	vault_find_duplicate(s->vault, fingerprint, not_pixel, ret_pixel);
-	if (!ret_pixel[0])
-		return;
-	if (!vault_find(s->vault, ret_pixel, false, &c, &ignored) || !vault_health(s->vault, &c, &h, &ignored) ||
-	    !mend_used(&(struct holder){ &c, &h }, fingerprint))
-		ret_pixel[0] = '\0';
+	/* The first that is known may hold it as a stray, the next for good. */
+	for (size_t n = 0;; n++) {
+		vault_nth_duplicate(s->vault, fingerprint, not_pixel, n, ret_pixel);
+		if (!ret_pixel[0] ||
+		    (vault_find(s->vault, ret_pixel, false, &c, &ignored) && vault_health(s->vault, &c, &h, &ignored) &&
+		     mend_used(&(struct holder){ &c, &h }, fingerprint)))
+			return;
+	}
 }
 
 bool service_take_away(struct service *s, struct change *change, struct credential *c, uint32_t version,
@@ -275,7 +277,7 @@ bool service_retire(struct service *s, const char *pixel, bool is_forced, struct
 	struct retirement r = { .service = s, .pixel = pixel, .result = ret };
 	if (!service_readers_of(s, pixel, ret->version, names, err))
 		return false;
-	bool is_over = previous->retire_by && clock_wall() >= previous->retire_by;
+	bool is_over = previous->retire_by && service_sure_now(s) >= previous->retire_by;
 	r.is_at_once = is_forced || !names[0] || !s->settings->grace_s || is_over;
 	if (!vault_change(s->vault, retire, &r, err))
 		return false;

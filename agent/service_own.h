@@ -7,6 +7,7 @@
 #include "agent/ruling.h"
 #include "agent/schedule.h"
 #include "agent/service.h"
+#include "agent/sure_clock.h"
 
 struct job;
 
@@ -62,6 +63,7 @@ struct service {
 	bool is_unstored;  /* something found could not be written down: the disk is full or read-only */
 	bool is_stopping;  /* sweeps end */
 	struct pace pace;
+	struct sure_clock sure_clock;
 	struct job *jobs; /* in the order they were started */
 	uint32_t last_number;
 	/* what service_list_due knows */
@@ -70,6 +72,9 @@ struct service {
 	uint64_t lists_generation;
 	int64_t lists_ms;
 };
+
+/* The time by which tokens are taken from everybody and deleted. */
+int64_t service_sure_now(struct service *s);
 
 /* The job belongs to the service from here on; its first step comes with the next service_step. */
 void job_start(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who);

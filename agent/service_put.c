@@ -75,30 +75,36 @@ static bool may_put(struct put *p, struct error *err)
 	return true;
 }
 
-/* *ret_version: the other Pixel's, 0 when it is but a stray there, which TikTok refused. */
-static bool find_anothers(struct put *p, struct change *change, uint32_t *ret_version, struct error *err)
+/* Of those that hold the token too, one where it is not but a stray that TikTok refused, and its version there; 0 = none. */
+static bool find_anothers(struct put *p, struct change *change, char ret_other[PIXEL_CODE_MAX + 1], uint32_t *ret_version,
+			  struct error *err)
 {
 	struct credential other;
 	struct health health;
 	bool exists;
-	if (!change_find(change, p->result.also_stored, &other, &exists, err) ||
-	    !change_health(change, &other, &health, err))
-		return false;
-	const struct version *v = exists ? mend_used(&(struct holder){ &other, &health }, p->fingerprint) : NULL;
-	*ret_version = v ? v->number : 0;
+	*ret_version = 0;
+	for (size_t n = 0; !*ret_version; n++) {
+		vault_nth_duplicate(p->job.service->vault, p->fingerprint, p->pixel, n, ret_other);
+		if (!ret_other[0])
+			return true;
+		if (!change_find(change, ret_other, &other, &exists, err) || !change_health(change, &other, &health, err))
+			return false;
+		const struct version *v = exists ? mend_used(&(struct holder){ &other, &health }, p->fingerprint) : NULL;
+		*ret_version = v ? v->number : 0;
+	}
 	return true;
 }
 
 static bool may_have(struct put *p, struct change *change, struct error *err)
 {
-	uint32_t version = 0;
+	char other[PIXEL_CODE_MAX + 1];
+	uint32_t version;
 	if (!p->request.must_be_own || !p->result.also_stored[0] ||
 	    credential_with_fingerprint(&p->credential, p->fingerprint))
 		return true;
-	if (!find_anothers(p, change, &version, err))
+	if (!find_anothers(p, change, other, &version, err))
 		return false;
-	return !version ||
-	       fail(err, ERR_CONFLICT, TXT_PUT_ANOTHERS, p->result.also_stored, version, p->request.pixel);
+	return !version || fail(err, ERR_CONFLICT, TXT_PUT_ANOTHERS, other, version, p->request.pixel);
 }
 
 static struct version *holder(struct put *p, enum stage stage)
