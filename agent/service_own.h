@@ -145,6 +145,12 @@ must_check bool service_readers_of(struct service *s, const char *pixel, uint32_
 void service_find_user(struct service *s, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
 		       char ret_pixel[PIXEL_CODE_MAX + 1]);
 
+/* Inside a change: does another Pixel renew its token with this refresh token? Where it is but a stray that TikTok refused,
+ * or retired, nobody does. */
+must_check bool service_renewed_elsewhere(struct service *s, struct change *change,
+					  const uint8_t grant_fingerprint[FINGERPRINT_LEN], const char *not_pixel, bool *ret,
+					  struct error *err);
+
 /* Inside a change: the previous version of c is taken from everybody; where another Pixel uses its token, ret_in_use_by
  * says which, and it is deleted here. */
 must_check bool service_take_away(struct service *s, struct change *change, struct credential *c, uint32_t version,

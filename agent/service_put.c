@@ -185,12 +185,49 @@ static bool refuse_old_pair(const struct put *p, struct error *err)
 	return true;
 }
 
-/* Each renewal for one Pixel would end the pair of the other. */
-static bool refuse_shared_pair(const struct put *p, struct error *err)
+/* Retired, or refused while it is pending, a pair is not renewed there. */
+static bool is_idle(const struct credential *c, const struct health *h, const struct version *v)
+{
+	bool is_refused = h->pending.version == v->number && verdict_is_bad(h->pending.verdict);
+	return v->stage == STAGE_RETIRED || (v->stage == STAGE_PENDING && is_refused && credential_staged(c, STAGE_PENDING) == v);
+}
+
+static bool renews_with(const struct credential *c, const struct health *h, const uint8_t grant_fingerprint[FINGERPRINT_LEN])
+{
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		if (version_has_grant(v) && memcmp(v->renewal.fingerprint, grant_fingerprint, FINGERPRINT_LEN) == 0 &&
+		    !is_idle(c, h, v))
+			return true;
+	}
+	return false;
+}
+
+bool service_renewed_elsewhere(struct service *s, struct change *change, const uint8_t grant_fingerprint[FINGERPRINT_LEN],
+			       const char *not_pixel, bool *ret, struct error *err)
 {
 	char other[PIXEL_CODE_MAX + 1];
-	vault_find_duplicate(p->job.service->vault, p->grant_fingerprint, p->pixel, other);
-	return !other[0] || fail(err, ERR_CONFLICT, TXT_PUT_SHARED_PAIR);
+	struct credential c;
+	struct health h;
+	bool exists;
+	*ret = false;
+	for (size_t n = 0; !*ret; n++) {
+		vault_nth_duplicate(s->vault, grant_fingerprint, not_pixel, n, other);
+		if (!other[0])
+			return true;
+		if (!change_find(change, other, &c, &exists, err) || !change_health(change, &c, &h, err))
+			return false;
+		*ret = exists && renews_with(&c, &h, grant_fingerprint);
+	}
+	return true;
+}
+
+/* Each renewal for one Pixel would end the pair of the other. */
+static bool refuse_shared_pair(struct put *p, struct change *change, struct error *err)
+{
+	bool is_shared;
+	return service_renewed_elsewhere(p->job.service, change, p->grant_fingerprint, p->pixel, &is_shared, err) &&
+	       (!is_shared || fail(err, ERR_CONFLICT, TXT_PUT_SHARED_PAIR));
 }
 
 /* Without a token it is known by its refresh token. */
@@ -222,7 +259,7 @@ static bool may_stand_by(struct put *p, struct change *change, struct error *err
 /* The version that will hold the token: one that does already, or a new one. */
 static bool choose_version(struct put *p, struct change *change, bool *ret_touched, struct error *err)
 {
-	if ((is_of_family(p) && (!refuse_old_pair(p, err) || !refuse_shared_pair(p, err))) || !may_stand_by(p, change, err))
+	if ((is_of_family(p) && (!refuse_old_pair(p, err) || !refuse_shared_pair(p, change, err))) || !may_stand_by(p, change, err))
 		return false;
 	struct version *v = p->token ? holder(p, STAGE_CURRENT) : holder_of_grant(p);
 	p->is_unchanged = v && v->stage == STAGE_CURRENT;
