@@ -61,6 +61,9 @@ static bool fail_over(void *context, struct change *ch, struct error *err)
 	if (!current || current->number != u->dead || !stand_in || stand_in->number != u->version ||
 	    !credential_bring_in(c, u->version, clock_wall()))
 		return true;
+	/* A stand-in has none behind it. */
+	if (!c->rotate_since)
+		credential_want_new(c, true, clock_wall());
 	health_align(&u->health, c);
 	(void)ruling_write(&u->health, c, u->version, RULING_VERDICT, u->asked.finding.outcome, &u->asked.evidence,
 			   u->job.service->settings);

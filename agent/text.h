@@ -337,6 +337,9 @@
 #define TXT_SWAP_ACCEPTED                                                                                              \
 	"TikTok takes the tokens of '%s' and '%s' where they lie; nothing was moved",                                   \
 		"if you know that they are crossed all the same: vault swap --no-check"
+#define TXT_SWAP_UNKNOWN                                                                                               \
+	"nothing says that '%s' and '%s' hold each other's token; nothing was moved",                                  \
+		"have TikTok asked first: vault check; if you know that they are crossed: vault swap --no-check"
 #define TXT_PENDING_OPEN                                                                                               \
 	"version %u of Pixel '%s' waits to be judged and would be pushed out; nothing was changed",                    \
 		"have TikTok asked about it first: vault check PIXEL"

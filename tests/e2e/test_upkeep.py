@@ -264,6 +264,8 @@ class Leaving(Case):
         self.until(lambda: self.get(pixel) == old, 5, "the previous one serves")
         s = self.status(pixel)
         self.assertEqual(("healthy", 1, 2), (s["verdict"], s["current"]["version"], s["previous"]["version"]))
+        self.assertIn(pixel, self.vault("rotate", "--list").out.decode(), "it needs a new one")
+        self.assertIn("vault rotate", s["advice"])
         # The first one dies as well, and the other lives again: what was taken out does not come back by itself.
         self.emu.works_again(new)
         self.emu.revoke(old)
