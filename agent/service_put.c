@@ -104,6 +104,8 @@ static bool may_have(struct put *p, struct change *change, struct error *err)
 		return true;
 	if (!find_anothers(p, change, other, &version, err))
 		return false;
+	if (version && p->request.hides_others)
+		return fail(err, ERR_CONFLICT, TXT_PUT_SOMEBODYS, p->request.pixel);
 	return !version || fail(err, ERR_CONFLICT, TXT_PUT_ANOTHERS, other, version, p->request.pixel);
 }
 

@@ -1,7 +1,7 @@
 /* agent/sure_clock.h - the wall clock for what cannot be undone: taking a token from everybody, deleting one. Pure.
  *
- * A wall clock that jumps forward is believed when it has stayed there for an hour; until then time goes on from before the
- * jump. A process that starts behind it cannot know of it. */
+ * A wall clock that jumps forward is believed when it has stayed there for an hour; until then time goes on from before
+ * the jump. A process that starts behind it cannot know of it. */
 #ifndef AGENT_SURE_CLOCK_H
 #define AGENT_SURE_CLOCK_H
 
@@ -11,8 +11,8 @@
 #define SURE_CLOCK_BELIEVES_MS 3600000
 
 struct sure_clock {
-	int64_t wall, boot_ms;  /* seen together, and believed; boot_ms 0 = nothing was seen yet */
-	int64_t doubted_ms;     /* boot time: since then the wall clock is ahead of what it should say; 0 = it is not */
+	int64_t wall, boot_ms; /* seen together, and believed; boot_ms 0 = nothing was seen yet */
+	int64_t doubted_ms;    /* boot time: since then the wall clock is ahead of what it should say; 0 = it is not */
 };
 
 /* wall and boot_ms are read now. */

@@ -247,6 +247,9 @@
 #define TXT_PUT_ANOTHERS                                                                                               \
 	"this is the token of Pixel '%s' (version %u); nothing was stored for '%s'",                                   \
 		"copy this Pixel's own token, from its own settings page; one that is for both: vault put PIXEL"
+#define TXT_PUT_SOMEBODYS                                                                                              \
+	"this is another Pixel's token; nothing was stored for '%s'",                                                  \
+		"copy this Pixel's own token, from its own settings page; one that is for both: vault put PIXEL"
 #define TXT_PUT_SHARED_PAIR                                                                                            \
 	"this refresh token is stored for another Pixel already",                                                      \
 		"a renewal for one would end it for the other: authorise the app once more, and put that pair here"

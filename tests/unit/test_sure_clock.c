@@ -43,7 +43,8 @@ static void sure_clock__believes_what_stays(void **state)
 	(void)sure_clock_now(&c, WALL, BOOT);
 	(void)sure_clock_now(&c, WALL + 40 * DAY, BOOT + 1000);
 	assert_int_equal(sure_clock_now(&c, WALL + 40 * DAY + HOUR, BOOT + 1000 + HOUR * 1000), WALL + 40 * DAY + HOUR);
-	assert_int_equal(sure_clock_now(&c, WALL + 40 * DAY + HOUR + 5, BOOT + 6000 + HOUR * 1000), WALL + 40 * DAY + HOUR + 5);
+	assert_int_equal(sure_clock_now(&c, WALL + 40 * DAY + HOUR + 5, BOOT + 6000 + HOUR * 1000),
+			 WALL + 40 * DAY + HOUR + 5);
 }
 
 static void sure_clock__follows_one_that_is_set_back(void **state)
