@@ -39,6 +39,15 @@ bool api_no_check(const struct call *call, bool *ret, struct error *err)
 	return !check || strcmp(check, "no") == 0 || fail(err, ERR_USAGE, TXT_API_CHECK_PARAM);
 }
 
+/* May this caller know of every Pixel there is? */
+static bool sees_all(const struct api *api, const struct peer *peer)
+{
+	const struct holding *h = holdings_after(api->setup.holdings, "");
+	while (h && api_may(api, peer, ACCESS_META, h->pixel))
+		h = holdings_after(api->setup.holdings, h->pixel);
+	return !h;
+}
+
 static bool take_put_params(const struct call *call, struct errand *e, struct error *err)
 {
 	const char *test_code = call_param(call, "test-code");
@@ -76,10 +85,12 @@ void api_serve_put(struct api *api, struct call *call)
 		return;
 	e->secret = take(call->body);
 	if (!take_put_params(call, e, &err) || !take_if_match(call, e, &err) ||
-	    (!e->secret && !secret_new(0, &e->secret, &err)))
+	    (!e->secret && !secret_new(0, &e->secret, &err))) {
 		refuse(call, e, &err);
-	else
-		api_send(api, call, e);
+		return;
+	}
+	e->hides_others = e->must_be_own && !sees_all(api, call->peer);
+	api_send(api, call, e);
 }
 
 static void put_members(struct json *j, const struct put_result *r)

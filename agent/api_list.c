@@ -65,32 +65,56 @@ static bool take_pixels(struct listing *l, const struct call *call, struct error
 	return true;
 }
 
-static void add_record(struct buf *out, const struct holding *h)
+/* Which other Pixel a token belongs to is for those who may know of that one. */
+static void hide_owners(const struct api *api, const struct peer *peer, struct health *health)
 {
-	buf_append_uint(out, 4, h->credential.len);
-	buf_append(out, h->credential.at, h->credential.len);
-	buf_append_uint(out, 4, h->health.len);
-	buf_append(out, h->health.at, h->health.len);
+	struct judgement *both[] = { &health->current, &health->pending };
+	for (size_t i = 0; i < COUNT_OF(both); i++)
+		if (both[i]->belongs_to[0] && !api_may(api, peer, ACCESS_META, both[i]->belongs_to))
+			both[i]->belongs_to[0] = '\0';
 }
 
-/* Of another Pixel nothing is told to one who may not know of it. */
-static void advise_on_owner(const struct api *api, const struct peer *peer, struct status_row *row)
+static void add_bytes(struct buf *out, struct bytes bytes)
+{
+	buf_append_uint(out, 4, bytes.len);
+	buf_append(out, bytes.at, bytes.len);
+}
+
+static void add_record(const struct api *api, const struct peer *peer, struct buf *out, const struct holding *h)
+{
+	struct buf shown = BUF_INIT(65536);
+	struct credential c;
+	struct health health;
+	struct error ignored;
+	add_bytes(out, h->credential);
+	if (!h->names_another || !holding_decode(h, &c, &health)) {
+		add_bytes(out, h->health);
+		return;
+	}
+	hide_owners(api, peer, &health);
+	/* Without memory for it there is none: the Pixel shows as never asked about. */
+	add_bytes(out, health_encode(&health, &shown, &ignored) ? buf_bytes(&shown) : bytes_of(NULL, 0));
+	buf_done(&shown);
+}
+
+static void advise_on_owner(const struct api *api, struct status_row *row)
 {
 	const char *owner = status_owner(row);
 	const struct holding *h = owner ? holdings_find(api->setup.holdings, owner) : NULL;
 	struct credential c;
 	struct health health;
-	if (h && api_may(api, peer, ACCESS_META, owner) && holding_decode(h, &c, &health))
+	if (h && holding_decode(h, &c, &health))
 		status_advise(row, &c, &health);
 }
 
 static void add_object(const struct api *api, const struct peer *peer, struct buf *out, const struct credential *c,
-		       const struct health *health, int64_t now, bool is_first)
+		       struct health *health, int64_t now, bool is_first)
 {
 	struct json j = JSON_INIT(out);
 	struct status_row row;
+	hide_owners(api, peer, health);
 	status_of(c, health, api->setup.settings, now, &row);
-	advise_on_owner(api, peer, &row);
+	advise_on_owner(api, &row);
 	if (!is_first)
 		buf_append_text(out, ",");
 	status_json(&j, &row);
@@ -115,7 +139,7 @@ static void add_one(struct listing *l, struct buf *out, const struct holding *h)
 	if (!is_wanted(l, h, &c, &health))
 		return;
 	if (l->is_records)
-		add_record(out, h);
+		add_record(l->api, l->peer, out, h);
 	else
 		add_object(l->api, l->peer, out, &c, &health, l->now, !l->is_first_done);
 	l->is_first_done = true;
@@ -262,7 +286,7 @@ void api_serve_pixel(struct api *api, struct call *call)
 	}
 	if (is_records) {
 		buf_append(&out, RECORDS_MAGIC, 8);
-		add_record(&out, h);
+		add_record(api, call->peer, &out, h);
 		buf_append_uint(&out, 4, RECORDS_END);
 	} else {
 		buf_append_text(&out, "{\"schema\":1,\"pixels\":[");

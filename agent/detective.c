@@ -95,13 +95,17 @@ void detective_twin(struct service *s, const uint8_t fingerprint[FINGERPRINT_LEN
 	struct health h;
 	struct error ignored;
 	ret_pixel[0] = '\0';
-	vault_find_duplicate(s->vault, fingerprint, not_pixel, twin);
-	if (!twin[0] || !vault_find(s->vault, twin, false, &c, &ignored) || !vault_health(s->vault, &c, &h, &ignored))
-		return;
-	enum verdict verdict = verdict_with(&c, &h, fingerprint);
-	/* Nobody asked about it there: nothing is known. */
-	if (verdict == VERDICT_HEALTHY || verdict == VERDICT_UNPROVEN)
-		memcpy(ret_pixel, twin, sizeof twin);
+	for (size_t n = 0; !ret_pixel[0]; n++) {
+		vault_nth_duplicate(s->vault, fingerprint, not_pixel, n, twin);
+		if (!twin[0])
+			return;
+		if (!vault_find(s->vault, twin, false, &c, &ignored) || !vault_health(s->vault, &c, &h, &ignored))
+			continue;
+		enum verdict verdict = verdict_with(&c, &h, fingerprint);
+		/* Nobody asked about it there: nothing is known. */
+		if (verdict == VERDICT_HEALTHY || verdict == VERDICT_UNPROVEN)
+			memcpy(ret_pixel, twin, sizeof twin);
+	}
 }
 
 /* ---- one search ---- */

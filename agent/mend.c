@@ -55,14 +55,25 @@ bool mend_is_proven(const struct holder *of, const struct version *v)
 	return v && v->stage == STAGE_CURRENT && j->version == v->number && j->verdict == VERDICT_HEALTHY;
 }
 
-bool mend_is_accepted(const struct holder *of, const struct version *v)
+static enum verdict verdict_on(const struct holder *of, const struct version *v)
 {
 	for (size_t i = 0; i < 2; i++) {
 		const struct judgement *j = judgement_at(of, i);
 		if (j && j->version == v->number)
-			return j->verdict == VERDICT_HEALTHY || j->verdict == VERDICT_UNPROVEN;
+			return j->verdict;
 	}
-	return false;
+	return VERDICT_UNCHECKED;
+}
+
+bool mend_is_accepted(const struct holder *of, const struct version *v)
+{
+	enum verdict verdict = verdict_on(of, v);
+	return verdict == VERDICT_HEALTHY || verdict == VERDICT_UNPROVEN;
+}
+
+bool mend_is_refused(const struct holder *of, const struct version *v)
+{
+	return verdict_is_bad(verdict_on(of, v));
 }
 
 const struct version *mend_unjudged(const struct holder *of)

@@ -28,6 +28,9 @@ bool mend_is_proven(const struct holder *of, const struct version *v);
 /* Was it asked about, and not refused for its Pixel? */
 bool mend_is_accepted(const struct holder *of, const struct version *v);
 
+/* Was it refused for its Pixel? */
+bool mend_is_refused(const struct holder *of, const struct version *v);
+
 /* The pending version that nobody has judged yet, and that another one in its place would push out; NULL = none. */
 const struct version *mend_unjudged(const struct holder *of);
 

@@ -17,6 +17,11 @@
 #define COMMITS_AT_ONCE 64
 #define QUESTION_TAG UINT32_MAX /* of the one question of job_ask */
 
+int64_t service_sure_now(struct service *s)
+{
+	return sure_clock_now(&s->sure_clock, clock_wall(), clock_boot_ms());
+}
+
 static bool make(struct vault *v, const struct settings *settings, struct service **ret, struct error *err)
 {
 	struct service *s = calloc(1, sizeof *s);
@@ -25,6 +30,7 @@ static bool make(struct vault *v, const struct settings *settings, struct servic
 	s->vault = v;
 	s->settings = settings;
 	pace_init(&s->pace, settings->rate, clock_boot_ms());
+	(void)service_sure_now(s); /* what jumps behind this is noticed */
 	*ret = s;
 	return true;
 }

@@ -51,6 +51,7 @@ struct put_request {
 	bool is_standby; /* not current but standby, where there is a current one */
 	bool is_judged_later; /* no_check only where there is no current token; else it waits as pending */
 	bool must_be_own; /* ERR_CONFLICT, and nothing stored, when it is another Pixel's token */
+	bool hides_others; /* which Pixel's is not said then */
 	bool has_if_version;
 	uint32_t if_version; /* the current number expected; 0 = none */
 	enum family family;  /* other than plain: pasted is a document (vault/grant.h) */

@@ -200,12 +200,14 @@ void service_find_user(struct service *s, const uint8_t fingerprint[FINGERPRINT_
 	struct credential c;
 	struct health h;
 	struct error ignored;
-	vault_find_duplicate(s->vault, fingerprint, not_pixel, ret_pixel);
-	if (!ret_pixel[0])
-		return;
-	if (!vault_find(s->vault, ret_pixel, false, &c, &ignored) || !vault_health(s->vault, &c, &h, &ignored) ||
-	    !mend_used(&(struct holder){ &c, &h }, fingerprint))
-		ret_pixel[0] = '\0';
+	/* The first that is known may hold it as a stray, the next for good. */
+	for (size_t n = 0;; n++) {
+		vault_nth_duplicate(s->vault, fingerprint, not_pixel, n, ret_pixel);
+		if (!ret_pixel[0] ||
+		    (vault_find(s->vault, ret_pixel, false, &c, &ignored) && vault_health(s->vault, &c, &h, &ignored) &&
+		     mend_used(&(struct holder){ &c, &h }, fingerprint)))
+			return;
+	}
 }
 
 bool service_take_away(struct service *s, struct change *change, struct credential *c, uint32_t version,
@@ -275,7 +277,7 @@ bool service_retire(struct service *s, const char *pixel, bool is_forced, struct
 	struct retirement r = { .service = s, .pixel = pixel, .result = ret };
 	if (!service_readers_of(s, pixel, ret->version, names, err))
 		return false;
-	bool is_over = previous->retire_by && clock_wall() >= previous->retire_by;
+	bool is_over = previous->retire_by && service_sure_now(s) >= previous->retire_by;
 	r.is_at_once = is_forced || !names[0] || !s->settings->grace_s || is_over;
 	if (!vault_change(s->vault, retire, &r, err))
 		return false;
@@ -345,6 +347,7 @@ bool service_label(struct service *s, const char *pixel, const struct label *lab
 /* ---- removal ---- */
 
 struct removing {
+	struct service *service;
 	const char *pixel;
 	enum service_removal what;
 	bool is_nothing;
@@ -366,6 +369,22 @@ static bool destroy(struct change *ch, struct credential *c, struct error *err)
 	return change_drop_health(ch, c->pixel, err) && change_store(ch, c, err);
 }
 
+/* Its pair may have been put under another Pixel while it was away: each renewal for one would end that of the other. */
+static bool may_come_back(struct service *s, struct change *ch, const struct credential *c, struct error *err)
+{
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		bool is_shared;
+		if (v->stage == STAGE_RETIRED || !version_has_grant(v))
+			continue;
+		if (!service_renewed_elsewhere(s, ch, v->renewal.fingerprint, c->pixel, &is_shared, err))
+			return false;
+		if (is_shared)
+			return fail(err, ERR_CONFLICT, TXT_RESTORE_SHARED_PAIR, c->pixel);
+	}
+	return true;
+}
+
 static bool apply_removal(void *context, struct change *ch, struct error *err)
 {
 	static const char *const verbs[] = { [REMOVAL_SOFT] = "remove",
@@ -385,6 +404,8 @@ static bool apply_removal(void *context, struct change *ch, struct error *err)
 						  : c.is_destroyed;
 	if (r->is_nothing)
 		return true;
+	if (r->what == REMOVAL_UNDO && !may_come_back(r->service, ch, &c, err))
+		return false;
 	change_note(ch, verbs[r->what], r->pixel, 0);
 	if (r->what == REMOVAL_DESTROY)
 		return destroy(ch, &c, err);
@@ -394,7 +415,7 @@ static bool apply_removal(void *context, struct change *ch, struct error *err)
 
 bool service_remove(struct service *s, const char *pixel, enum service_removal what, bool *ret_was_nothing, struct error *err)
 {
-	struct removing r = { .pixel = pixel, .what = what };
+	struct removing r = { .service = s, .pixel = pixel, .what = what };
 	if (!vault_change(s->vault, apply_removal, &r, err))
 		return false;
 	*ret_was_nothing = r.is_nothing;

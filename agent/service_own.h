@@ -7,6 +7,7 @@
 #include "agent/ruling.h"
 #include "agent/schedule.h"
 #include "agent/service.h"
+#include "agent/sure_clock.h"
 
 struct job;
 
@@ -62,6 +63,7 @@ struct service {
 	bool is_unstored;  /* something found could not be written down: the disk is full or read-only */
 	bool is_stopping;  /* sweeps end */
 	struct pace pace;
+	struct sure_clock sure_clock;
 	struct job *jobs; /* in the order they were started */
 	uint32_t last_number;
 	/* what service_list_due knows */
@@ -70,6 +72,9 @@ struct service {
 	uint64_t lists_generation;
 	int64_t lists_ms;
 };
+
+/* The time by which tokens are taken from everybody and deleted. */
+int64_t service_sure_now(struct service *s);
 
 /* The job belongs to the service from here on; its first step comes with the next service_step. */
 void job_start(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who);
@@ -139,6 +144,12 @@ must_check bool service_readers_of(struct service *s, const char *pixel, uint32_
 /* Another Pixel that holds this token and was not refused with it: there it may be in use. "" = none is known. */
 void service_find_user(struct service *s, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
 		       char ret_pixel[PIXEL_CODE_MAX + 1]);
+
+/* Inside a change: does another Pixel renew its token with this refresh token? Where it is but a stray that TikTok refused,
+ * or retired, nobody does. */
+must_check bool service_renewed_elsewhere(struct service *s, struct change *change,
+					  const uint8_t grant_fingerprint[FINGERPRINT_LEN], const char *not_pixel, bool *ret,
+					  struct error *err);
 
 /* Inside a change: the previous version of c is taken from everybody; where another Pixel uses its token, ret_in_use_by
  * says which, and it is deleted here. */

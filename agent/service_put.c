@@ -75,30 +75,38 @@ static bool may_put(struct put *p, struct error *err)
 	return true;
 }
 
-/* *ret_version: the other Pixel's, 0 when it is but a stray there, which TikTok refused. */
-static bool find_anothers(struct put *p, struct change *change, uint32_t *ret_version, struct error *err)
+/* Of those that hold the token too, one where it is not but a stray that TikTok refused, and its version there; 0 = none. */
+static bool find_anothers(struct put *p, struct change *change, char ret_other[PIXEL_CODE_MAX + 1], uint32_t *ret_version,
+			  struct error *err)
 {
 	struct credential other;
 	struct health health;
 	bool exists;
-	if (!change_find(change, p->result.also_stored, &other, &exists, err) ||
-	    !change_health(change, &other, &health, err))
-		return false;
-	const struct version *v = exists ? mend_used(&(struct holder){ &other, &health }, p->fingerprint) : NULL;
-	*ret_version = v ? v->number : 0;
+	*ret_version = 0;
+	for (size_t n = 0; !*ret_version; n++) {
+		vault_nth_duplicate(p->job.service->vault, p->fingerprint, p->pixel, n, ret_other);
+		if (!ret_other[0])
+			return true;
+		if (!change_find(change, ret_other, &other, &exists, err) || !change_health(change, &other, &health, err))
+			return false;
+		const struct version *v = exists ? mend_used(&(struct holder){ &other, &health }, p->fingerprint) : NULL;
+		*ret_version = v ? v->number : 0;
+	}
 	return true;
 }
 
 static bool may_have(struct put *p, struct change *change, struct error *err)
 {
-	uint32_t version = 0;
+	char other[PIXEL_CODE_MAX + 1];
+	uint32_t version;
 	if (!p->request.must_be_own || !p->result.also_stored[0] ||
 	    credential_with_fingerprint(&p->credential, p->fingerprint))
 		return true;
-	if (!find_anothers(p, change, &version, err))
+	if (!find_anothers(p, change, other, &version, err))
 		return false;
-	return !version ||
-	       fail(err, ERR_CONFLICT, TXT_PUT_ANOTHERS, p->result.also_stored, version, p->request.pixel);
+	if (version && p->request.hides_others)
+		return fail(err, ERR_CONFLICT, TXT_PUT_SOMEBODYS, p->request.pixel);
+	return !version || fail(err, ERR_CONFLICT, TXT_PUT_ANOTHERS, other, version, p->request.pixel);
 }
 
 static struct version *holder(struct put *p, enum stage stage)
@@ -179,12 +187,49 @@ static bool refuse_old_pair(const struct put *p, struct error *err)
 	return true;
 }
 
-/* Each renewal for one Pixel would end the pair of the other. */
-static bool refuse_shared_pair(const struct put *p, struct error *err)
+/* Retired, or refused while it is pending, a pair is not renewed there. */
+static bool is_idle(const struct credential *c, const struct health *h, const struct version *v)
+{
+	bool is_refused = h->pending.version == v->number && verdict_is_bad(h->pending.verdict);
+	return v->stage == STAGE_RETIRED || (v->stage == STAGE_PENDING && is_refused && credential_staged(c, STAGE_PENDING) == v);
+}
+
+static bool renews_with(const struct credential *c, const struct health *h, const uint8_t grant_fingerprint[FINGERPRINT_LEN])
+{
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		if (version_has_grant(v) && memcmp(v->renewal.fingerprint, grant_fingerprint, FINGERPRINT_LEN) == 0 &&
+		    !is_idle(c, h, v))
+			return true;
+	}
+	return false;
+}
+
+bool service_renewed_elsewhere(struct service *s, struct change *change, const uint8_t grant_fingerprint[FINGERPRINT_LEN],
+			       const char *not_pixel, bool *ret, struct error *err)
 {
 	char other[PIXEL_CODE_MAX + 1];
-	vault_find_duplicate(p->job.service->vault, p->grant_fingerprint, p->pixel, other);
-	return !other[0] || fail(err, ERR_CONFLICT, TXT_PUT_SHARED_PAIR);
+	struct credential c;
+	struct health h;
+	bool exists;
+	*ret = false;
+	for (size_t n = 0; !*ret; n++) {
+		vault_nth_duplicate(s->vault, grant_fingerprint, not_pixel, n, other);
+		if (!other[0])
+			return true;
+		if (!change_find(change, other, &c, &exists, err) || !change_health(change, &c, &h, err))
+			return false;
+		*ret = exists && renews_with(&c, &h, grant_fingerprint);
+	}
+	return true;
+}
+
+/* Each renewal for one Pixel would end the pair of the other. */
+static bool refuse_shared_pair(struct put *p, struct change *change, struct error *err)
+{
+	bool is_shared;
+	return service_renewed_elsewhere(p->job.service, change, p->grant_fingerprint, p->pixel, &is_shared, err) &&
+	       (!is_shared || fail(err, ERR_CONFLICT, TXT_PUT_SHARED_PAIR));
 }
 
 /* Without a token it is known by its refresh token. */
@@ -216,7 +261,7 @@ static bool may_stand_by(struct put *p, struct change *change, struct error *err
 /* The version that will hold the token: one that does already, or a new one. */
 static bool choose_version(struct put *p, struct change *change, bool *ret_touched, struct error *err)
 {
-	if ((is_of_family(p) && (!refuse_old_pair(p, err) || !refuse_shared_pair(p, err))) || !may_stand_by(p, change, err))
+	if ((is_of_family(p) && (!refuse_old_pair(p, err) || !refuse_shared_pair(p, change, err))) || !may_stand_by(p, change, err))
 		return false;
 	struct version *v = p->token ? holder(p, STAGE_CURRENT) : holder_of_grant(p);
 	p->is_unchanged = v && v->stage == STAGE_CURRENT;

@@ -176,6 +176,19 @@ static bool refuse(const struct swap *s, struct error *err)
 			  verdict_name(outcome));
 }
 
+/* Two that nobody refused where they lie: only proof tells that they are crossed, as a dry probe refutes no pair that TikTok
+ * would take. */
+static bool is_known_as_crossed(const struct swap *s)
+{
+	bool is_refused = false, are_proven = true;
+	for (size_t i = 0; i < 2; i++) {
+		struct holder holder = holder_of(&s->sides[i]);
+		is_refused = is_refused || mend_is_refused(&holder, &s->sides[i].given);
+		are_proven = are_proven && s->sides[i].asked.finding.outcome == VERDICT_HEALTHY;
+	}
+	return is_refused || are_proven;
+}
+
 static bool swap_asked(struct job *job, const struct asked *asked, struct error *err)
 {
 	struct swap *s = (struct swap *)job;
@@ -184,7 +197,8 @@ static bool swap_asked(struct job *job, const struct asked *asked, struct error 
 	if (verdict_is_bad(outcome) || verdict_is_transient(outcome))
 		return refuse(s, err);
 	s->at++;
-	return true;
+	return s->at < 2 || s->is_move || is_known_as_crossed(s) ||
+	       fail(err, ERR_CONFLICT, TXT_SWAP_UNKNOWN, s->sides[0].pixel, s->sides[1].pixel);
 }
 
 /* ---- the commit ---- */

@@ -61,6 +61,9 @@ static bool fail_over(void *context, struct change *ch, struct error *err)
 	if (!current || current->number != u->dead || !stand_in || stand_in->number != u->version ||
 	    !credential_bring_in(c, u->version, clock_wall()))
 		return true;
+	/* A stand-in has none behind it. */
+	if (!c->rotate_since)
+		credential_want_new(c, true, clock_wall());
 	health_align(&u->health, c);
 	(void)ruling_write(&u->health, c, u->version, RULING_VERDICT, u->asked.finding.outcome, &u->asked.evidence,
 			   u->job.service->settings);
@@ -75,8 +78,8 @@ static bool take_away(void *context, struct change *ch, struct error *err)
 	bool exists;
 	if (!read_again(u, ch, &exists, err))
 		return false;
-	const struct version *retiring = exists ? upkeep_retiring(&u->credential) : NULL;
-	if (!retiring || retiring->number != u->version || upkeep_is_needed(&u->credential, &u->health))
+	const struct version *v = exists ? credential_numbered(&u->credential, u->version) : NULL;
+	if (!v || !v->retire_by || upkeep_is_needed(&u->credential, &u->health))
 		return true;
 	will_tell(u, UPKEEP_TAKEN, u->version, 0, VERDICT_UNCHECKED);
 	return service_take_away(u->job.service, ch, &u->credential, u->version, u->news.in_use_by, err);
@@ -153,7 +156,7 @@ static bool begin_failover(struct upkeep *u, bool *ret_asks, struct error *err)
 	const struct version *stand_in = upkeep_stand_in(&u->credential, &u->health);
 	const struct settings *settings = u->job.service->settings;
 	*ret_asks = stand_in && settings->failover && stand_in->number != u->tried &&
-		    upkeep_stand_in_at(stand_in, &u->health, settings) <= clock_wall();
+		    upkeep_stand_in_at(stand_in, &u->health, settings, clock_wall()) <= clock_wall();
 	if (!*ret_asks)
 		return true;
 	u->tried = stand_in->number;
@@ -165,15 +168,19 @@ static bool begin_failover(struct upkeep *u, bool *ret_asks, struct error *err)
 /* Has everybody moved on, or is the time over? */
 static bool may_take_away(struct upkeep *u, bool *ret, struct error *err)
 {
-	const struct version *v = upkeep_retiring(&u->credential);
 	char names[SERVICE_READERS_MAX];
 	*ret = false;
-	if (!v || upkeep_is_needed(&u->credential, &u->health))
+	if (upkeep_is_needed(&u->credential, &u->health))
 		return true;
-	u->version = v->number;
-	if (!service_readers_of(u->job.service, u->pixel, v->number, names, err))
-		return false;
-	*ret = !names[0] || clock_wall() >= v->retire_by;
+	for (size_t i = 0; i < u->credential.version_count && !*ret; i++) {
+		const struct version *v = &u->credential.versions[i];
+		if (!v->retire_by)
+			continue;
+		u->version = v->number;
+		if (!service_readers_of(u->job.service, u->pixel, v->number, names, err))
+			return false;
+		*ret = !names[0] || service_sure_now(u->job.service) >= v->retire_by;
+	}
 	return true;
 }
 
@@ -187,9 +194,10 @@ static bool is_of_another(struct upkeep *u, const struct version *v)
 
 static bool step_idle(struct upkeep *u, struct error *err)
 {
+	int64_t sure_now = service_sure_now(u->job.service);
 	for (size_t i = 0; i < u->credential.version_count; i++) {
 		const struct version *v = &u->credential.versions[i];
-		enum upkeep_end due = upkeep_of_idle(v, &u->health, u->job.service->settings, clock_wall());
+		enum upkeep_end due = upkeep_of_idle(v, &u->health, u->job.service->settings, clock_wall(), sure_now);
 		bool is_elsewhere = due == UPKEEP_ASK && v->stage == STAGE_RETIRED && is_of_another(u, v);
 		switch (is_elsewhere ? UPKEEP_DELETE : due) {
 		case UPKEEP_DELETE:

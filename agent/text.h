@@ -247,9 +247,16 @@
 #define TXT_PUT_ANOTHERS                                                                                               \
 	"this is the token of Pixel '%s' (version %u); nothing was stored for '%s'",                                   \
 		"copy this Pixel's own token, from its own settings page; one that is for both: vault put PIXEL"
+#define TXT_PUT_SOMEBODYS                                                                                              \
+	"this is another Pixel's token; nothing was stored for '%s'",                                                  \
+		"copy this Pixel's own token, from its own settings page; one that is for both: vault put PIXEL"
 #define TXT_PUT_SHARED_PAIR                                                                                            \
 	"this refresh token is stored for another Pixel already",                                                      \
 		"a renewal for one would end it for the other: authorise the app once more, and put that pair here"
+#define TXT_RESTORE_SHARED_PAIR                                                                                        \
+	"the refresh token of Pixel '%s' was stored for another Pixel since then",                                     \
+		"a renewal for one would end it for the other: remove it there first, or destroy this one (rm --destroy) and " \
+		"put a new pair"
 #define TXT_ROTATE_WHOM                                                                                                \
 	"it must be said which Pixels shall get a new token", "name them, or say it by label or age"
 #define TXT_PUT_OVERTAKEN                                                                                              \
@@ -275,7 +282,7 @@
 #define TXT_API_FAMILY "'family' must be accounts or login", "leave it out for a token that only a person renews"
 #define TXT_SWAP_FAMILY                                                                                                \
 	"version %u of Pixel '%s' comes with a refresh token, which is not moved",                                     \
-		"put its document under the right Pixel: vault put --family"
+		"put the same pair under the right Pixel: vault put OTHER --family accounts|login"
 #define TXT_PUT_OLD_PAIR                                                                                               \
 	"this pair of tokens was stored for Pixel '%s' as version %u and replaced by a refresh since then",            \
 		"a newer pair is in use already; to start over, authorise the app again and put what comes of it"
@@ -333,6 +340,9 @@
 #define TXT_SWAP_ACCEPTED                                                                                              \
 	"TikTok takes the tokens of '%s' and '%s' where they lie; nothing was moved",                                   \
 		"if you know that they are crossed all the same: vault swap --no-check"
+#define TXT_SWAP_UNKNOWN                                                                                               \
+	"nothing says that '%s' and '%s' hold each other's token; nothing was moved",                                  \
+		"have TikTok asked first: vault check; if you know that they are crossed: vault swap --no-check"
 #define TXT_PENDING_OPEN                                                                                               \
 	"version %u of Pixel '%s' waits to be judged and would be pushed out; nothing was changed",                    \
 		"have TikTok asked about it first: vault check PIXEL"

@@ -19,10 +19,17 @@ const struct version *upkeep_stand_in(const struct credential *c, const struct h
 	return NULL;
 }
 
-int64_t upkeep_stand_in_at(const struct version *stand_in, const struct health *h, const struct settings *settings)
+/* An interval after it was asked about; at once, where the clock was ahead then. */
+static int64_t an_interval_later(const struct fading *f, const struct settings *settings, int64_t now)
+{
+	return f->checked_at > now ? now : f->checked_at + settings->interval_s;
+}
+
+int64_t upkeep_stand_in_at(const struct version *stand_in, const struct health *h, const struct settings *settings,
+			   int64_t now)
 {
 	const struct fading *f = health_fading(h, stand_in->number);
-	return f && f->refused_at ? f->checked_at + settings->interval_s : 0;
+	return f && f->refused_at ? an_interval_later(f, settings, now) : 0;
 }
 
 bool upkeep_is_needed(const struct credential *c, const struct health *h)
@@ -39,8 +46,13 @@ bool upkeep_is_unjudged(const struct credential *c, const struct health *h)
 
 const struct version *upkeep_retiring(const struct credential *c)
 {
-	const struct version *previous = credential_staged(c, STAGE_PREVIOUS);
-	return previous && previous->retire_by ? previous : NULL;
+	const struct version *first = NULL;
+	for (size_t i = 0; i < c->version_count; i++) {
+		const struct version *v = &c->versions[i];
+		if (v->retire_by && (!first || v->retire_by < first->retire_by))
+			first = v;
+	}
+	return first;
 }
 
 static int64_t confirm_delay_s(const struct settings *settings)
@@ -49,15 +61,15 @@ static int64_t confirm_delay_s(const struct settings *settings)
 }
 
 /* When it is asked about next. */
-static int64_t ask_at(const struct version *v, const struct health *h, const struct settings *settings)
+static int64_t ask_at(const struct version *v, const struct health *h, const struct settings *settings, int64_t now)
 {
 	const struct fading *f = health_fading(h, v->number);
 	if (v->stage == STAGE_STANDBY)
-		return f ? f->checked_at + settings->interval_s : v->staged_at;
+		return f ? an_interval_later(f, settings, now) : v->staged_at;
 	if (!f || f->checked_at < v->taken_at)
 		return v->taken_at;
-	if (!f->refused_at)
-		return f->checked_at + settings->interval_s;
+	if (!f->refused_at || f->checked_at > now)
+		return an_interval_later(f, settings, now);
 	int64_t delay_s = confirm_delay_s(settings);
 	return f->checked_at + (delay_s ? delay_s : 1); /* never in one go */
 }
@@ -73,13 +85,13 @@ static bool is_asked_about(const struct version *v)
 }
 
 enum upkeep_end upkeep_of_idle(const struct version *v, const struct health *h, const struct settings *settings,
-			       int64_t now)
+			       int64_t now, int64_t sure_now)
 {
 	if (!is_asked_about(v))
 		return UPKEEP_LEAVE;
-	if (now >= delete_at(v, settings))
+	if (sure_now >= delete_at(v, settings))
 		return UPKEEP_DELETE;
-	return now >= ask_at(v, h, settings) ? UPKEEP_ASK : UPKEEP_LEAVE;
+	return now >= ask_at(v, h, settings, now) ? UPKEEP_ASK : UPKEEP_LEAVE;
 }
 
 bool upkeep_note_answer(struct health *h, const struct version *v, enum verdict outcome, const struct settings *settings,
@@ -100,7 +112,7 @@ bool upkeep_note_answer(struct health *h, const struct version *v, enum verdict 
 		f->refused_at = 0;
 		return false;
 	}
-	if (!f->refused_at)
+	if (!f->refused_at || f->refused_at > now)
 		f->refused_at = now;
 	return was_refused && is_dead && now - f->refused_at >= confirm_delay_s(settings) && !verdict_is_bad(h->current.verdict) &&
 	       !h->current.suspected;
@@ -119,13 +131,13 @@ int64_t upkeep_at(const struct credential *c, const struct health *h, const stru
 	if (upkeep_retiring(c))
 		return now;
 	if (stand_in)
-		at = upkeep_stand_in_at(stand_in, h, settings);
+		at = upkeep_stand_in_at(stand_in, h, settings, now);
 	if (at <= now)
 		return now;
 	for (size_t i = 0; i < c->version_count; i++) {
 		const struct version *v = &c->versions[i];
 		if (is_asked_about(v))
-			at = earlier(at, earlier(delete_at(v, settings), ask_at(v, h, settings)));
+			at = earlier(at, earlier(delete_at(v, settings), ask_at(v, h, settings, now)));
 	}
 	return at;
 }

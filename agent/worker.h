@@ -59,7 +59,7 @@ struct errand {
 	uint32_t number;
 	int64_t span_s;
 	enum family family;
-	bool no_check, is_standby, has_if_version, has_test_code, is_forced, is_cancel, must_be_own;
+	bool no_check, is_standby, has_if_version, has_test_code, is_forced, is_cancel, must_be_own, hides_others;
 	uint32_t if_version;
 	int64_t expires_at;
 	char test_code[TEST_CODE_MAX + 1];

@@ -53,6 +53,7 @@ static bool start_put(struct worker *w, struct errand *e, struct carried *c, str
 				       .family = e->family,
 				       .is_standby = e->is_standby,
 				       .must_be_own = e->must_be_own,
+				       .hides_others = e->hides_others,
 				       .has_if_version = e->has_if_version,
 				       .if_version = e->if_version };
 	return service_start_put(w->service, &request, &e->who, put_is_done, c, err);

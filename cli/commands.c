@@ -310,7 +310,7 @@ const struct command commands[] = {
 	  "One sitting on a terminal for all Pixels that need a new token: those whose token is refused,\n"
 	  "expires, is older than max-age, or that somebody asked for. For each: why, which login and Business\n"
 	  "Center (labels user, role, bc), where to click; then the token is pasted without being shown, proven,\n"
-	  "and made current, as by put. s skips one, q leaves; whatever ends it, 'vault rotate' goes on there.\n"
+	  "and made current, as by put. s skips one, q or Ctrl-D leaves; whatever ends it, 'vault rotate' goes on.\n"
 	  "Pixels, -l and --max-age ask for new tokens of those, and the sitting is about them. Exits 12 when a\n"
 	  "token was refused or not judged.\n",
 	  "vault rotate -l bc=acme", OPTIONS(rotate_options), cmd_rotate },
@@ -324,9 +324,9 @@ const struct command commands[] = {
 	  "exchange the tokens of two Pixels that hold each other's",
 	  "For two tokens that were pasted the wrong way round: each Pixel gets the other's as a new version, in\n"
 	  "one step. TikTok is asked about both new pairs first; nothing is moved when it refuses one (10, 11,\n"
-	  "15) or gives no verdict (9). A token that is proven for its Pixel is never given away (8), and two that\n"
-	  "TikTok takes where they lie only with --no-check. 'status' and 'check' name the two when they find\n"
-	  "such a pair.\n",
+	  "15) or gives no verdict (9). A token that is proven for its Pixel is never given away (8); two that\n"
+	  "TikTok takes where they lie, or that it neither refused there nor proves to be crossed, only with\n"
+	  "--no-check. 'status' and 'check' name the two when they find such a pair.\n",
 	  "vault swap " PX " " PX2, OPTIONS(swap_options), cmd_swap },
 
 	{ "move", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 2, 2, 2, "PIXEL OTHER [--no-check]",

@@ -185,19 +185,19 @@ static bool prove(struct turn *t, uint32_t number, struct error *err)
 
 /* ---- a new token ---- */
 
-/* Is the answer, but for blanks, this one letter? */
-static bool is_letter(const struct secret *answer, char letter)
+/* Is the answer, but for blanks, this word or its first letter? No token is as short. */
+static bool is_word(const struct secret *answer, const char *word)
 {
 	struct bytes text = secret_reveal(answer);
-	size_t seen = 0;
-	bool is_it = false;
+	size_t len = strlen(word), seen = 0;
 	for (size_t i = 0; i < text.len; i++) {
 		if (memchr(" \t\r", text.at[i], 3))
 			continue;
+		if (seen == len || (text.at[i] | 0x20) != word[seen])
+			return false;
 		seen++;
-		is_it = (text.at[i] | 0x20) == letter;
 	}
-	return seen == 1 && is_it;
+	return seen == 1 || seen == len;
 }
 
 static void leave(struct turn *t)
@@ -210,11 +210,13 @@ static void leave(struct turn *t)
 static void ask(struct turn *t, struct secret **ret)
 {
 	char prompt[PIXEL_CODE_MAX + sizeof ASK_ROTATE];
+	bool has_left = false;
 	struct question_on_tty q = { .prompt = prompt,
 				     .echo = ECHO_OFF,
 				     .max = TOKEN_INPUT_MAX,
 				     .is_only_line = true,
-				     .is_fresh = true };
+				     .is_fresh = true,
+				     .ret_has_left = &has_left };
 	struct error err;
 	snprintf(prompt, sizeof prompt, ASK_ROTATE, t->item->pixel);
 	if (term_ask(&q, ret, &err)) {
@@ -224,7 +226,7 @@ static void ask(struct turn *t, struct secret **ret)
 	*ret = NULL;
 	bool is_gone = err.code == ERR_LOCKED || err.code == ERR_UNEXPECTED;
 	t->sitting->empty_answers += err.code == ERR_USAGE;
-	if (is_gone || t->sitting->empty_answers == EMPTY_ANSWERS)
+	if (is_gone || has_left || t->sitting->empty_answers == EMPTY_ANSWERS)
 		leave(t);
 	else
 		show(SHOW_LINE, err.message);
@@ -276,7 +278,16 @@ static bool put(struct turn *t, const struct secret *pasted, struct error *err)
 {
 	scoped(told_done) struct remote_put told = { .advice = "" };
 	struct put_request request = { .pixel = t->item->pixel, .pasted = pasted, .must_be_own = true };
+	scoped(secret_freep) struct secret *cleaned = NULL;
+	unsigned unused;
 	struct error why;
+	if (!token_clean(pasted, &cleaned, &unused, &why)) {
+		*err = why;
+		if (why.code != ERR_MALFORMED)
+			return false;
+		show_error(&why);
+		return true;
+	}
 	show("%s", SHOW_ROTATE_ASKING);
 	if (!source_renew(t->sitting->inv, err))
 		return false;
@@ -298,9 +309,9 @@ static bool ask_until_settled(struct turn *t, struct error *err)
 		ask(t, &answer);
 		if (!answer)
 			continue;
-		if (is_letter(answer, 'q'))
+		if (is_word(answer, "quit"))
 			leave(t);
-		else if (is_letter(answer, 's'))
+		else if (is_word(answer, "skip"))
 			settle(t, t->was_refused ? ITEM_REFUSED : ITEM_SKIPPED);
 		else if (!put(t, answer, err))
 			return false;

@@ -165,7 +165,7 @@ void term_get_up(void)
 
 /* ---- one line ---- */
 
-enum line_end { LINE_WHOLE, LINE_TOO_LONG, LINE_INTERRUPTED, LINE_FAILED };
+enum line_end { LINE_WHOLE, LINE_NONE, LINE_TOO_LONG, LINE_INTERRUPTED, LINE_FAILED };
 
 static enum line_end read_line(int tty, struct secret *line, size_t max, size_t *ret_len)
 {
@@ -186,7 +186,7 @@ static enum line_end read_line(int tty, struct secret *line, size_t max, size_t 
 			len--;
 		if (is_end) {
 			*ret_len = len;
-			return is_too_long ? LINE_TOO_LONG : LINE_WHOLE;
+			return is_too_long ? LINE_TOO_LONG : got || len ? LINE_WHOLE : LINE_NONE;
 		}
 		if (len == max + 1) {
 			is_too_long = true;
@@ -273,6 +273,8 @@ bool term_ask(const struct question_on_tty *q, struct secret **ret, struct error
 		return fail(err, ERR_USAGE, TXT_ANSWER_TOO_LONG, q->max);
 	if (is_several)
 		return fail(err, ERR_MALFORMED, TXT_TOKEN_LINES);
+	if (q->ret_has_left)
+		*q->ret_has_left = end == LINE_NONE;
 	if (!len && !q->may_be_empty)
 		return fail(err, ERR_USAGE, TXT_ANSWER_NONE);
 	secret_cut(line, len);

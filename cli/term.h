@@ -22,6 +22,7 @@ struct question_on_tty {
 	bool is_only_line;
 	bool may_be_empty;
 	bool is_fresh; /* what was typed or pasted before the question is no answer to it */
+	bool *ret_has_left; /* NULL, or set when Ctrl-D was the answer */
 };
 must_check bool term_ask(const struct question_on_tty *q, struct secret **ret, struct error *err);
 

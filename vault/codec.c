@@ -234,7 +234,8 @@ static bool versions_are_sound(const struct credential *c)
 			return false;
 		if (v->stage != STAGE_RETIRED && held[v->stage]++)
 			return false;
-		if ((v->retire_by && v->stage != STAGE_PREVIOUS) || (v->taken_at && v->stage != STAGE_RETIRED) ||
+		bool may_wait = v->stage == STAGE_PREVIOUS || (v->stage == STAGE_RETIRED && !v->taken_at);
+		if ((v->retire_by && !may_wait) || (v->taken_at && v->stage != STAGE_RETIRED) ||
 		    (v->is_aside && v->stage != STAGE_PENDING))
 			return false;
 	}

@@ -475,21 +475,34 @@ static void move_stage(struct version *v, enum stage stage, int64_t now)
 	v->is_aside = false;
 }
 
+/* Pushed out by a newer one. What was promised to its readers, and of it, stays: taken from everybody by its deadline. */
+static void push_out(struct version *v, int64_t now)
+{
+	int64_t retire_by = v->retire_by;
+	move_stage(v, STAGE_RETIRED, now);
+	v->retire_by = retire_by;
+}
+
 static void remove_version(struct credential *c, size_t i)
 {
 	memmove(&c->versions[i], &c->versions[i + 1], (c->version_count - i - 1) * sizeof c->versions[0]);
 	c->version_count--;
 }
 
-static const struct version *oldest_retired(const struct credential *c, bool is_taken)
+static bool is_leaving(const struct version *v)
+{
+	return v->taken_at || v->retire_by;
+}
+
+static const struct version *oldest_retired(const struct credential *c, bool are_leaving)
 {
 	for (size_t i = 0; i < c->version_count; i++)
-		if (c->versions[i].stage == STAGE_RETIRED && (c->versions[i].taken_at != 0) == is_taken)
+		if (c->versions[i].stage == STAGE_RETIRED && is_leaving(&c->versions[i]) == are_leaving)
 			return &c->versions[i];
 	return NULL;
 }
 
-/* One that was taken away waits for its end at TikTok: it goes last, and a line of it stays. */
+/* One that was or shall be taken away waits for its end at TikTok: it goes last, and a line of it stays. */
 static bool drop_oldest_retired(struct credential *c, int64_t now, uint32_t *ret_dropped)
 {
 	const struct version *oldest = oldest_retired(c, false);
@@ -498,7 +511,7 @@ static bool drop_oldest_retired(struct credential *c, int64_t now, uint32_t *ret
 	if (!oldest)
 		return false;
 	*ret_dropped = oldest->number;
-	if (oldest->taken_at)
+	if (is_leaving(oldest))
 		return credential_forget(c, oldest->number, false, now);
 	remove_version(c, (size_t)(oldest - c->versions));
 	return true;
@@ -515,6 +528,10 @@ static bool add_at(struct credential *c, enum stage stage, struct version *outgo
 	*ret_dropped = 0;
 	if (c->version_count == VERSIONS_MAX && !drop_oldest_retired(c, now, ret_dropped))
 		return fail(err, ERR_UNEXPECTED, TXT_VERSIONS_FULL, c->pixel);
+	/* The same token again is wanted again: nobody is to take it away, or to revoke it. */
+	for (size_t i = 0; i < c->version_count; i++)
+		if (memcmp(c->versions[i].fingerprint, v->fingerprint, FINGERPRINT_LEN) == 0)
+			c->versions[i].retire_by = 0;
 	struct version *added = &c->versions[c->version_count++];
 	*added = *v;
 	added->number = ++c->last_number;
@@ -551,7 +568,7 @@ bool credential_renew(struct credential *c, uint32_t old, const struct version *
 	if (!current || current->number != old || c->last_number == UINT32_MAX)
 		return false;
 	if (previous)
-		move_stage(previous, STAGE_RETIRED, now);
+		push_out(previous, now);
 	move_stage(current, STAGE_PREVIOUS, now);
 	struct error ignored;
 	if (!add_at(c, STAGE_CURRENT, NULL, v, now, ret_dropped, &ignored))
@@ -565,7 +582,7 @@ static void become_current(struct credential *c, struct version *v, int64_t now)
 	struct version *current = credential_at_stage(c, STAGE_CURRENT);
 	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
 	if (current && previous)
-		move_stage(previous, STAGE_RETIRED, now);
+		push_out(previous, now);
 	if (current)
 		move_stage(current, STAGE_PREVIOUS, now);
 	move_stage(v, STAGE_CURRENT, now);
@@ -627,11 +644,14 @@ bool credential_rollback(struct credential *c, int64_t now)
 
 bool credential_retire(struct credential *c, uint32_t number, int64_t now)
 {
-	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
-	if (!previous || previous->number != number)
+	struct version *v = NULL;
+	for (size_t i = 0; i < c->version_count; i++)
+		if (c->versions[i].number == number)
+			v = &c->versions[i];
+	if (!v || (v->stage != STAGE_PREVIOUS && !v->retire_by))
 		return false;
-	move_stage(previous, STAGE_RETIRED, now);
-	previous->taken_at = now;
+	move_stage(v, STAGE_RETIRED, now);
+	v->taken_at = now;
 	return true;
 }
 

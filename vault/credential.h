@@ -70,7 +70,7 @@ struct version {
 	int64_t stored_at;
 	int64_t staged_at;  /* when it came to its present stage */
 	int64_t expires_at; /* what the person told us, 0 = unknown */
-	int64_t retire_by;  /* of previous: taken away at the latest then; 0 = nobody asked for it */
+	int64_t retire_by;  /* of previous, and when that was pushed out: taken away at the latest then; 0 = nobody asked for it */
 	bool is_aside;      /* of pending: it shall be standby */
 	int64_t taken_at;   /* of retired: given to nobody since then; 0 = pushed out by newer ones, still given by number */
 	uint8_t fingerprint[FINGERPRINT_LEN];
@@ -206,7 +206,8 @@ must_check bool credential_renew(struct credential *c, uint32_t old, const struc
 must_check bool credential_rollback(struct credential *c, int64_t now);
 /* standby -> current, current -> previous, previous -> retired; or, where `number` is previous, credential_rollback. */
 must_check bool credential_bring_in(struct credential *c, uint32_t number, int64_t now);
-/* previous -> retired, and given to nobody any more. False when `number` is not previous. */
+/* previous -> retired, and given to nobody any more; also one that was pushed out while it waited for that. False when
+ * `number` is neither. */
 must_check bool credential_retire(struct credential *c, uint32_t number, int64_t now);
 /* v takes the place of the current version, whose token turned out to be another Pixel's: that one is retired, previous
  * and pending stay what they are. ret_dropped as of credential_add. */

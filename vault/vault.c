@@ -893,8 +893,8 @@ static bool holds(const struct credential *c, const uint8_t fingerprint[FINGERPR
 	return false;
 }
 
-void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
-			  char ret_pixel[PIXEL_CODE_MAX + 1])
+void vault_nth_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel, size_t skipped,
+			 char ret_pixel[PIXEL_CODE_MAX + 1])
 {
 	char key[KEY_TEXT_MAX];
 	struct store_record found;
@@ -912,11 +912,17 @@ void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT
 	for (size_t i = 0; i < hint.count; i++) {
 		struct credential c;
 		if (find_by_id(v, hint.ids[i], "?", &c, &ignored) && strcmp(c.pixel, not_pixel) != 0 &&
-		    !name_is_list(c.pixel) && holds(&c, fingerprint)) {
+		    !name_is_list(c.pixel) && holds(&c, fingerprint) && skipped-- == 0) {
 			memcpy(ret_pixel, c.pixel, sizeof c.pixel);
 			return;
 		}
 	}
+}
+
+void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
+			  char ret_pixel[PIXEL_CODE_MAX + 1])
+{
+	vault_nth_duplicate(v, fingerprint, not_pixel, 0, ret_pixel);
 }
 
 bool vault_is_withheld(struct vault *v, const struct credential *c, const struct version *version)

@@ -216,6 +216,9 @@ bool vault_is_withheld(struct vault *v, const struct credential *c, const struct
  * hint, proven before it is given. */
 void vault_find_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel,
 			  char ret_pixel[PIXEL_CODE_MAX + 1]);
+/* The one behind the first `skipped` of them. */
+void vault_nth_duplicate(struct vault *v, const uint8_t fingerprint[FINGERPRINT_LEN], const char *not_pixel, size_t skipped,
+			 char ret_pixel[PIXEL_CODE_MAX + 1]);
 
 /* ---- changing: fn decides on what it reads through the change, stages, and returns true to commit ----
  * fn may run again from the start when another writer was faster (for up to 5 s, then ERR_CONFLICT); returning false

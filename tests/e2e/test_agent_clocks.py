@@ -308,5 +308,57 @@ class Jumps(Moved):
         self.until(lambda: "the clock is suspect: it is 1d earlier" in self.log(), 20, "it is said")
 
 
+class Leaving(Moved):
+    """What cannot be undone does not follow a wall clock that jumps (agent/sure_clock.h)."""
+    check = {"grace": "7d", "purge-after": "30d", "interval": "6h"}
+
+    def setUp(self):
+        super().setUp()
+        self.waits, self.taken = self.stored()[0], self.stored()[0]
+        for pixel in (self.waits, self.taken):
+            self.put(pixel, self.more_token(pixel))
+        self.start_agent()
+        self.asks(200, "POST", "/v1/pixels/%s/retire" % self.taken)
+        self.asks(200, "GET", "/v1/pixels/%s/token?version=1" % self.waits, X_Consumer="slow")
+        self.asks(409, "POST", "/v1/pixels/%s/retire" % self.waits)
+
+    def stages(self):
+        """Of the first versions; None: deleted."""
+        def stage(pixel):
+            doc = self.asks(200, "GET", "/v1/pixels/%s/history" % pixel)
+            return next((v["stage"] for v in doc["versions"] if v["version"] == 1), None)
+        return stage(self.waits), stage(self.taken)
+
+    def looked(self):
+        for _ in range(3):
+            self.pass_by(60)  # longer than the pause between two looks at one Pixel
+            self.turn()
+
+    def test_nothing_is_taken_or_deleted_by_a_clock_that_is_ahead_for_a_while(self):
+        self.jump(wall=40 * DAY)
+        self.looked()
+        self.assertEqual(("previous", "retired"), self.stages())
+        self.asks(409, "POST", "/v1/pixels/%s/retire" % self.waits)
+        self.jump(wall=-40 * DAY)
+        self.pass_by(2 * HOUR)
+        self.looked()
+        self.assertEqual(("previous", "retired"), self.stages())
+
+    def test_a_clock_that_stays_ahead_is_believed_after_an_hour(self):
+        self.jump(wall=8 * DAY)
+        self.looked()
+        self.pass_by(HOUR)
+        self.looked()
+        self.until(lambda: self.stages() == ("retired", "retired"), 20, "the deadline is over")
+
+    def test_as_time_passes_both_are_done(self):
+        self.pass_by(8 * DAY)
+        self.looked()
+        self.until(lambda: self.stages() == ("retired", "retired"), 20, "the deadline is over")
+        self.pass_by(31 * DAY)
+        self.looked()
+        self.until(lambda: self.stages()[1] is None, 20, "purge-after is over")
+
+
 if __name__ == "__main__":
     unittest.main()

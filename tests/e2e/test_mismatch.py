@@ -389,6 +389,20 @@ class Swapped(Mismatch):
         self.refuses(8, "swap", a, b, says="where they lie")
         self.assertEqual([of_a, of_b], [self.get(p) for p in (a, b)])
 
+    def test_two_that_nobody_asked_about_are_not_exchanged_by_dry_probes(self):
+        (a, of_a), (b, of_b) = self.pair(), self.pair()
+        self.put(a, of_a, "--no-check")
+        self.put(b, of_b, "--no-check")
+        self.refuses(8, "swap", a, b, says="nothing says")
+        self.assertEqual([of_a, of_b], [self.get(p) for p in (a, b)])
+
+    def test_two_that_nobody_asked_about_are_exchanged_by_proof(self):
+        (a, of_a), (b, of_b) = self.pair(), self.pair()
+        self.put(a, of_b, "--no-check", "--test-code", "T1")
+        self.put(b, of_a, "--no-check", "--test-code", "T2")
+        self.vault("swap", a, b)
+        self.healthy(**{a: of_a, b: of_b})
+
     def test_done_twice_it_is_done_once(self):
         (a, of_a), (b, of_b) = self.pair(), self.pair()
         self.emu.knob("empty-data", "0")  # dry probes tell, and prove nothing

@@ -320,5 +320,45 @@ class NewAccounts(running_agent.AgentCase):
         self.assertEqual(["read"], self.allowed("uid=23456"))
 
 
+class Strangers(AgentCase):
+    """Whoever may know of one Pixel alone is told no other's code, whatever was found out about its tokens."""
+    uses_emulator = True
+    rules = "[access a]\nuser = %d\npixels = {0}\nverbs = meta read put report\n" % ALLOWED
+    check = {"grace": "0"}
+
+    def setUp(self):
+        super().setUp()
+        self.mine, self.other = self.codes
+        for code, token in zip(self.codes, self.tokens):
+            self.emu.pixel(code)
+            self.emu.token(token, code)
+            self.vault("put", code, "--test-code", "TEST1", stdin=token)
+        self.vault("check")
+
+    def asks(self, method, target, body=None, **headers):
+        def ask_so():
+            return ask_once(self.socket, method, "/v1/pixels" + target, {k.replace("_", "-"): v for k, v in headers.items()}, body)
+        return self.as_user(ALLOWED, ALLOWED, [], lambda: ask_so()[::2])
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_are_named_by_nothing(self):
+        stray, mine = self.more_token(self.other), "/" + self.mine
+        for status, method, target, body, headers in (
+                (409, "PUT", mine + "/token?own=1", self.tokens[1].encode(), {}),
+                (422, "PUT", mine + "/token", self.tokens[1].encode(), {}),
+                (422, "PUT", mine + "/token", stray.encode(), {}),
+                (200, "GET", mine, None, {}),
+                (200, "GET", "", None, {}),
+                (200, "GET", mine, None, {"Accept": "application/x-pixelvault-records"}),
+                (200, "GET", "", None, {"Accept": "application/x-pixelvault-records"}),
+                (200, "POST", mine + "/check", None, {}),
+                (200, "GET", mine + "/history", None, {})):
+            got, text = self.asks(method, target, body, **headers)
+            self.assertEqual(status, got, (target, text))
+            self.assertNotIn(self.other.encode(), text, target)
+        row = json.loads(self.http("GET", "/v1/pixels" + mine)[2])["pixels"][0]
+        self.assertIn("vault move %s %s" % (self.mine, self.other), row["advice"], "who may know of both is told")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -145,6 +145,33 @@ class Stored(Refreshing):
         self.put_pair(other, doc)
         self.vault("verify")
 
+    def test_a_pair_put_under_the_wrong_pixel_is_put_under_the_right_one(self):
+        pixel, access, refresh, doc = self.document(86400)
+        wrong = new_pixel()
+        self.emu.pixel(wrong)
+        self.put(pixel, self.more_token(pixel), "--test-code", "T2")
+        r = self.put_pair(wrong, doc, "--test-code", "T1", rc=11)
+        self.assertIn("belongs to " + pixel, r.err)
+        self.refuses(8, "move", wrong, pixel, says="put the same pair under the right Pixel")
+        self.put_pair(pixel, doc)
+        self.assertEqual(access, self.get(pixel))
+        self.assertEqual("accounts", self.renewal(pixel)["family"])
+        self.refuses(8, "put", wrong, "--family", "accounts", stdin=json.dumps(doc), says="for another Pixel already")
+        self.vault("verify")
+
+    def test_one_that_was_removed_does_not_come_back_to_a_pair_that_another_has(self):
+        pixel, access, refresh, doc = self.stored_pair()
+        other = new_pixel()
+        self.emu.pixel(other)
+        self.emu.grant(access, other)
+        self.vault("rm", pixel, "--yes")
+        self.put_pair(other, doc)
+        self.refuses(8, "rm", pixel, "--restore", says="stored for another Pixel since then")
+        self.vault("rm", other, "--yes")
+        self.vault("rm", pixel, "--restore")
+        self.assertEqual(access, self.get(pixel))
+        self.refuses(8, "rm", other, "--restore", says="stored for another Pixel since then")
+
     @cases(plain=True, family=False)
     def test_one_without_an_access_token_is_put_over_another(self, is_plain):
         if is_plain:

@@ -262,6 +262,28 @@ class InOneSitting(RotateCase):
         doc = json.loads(s.end()[s.at:].strip().splitlines()[-1])
         self.assertEqual(([], 3, 0), (doc["rotated"], len(doc["left"]), doc["exit"]))
 
+    def test_whole_words_and_ctrl_d_are_understood(self):
+        pixels = sorted(self.stored()[0] for _ in range(3))
+        s = self.sit(*pixels)
+        s.give(pixels[0], "Skip")
+        s.give(pixels[1], " quit")
+        self.assertIn("0 rotated, 1 skipped, 0 refused, 0 not judged yet, 2 left; to go on: vault rotate", s.end())
+        s = self.sit()
+        self.assertEqual(pixels[0], s.asked())
+        s.terminal.send("\x04")
+        text = s.end()
+        self.assertIn("3 left; to go on: vault rotate", text)
+        self.assertNotIn("nothing was entered", text)
+
+    def test_tiktok_is_not_said_to_be_asked_about_what_is_no_token(self):
+        pixel, _ = self.stored()
+        s = self.sit(pixel)
+        s.give(pixel, "help")
+        s.expect("too short")
+        self.assertEqual(pixel, s.asked())
+        s.answer("q")
+        self.assertNotIn("Asking TikTok", s.end())
+
     def test_wrong_pastes_of_every_kind(self):
         first, _ = self.stored()
         pixel, current = self.stored()

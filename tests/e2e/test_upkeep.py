@@ -86,6 +86,33 @@ class Leaving(Case):
         self.assertEqual(new, self.get(pixel))
         self.vault("verify")
 
+    def test_a_newer_token_meanwhile_lets_nobody_keep_the_one_that_was_to_go(self):
+        pixel, old, _ = self.two_versions()
+        self.get(pixel, "--version", "1", "--as", "slow")
+        self.refuses(8, "retire", pixel, says="slow")
+        newest = self.more_token(pixel)
+        self.put(pixel, newest)
+        self.assertMoment(self.version(pixel, 1)["retire_by"])
+        self.assertIn("version 1", self.status(pixel)["advice"])
+        self.assertEqual(old, self.get(pixel, "--version", "1", "--as", "slow"), "until its deadline")
+        self.until(lambda: self.version(pixel, 1)["taken_at"], 6, "the deadline passes")
+        self.refuses(3, "get", pixel, "--version", "1", says="given to nobody")
+        self.assertEqual("previous", self.version(pixel, 2)["stage"], "of this one nobody said anything")
+        self.assertEqual(newest, self.get(pixel))
+        self.vault("verify")
+
+    def test_the_token_that_was_to_go_put_again_stays(self):
+        self.configure(check={"grace": "1s", "interval": "1h"})
+        pixel, old, _ = self.two_versions()
+        self.get(pixel, "--version", "1", "--as", "slow")
+        self.refuses(8, "retire", pixel, says="slow")
+        self.put(pixel, self.more_token(pixel))
+        self.put(pixel, old)
+        time.sleep(1.3)
+        self.vault("check", "-q", rc=None)
+        self.assertEqual(old, self.get(pixel))
+        self.assertNotIn("revoke", self.status(pixel)["advice"] or "")
+
     def test_nobody_is_waited_for_without_grace(self):
         self.configure(check={"grace": "0"})
         pixel, _, _ = self.two_versions()
@@ -127,6 +154,16 @@ class Leaving(Case):
         self.assertIsNone(self.json("retire", pixel)["in_use_by"])
         self.assertIsNotNone(self.version(pixel, 1))
         self.assertIn("revoke", self.status(pixel)["advice"])
+
+    def test_nor_does_one_hide_the_pixel_that_uses_it(self):
+        self.configure(check={"grace": "0", "failover": "no", "interval": "1h"})
+        pixel, old, _ = self.two_versions()
+        refused, user = self.stored()[0], self.pair()[0]
+        self.emu.grant(old, user)
+        self.put(refused, old, rc=11)  # known before the other one
+        self.put(user, old)
+        self.assertEqual(user, self.json("retire", pixel)["in_use_by"])
+        self.assertNotIn("revoke", self.status(pixel)["advice"] or "")
 
     def test_nor_one_that_another_pixel_was_given_afterwards(self):
         self.configure(check={"grace": "0", "failover": "no", "interval": "1s"})
@@ -229,6 +266,8 @@ class Leaving(Case):
         self.until(lambda: self.get(pixel) == old, 5, "the previous one serves")
         s = self.status(pixel)
         self.assertEqual(("healthy", 1, 2), (s["verdict"], s["current"]["version"], s["previous"]["version"]))
+        self.assertIn(pixel, self.vault("rotate", "--list").out.decode(), "it needs a new one")
+        self.assertIn("vault rotate", s["advice"])
         # The first one dies as well, and the other lives again: what was taken out does not come back by itself.
         self.emu.works_again(new)
         self.emu.revoke(old)

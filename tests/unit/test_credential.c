@@ -689,6 +689,52 @@ static void version__one_that_was_taken_is_pushed_out_last_and_leaves_a_line(voi
 	assert_false(c.gone[0].is_dead);
 }
 
+static void version__that_waits_to_be_taken_keeps_its_deadline_when_it_is_pushed_out(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	uint32_t dropped = 0;
+	for (uint32_t i = 1; i <= 3; i++) {
+		add(&c, i, NULL);
+		assert_true(credential_promote(&c, i, i));
+		if (i == 2)
+			c.versions[0].retire_by = 99;
+	}
+	assert_int_equal(stage_of(&c, 1), STAGE_RETIRED);
+	assert_int_equal(c.versions[0].retire_by, 99);
+	for (uint32_t i = 4; i <= VERSIONS_MAX + 1; i++) {
+		add(&c, i, &dropped);
+		assert_true(credential_promote(&c, i, i));
+	}
+	assert_int_equal(dropped, 2); /* not the one that waits */
+	assert_true(credential_retire(&c, 1, 50));
+	assert_int_equal(c.versions[0].taken_at, 50);
+	assert_int_equal(c.versions[0].retire_by, 0);
+	assert_false(credential_retire(&c, 1, 51));
+	assert_false(credential_retire(&c, 3, 51)); /* nobody asked for it */
+}
+
+static void version__that_waits_to_be_taken_stays_when_its_token_comes_again(void **state)
+{
+	(void)state;
+	struct credential c = fresh();
+	add(&c, 1, NULL);
+	assert_true(credential_promote(&c, 1, 1));
+	c.versions[0].retire_by = 99;
+	add(&c, 2, NULL);
+	c.versions[1].fingerprint[0] = 1; /* another one changes nothing */
+	c.versions[0].retire_by = 99;
+	struct version again = { .expires_at = 0 };
+	uint32_t number, dropped;
+	struct error err;
+	again.fingerprint[0] = 2;
+	assert_true(credential_add(&c, &again, 3, &number, &dropped, &err));
+	assert_int_equal(c.versions[0].retire_by, 99);
+	memcpy(again.fingerprint, c.versions[0].fingerprint, FINGERPRINT_LEN);
+	assert_true(credential_add(&c, &again, 4, &number, &dropped, &err));
+	assert_int_equal(c.versions[0].retire_by, 0);
+}
+
 static void rotation__is_read_from_the_versions(void **state)
 {
 	(void)state;
@@ -991,6 +1037,8 @@ int main(void)
 		cmocka_unit_test(standby__put_again_is_judged_anew),
 		cmocka_unit_test(version__one_that_was_taken_is_pushed_out_last_and_leaves_a_line),
 		cmocka_unit_test(rotation__is_read_from_the_versions),
+		cmocka_unit_test(version__that_waits_to_be_taken_keeps_its_deadline_when_it_is_pushed_out),
+		cmocka_unit_test(version__that_waits_to_be_taken_stays_when_its_token_comes_again),
 		cmocka_unit_test(version__the_seventeenth_drops_the_oldest_retired_one_and_no_number_comes_back),
 		cmocka_unit_test(version__when_numbers_are_used_up_nothing_is_changed),
 		cmocka_unit_test(version__is_found_by_fingerprint_newest_first),

@@ -81,13 +81,13 @@ static void stand_in__refused_when_it_was_asked_may_come_an_interval_later(void 
 	(void)state;
 	struct credential c = two();
 	struct health h = judged(VERDICT_REVOKED);
-	assert_true(upkeep_stand_in_at(&c.versions[0], &h, &settings) <= NOW);
+	assert_true(upkeep_stand_in_at(&c.versions[0], &h, &settings, NOW) <= NOW);
 	assert_false(upkeep_note_answer(&h, &c.versions[0], VERDICT_REVOKED, &settings, NOW));
 	assert_int_equal(upkeep_stand_in(&c, &h)->number, 1);
-	assert_int_equal(upkeep_stand_in_at(&c.versions[0], &h, &settings), NOW + 3600);
+	assert_int_equal(upkeep_stand_in_at(&c.versions[0], &h, &settings, NOW), NOW + 3600);
 	assert_int_equal(upkeep_at(&c, &h, &settings, NOW), NOW + 3600);
 	assert_false(upkeep_note_answer(&h, &c.versions[0], VERDICT_HEALTHY, &settings, NOW + 3600));
-	assert_true(upkeep_stand_in_at(&c.versions[0], &h, &settings) <= NOW);
+	assert_true(upkeep_stand_in_at(&c.versions[0], &h, &settings, NOW) <= NOW);
 }
 
 static void stand_in__needs_both_and_a_verdict_on_this_very_version(void **state)
@@ -127,9 +127,9 @@ static void standby__is_asked_about_once_an_interval_and_never_deleted(void **st
 	const struct version *v = &c.versions[2];
 	assert_int_equal(upkeep_at(&c, &h, &settings, NOW), NOW);
 	for (int64_t i = 0; i < 1000; i++) {
-		assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + i * 3600), UPKEEP_ASK);
+		assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + i * 3600, NOW + i * 3600), UPKEEP_ASK);
 		(void)upkeep_note_answer(&h, &v3, VERDICT_REVOKED, &settings, NOW + i * 3600);
-		assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + i * 3600 + 3599), UPKEEP_LEAVE);
+		assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + i * 3600 + 3599, NOW + i * 3600 + 3599), UPKEEP_LEAVE);
 	}
 	assert_int_equal(upkeep_at(&c, &h, &settings, NOW + 999 * 3600), NOW + 1000 * 3600);
 }
@@ -140,18 +140,18 @@ static void taken__is_asked_about_once_an_interval_and_deleted_at_its_time(void 
 	struct credential c = taken();
 	struct health h = judged(VERDICT_HEALTHY);
 	const struct version *v = &c.versions[0];
-	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW, NOW), UPKEEP_ASK);
 	assert_false(upkeep_note_answer(&h, &v1, VERDICT_HEALTHY, &settings, NOW));
-	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 3599), UPKEEP_LEAVE);
-	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 3600), UPKEEP_ASK);
-	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 30 * 86400 - 1), UPKEEP_ASK);
-	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 30 * 86400), UPKEEP_DELETE);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 3599, NOW + 3599), UPKEEP_LEAVE);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 3600, NOW + 3600), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 30 * 86400 - 1, NOW + 30 * 86400 - 1), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 30 * 86400, NOW + 30 * 86400), UPKEEP_DELETE);
 	struct settings never = settings;
 	never.purge_after_s = 0;
-	assert_int_equal(upkeep_of_idle(v, &h, &never, NOW + 3000LL * 86400), UPKEEP_ASK);
-	assert_int_equal(upkeep_of_idle(&c.versions[1], &h, &settings, NOW + 30 * 86400), UPKEEP_LEAVE);
+	assert_int_equal(upkeep_of_idle(v, &h, &never, NOW + 3000LL * 86400, NOW + 3000LL * 86400), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(&c.versions[1], &h, &settings, NOW + 30 * 86400, NOW + 30 * 86400), UPKEEP_LEAVE);
 	c.versions[0].taken_at = 0; /* pushed out by newer ones: nobody asked for its end */
-	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 30 * 86400), UPKEEP_LEAVE);
+	assert_int_equal(upkeep_of_idle(v, &h, &settings, NOW + 30 * 86400, NOW + 30 * 86400), UPKEEP_LEAVE);
 }
 
 static void taken__is_dead_when_it_was_refused_twice_with_the_delay_between(void **state)
@@ -160,8 +160,8 @@ static void taken__is_dead_when_it_was_refused_twice_with_the_delay_between(void
 	struct credential c = taken();
 	struct health h = judged(VERDICT_HEALTHY);
 	assert_false(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW));
-	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 599), UPKEEP_LEAVE);
-	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 600), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 599, NOW + 599), UPKEEP_LEAVE);
+	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 600, NOW + 600), UPKEEP_ASK);
 	assert_false(upkeep_note_answer(&h, &v1, VERDICT_REVOKED, &settings, NOW + 599)); /* by hand, too early */
 	assert_true(upkeep_note_answer(&h, &v1, VERDICT_EXPIRED, &settings, NOW + 600));
 }
@@ -206,7 +206,7 @@ static void taken__that_was_refused_as_the_current_one_needs_one_more_refusal(vo
 	c.versions[1].taken_at = NOW;
 	c.versions[0].stage = STAGE_CURRENT;
 	health_align(&h, &c);
-	assert_int_equal(upkeep_of_idle(&c.versions[1], &h, &settings, NOW), UPKEEP_ASK);
+	assert_int_equal(upkeep_of_idle(&c.versions[1], &h, &settings, NOW, NOW), UPKEEP_ASK);
 	assert_true(upkeep_note_answer(&h, &v2, VERDICT_REVOKED, &settings, NOW));
 }
 
@@ -241,6 +241,44 @@ static struct tend *noted(const struct credential *c, const struct health *h)
 	assert_true(tend_new(&t, &err));
 	assert_true(tend_note(t, c, h, &settings, NOW, NOW_MS, &err));
 	return t;
+}
+
+static void taken__is_not_deleted_by_a_clock_that_is_not_believed(void **state)
+{
+	(void)state;
+	struct credential c = taken();
+	struct health h = judged(VERDICT_HEALTHY);
+	health_fade(&h, 1)->checked_at = NOW + 40 * 86400;
+	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 40 * 86400, NOW + 60), UPKEEP_LEAVE);
+	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 40 * 86400, NOW + 40 * 86400), UPKEEP_DELETE);
+}
+
+static void asked__by_a_clock_that_was_ahead_it_is_asked_about_again(void **state)
+{
+	(void)state;
+	struct credential c = taken();
+	struct health h = judged(VERDICT_HEALTHY);
+	health_fade(&h, 1)->checked_at = NOW + 40 * 86400;
+	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 60, NOW + 60), UPKEEP_ASK);
+	health_fade(&h, 1)->refused_at = NOW + 40 * 86400;
+	assert_int_equal(upkeep_of_idle(&c.versions[0], &h, &settings, NOW + 60, NOW + 60), UPKEEP_ASK);
+	assert_false(upkeep_note_answer(&h, &c.versions[0], VERDICT_REVOKED, &settings, NOW + 60));
+	assert_true(upkeep_note_answer(&h, &c.versions[0], VERDICT_REVOKED, &settings, NOW + 660));
+	c = two();
+	h = judged(VERDICT_REVOKED);
+	health_fade(&h, 1)->checked_at = health_fade(&h, 1)->refused_at = NOW + 40 * 86400;
+	assert_int_equal(upkeep_stand_in_at(&c.versions[0], &h, &settings, NOW), NOW);
+}
+
+static void retiring__is_the_one_whose_deadline_is_first(void **state)
+{
+	(void)state;
+	struct credential c = two();
+	assert_null(upkeep_retiring(&c));
+	c.versions[1] = (struct version){ .number = 2, .stage = STAGE_PREVIOUS, .retire_by = NOW + 5 };
+	assert_int_equal(upkeep_retiring(&c)->number, 2);
+	c.versions[0] = (struct version){ .number = 1, .stage = STAGE_RETIRED, .retire_by = NOW };
+	assert_int_equal(upkeep_retiring(&c)->number, 1);
 }
 
 static void tend__what_has_nothing_to_do_is_not_kept(void **state)
@@ -323,6 +361,9 @@ int main(void)
 		cmocka_unit_test(taken__that_answers_between_two_refusals_is_alive),
 		cmocka_unit_test(taken__is_not_dead_while_the_current_one_is_refused_too),
 		cmocka_unit_test(taken__that_was_refused_as_the_current_one_needs_one_more_refusal),
+		cmocka_unit_test(taken__is_not_deleted_by_a_clock_that_is_not_believed),
+		cmocka_unit_test(asked__by_a_clock_that_was_ahead_it_is_asked_about_again),
+		cmocka_unit_test(retiring__is_the_one_whose_deadline_is_first),
 		cmocka_unit_test(at__is_the_earliest_of_all),
 		cmocka_unit_test(tend__what_has_nothing_to_do_is_not_kept),
 		cmocka_unit_test(tend__waits_a_pause_but_not_past_the_deadline),
