@@ -70,7 +70,10 @@ class AgentCase(harness.Case):
         self.fail("no keeper runs")
 
     def descriptors(self):
-        return len(os.listdir("/proc/%d/fd" % self.keeper_pid()))
+        try:
+            return len(os.listdir("/proc/%d/fd" % self.keeper_pid()))
+        except PermissionError:  # it is undumpable
+            self.skipTest("NOT TESTED without root: only root sees what the keeper has open")
 
     def open_files(self):
         folder = "/proc/%d/fd" % self.keeper_pid()
