@@ -1,6 +1,7 @@
 /* restore: a backup becomes the vault, once a person has seen what that costs. */
 #include "agent/unlock.h"
 #include "cli/output.h"
+#include "cli/restore_only.h"
 #include "cli/source.h"
 #include "cli/term.h"
 #include "cli/text.h"
@@ -51,10 +52,10 @@ static void say_plan(struct invocation *inv, const struct restore_plan *plan, co
 		say_problem(inv, NULL, SAY_RESTORE_LOSES_NOTHING);
 }
 
-static bool confirm(struct invocation *inv, struct error *err)
+bool restore_confirm(struct invocation *inv, const char *prompt, struct error *err)
 {
 	scoped(secret_freep) struct secret *answer = NULL;
-	struct question_on_tty q = { .prompt = ASK_RESTORE, .echo = ECHO_ON, .max = 255 };
+	struct question_on_tty q = { .prompt = prompt, .echo = ECHO_ON, .max = 255 };
 	if (option_is_given(inv, "yes"))
 		return true;
 	if (!term_may_ask(&inv->globals))
@@ -107,13 +108,19 @@ bool cmd_restore(struct invocation *inv, struct error *err)
 	struct restore_plan plan;
 	struct losses losses = { .inv = inv };
 	char kept[PATH_MAX] = "";
+	bool is_only = option_is_given(inv, "only");
+	if (option_is_given(inv, "older") && !is_only)
+		return fail(err, ERR_USAGE, TXT_RESTORE_OLDER_ALONE);
 	if (!bundle_refuse(inv->args[0], err) || !vault_stage(inv->args[0], &place, &staged, err) ||
 	    !unlock_with_any(staged, inv->settings, term_ask_passphrase, inv, err) ||
-	    !vault_verify(staged, say_fault, inv, &proof, err) ||
-	    !vault_plan_restore(staged, &place, say_loss, &losses, &plan, err))
+	    !vault_verify(staged, say_fault, inv, &proof, err))
+		return false;
+	if (is_only)
+		return restore_only(inv, staged, err);
+	if (!vault_plan_restore(staged, &place, say_loss, &losses, &plan, err))
 		return false;
 	say_plan(inv, &plan, &losses);
-	if (!confirm(inv, err) || !vault_install(staged, &place, kept, err))
+	if (!restore_confirm(inv, ASK_RESTORE, err) || !vault_install(staged, &place, kept, err))
 		return false;
 	tell(inv, staged, &plan, kept);
 	lock_agent(inv);

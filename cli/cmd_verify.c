@@ -3,9 +3,11 @@
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/term.h"
+#include "cli/text.h"
 #include "vault/bundle.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void say_fault(void *context, const char *sentence)
 {
@@ -34,7 +36,11 @@ static bool verify_file(struct invocation *inv, struct verify_report *ret, struc
 static bool verify_vault(struct invocation *inv, struct verify_report *ret, struct error *err)
 {
 	bool is_open = inv->agent || unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, err);
-	return is_open && source_verify(inv, say_fault, inv, ret, err);
+	if (is_open && source_verify(inv, say_fault, inv, ret, err))
+		return true;
+	if (is_open && err->class && strcmp(err->class, "tampered") == 0)
+		text_copy(err->hint, sizeof err->hint, HINT_VERIFY_MEND);
+	return false;
 }
 
 bool cmd_verify(struct invocation *inv, struct error *err)

@@ -186,6 +186,8 @@ static const struct option backup_options[] = {
 };
 
 static const struct option restore_options[] = {
+	{ "only", 0, OPTION_TEXT, "PIXEL", "bring back what is damaged of this Pixel; may be repeated", 0, true },
+	{ "older", 0, OPTION_FLAG, NULL, "with --only: also where a newer token might give way", 0, false },
 	{ "yes", 0, OPTION_FLAG, NULL, "do not ask whether this is meant", 0, false },
 };
 
@@ -407,11 +409,16 @@ const struct command commands[] = {
 	  "these elsewhere too. The audit log is not in it.\n",
 	  "vault backup /mnt/stick/vault-2026-08-01.backup", OPTIONS(backup_options), cmd_backup },
 
-	{ "restore", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 1, 0, "FILE [--yes]", "put a backup in place of the vault",
+	{ "restore", GROUP_UPKEEP, NEEDS_SETTINGS, 1, 1, 0, "[--only PIXEL ... [--older]] FILE [--yes]",
+	  "put a backup, or single Pixels of it, in place",
 	  "Every record is proven on a copy first. Then it says what is stored now, what is in the backup, and\n"
 	  "which tokens only the present vault has, and asks. The vault gets a history of its own; the replaced one\n"
 	  "is kept beside it, under a name that is told. Works when the present vault is damaged or gone. A running\n"
-	  "agent is locked: unlock it afterwards.\n",
+	  "agent is locked: unlock it afterwards.\n"
+	  "With --only it mends single Pixels, those that 'vault verify' names by code or by id, and everything\n"
+	  "else stays as it is, history too: a record or token that is damaged comes from the backup, if that has\n"
+	  "the same one; what nobody has any more is given up. A newer token never gives way to an older one\n"
+	  "unless you say --older (refused with 8). One commit; a running agent takes it up by itself.\n",
 	  "vault restore /mnt/stick/vault-2026-08-01.backup", OPTIONS(restore_options), cmd_restore },
 
 	{ "checkpoint", GROUP_UPKEEP, NEEDS_UNLOCK, 0, 0, 0, "", "print a line that stands for the vault as it is now",

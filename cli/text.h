@@ -234,8 +234,28 @@
 #define SAY_RESTORE_LOSES_NOTHING "the backup has every token that the present vault has"
 #define ASK_RESTORE "Put the backup in place of the vault? Type yes: "
 #define TXT_RESTORE_NEEDS_YES                                                                                          \
-	"nobody can be asked whether the vault may be replaced", "read the lines above; then say so with --yes"
-#define TXT_RESTORE_NOT_CONFIRMED "not confirmed; the vault is as it was", "type yes to replace it"
+	"nobody can be asked whether this is meant", "read the lines above; then say so with --yes"
+#define TXT_RESTORE_NOT_CONFIRMED "not confirmed; the vault is as it was", "type yes where it is meant"
+#define TXT_RESTORE_OLDER_ALONE "--older goes with --only", "a whole backup says what is lost, and asks: vault restore FILE"
+#define HINT_VERIFY_MEND                                                                                               \
+	"find out who wrote to the file; then mend single Pixels: vault restore --only PIXEL BACKUP (or the id above), "       \
+	"or put all back: vault restore BACKUP"
+#define SAY_ONLY_WHOLE "Pixel %s is whole, and stays as it is"
+#define SAY_ONLY_MENDED "Pixel %s: the backup has what is damaged: version %s"
+#define SAY_ONLY_LOST "Pixel %s: damaged, not in the backup either, and given up: version %s"
+#define SAY_ONLY_OTHERS "Pixel %s: %zu damaged record%s beside its tokens put right"
+#define SAY_ONLY_STAYS "Pixel %s: current is and stays %s"
+#define SAY_ONLY_CURRENT "Pixel %s: current becomes %s; it was %s"
+#define SAY_ONLY_UNREADABLE                                                                                            \
+	"Pixel %s: its record is damaged and was changed after the backup: nobody can say which of its tokens was in force"
+#define SAY_ONLY_RETURNED "Pixel %s becomes what it was in the backup: current becomes %s; now it is: %s"
+#define SAY_ONLY_NEWER "Pixel %s: %s is whole in the vault, newer, and would give way"
+#define ASK_ONLY "Change these Pixels so, and nothing else? Type yes: "
+#define TXT_ONLY_OLDER                                                                                                 \
+	"Pixel '%s' might get an older token than it has; nothing was changed",                                        \
+		"try a newer backup; leave this Pixel out; or, where it is meant, say --older"
+#define SAY_ONLY_DONE "the Pixels above are put right in %s, now at generation %llu; everything else is as it was"
+#define SAY_ONLY_AGENT "the running agent takes it up by itself"
 #define SAY_RESTORED "restored %s at generation %llu, with a history of its own"
 #define SAY_RESTORE_KEPT "the vault that was there is kept as %s; delete it when you are sure"
 #define SAY_RESTORE_AGENT_LOCKED "the agent is locked; go on with: vault unlock"

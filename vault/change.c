@@ -125,6 +125,11 @@ static bool stage_delete(struct change *ch, const char *key, struct error *err)
 	return true;
 }
 
+bool change_drop_row(struct change *ch, const char *key, struct error *err)
+{
+	return stage_delete(ch, key, err);
+}
+
 static void forget_staged(struct change *ch)
 {
 	for (size_t i = 0; i < ch->room; i++)
@@ -183,6 +188,33 @@ static bool load_path(struct change *ch, const uint8_t id[PIXEL_ID_LEN], struct 
 			return false;
 	}
 	return true;
+}
+
+bool change_has_node(const struct change *ch, const uint8_t id[PIXEL_ID_LEN], size_t depth, struct buf *ret)
+{
+	char key[KEY_TEXT_MAX];
+	key_for_node(ch->v->root.epoch, id, depth, key);
+	const struct staged *staged = find_staged(ch, key);
+	if (staged && staged->is_there)
+		buf_append(ret, staged->value.at, staged->value.len);
+	return staged != NULL;
+}
+
+bool change_keep_node(struct change *ch, const uint8_t id[PIXEL_ID_LEN], size_t depth, const struct buf *node, bool is_dirty,
+		      struct error *err)
+{
+	char key[KEY_TEXT_MAX];
+	struct staged *staged;
+	key_for_node(ch->v->root.epoch, id, depth, key);
+	if (!stage(ch, key, &staged, err))
+		return false;
+	staged->depth = depth;
+	staged->is_there = node != NULL;
+	staged->is_dirty = is_dirty;
+	ch->is_touched |= is_dirty;
+	if (node)
+		buf_append(&staged->value, node->at, node->len);
+	return buf_ok(&staged->value, err);
 }
 
 static struct staged *leaf_of(struct change *ch, const uint8_t id[PIXEL_ID_LEN])

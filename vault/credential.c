@@ -683,6 +683,50 @@ bool credential_forget(struct credential *c, uint32_t number, bool is_dead, int6
 	return true;
 }
 
+void credential_give_up(struct credential *c, uint32_t number, int64_t now)
+{
+	for (size_t i = 0; i < c->version_count; i++)
+		if (c->versions[i].number == number && c->versions[i].stage != STAGE_RETIRED)
+			move_stage(&c->versions[i], STAGE_RETIRED, now);
+	(void)!credential_forget(c, number, false, now);
+}
+
+bool credential_fall_back(struct credential *c, int64_t now)
+{
+	struct version *previous = credential_at_stage(c, STAGE_PREVIOUS);
+	if (!previous || !version_has_token(previous) || credential_at_stage(c, STAGE_CURRENT))
+		return false;
+	move_stage(previous, STAGE_CURRENT, now);
+	return true;
+}
+
+bool credential_call_up(struct credential *c, uint32_t number, int64_t now)
+{
+	for (size_t i = 0; i < c->version_count; i++) {
+		struct version *v = &c->versions[i];
+		if (v->number != number)
+			continue;
+		if (v->stage != STAGE_RETIRED || v->taken_at || !version_has_token(v) || credential_at_stage(c, STAGE_CURRENT))
+			return false;
+		move_stage(v, STAGE_CURRENT, now);
+		return true;
+	}
+	return false;
+}
+
+bool credential_insert(struct credential *c, const struct version *v)
+{
+	size_t i = 0;
+	if (c->version_count == VERSIONS_MAX || v->number > c->last_number || credential_numbered(c, v->number))
+		return false;
+	while (i < c->version_count && c->versions[i].number < v->number)
+		i++;
+	memmove(&c->versions[i + 1], &c->versions[i], (c->version_count - i) * sizeof c->versions[0]);
+	c->versions[i] = *v;
+	c->version_count++;
+	return true;
+}
+
 const struct version *credential_taken(const struct credential *c)
 {
 	for (size_t i = c->version_count; i-- > 0;)

@@ -218,6 +218,15 @@ must_check bool credential_withdraw(struct credential *c, uint32_t number, int64
 /* A retired version leaves the list; what is known of it stays, of the last GONE_MAX. False when it is not retired. */
 must_check bool credential_forget(struct credential *c, uint32_t number, bool is_dead, int64_t now);
 
+/* A version whose token is lost leaves the list, whatever its stage; what is known of it stays, as above. */
+void credential_give_up(struct credential *c, uint32_t number, int64_t now);
+/* previous -> current where there is no current any more. False when there is no previous, or it has no token. */
+must_check bool credential_fall_back(struct credential *c, int64_t now);
+/* The same of a retired one that was not taken from anybody. */
+must_check bool credential_call_up(struct credential *c, uint32_t number, int64_t now);
+/* v with its own number and stage. False when the number is taken, or was never given, or all places are. */
+must_check bool credential_insert(struct credential *c, const struct version *v);
+
 /* The newest version that was taken from everybody and is kept still; NULL = none. */
 const struct version *credential_taken(const struct credential *c);
 

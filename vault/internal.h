@@ -131,6 +131,14 @@ must_check bool give_pixels(struct vault *v, const struct change *ch, struct buf
 must_check bool change_read(const struct change *ch, const char *const *keys, size_t count, struct store_record *ret,
 			    struct error *err);
 
+/* For who puts the inventory itself right (vault/repair.c): the node above id at this depth that the change has in hand, whose
+ * value is appended to ret, nothing where it is known to be absent. False: none yet. */
+bool change_has_node(const struct change *ch, const uint8_t id[PIXEL_ID_LEN], size_t depth, struct buf *ret);
+/* Proven by the caller to be the one that its parent names; NULL: that there is none. is_dirty: it is to be written. */
+must_check bool change_keep_node(struct change *ch, const uint8_t id[PIXEL_ID_LEN], size_t depth, const struct buf *node,
+				 bool is_dirty, struct error *err);
+must_check bool change_drop_row(struct change *ch, const char *key, struct error *err);
+
 /* The root of a history of its own, made from the one that lies in the store. */
 struct lineage {
 	struct root root;

@@ -155,7 +155,7 @@
 		"put the newest copy in place; nothing was handed out"
 #define TXT_FORKED                                                                                                     \
 	"vault '%s' is not the one this host remembers: another vault or another history lies at its place",           \
-		"put the right file in place; two copies must not be written separately"
+		"if a restore was broken off, run it again; else put the right file in place: two copies must not both be written"
 #define TXT_REPLACED                                                                                                   \
 	"another file was put in place of the vault '%s' while it was open",                                           \
 		"if it was restored or moved there on purpose: vault unlock; else find out who did it"
@@ -180,6 +180,18 @@
 #define TXT_RESTORE_OTHER                                                                                              \
 	"this is a backup of another vault than '%s'",                                                                 \
 		"look at the names; to have it here all the same, move the present vault away first"
+#define TXT_REPAIR_NOT_THERE                                                                                           \
+	"this backup has no token of Pixel '%s'", "try an older backup; or make a new token at TikTok: vault put"
+#define TXT_REPAIR_TWICE "Pixel '%s' is named twice", "name each Pixel once; nothing was changed"
+#define TXT_REPAIR_NODE                                                                                                \
+	"the inventory above Pixel '%s' is damaged (node %s), and was changed since this backup",                      \
+		"try a newer backup; or put all of it back: vault restore FILE; nothing was changed"
+#define TXT_REPAIR_OLDER                                                                                               \
+	"Pixel '%s' might get an older token than it has; nothing was changed",                                        \
+		"try a newer backup; or leave the Pixel out"
+#define TXT_REPAIR_MOVED                                                                                               \
+	"the vault was changed meanwhile, so what was shown is not what would be done; nothing was changed",           \
+		"run the command again"
 #define TXT_ANCHOR_FAR                                                                                                 \
 	"vault '%s' is more than 32 changes ahead of this host's anchor",                                              \
 		"the state folder was put back from an older copy; see: vault adopt --help"

@@ -45,7 +45,7 @@ class Verbs(Case):
             "export": [(["--to-file", self.path("out.pxe"), "--passphrase-file", passphrase], "", None)],
             "listing": [([], "", None)], "alert": [(["list"], "", None), (["test"], "", None)],
             "slot": [(["list"], "", 0), (["test", "--key-file", self.key], "", 0), (["add", "--passphrase-file", passphrase], "", 0)],
-            "checkpoint": [([], "", 0)], "backup": [([copy, "--force"], "", 0)], "restore": [([copy, "--yes"], "", 0)],
+            "checkpoint": [([], "", 0)], "backup": [([copy, "--force"], "", 0)], "restore": [(["--only", p, copy, "--older", "--yes"], "", 0), ([copy, "--yes"], "", 0)],
             "adopt": [(["--first-use"], "", 0)], "rotate-key": [(["--passphrase-file", passphrase], "", 0)],
             "rm": [([q], "", 0), ([q, "--destroy", "--yes"], "", 0)],
             "rekey": [(["--key-file", self.path("key3")], "", 0)],  # from here on the first key opens nothing

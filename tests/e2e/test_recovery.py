@@ -151,6 +151,22 @@ class Recovery(Case):
             r = self.refuses(17, "get", pixel, says="space|full", **more)
             self.assertEqual(b"", r.out)
 
+    def test_damaged_pixel(self):
+        """In its record, then in a token; what was changed since the backup stays."""
+        self.backup()
+        newer = next(iter(self.tokens))
+        self.tokens[newer] = self.token()
+        self.put(newer, self.tokens[newer], "--no-check")
+        record = self.sql("SELECT CAST(k AS BLOB) FROM kv WHERE k LIKE 'e1/m/%' ORDER BY mod LIMIT 1")[0][0].decode()
+        for row in (record, record.replace("/m/", "/t/") + "/1"):
+            self.sql("UPDATE kv SET v = randomblob(length(v)) WHERE k = ?", row)
+            refused = [p for p in self.tokens if self.vault("get", p, rc=(0, 7)).rc]
+            self.assertEqual(1, len(refused))
+            self.all_there(but=refused)
+            self.assertIn("restore --only", self.vault("verify", rc=7).err)
+            self.drill("damaged-pixel")
+            self.all_there()
+
     def test_damaged_file(self):
         self.backup()
         with open(self.file, "r+b") as f:
