@@ -64,6 +64,12 @@ bool levels_period(const struct levels_ask *ask, int64_t now, struct levels_peri
 	return true;
 }
 
+/* A period that lasts until now has all that happened so far. */
+static bool is_before_end(const struct levels_period *p, int64_t at)
+{
+	return at < p->until || (p->until == p->now && at == p->now);
+}
+
 /* ---- one Pixel ---- */
 
 enum state { STATE_UNKNOWN, STATE_WORKING, STATE_DEAD };
@@ -104,7 +110,8 @@ static void pass(struct walk *w, int64_t to)
 static void keep_incident(struct walk *w)
 {
 	const struct incident *i = &w->incident;
-	bool reaches_in = i->refused_at < w->period->until && (!i->repaired_at || i->repaired_at > w->to->from);
+	bool reaches_in = is_before_end(w->period, i->refused_at) &&
+			  (!i->repaired_at || i->repaired_at > w->to->from);
 	if (w->is_open && reaches_in && w->to->incident_count < COUNT_OF(w->to->incidents))
 		w->to->incidents[w->to->incident_count++] = *i;
 	w->is_open = false;
@@ -269,8 +276,10 @@ bool levels_of(const struct credential *c, const struct health *h, const struct 
 	*ret = (struct levels){ .from = c->created_at > period->from ? c->created_at : period->from,
 				.weight = gravity_weight(c, &is_unusable),
 				.token_stored_at = current ? current->stored_at : 0 };
-	if (ret->from >= period->until)
+	if (!is_before_end(period, ret->from) && period->until < period->now)
 		return false;
+	if (ret->from > period->until)
+		ret->from = period->until;
 	snprintf(ret->pixel, sizeof ret->pixel, "%s", c->pixel);
 	struct walk w = { .c = c, .h = h, .period = period, .to = ret, .current_since = INT64_MAX };
 	if (current) {
@@ -304,7 +313,7 @@ int64_t levels_at_risk_most_s(const struct levels *l)
 
 static bool is_within(const struct levels_period *p, int64_t at)
 {
-	return at >= p->from && at < p->until;
+	return at >= p->from && is_before_end(p, at);
 }
 
 int64_t incident_detect_s(const struct incident *i, const struct levels_period *period)
@@ -352,7 +361,7 @@ bool levels_add(struct levels_sums *s, const struct levels *l, const struct leve
 	for (size_t i = 0; i < l->incident_count; i++) {
 		const struct incident *one = &l->incidents[i];
 		s->incidents++;
-		s->open += !one->repaired_at || one->repaired_at >= period->until;
+		s->open += !one->repaired_at || !is_before_end(period, one->repaired_at);
 		add_time(&s->detect, incident_detect_s(one, period));
 		add_time(&s->repair, incident_repair_s(one, period));
 	}

@@ -14,7 +14,7 @@
 #include "core/json.h"
 #include "vault/health.h"
 
-/* Half open, Unix seconds. until is no later than now. */
+/* Half open, unless it lasts until now; Unix seconds. until is no later than now. */
 struct levels_period {
 	int64_t from, until, now;
 };

@@ -5,7 +5,7 @@ import time
 import unittest
 
 from agent_harness import AgentCase, ask_once
-from harness import Case, direct_only, new_pixel, new_token
+from harness import Case, direct_only, new_pixel
 
 
 def utc(at):
@@ -86,21 +86,29 @@ class Levels(Case):
         self.refuses(2, "levels", "--since", "2026-01-02", "--month", "2026-01", says="two periods")
 
 
+class Cron(Case):
+    @direct_only("an agent keeps the book")
+    def test_the_numbers_are_in_the_file_of_a_check_from_cron(self):
+        self.stored()
+        file = self.path("numbers")
+        self.agent("--once", "--metrics-file", file)
+        text = self.read(file).decode()
+        self.assertRegex(text, r"(?m)^pixelvault_levels_at_risk_hours 0$")
+        self.assertRegex(text, r"(?m)^pixelvault_token_age_seconds_max \d+$")
+
+
 class Rules(AgentCase):
+    rules = "[access a]\nuser = 12345\nverbs = meta\npixels = {0}\n"
+
     @direct_only("it has an agent of its own")
     def setUp(self):
         super().setUp()
-        self.codes = sorted(new_pixel() for _ in range(2))
-        for code in self.codes:
-            self.put(code, new_token(), "--no-check")
-        self.configure(more="[access a]\nuser = 12345\nverbs = meta\npixels = %s\n" % self.codes[0])
-        self.agent_up()
 
     def test_the_request_says_what_the_command_says_of_what_one_may_see(self):
         since = utc(time.time() - 3600)
         mine = json.loads(ask_once(self.socket, "GET", "/v1/levels?since=" + since)[2])
         direct = self.json("levels", "--since", since)
-        self.assertEqual(self.codes, [p["pixel"] for p in mine["pixels"]])
+        self.assertEqual(sorted(self.codes), [p["pixel"] for p in mine["pixels"]])
         for doc in (mine, direct):
             for pixel in doc["pixels"]:
                 del pixel["unknown_s"]
@@ -125,12 +133,6 @@ class Rules(AgentCase):
             self.assertRegex(text, r"(?m)^pixelvault_levels_dead_seconds 0$")
             self.assertEqual(1, text.count("# TYPE pixelvault_token_age_seconds_max gauge"))
             self.assertFalse([c for c in self.codes if c in text])
-
-    def test_the_numbers_are_in_the_file_of_a_check_from_cron(self):
-        file = self.path("numbers")
-        self.stop_agent()
-        self.agent("--once", "--metrics-file", file, rc=None)
-        self.assertRegex(self.read(file).decode(), r"(?m)^pixelvault_levels_at_risk_hours 0$")
 
 
 if __name__ == "__main__":
