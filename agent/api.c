@@ -41,6 +41,7 @@ const struct route api_routes[] = {
 	{ "listing-remove", METHOD_DELETE, { "v1", "listings", "*" },     ACCESS_ADMIN,  ROUTE_UNLOCKED | ROUTE_LIST, "destroy", 0, api_serve_listing_delete },
 	{ "restore",  METHOD_POST,   { "v1", "pixels", "*", "restore" },  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_restore },
 	{ "plan",     METHOD_GET,    { "v1", "plan" },                    ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY | ROUTE_PIXELS, "label+ pixel+ for", 0, api_serve_plan },
+	{ "levels",   METHOD_GET,    { "v1", "levels" },                  ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY | ROUTE_PIXELS, "label+ pixel+ since until month", 0, api_serve_levels },
 	{ "match",    METHOD_POST,   { "v1", "match" },                   ACCESS_META,   ROUTE_UNLOCKED | ROUTE_MANY, "", TOKEN_BODY, api_serve_match },
 	{ "verify",   METHOD_POST,   { "v1", "verify" },                  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", JSON_BODY, api_serve_verify },
 	{ "alerts",   METHOD_GET,    { "v1", "alerts" },                  ACCESS_ADMIN,  ROUTE_UNLOCKED, "", 0, api_serve_alerts },
@@ -636,6 +637,7 @@ void api_free(struct api *api)
 	free_all(&api->unlockers);
 	vault_opener_free(api->opener);
 	buf_done(&api->alert_metrics);
+	buf_done(&api->level_metrics);
 	buf_done(&api->lists);
 	free(api->events);
 	free(api->noted);

@@ -313,7 +313,7 @@ void api_serve_metrics(struct api *api, struct call *call)
 	if (api->swept_at)
 		metrics_print_sweep(&api->swept, api->swept_at, &out);
 	buf_append(&out, api->alert_metrics.at, api->alert_metrics.len);
-	call_answer_buf(call, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
+	api_answer_metrics(api, call, &out);
 }
 
 void api_serve_health(struct api *api, struct call *call)

@@ -168,6 +168,8 @@ struct api {
 	struct check_result swept;
 	int64_t swept_at;
 	struct buf alert_metrics;
+	struct buf level_metrics; /* as they were at level_metrics_ms */
+	int64_t level_metrics_ms;
 	struct buf lists; /* records of every listing token, for the page and the numbers */
 };
 
@@ -295,6 +297,9 @@ void api_serve_unlock(struct api *api, struct call *call);
 void api_serve_lock(struct api *api, struct call *call);
 void api_serve_access(struct api *api, struct call *call);
 void api_serve_metrics(struct api *api, struct call *call);
+void api_serve_levels(struct api *api, struct call *call);
+/* The lines, and the service levels behind them; takes the lines over. */
+void api_answer_metrics(struct api *api, struct call *call, struct buf *lines);
 void api_serve_health(struct api *api, struct call *call);
 void api_admin_unlocked(struct api *api, struct ticket *t, const struct errand *e);
 void api_admin_tick(struct api *api);

@@ -5,6 +5,7 @@
 #include "agent/courier.h"
 #include "agent/keeper.h"
 #include "agent/messenger.h"
+#include "agent/levels.h"
 #include "agent/metrics.h"
 #include "agent/problem.h"
 #include "agent/service.h"
@@ -306,6 +307,32 @@ static void write_metrics(const struct settings *settings, const struct command_
 		print_error(&why);
 }
 
+struct levels_count {
+	struct levels_sums sums;
+	struct levels_period period;
+};
+
+static bool count_levels(void *context, const struct credential *c, const struct health *h, struct error *err)
+{
+	struct levels_count *count = context;
+	struct levels l;
+	return !levels_of(c, h, &count->period, &l) || levels_add(&count->sums, &l, &count->period, err);
+}
+
+/* A walk of its own, for whoever has the numbers collected. */
+static void print_levels(struct vault *v, struct buf *out)
+{
+	int64_t now = vault_later_clock(v);
+	struct levels_count count = { .sums = LEVELS_SUMS_INIT,
+				      .period = { .from = now - LEVELS_METRICS_S, .until = now, .now = now } };
+	struct error why;
+	if (vault_each(v, true, false, count_levels, &count, &why))
+		levels_metrics(&count.sums, out);
+	else
+		print_error(&why);
+	levels_sums_done(&count.sums);
+}
+
 /* Alerts, numbers and the sign of life: none of them changes what the check found. */
 static void tell_the_world(struct vault *v, const struct settings *settings, const struct command_line *line,
 			   const struct check_result *r, bool has_news, int64_t until_ms)
@@ -325,6 +352,8 @@ static void tell_the_world(struct vault *v, const struct settings *settings, con
 		print_error(&why);
 	if (!alert_round(v, settings, &round, &why))
 		print_error(&why);
+	if (line->metrics_file && !line->pixel_count)
+		print_levels(v, &metrics);
 	write_metrics(settings, line, r, &metrics);
 	buf_done(&metrics);
 }

@@ -609,6 +609,13 @@
 	"the board needs its token", "open the address that this prints, with all that stands behind #: vault status --url"
 #define TXT_API_WEB_GUESSES "too many requests without the right token", "wait a minute, then try again"
 
+/* ---- levels ---- */
+#define TXT_LEVELS_BOTH "a month and --since or --until say two periods", "give --month 2026-10 alone, or --since and --until"
+#define TXT_LEVELS_MONTH "that is not a month", "a month is a year and two digits: 2026-10"
+#define TXT_LEVELS_NO_SINCE "--until does not say where the period begins", "add --since, or name a month: --month 2026-10"
+#define TXT_LEVELS_FUTURE "the period lies in the future", "give one that has begun, such as --month 2026-10"
+#define TXT_LEVELS_ORDER "the period ends before it begins", "--since comes before --until"
+
 /* ---- problems ---- */
 #define HINT_ASKED_AGAIN "nothing to do now; the next check asks again"
 

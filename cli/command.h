@@ -149,6 +149,6 @@ command_fn cmd_init, cmd_put, cmd_get, cmd_run, cmd_list, cmd_status, cmd_check,
 	cmd_verify, cmd_audit, cmd_adopt, cmd_config, cmd_completion, cmd_exit_codes, cmd_help, cmd_report, cmd_ack, cmd_rollback,
 	cmd_rotate, cmd_swap, cmd_move, cmd_retire, cmd_rollout, cmd_unlock, cmd_lock, cmd_access, cmd_doctor, cmd_plan,
 	cmd_match, cmd_render, cmd_scan, cmd_import, cmd_export, cmd_listing, cmd_alert, cmd_slot, cmd_rekey,
-	cmd_rotate_key, cmd_backup, cmd_restore, cmd_checkpoint;
+	cmd_rotate_key, cmd_backup, cmd_restore, cmd_checkpoint, cmd_levels;
 
 #endif

@@ -169,6 +169,13 @@ static const struct option plan_options[] = {
 	{ "for", 0, OPTION_SPAN, "T", "how far to look ahead, such as 7d; a day where nothing is said, at most 90d", 0, false },
 };
 
+static const struct option levels_options[] = {
+	LABEL_FILTER,
+	{ "month", 0, OPTION_TEXT, "YYYY-MM", "this month, in UTC; the last whole one where nothing is said", 0, false },
+	{ "since", 0, OPTION_TIME, "T", "from then on, such as 2026-10-01", 0, false },
+	{ "until", 0, OPTION_TIME, "T", "with --since: until then, instead of now", 0, false },
+};
+
 static const struct option render_options[] = {
 	{ "to", 0, OPTION_PATH, "FILE", "write it there (0400, whole, only when it changed) instead of to stdout", 0, false },
 	{ "owner", 0, OPTION_TEXT, "U[:G]", "with --to: whose file it is", 0, false },
@@ -261,6 +268,16 @@ const struct command commands[] = {
 	  "throttles us. With an agent it is the plan that the agent follows, else that of one that starts now.\n"
 	  "Good answers are assumed: each refusal costs one question more. Asks nobody; with -q only the sums.\n",
 	  "vault plan --for 7d", OPTIONS(plan_options), cmd_plan },
+
+	{ "levels", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT, 0, ALL_ARGS, ARGS_MANY,
+	  "[PIXEL...] [-l K=V] [--month YYYY-MM | --since T [--until T]]",
+	  "how long tokens worked, how soon dead ones were mended",
+	  "For a period, of all Pixels together: the share of time with a working and with a dead token; time from\n"
+	  "the last proof to the verdict (to detect), from there to the next proof (to repair); conversion hours at\n"
+	  "risk, which is the label weight (else 1) times hours with a dead token; and the ten that were worst.\n"
+	  "Read from the last 16 verdicts of each Pixel. What they do not tell counts as not known, and so does the\n"
+	  "time since a good token was last asked about. Asks nobody; with -q only the sums.\n",
+	  "vault levels --month 2026-10", OPTIONS(levels_options), cmd_levels },
 
 	{ "match", GROUP_WATCH, NEEDS_UNLOCK | THROUGH_AGENT | ARGUMENTS_MAY_BE_SECRET, 0, 0, 0, "",
 	  "which Pixel a token belongs to",

@@ -455,6 +455,27 @@
 #define PLAN_BREAKER_OPEN "breaker:          open until %s, TikTok throttled us (%lld in a row): nothing is asked before\n"
 #define PLAN_BREAKER_CLOSED "breaker:          closed, TikTok does not throttle us\n"
 
+/* ---- levels ---- */
+#define LEVELS_HEAD "from %s until %s, %llu Pixels\n\n"
+#define LEVELS_WORKING "working token:            %s of the time\n"
+#define LEVELS_DEAD "dead token:               %s\n"
+#define LEVELS_UNKNOWN "not known:                %s\n"
+#define LEVELS_AT_RISK "conversion hours at risk: %s, at most %s (weight times hours with a dead token)\n"
+#define LEVELS_INCIDENTS "incidents:                %llu, of which %llu went on at the end\n"
+#define LEVELS_DETECT "time to detect:          "
+#define LEVELS_REPAIR "time to repair:          "
+#define LEVELS_TIMES "%s %s on average, %s at most (%llu known)\n"
+#define LEVELS_NO_TIMES "%s none is known\n"
+#define LEVELS_AGES                                                                                                    \
+	"tokens in use now:        half are older than %s, the oldest is %s old; %llu over 90 days, %llu over 180, %llu "    \
+	"over 365\n"
+#define LEVELS_CUT                                                                                                     \
+	"of %llu Pixels the verdicts that are kept do not reach back to the beginning: what was before counts as not known\n"
+#define LEVELS_CLOCK "of %llu Pixels the times are unsure: the clock was set back\n"
+#define LEVELS_BY "by %s"
+#define LEVELS_NOT_YET "not yet"
+#define LEVELS_REST "the other %zu Pixels: %s hours at risk\n"
+
 /* ---- match ---- */
 #define ASK_MATCH "Token to look for (not shown): "
 #define TXT_MATCH_NO_TOKEN "there is no token to look for", "give it on standard input: vault match < FILE"

@@ -227,6 +227,7 @@ VERBS = [
     Verb("verify", "verify"),
     Verb("audit-verify", "audit verify"),
     Verb("plan", "plan"),
+    Verb("levels", "levels"),
     Verb("slot-list", "slot list"),
     Verb("checkpoint", "checkpoint"),
     Verb("scan", "scan {clear}"),
@@ -247,7 +248,7 @@ VERBS = [
     Verb("adopt", "adopt --first-use", repeats=True),
     Verb("restore", "restore {copy} --yes", repeats=True),
 ]
-READS = {"get", "list", "status", "history", "verify", "audit-verify", "plan", "slot-list", "checkpoint", "scan", "render", "export", "backup"}
+READS = {"get", "list", "status", "history", "verify", "audit-verify", "plan", "levels", "slot-list", "checkpoint", "scan", "render", "export", "backup"}
 PUT_LATER = Verb("put-later", "put {later} --no-check", "first")
 BY_NAME = {v.name: v for v in VERBS}
 

@@ -23,7 +23,7 @@ ALONE = ["test_check_pace", "test_socket_abuse"]  # they measure time
 BOTH_WAYS = ["test_put", "test_get", "test_check", "test_status", "test_labels_rm_history", "test_run", "test_nagios",
              "test_cli_manners", "test_moves", "test_upkeep", "test_mismatch", "test_rollout", "test_rotate", "test_refresh",
              "test_plan", "test_render", "test_alert_sinks", "test_import", "test_listing", "test_alert_command", "test_page",
-             "test_watch"]
+             "test_watch", "test_levels"]
 # They use a tenth of a processor: for time to pass, for TikTok, for an agent. The longest first, as in the next list.
 WAITING = ["test_refresh", "test_upkeep", "test_consumers", "test_agent", "test_api_oddities", "test_check", "test_rotate", "test_tls",
            "test_locks", "test_socket_idle", "test_agent_clocks", "test_alerts_agent", "test_races", "test_alerts", "test_reports",

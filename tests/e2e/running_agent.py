@@ -126,6 +126,7 @@ class AgentCase(Case):
         yield "a test to nobody", ask(404, "POST", "/v1/alerts/test", json.dumps({"sink": "nobody"}))
         yield "metrics", ask(200, "GET", "/metrics")
         yield "plan", ask(200, "GET", "/v1/plan?for=3600&pixel=" + pixel)
+        yield "levels", ask(200, "GET", "/v1/levels?since=2026-01-01&pixel=" + pixel)
         yield "match", ask(200, "POST", "/v1/match", second)
         yield "match nobody's", ask(404, "POST", "/v1/match", b"nobody's-token")
         yield "verify", ask(200, "POST", "/v1/verify")

@@ -29,7 +29,7 @@ class Verbs(Case):
             "get": [([p], "", 0), ([p, "--json"], "", 0)],
             "run": [(["--env", "T=" + p, "--", "true"], "", 0)],
             "list": [([], "", 0)], "status": [([], "", 0), ([p], "", 0)],
-            "check": [([p], "", None)], "plan": [([], "", 0)], "label": [([p, "a=b"], "", 0)],
+            "check": [([p], "", None)], "plan": [([], "", 0)], "levels": [([], "", 0)], "label": [([p, "a=b"], "", 0)],
             "history": [([p], "", 0)], "verify": [([], "", 0)],
             "audit": [(["show"], "", 0), (["verify"], "", 0), (["accept-loss"], "", 8)],
             "config": [(["show"], "", 0), (["check"], "", 0)],

@@ -1,0 +1,362 @@
+#include "agent/levels.h"
+#include "core/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define HOUR INT64_C(3600)
+#define DAY (24 * HOUR)
+#define BEGIN INT64_C(1793491200) /* 2026-11-01 */
+#define END (BEGIN + 30 * DAY)
+#define NOW (END + 2 * DAY)
+
+static const struct levels_period november = { .from = BEGIN, .until = END, .now = NOW };
+
+static struct credential stored(int64_t at)
+{
+	struct credential c = { .pixel = "C0U2T02IU8J6B9GC2B90", .created_at = at, .version_count = 1, .last_number = 1 };
+	c.versions[0] = (struct version){ .number = 1, .stage = STAGE_CURRENT, .stored_at = at, .staged_at = at };
+	return c;
+}
+
+static void heard(struct health *h, int64_t at, uint32_t version, enum verdict verdict)
+{
+	h->history[h->history_count++] =
+		(struct health_change){ .at = at, .version = version, .verdict = verdict, .probe = PROBE_TEST };
+	struct judgement *j = version == h->pending.version && version ? &h->pending : &h->current;
+	j->version = version;
+	j->verdict = verdict;
+	j->checked_at = at;
+	if (verdict == VERDICT_HEALTHY)
+		j->proven_at = at;
+}
+
+static struct health healthy_until(int64_t from, int64_t proven)
+{
+	struct health h = { .failures = 0 };
+	heard(&h, from, 1, VERDICT_HEALTHY);
+	h.current.proven_at = h.current.checked_at = proven;
+	return h;
+}
+
+static void a_second(struct credential *c, struct health *h, int64_t at)
+{
+	c->versions[0].stage = STAGE_PREVIOUS;
+	c->versions[0].staged_at = at;
+	c->versions[1] = (struct version){ .number = 2, .stage = STAGE_CURRENT, .stored_at = at, .staged_at = at };
+	c->version_count = 2;
+	struct judgement old = h->current;
+	h->fading[h->fading_count++] = (struct fading){
+		.version = 1, .verdict = old.verdict, .proven_at = old.proven_at, .refused_at = old.checked_at
+	};
+	h->current = (struct judgement){ .version = 2 };
+}
+
+static struct levels seen(const struct credential *c, const struct health *h)
+{
+	struct levels l;
+	assert_true(levels_of(c, h, &november, &l));
+	assert_int_equal(l.working_s + l.dead_s + l.unknown_s, END - l.from);
+	return l;
+}
+
+static void levels__a_token_that_works_works_until_it_was_last_proven(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - 90 * DAY);
+	struct health h = healthy_until(BEGIN - 90 * DAY, NOW - HOUR);
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.working_s, 30 * DAY);
+	h.current.proven_at = END - 3 * HOUR;
+	l = seen(&c, &h);
+	assert_int_equal(l.unknown_s, 3 * HOUR);
+	assert_int_equal(l.dead_s, 0);
+	assert_false(l.is_cut);
+}
+
+static void levels__an_incident_is_bounded_by_last_proof_and_first_refusal(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, BEGIN + 10 * DAY);
+	heard(&h, BEGIN + 10 * DAY + 6 * HOUR, 1, VERDICT_REVOKED);
+	h.current.suspected_at = BEGIN + 10 * DAY + 5 * HOUR;
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.working_s, 10 * DAY);
+	assert_int_equal(l.unknown_s, 5 * HOUR);
+	assert_int_equal(l.perhaps_dead_s, 5 * HOUR);
+	assert_int_equal(l.dead_s, 20 * DAY - 5 * HOUR);
+	assert_int_equal(l.incident_count, 1);
+	assert_int_equal(l.incidents[0].refused_at, BEGIN + 10 * DAY + 5 * HOUR);
+	assert_int_equal(incident_detect_s(&l.incidents[0], &november), 6 * HOUR);
+	assert_int_equal(incident_repair_s(&l.incidents[0], &november), -1);
+}
+
+static void levels__a_new_token_mends_and_what_it_replaced_keeps_its_last_proof(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, BEGIN + DAY);
+	heard(&h, BEGIN + DAY + 2 * HOUR, 1, VERDICT_EXPIRED);
+	a_second(&c, &h, BEGIN + DAY + 5 * HOUR);
+	heard(&h, BEGIN + DAY + 5 * HOUR - 1, 2, VERDICT_HEALTHY);
+	h.current.proven_at = NOW;
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.dead_s, 3 * HOUR);
+	assert_int_equal(l.unknown_s, 2 * HOUR);
+	assert_int_equal(l.incident_count, 1);
+	assert_int_equal(incident_detect_s(&l.incidents[0], &november), 2 * HOUR);
+	assert_int_equal(incident_repair_s(&l.incidents[0], &november), 3 * HOUR);
+	assert_int_equal(l.token_stored_at, BEGIN + DAY + 5 * HOUR);
+}
+
+static void levels__a_token_that_comes_back_hides_the_proof_before_it_broke(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, 0);
+	heard(&h, BEGIN + DAY, 1, VERDICT_REVOKED);
+	heard(&h, BEGIN + 2 * DAY, 1, VERDICT_HEALTHY);
+	h.current.proven_at = NOW;
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.dead_s, DAY);
+	assert_int_equal(l.unknown_s, 0);
+	assert_int_equal(l.incidents[0].proven_at, 0);
+	assert_int_equal(incident_detect_s(&l.incidents[0], &november), -1);
+	assert_int_equal(incident_repair_s(&l.incidents[0], &november), DAY);
+}
+
+static void levels__two_bad_verdicts_are_one_incident_and_a_dead_successor_too(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN);
+	struct health h = healthy_until(BEGIN, BEGIN + HOUR);
+	heard(&h, BEGIN + HOUR, 1, VERDICT_EXPIRED);
+	heard(&h, BEGIN + 2 * HOUR, 1, VERDICT_REVOKED);
+	a_second(&c, &h, BEGIN + 3 * HOUR);
+	heard(&h, BEGIN + 4 * HOUR, 2, VERDICT_REVOKED);
+	heard(&h, BEGIN + 6 * HOUR, 2, VERDICT_HEALTHY);
+	h.current.proven_at = NOW;
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.incident_count, 1);
+	assert_int_equal(l.incidents[0].repaired_at, BEGIN + 6 * HOUR);
+	/* between: nobody had asked about the new one yet */
+	assert_int_equal(l.dead_s, 4 * HOUR);
+	assert_int_equal(l.unknown_s, HOUR);
+}
+
+static void levels__a_refused_pending_token_is_no_incident(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, NOW);
+	c.versions[1] = (struct version){ .number = 2, .stage = STAGE_PENDING, .stored_at = BEGIN + DAY, .staged_at = BEGIN + DAY };
+	c.version_count = 2;
+	h.pending.version = 2;
+	heard(&h, BEGIN + DAY, 2, VERDICT_MALFORMED);
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.working_s, 30 * DAY);
+	assert_int_equal(l.incident_count, 0);
+	/* put aside by a newer put, it is retired and was given to nobody either */
+	c.versions[1].stage = STAGE_RETIRED;
+	assert_int_equal(seen(&c, &h).incident_count, 0);
+}
+
+static void levels__a_standby_token_takes_over_when_it_is_brought_in(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, BEGIN + 9 * DAY);
+	heard(&h, BEGIN + DAY, 2, VERDICT_HEALTHY);
+	h.current = (struct judgement){ .version = 1, .proven_at = BEGIN + 9 * DAY };
+	heard(&h, BEGIN + 10 * DAY, 1, VERDICT_REVOKED);
+	a_second(&c, &h, BEGIN + 11 * DAY);
+	h.current = (struct judgement){ .version = 2, .verdict = VERDICT_HEALTHY, .proven_at = NOW, .checked_at = NOW };
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.dead_s, DAY);
+	assert_int_equal(l.incidents[0].repaired_at, BEGIN + 11 * DAY);
+	assert_int_equal(l.working_s, 28 * DAY);
+}
+
+static void levels__a_rollback_mends(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, BEGIN + DAY);
+	heard(&h, BEGIN + DAY, 2, VERDICT_HEALTHY);
+	heard(&h, BEGIN + 2 * DAY, 2, VERDICT_REVOKED);
+	c.versions[0].staged_at = BEGIN + 3 * DAY;
+	c.versions[1] = (struct version){ .number = 2, .stage = STAGE_PREVIOUS, .stored_at = BEGIN + DAY, .staged_at = BEGIN + 3 * DAY };
+	c.version_count = 2;
+	h.current = (struct judgement){ .version = 1, .verdict = VERDICT_HEALTHY, .proven_at = NOW, .checked_at = NOW };
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.dead_s, DAY);
+	assert_int_equal(l.incident_count, 1);
+	assert_int_equal(incident_repair_s(&l.incidents[0], &november), DAY);
+}
+
+static void levels__an_incident_counts_where_it_was_noticed_or_mended(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - 9 * DAY);
+	struct health h = healthy_until(BEGIN - 9 * DAY, BEGIN - 2 * DAY);
+	heard(&h, BEGIN - DAY, 1, VERDICT_REVOKED);
+	a_second(&c, &h, END + HOUR);
+	heard(&h, END + HOUR, 2, VERDICT_HEALTHY);
+	h.current.proven_at = NOW;
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.dead_s, 30 * DAY);
+	assert_int_equal(l.incident_count, 1);
+	assert_int_equal(incident_detect_s(&l.incidents[0], &november), -1);
+	assert_int_equal(incident_repair_s(&l.incidents[0], &november), -1);
+	struct levels_period whole = { .from = BEGIN - 9 * DAY, .until = NOW, .now = NOW };
+	assert_int_equal(incident_detect_s(&l.incidents[0], &whole), DAY);
+	assert_int_equal(incident_repair_s(&l.incidents[0], &whole), 31 * DAY + HOUR);
+}
+
+static void levels__a_pixel_put_in_the_middle_counts_from_then_on(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN + 20 * DAY);
+	struct health h = healthy_until(BEGIN + 20 * DAY + 60, NOW);
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.from, BEGIN + 20 * DAY);
+	assert_int_equal(l.working_s, 10 * DAY - 60);
+	assert_int_equal(l.unknown_s, 60);
+	c.created_at = END;
+	assert_false(levels_of(&c, &h, &november, &l));
+}
+
+static void levels__what_was_dropped_is_not_known(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - 90 * DAY);
+	struct health h = { .failures = 0 };
+	for (int i = 0; i < HEALTH_HISTORY_MAX; i++)
+		heard(&h, BEGIN + (10 + i) * DAY, 1, i % 2 ? VERDICT_HEALTHY : VERDICT_REVOKED);
+	struct levels l = seen(&c, &h);
+	assert_true(l.is_cut);
+	assert_int_equal(l.known_since, BEGIN + 10 * DAY);
+	assert_int_equal(l.incident_count, 8);
+	assert_int_equal(l.dead_s, 8 * DAY);
+	assert_int_equal(l.working_s, 7 * DAY);
+	assert_int_equal(l.unknown_s, 15 * DAY);
+}
+
+static void levels__a_pixel_nobody_asked_about_is_not_known(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = { .current = { .version = 1 } };
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.unknown_s, 30 * DAY);
+	assert_int_equal(l.known_since, 0);
+}
+
+static void levels__times_that_are_not_in_order_count_nothing_twice(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN + 40 * DAY, NOW);
+	heard(&h, BEGIN + 2 * DAY, 1, VERDICT_REVOKED);
+	heard(&h, BEGIN + 3 * DAY, 1, VERDICT_HEALTHY);
+	h.current.proven_at = NOW + 900 * DAY;
+	struct levels l = seen(&c, &h);
+	assert_true(l.is_clock_unsure);
+	assert_int_equal(l.dead_s, DAY);
+	assert_int_equal(l.working_s, 27 * DAY);
+	assert_int_equal(l.unknown_s, 2 * DAY);
+}
+
+static void levels__a_pair_that_is_renewed_no_more_is_not_called_dead(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, BEGIN + DAY);
+	heard(&h, BEGIN + DAY, 1, VERDICT_EXPIRED);
+	h.history[1].probe = PROBE_REFRESH;
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.dead_s, 0);
+	assert_int_equal(l.unknown_s, 29 * DAY);
+}
+
+static void levels__sums_and_ages(void **state)
+{
+	(void)state;
+	struct levels_sums sums = LEVELS_SUMS_INIT;
+	struct levels_ages ages;
+	struct error err;
+	static const int64_t old[] = { 400 * DAY, 91 * DAY, 181 * DAY, 90 * DAY };
+	for (size_t i = 0; i < 4; i++) {
+		struct levels l = { .weight = 2500, .dead_s = HOUR, .perhaps_dead_s = HOUR, .token_stored_at = NOW - old[i] };
+		assert_int_equal(levels_at_risk_s(&l), 9000);
+		assert_true(levels_add(&sums, &l, &november, &err));
+	}
+	assert_int_equal(sums.at_risk_s, 36000);
+	assert_int_equal(sums.at_risk_most_s, 72000);
+	levels_ages(&sums, &ages);
+	assert_int_equal(ages.median_s, 91 * DAY);
+	assert_int_equal(ages.oldest_s, 400 * DAY);
+	assert_int_equal(ages.over_90d, 3);
+	assert_int_equal(ages.over_180d, 2);
+	assert_int_equal(ages.over_365d, 1);
+	levels_sums_done(&sums);
+	levels_sums_done(&sums);
+}
+
+static void assert_period(const struct levels_ask *ask, int64_t from, int64_t until)
+{
+	struct levels_period p;
+	struct error err;
+	assert_true(levels_period(ask, NOW, &p, &err));
+	assert_int_equal(p.from, from);
+	assert_int_equal(p.until, until);
+}
+
+static void levels__periods(void **state)
+{
+	(void)state;
+	assert_period(&(struct levels_ask){ .since = 0 }, BEGIN, END);
+	assert_period(&(struct levels_ask){ .month = "2026-11" }, BEGIN, END);
+	assert_period(&(struct levels_ask){ .month = "2026-12" }, END, NOW);
+	assert_period(&(struct levels_ask){ .since = 5 }, 5, NOW);
+	assert_period(&(struct levels_ask){ .since = 5, .until = NOW + 9 }, 5, NOW);
+	static const struct levels_ask bad[] = { { .month = "2026-13" },  { .month = "2026-00" }, { .month = "2026-1" },
+						 { .month = "2026-+1" },  { .month = "" },	  { .month = "2027-01" },
+						 { .month = "2026-11x" }, { .until = 9 },	  { .since = 9, .until = 9 },
+						 { .since = NOW },	  { .since = 5, .month = "2026-11" } };
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		struct levels_period p;
+		struct error err;
+		assert_false(levels_period(&bad[i], NOW, &p, &err));
+		assert_int_equal(err.code, ERR_USAGE);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(levels__a_token_that_works_works_until_it_was_last_proven),
+		cmocka_unit_test(levels__an_incident_is_bounded_by_last_proof_and_first_refusal),
+		cmocka_unit_test(levels__a_new_token_mends_and_what_it_replaced_keeps_its_last_proof),
+		cmocka_unit_test(levels__a_token_that_comes_back_hides_the_proof_before_it_broke),
+		cmocka_unit_test(levels__two_bad_verdicts_are_one_incident_and_a_dead_successor_too),
+		cmocka_unit_test(levels__a_refused_pending_token_is_no_incident),
+		cmocka_unit_test(levels__a_standby_token_takes_over_when_it_is_brought_in),
+		cmocka_unit_test(levels__a_rollback_mends),
+		cmocka_unit_test(levels__an_incident_counts_where_it_was_noticed_or_mended),
+		cmocka_unit_test(levels__a_pixel_put_in_the_middle_counts_from_then_on),
+		cmocka_unit_test(levels__what_was_dropped_is_not_known),
+		cmocka_unit_test(levels__a_pixel_nobody_asked_about_is_not_known),
+		cmocka_unit_test(levels__times_that_are_not_in_order_count_nothing_twice),
+		cmocka_unit_test(levels__a_pair_that_is_renewed_no_more_is_not_called_dead),
+		cmocka_unit_test(levels__sums_and_ages),
+		cmocka_unit_test(levels__periods),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
