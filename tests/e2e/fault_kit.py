@@ -16,10 +16,12 @@ import struct
 import subprocess
 import threading
 
-from harness import BUILD, Case, STEPPER, VAULT, new_pixel, new_token, traced
+from harness import BUILD, Case, IS_SANITIZED, STEPPER, VAULT, new_pixel, new_token, traced
 
 FAILER = os.path.join(BUILD, "tests", "failer")
 OOM = os.path.join(BUILD, "tests", "oom.so")
+# Our malloc hands on to the sanitizer's; and its own exit code must be none of ours.
+OF_THE_SANITIZER = {"ASAN_OPTIONS": "verify_asan_link_order=0:exitcode=99"} if IS_SANITIZED else {}
 EVER = 10 ** 9
 SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 WORKERS = 2
@@ -129,7 +131,7 @@ class Place:
     def without_memory(self, verb, first, last, env=None):
         with open(self.tally, "wb") as f:
             f.write(struct.pack("QQQQ", 0, 0, first, last))
-        env = dict(env or self.env, LD_PRELOAD=OOM, OOM_COUNT=self.tally)
+        env = dict(env or self.env, LD_PRELOAD=OOM, OOM_COUNT=self.tally, **OF_THE_SANITIZER)
         r = self.start((), self.words(verb), self.stdin(verb), env)
         with open(self.tally, "rb") as f:
             r.seen, failed = struct.unpack("QQ", f.read(16))
@@ -313,6 +315,8 @@ class Lab(Case):
                 return  # glibc 2.36: fts_open writes to the entry that it got no memory for
         if r.rc >= 128:
             raise Broken("died of signal %d" % (r.rc - 128))
+        if "Sanitizer" in r.err or "runtime error" in r.err:
+            raise Broken("the sanitizer: " + r.err[-1500:])
         if r.rc == 127 and "error while loading shared libraries" in r.err:
             return  # the loader's: the program never ran
         if r.rc not in errors_allowed:

@@ -71,11 +71,8 @@ static void take_from_sanitizer(void)
 	*(void **)&from.memalign = dlsym(RTLD_NEXT, "memalign");
 }
 
-/* As early as can be: a program may throw its environment away. */
-static void __attribute__((constructor)) begin(void)
+static void begin(void)
 {
-	if (tally)
-		return;
 	if (__asan_init)
 		take_from_sanitizer();
 	for (size_t i = 0; getenv("OOM_ALONG") && i < OURS; i++)
@@ -89,6 +86,13 @@ static void __attribute__((constructor)) begin(void)
 		syscall(SYS_close, fd);
 	if (at != MAP_FAILED)
 		tally = at;
+}
+
+/* As early as can be, for a program may throw its environment away; but what asks for memory earlier may see none yet. */
+static void __attribute__((constructor)) begin_again(void)
+{
+	if (!tally || tally == &no_file)
+		begin();
 }
 
 static int is_refused(void)
