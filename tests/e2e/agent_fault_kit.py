@@ -178,11 +178,13 @@ class AgentLab(AgentCase):
 
     # ---- judgement ----
 
-    def judge(self, request, ask, answer, data):
+    def judge(self, request, ask, answer, data, first, last):
         if answer in (None, ask[0]):
             return
         if answer not in REFUSALS and not (answer in (202,) and "check" in request.name):
             raise Broken("answered %s: %r" % (answer, data[:300]))
+        if answer == 500 and not data and last != first:
+            return  # there was no memory for the words either
         if answer >= 400 and not ("type" in json.loads(data) and json.loads(data).get("title")):
             raise Broken("no problem object: %r" % data[:300])
 
@@ -215,7 +217,7 @@ class AgentLab(AgentCase):
             return False
         where = "%s, allocation %d%s" % (request.name, first, "" if first == last else " and on")
         try:
-            self.judge(request, ask, answer, data)
+            self.judge(request, ask, answer, data, first, last)
             self.restart_if_ended()
             if "killed by signal" in self.log():
                 raise Broken("a process died: " + self.log()[-400:])
@@ -288,13 +290,20 @@ class AgentLab(AgentCase):
             _, failed = self.set_failing(0, 0)
             self.wait_for_start(20)
             code = agent.poll() or 0
-            if agent.poll() is None and not self.is_well():
+            if self.is_running() and not self.is_well():
+                if self.is_in_libseccomp():
+                    return True
                 raise Broken("start, allocation %d: neither ready nor ended" % first)
         finally:
-            agent.terminate()
+            agent.terminate() if self.is_well() else agent.kill()
             said = agent.communicate(timeout=30)[1].decode("utf-8", "replace")
         self.judge_end("start", first, last, code, said)
         return failed > 0
+
+    def is_in_libseccomp(self):
+        """libseccomp 2.5.4 may turn in circles where an allocation of its own fails; systemd's TimeoutStartSec= ends that."""
+        status = self.read("/proc/%d/status" % self.processes()["keeper"]).decode()
+        return "NoNewPrivs:\t1" in status and "Seccomp:\t0" in status
 
     def wait_for_start(self, seconds):
         end = time.monotonic() + seconds * harness.PATIENCE

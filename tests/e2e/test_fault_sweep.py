@@ -7,7 +7,7 @@ import unittest
 
 import fault_kit
 import harness
-from fault_kit import BY_NAME, ERRORS, EVER, Lab
+from fault_kit import BY_NAME, Lab
 from fault_labs import INIT, ONLINE, InitLab, OnlineLab
 from harness import IS_SANITIZED, rng
 
