@@ -56,7 +56,7 @@ UNIT_BIN  := $(patsubst %.c,$(BUILD)/%,$(UNIT))
 REPLAY    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/replay_%,$(FUZZ))
 FUZZ_BIN  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ))
 SUP_BIN   := $(patsubst tests/support/%.c,$(BUILD)/tests/%,$(SUPPORT))
-PRE_SO    := $(if $(SAN),,$(patsubst tests/preload/%.c,$(BUILD)/tests/%.so,$(PRELOAD)))
+PRE_SO    := $(patsubst tests/preload/%.c,$(BUILD)/tests/%.so,$(if $(SAN),tests/preload/oom.c,$(PRELOAD)))
 BENCH_BIN := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH))
 EMU_BIN   := $(if $(EMULATOR),$(BUILD)/tests/tiktok-emulator)
 
@@ -105,6 +105,9 @@ $(BUILD)/tests/page_maker: $(BUILD)/obj/tests/support/page_maker.o $(LIB)
 $(BUILD)/tests/agent_by_clock: $(BUILD)/obj/tests/support/agent_by_clock.o $(AGENT_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) $(NET) -o $@
+# What stands in for the C library's functions is no place for a sanitizer.
+$(PRE_SO) $(call obj,$(PRELOAD)): override CFLAGS := $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CFLAGS))
+$(PRE_SO): override LDFLAGS := $(filter-out -fsanitize=%,$(LDFLAGS))
 $(BUILD)/tests/%.so: $(BUILD)/obj/tests/preload/%.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(filter-out -pie,$(LDFLAGS)) -shared $< -o $@

@@ -270,12 +270,12 @@ static void finish_stream(struct ticket *t, const struct errand *e)
 
 bool api_body(const struct call *call, const char *members, size_t nodes, struct bytes *ret, struct error *err)
 {
-	const char *why;
+	const char *why = "it is empty";
 	struct bytes other;
 	char name[64];
 	*ret = call->body ? secret_reveal(call->body) : bytes_of("", 0);
 	if (!ret->len || !json_check(*ret, (struct json_limits){ .depth = 4, .nodes = nodes }, &why))
-		return fail(err, ERR_USAGE, TXT_API_JSON, ret->len ? why : "it is empty");
+		return why == json_no_memory ? fail_no_memory(err) : fail(err, ERR_USAGE, TXT_API_JSON, why);
 	size_t first = 0;
 	while (strchr(" \t\r\n", ret->at[first])) /* checked: a value follows */
 		first++;

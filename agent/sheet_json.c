@@ -102,7 +102,7 @@ bool sheet_scan_json(struct scan *s, struct error *err)
 	struct bytes text = bytes_of(s->bytes + s->at, s->len - s->at), pixels;
 	const char *why;
 	if (!json_check_wide(text, limits, SHEET_ROWS_MAX + 1, &why))
-		return fail(err, ERR_MALFORMED, TXT_SHEET_JSON, why);
+		return why == json_no_memory ? fail_no_memory(err) : fail(err, ERR_MALFORMED, TXT_SHEET_JSON, why);
 	while (text.len && memchr(" \t\r\n", text.at[0], 4))
 		text = bytes_of(text.at + 1, text.len - 1);
 	if (text.at[0] == '[')

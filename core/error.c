@@ -69,5 +69,5 @@ bool fail_class(struct error *err, enum error_code code, const char *class, cons
 
 bool fail_no_memory(struct error *err)
 {
-	return fail(err, ERR_UNEXPECTED, "out of memory", "free some memory and try again; nothing was changed");
+	return fail(err, ERR_UNEXPECTED, "out of memory", "free some memory, then look what is stored and try again");
 }

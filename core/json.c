@@ -147,6 +147,8 @@ struct check {
 	const char *why;
 };
 
+const char json_no_memory[] = "out of memory";
+
 static bool refuse(struct check *c, const char *why)
 {
 	c->why = why;
@@ -292,7 +294,7 @@ static bool check_key(struct check *c, size_t first_key)
 		if (seen[i].hash == new.hash && key_equal(seen[i].text, new.text))
 			return refuse(c, "a key given twice");
 	buf_append(&c->keys, &new, sizeof new);
-	return c->keys.is_bad ? refuse(c, "out of memory") : true;
+	return c->keys.is_bad ? refuse(c, json_no_memory) : true;
 }
 
 static size_t take_digits(struct check *c)

@@ -49,6 +49,8 @@ struct json_limits {
  */
 must_check bool json_check(struct bytes text, struct json_limits limits, const char **why);
 
+extern const char json_no_memory[]; /* this is why, when it could not be looked at: the text may be good */
+
 /* The same with so many keys an object: it takes time by their square. */
 must_check bool json_check_wide(struct bytes text, struct json_limits limits, size_t keys, const char **why);
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make faults: every verb with its allocations and file calls failing, pairs of faults, full disks.
+"""make faults: every verb with its allocations and file calls failing, pairs of faults, the agent without memory, full disks.
 
 One line for each part with its points, those that broke something below it; the last line is `N passed, N failed`.
 FAULTS=all tries all points and not as many as there is time for, FAULTS=n as many of each verb; SEED=n tries the same ones again; words pick parts."""
@@ -13,8 +13,10 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 
+import agent_fault_kit
 import fault_kit
-from fault_kit import BY_NAME, VERBS, Lab
+import fault_labs
+from fault_kit import Broken, EVER, VERBS, Lab
 from harness import BUILD, SEED, rng
 
 EACH = os.environ.get("FAULTS", "")
@@ -27,29 +29,98 @@ class Faults(Lab):
         pass
 
 
-def tell(part, verbs, tried, there_are, broken, started):
-    print("%-22s %2d verbs, %5d of %6d points, %d failed (%.0f s)" % (part, verbs, tried, there_are, len(broken), time.monotonic() - started), flush=True)
+def tell(part, verbs, tried, there_are, broken, started, kind="verbs"):
+    print("%-22s %2d %s, %5d of %6d points, %d failed (%.0f s)" % (part, verbs, kind, tried, there_are, len(broken), time.monotonic() - started), flush=True)
     for verb, point, why in broken[:20]:
         print("  FAILED: %s at %s: %s" % (verb, point, why.strip()), flush=True)
     return tried - len(broken), len(broken)
 
 
-def sweep(lab, part, each):
+def sweep(lab, part, each, verbs=VERBS):
     started, tried, there_are, broken = time.monotonic(), 0, 0, []
-    for verb in VERBS:
+    for verb in verbs:
         points = lab.points_of(part, verb)
         there_are += len(points)
         if not EVERYTHING:
             points = rng.sample(points, min(int(EACH or each), len(points)))
         tried += len(points)
         broken += [(verb.name, point, why) for point, why in lab.sweep(part, verb, points)]
-    return tell({"memory": "allocations fail", "calls": "file calls fail"}[part], len(VERBS), tried, there_are, broken, started)
+    return tell({"memory": "allocations fail", "calls": "file calls fail"}[part], len(verbs), tried, there_are, broken, started)
 
 
 def pairs(lab):
     started, points = time.monotonic(), [lab.random_pair(rng) for _ in range(PAIRS * (10 if EVERYTHING else 1))]
     broken = [("%s, then %s" % (p[0].name, p[2].name), p[1:2] + p[3:], why) for p, why in lab.on_all(points, lab.try_pair)]
     return tell("killed, then a fault", len({p[0].name for p in points}), len(points), len(points), broken, started)
+
+
+class Online(fault_labs.OnlineLab):
+    def runTest(self):
+        pass
+
+
+class Init(fault_labs.InitLab):
+    def runTest(self):
+        pass
+
+
+def elsewhere(kind, verbs):
+    """Memory and calls of verbs that need a lab of their own."""
+    lab = kind()
+    try:
+        lab.setUp()
+        lab.build()
+        found = [sweep(lab, "memory", 120, verbs), sweep(lab, "calls", 100, verbs)]
+        return sum(f[0] for f in found), sum(f[1] for f in found)
+    finally:
+        lab.doCleanups()
+
+
+class Agent(agent_fault_kit.AgentLab):
+    def runTest(self):
+        pass
+
+
+def with_agent(only, starts, work):
+    """What work(lab) gives, in a lab of its own."""
+    lab = Agent()
+    lab.starts = starts
+    try:
+        lab.setUp()
+        lab.build(only)
+        return work(lab)
+    finally:
+        lab.doCleanups()
+
+
+def requests(lab):
+    started, tried, there_are, broken = time.monotonic(), 0, 0, []
+    for request in lab.requests:
+        points = lab.points_of(request)
+        there_are += len(points)
+        if not EVERYTHING:
+            points = rng.sample(points, min(int(EACH or 20), len(points)))
+        found = lab.sweep(request, points)
+        tried, broken = tried + found[0], broken + found[1]
+    return tell("agent, requests", len(lab.requests), tried, there_are, broken, started, "requests")
+
+
+def numbered(part, what):
+    """Points in the order of their number, until one is behind the last allocation; a sample leaves some out."""
+    def work(lab):
+        started, tried, broken, n, step = time.monotonic(), 0, [], 0, 1 if EVERYTHING else 40
+        try_one = getattr(lab, "try_" + what)
+        is_in_reach = True
+        while is_in_reach:
+            n += 1 if EVERYTHING else rng.randrange(1, step * 2)
+            for last in (n, EVER):
+                try:
+                    is_in_reach = try_one(n, last)
+                except Broken as e:
+                    broken.append((what, (n, last), str(e)))
+                tried += 1
+        return tell(part, 1, tried, 2 * n, broken, started, "program")
+    return work
 
 
 def modules(*names):
@@ -70,6 +141,12 @@ def main():
     print("SEED=%d%s" % (SEED, "" if EVERYTHING else " (FAULTS=all tries every point)"), flush=True)
     lab, words = Faults(), sys.argv[1:]
     parts = [("memory", lambda: sweep(lab, "memory", 120)), ("calls", lambda: sweep(lab, "calls", 100)), ("pairs", lambda: pairs(lab)),
+             ("online", lambda: elsewhere(Online, fault_labs.ONLINE)),
+             ("init", lambda: elsewhere(Init, [fault_labs.INIT])),
+             ("agent", lambda: with_agent("--keeper", True, requests)),
+             ("courier", lambda: with_agent("--courier", True, numbered("agent, courier", "courier"))),
+             ("start", lambda: with_agent("vault-agent", False, numbered("agent, start", "start"))),
+             ("once", lambda: with_agent("vault-agent", False, numbered("agent, --once", "once"))),
              ("disks", lambda: modules("test_agent_disk", "test_faults"))]
     passed = failed = 0
     try:

@@ -62,7 +62,7 @@ static bool check_members(struct bytes text, struct error *err)
 	struct bytes other;
 	char name[64];
 	if (!json_check(text, limits, &why))
-		return fail(err, ERR_MALFORMED, TXT_GRANT_JSON, why);
+		return why == json_no_memory ? fail_no_memory(err) : fail(err, ERR_MALFORMED, TXT_GRANT_JSON, why);
 	while (strchr(" \t\r\n", text.at[0]))
 		text = bytes_of(text.at + 1, text.len - 1);
 	if (text.at[0] != '{')

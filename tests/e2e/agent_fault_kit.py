@@ -1,0 +1,333 @@
+"""Memory that a running agent does not get: a vault, a keeper whose N-th allocation from now on fails, a list of requests, and
+what must hold after each. tests/faults.py goes over all points, test_agent_faults.py over a sample.
+
+After each point: the answer is the one of a clean run, or a problem with a documented status, or none at all; no process of
+the agent died by a signal, but for the courier, which may; the agent that ends said why, and starts again; the vault proves
+itself; what the agent hands out is what the vault holds; the next request is answered as ever."""
+
+import http.client
+import json
+import os
+import struct
+import subprocess
+import time
+
+import harness
+from fault_kit import Broken, EVER, OOM
+from harness import AGENT, new_pixel, new_token
+from running_agent import AgentCase
+
+REFUSALS = {408, 413, 500, 503}  # what a request that lacks memory may be answered with
+ENDING = "no memory left: ending"
+
+
+class Request:
+    """ask: (status, method, path, body, headers), anew for each try; undo: the like, whatever it answers."""
+
+    def __init__(self, name, ask, undo=None):
+        self.name, self.ask, self.undo = name, ask, undo
+
+
+def requests_of(lab):
+    """Every request of the socket, each of which may be made again and again."""
+    path, other, one = "/v1/pixels/" + lab.pixel, "/v1/pixels/" + lab.other, "/v1/pixels/" + lab.dull
+
+    def just(status, method, where, body=None, **headers):
+        return lambda: (status, method, where, body, headers)
+
+    def put(where):
+        return lambda: (200, "PUT", where, lab.next_token(), {})
+    return [
+        Request("get", just(200, "GET", path + "/token")),
+        Request("get as JSON", just(200, "GET", path + "/token", Accept="application/json")),
+        Request("get, named", lambda: (200, "GET", path + "/token", None, {"X-Consumer": "shop-%d" % lab.count()})),
+        Request("get a former one", just(200, "GET", path + "/token?previous=1")),
+        Request("list", just(200, "GET", "/v1/pixels")),
+        Request("list as records", just(200, "GET", "/v1/pixels", Accept="application/x-pixelvault-records")),
+        Request("show", just(200, "GET", path)),
+        Request("history", just(200, "GET", path + "/history")),
+        Request("rollout", just(200, "GET", path + "/rollout")),
+        Request("put", put(one + "/token?check=no")),
+        Request("put, checked", lambda: (200, "PUT", path + "/token?test-code=T1", lab.good_token(), {})),
+        Request("put, first", lambda: (200, "PUT", "/v1/pixels/%s/token?check=no&label=shop=x" % new_pixel(), new_token(), {})),
+        Request("put a pair that is renewed", lambda: (200, "PUT", "/v1/pixels/%s/token?check=no&family=accounts" % new_pixel(), lab.pair_to_renew(), {})),
+        Request("check", just(200, "POST", path + "/check")),
+        Request("check all", just(200, "POST", "/v1/check")),
+        Request("report", lambda: (202, "POST", path + "/report", json.dumps({"code": 40105, "request_id": "R"}), {})),
+        Request("ack", lambda: (200, "POST", path + "/ack", json.dumps({"version": lab.version_of(lab.pixel), "as": "shop"}), {})),
+        Request("rollback", just(200, "POST", other + "/rollback")),
+        Request("swap", lambda: (200, "POST", "/v1/pixels/%s/swap?check=no" % lab.left, json.dumps({"with": lab.right}), {})),
+        Request("labels", lambda: (200, "POST", one + "/labels?label=n=%d" % lab.count(), None, {})),
+        Request("rotate", just(200, "POST", "/v1/rotate", json.dumps({"pixels": [lab.dull]})),
+                just(200, "POST", "/v1/rotate", json.dumps({"pixels": [lab.dull], "cancel": True}))),
+        Request("listings", just(200, "GET", "/v1/listings")),
+        Request("put a listing", lambda: (200, "PUT", "/v1/listings/bc:7012345678901234567/token?check=no", lab.next_token(), {})),
+        Request("plan", just(200, "GET", "/v1/plan?for=3600")),
+        Request("match", lambda: (200, "POST", "/v1/match", lab.token_of(lab.right), {})),
+        Request("verify", just(200, "POST", "/v1/verify")),
+        Request("alerts", just(200, "GET", "/v1/alerts")),
+        Request("acknowledge none", just(404, "POST", "/v1/alerts/ack", json.dumps({"id": "7Q2M-9FKD"}))),
+        Request("access", just(200, "GET", "/v1/access?uid=0&pixel=" + lab.pixel)),
+        Request("board", just(200, "GET", "/v1/board")),
+        Request("metrics", just(200, "GET", "/metrics")),
+        Request("health", just(200, "GET", "/healthz")),
+        Request("remove", just(200, "DELETE", one), just(200, "POST", one + "/restore")),
+        Request("restore", just(200, "POST", one + "/restore"), just(200, "DELETE", one)),
+        Request("lock", just(200, "POST", "/v1/lock"), just(200, "POST", "/v1/unlock", b"")),
+        Request("unlock", just(200, "POST", "/v1/unlock", b""), just(200, "POST", "/v1/lock")),
+    ]
+
+
+class AgentLab(AgentCase):
+    check = {"interval": "1h", "probe": "test"}
+    starts = True
+
+    def build(self, only="--keeper"):
+        self.tally, self.only, self.numbers, self.broken_off = self.path("tally"), only, 0, 0
+        self.set_failing(0, 0)
+        self.pixel, first = self.pair()
+        self.other, old = self.pair()
+        self.left, self.right, self.dull = (new_pixel() for _ in range(3))
+        for pixel, token in ((self.pixel, first), (self.other, old)):
+            self.put(pixel, token, "--test-code", "T1")
+            self.put(pixel, self.more_token(pixel))
+        for pixel in (self.left, self.right, self.dull):
+            self.emu.pixel(pixel)
+            token = new_token()
+            self.emu.token(token, self.left, self.right, self.dull)
+            self.put(pixel, token, "--no-check")
+        if self.starts:
+            self.run_agent()
+        self.requests = requests_of(self)
+
+    def run_agent(self):
+        self.start_agent(env={"LD_PRELOAD": OOM, "OOM_COUNT": self.tally, "OOM_ONLY": self.only, "OOM_ALONG": "1"})
+
+    # ---- what requests are made of ----
+
+    def count(self):
+        self.numbers += 1
+        return self.numbers
+
+    def next_token(self):
+        return new_token()
+
+    def good_token(self):
+        return self.more_token(self.pixel)
+
+    def pair_to_renew(self):
+        return json.dumps({"client_id": "7012345678901234567", "client_secret": new_token(), "refresh_token": new_token(), "access_token": new_token(),
+                           "expires_in": 86400, "refresh_token_expires_in": 31536000})
+
+    def token_of(self, pixel):
+        return self.http("GET", "/v1/pixels/%s/token" % pixel)[2]
+
+    def version_of(self, pixel):
+        return int(self.http("GET", "/v1/pixels/%s/token" % pixel)[1]["X-Version"])
+
+    # ---- the fault ----
+
+    def set_failing(self, first, last):
+        """From now on; gives how many were asked for and failed since the last time."""
+        if not os.path.exists(self.tally):
+            self.write(self.tally, bytes(32))
+        with open(self.tally, "r+b", 0) as f:
+            seen = struct.unpack("QQQQ", f.read(32))
+            os.pwrite(f.fileno(), struct.pack("Q", 0), 16)
+            os.pwrite(f.fileno(), struct.pack("QQ", 0, 0), 0)
+            os.pwrite(f.fileno(), struct.pack("Q", last), 24)
+            os.pwrite(f.fileno(), struct.pack("Q", first), 16)
+        return seen[:2]
+
+    def is_running(self):
+        return self.agent.poll() is None
+
+    def run_once(self, ask, first=0, last=0):
+        """(status or None, body, allocations asked for, failed)"""
+        status, method, path, body, headers = ask
+        self.set_failing(first, last)
+        try:
+            answer, _, data = self.http(method, path, body, timeout=60, **{k.replace("-", "_"): v for k, v in headers.items()})
+        except (OSError, http.client.HTTPException):
+            answer, data = None, b""
+        asked, failed = self.set_failing(0, 0)
+        return answer, data, asked, failed
+
+    def clean(self, ask):
+        answer, data, _, _ = self.run_once(ask)
+        if answer != ask[0]:
+            raise Broken("without a fault it is %s: %r" % (answer, data[:300]))
+
+    def restart_if_ended(self):
+        end = time.monotonic() + 5  # it may be about to
+        while self.is_running() and not self.is_well() and time.monotonic() < end:
+            time.sleep(0.02)
+        if self.is_running():
+            return
+        code, said = self.end_agent(), self.log()
+        if code != 1 or ENDING not in said or "killed by signal" in said:
+            raise Broken("the agent ended with %s: %s" % (code, said[-500:]))
+        self.broken_off += 1
+        self.run_agent()
+
+    def is_well(self):
+        try:
+            return self.http("GET", "/healthz", timeout=5)[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    # ---- judgement ----
+
+    def judge(self, request, ask, answer, data, first, last):
+        if answer in (None, ask[0]):
+            return
+        if answer not in REFUSALS and not (answer in (202,) and "check" in request.name):
+            raise Broken("answered %s: %r" % (answer, data[:300]))
+        if answer == 500 and not data and last != first:
+            return  # there was no memory for the words either
+        if answer >= 400 and not ("type" in json.loads(data) and json.loads(data).get("title")):
+            raise Broken("no problem object: %r" % data[:300])
+
+    def judge_state(self, request, ask, answer):
+        """What the agent hands out is what the vault holds, and an acknowledged token is there."""
+        if self.http("GET", "/healthz")[0] != 200:
+            raise Broken("not live afterwards")
+        if json.loads(self.http("GET", "/healthz")[2])["locked"]:
+            self.http("POST", "/v1/unlock", b"")
+        for pixel in (self.pixel, self.other, self.left, self.right, self.dull):
+            status, _, body = self.http("GET", "/v1/pixels/%s/token" % pixel)
+            r = subprocess.run([harness.VAULT, "get", pixel], capture_output=True, env=self.env)
+            if (status == 200) != (r.returncode == 0) or (status == 200 and body != r.stdout):
+                raise Broken("the agent says %s %r of %s, the vault %d %s" % (status, body[:200] if status != 200 else "another token", pixel,
+                                                                              r.returncode, r.stderr.decode()))
+        if ask[1] == "PUT" and answer == 200 and "/v1/pixels/" in ask[2] and "family" not in ask[2]:
+            pixel = ask[2].split("/")[3]
+            if self.token_of(pixel) != ask[3].encode():
+                raise Broken("an acknowledged token is not there")
+        if self.http("POST", "/v1/verify")[0] != 200:
+            raise Broken("verify finds faults")
+
+    def try_point(self, request, first, last):
+        """False: so many allocations the request does not need."""
+        if request.undo:
+            self.run_once(request.undo())
+        ask = request.ask()
+        answer, data, asked, failed = self.run_once(ask, first, last)
+        if not failed:
+            return False
+        where = "%s, allocation %d%s" % (request.name, first, "" if first == last else " and on")
+        try:
+            self.judge(request, ask, answer, data, first, last)
+            self.restart_if_ended()
+            if "killed by signal" in self.log():
+                raise Broken("a process died: " + self.log()[-400:])
+            self.judge_state(request, ask, answer)
+            if request.undo:
+                self.run_once(request.undo())
+            self.clean(request.ask())
+        except (Broken, OSError, http.client.HTTPException, ValueError, KeyError) as e:
+            raise Broken("%s: %s (answer %s %r; the agent said %s)" % (where, e, answer, data[:200], self.log()[-600:])) from None
+        return True
+
+    def sweep(self, request, points):
+        """Points tried, and what broke: [(request, point, why)]."""
+        tried, broken = 0, []
+        for first, last in points:
+            try:
+                tried += self.try_point(request, first, last)
+            except Broken as e:
+                tried += 1
+                broken.append((request.name, (first, last), str(e)))
+                self.start_over()
+        return tried, broken
+
+    def points_of(self, request):
+        """As many as the second of two clean runs asks for: the first one fills what is kept."""
+        for _ in range(2):
+            if request.undo:
+                self.run_once(request.undo())
+            answer, data, asked, _ = self.run_once(request.ask())
+            if answer != request.ask()[0]:
+                raise AssertionError("%s does not work without any fault: %s %r" % (request.name, answer, data[:300]))
+        return [(n, last) for n in range(1, asked + 1) for last in (n, EVER)]
+
+    def start_over(self):
+        self.set_failing(0, 0)
+        if self.is_running():
+            self.agent.kill()
+            self.agent.wait()
+        self.run_agent()
+
+    # ---- the courier, which may even die: then nobody knows ----
+
+    def try_courier(self, first, last):
+        """False: it needs less."""
+        keeper = self.processes()["keeper"]
+        answer, data, _, failed = self.run_once((200, "POST", "/v1/pixels/%s/check" % self.pixel, None, {}), first, last)
+        where = "courier, allocation %d%s: " % (first, "" if first == last else " and on")
+        result = json.loads(data) if answer in (200, 503) else {}
+        if answer == 200 and result["exit"] not in (0, 9, 16) or answer == 503 and result.get("class") not in ("unreachable", "conflict"):
+            raise Broken("%sanswered %s %r" % (where, answer, data[:400]))
+        if answer not in (200, 503):
+            raise Broken("%sanswered %s %r" % (where, answer, data[:400]))
+        if self.processes().get("keeper") != keeper:
+            raise Broken(where + "the keeper did not live on: " + self.log()[-300:])
+        shown = self.asks(200, "GET", "/v1/pixels/" + self.pixel)["pixels"][0]
+        if shown["verdict"] != "healthy":
+            raise Broken("%sthe verdict is %s now" % (where, shown["verdict"]))
+        self.until(lambda: self.asks(200, "POST", "/v1/pixels/%s/check" % self.pixel)["exit"] == 0, 20, where + "a check that works again")
+        return failed > 0
+
+    # ---- the start, of an agent and of --once ----
+
+    def try_start(self, first, last):
+        """The whole family begins with an allocation failing: it is ready, or has ended and said why."""
+        self.set_failing(first, last)
+        self.agent = agent = subprocess.Popen([AGENT, "--config", self.config], env=self.oom_env(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                              stderr=subprocess.PIPE)
+        try:
+            self.wait_for_start(3)
+            _, failed = self.set_failing(0, 0)
+            self.wait_for_start(20)
+            code = agent.poll() or 0
+            if self.is_running() and not self.is_well():
+                if self.is_in_libseccomp():
+                    return True
+                raise Broken("start, allocation %d: neither ready nor ended" % first)
+        finally:
+            agent.terminate() if self.is_well() else agent.kill()
+            said = agent.communicate(timeout=30)[1].decode("utf-8", "replace")
+        self.judge_end("start", first, last, code, said)
+        return failed > 0
+
+    def is_in_libseccomp(self):
+        """libseccomp 2.5.4 may turn in circles where an allocation of its own fails; systemd's TimeoutStartSec= ends that."""
+        status = self.read("/proc/%d/status" % self.processes()["keeper"]).decode()
+        return "NoNewPrivs:\t1" in status and "Seccomp:\t0" in status
+
+    def wait_for_start(self, seconds):
+        end = time.monotonic() + seconds * harness.PATIENCE
+        while self.is_running() and not self.is_well() and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def oom_env(self):
+        return dict(self.env, PIXELVAULT_VAULT="", LD_PRELOAD=OOM, OOM_COUNT=self.tally, OOM_ONLY=self.only, OOM_ALONG="1")
+
+    def try_once(self, first, last):
+        self.set_failing(first, last)
+        r = subprocess.run([AGENT, "--once", "--config", self.config], env=self.oom_env(), capture_output=True, timeout=90)
+        _, failed = self.set_failing(0, 0)
+        self.judge_end("--once", first, last, r.returncode, r.stderr.decode("utf-8", "replace"))
+        return failed > 0
+
+    def judge_end(self, what, first, last, code, said):
+        where = "%s, allocation %d%s: ended with %d: %s" % (what, first, "" if first == last else " and on", code, said[-400:])
+        if code == 127 and "error while loading shared libraries" in said:
+            return  # the loader's: the program never ran
+        if code not in (0, 1, 9, 16, 17) or (code in (1, 17) and "hint: " not in said and ENDING not in said):
+            raise Broken(where)
+        if "keeper was killed" in said:
+            raise Broken(where)
+        r = subprocess.run([harness.VAULT, "verify"], capture_output=True, env=self.env)
+        if r.returncode:
+            raise Broken("%s; verify afterwards: %s" % (where, r.stderr))
