@@ -1687,7 +1687,7 @@ static void hold__waits_no_longer_than_told_and_readers_go_on(void **state)
 	assert_int_equal(store_hold(s, 300, &err), STORE_UNAVAILABLE);
 	int64_t took = clock_boot_ms() - begun;
 	assert_int_equal(err.code, ERR_CONFLICT);
-	assert_true(took >= 290 && took < STORE_WAIT_MS / 2); /* on a busy machine too: who waited longer waited that long */
+	assert_true(took >= 290 && took < STORE_WAIT_MS / 2); /* who waited the longer limit waited that long */
 	begun = clock_boot_ms();
 	assert_int_equal(store_hold(s, 0, &err), STORE_UNAVAILABLE);
 	assert_true(clock_boot_ms() - begun < STORE_WAIT_MS / 2);
