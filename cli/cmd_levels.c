@@ -122,6 +122,10 @@ static void print_sums(struct invocation *inv, struct survey *s)
 	struct levels_sums *sums = &s->sums;
 	int64_t whole = sums->working_s + sums->dead_s + sums->unknown_s;
 	char from[CLOCK_TEXT_MAX], until[CLOCK_TEXT_MAX], a[SHARE_MAX], b[SHARE_MAX];
+	if (!sums->pixels) {
+		buf_printf(&inv->out, LEVELS_NONE, clock_format(s->period.from, from), clock_format(s->period.until, until));
+		return;
+	}
 	buf_printf(&inv->out, LEVELS_HEAD, clock_format(s->period.from, from), clock_format(s->period.until, until),
 		   (unsigned long long)sums->pixels);
 	buf_printf(&inv->out, LEVELS_WORKING, share(sums->working_s, whole, a));

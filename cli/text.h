@@ -456,6 +456,7 @@
 #define PLAN_BREAKER_CLOSED "breaker:          closed, TikTok does not throttle us\n"
 
 /* ---- levels ---- */
+#define LEVELS_NONE "from %s until %s: none of these Pixels was stored then; look at another time with --month or --since\n"
 #define LEVELS_HEAD "from %s until %s, %llu Pixels\n\n"
 #define LEVELS_WORKING "working token:            %s of the time\n"
 #define LEVELS_DEAD "dead token:               %s\n"

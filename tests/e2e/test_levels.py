@@ -75,7 +75,7 @@ class Levels(Case):
         self.assertRegex(doc["from"], r"^\d{4}-\d\d-01T00:00:00Z$")
         self.assertEqual(time.strftime("%Y-%m-01T00:00:00Z", time.gmtime()), doc["until"])
         self.assertEqual([], doc["pixels"])
-        self.assertRegex(self.vault("levels").out.decode(), r"^from \S+ until \S+, 0 Pixels\n")
+        self.assertRegex(self.vault("levels").out.decode(), r"^from \S+ until \S+: none of these Pixels was stored then")
 
     def test_what_is_wrong_is_said(self):
         self.stored()
