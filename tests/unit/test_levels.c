@@ -167,6 +167,26 @@ static void levels__a_refused_pending_token_is_no_incident(void **state)
 	assert_int_equal(seen(&c, &h).incident_count, 0);
 }
 
+static void levels__nor_is_one_that_was_refused_before_another_took_over(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, BEGIN + 9 * DAY);
+	heard(&h, BEGIN + DAY, 2, VERDICT_MALFORMED);
+	heard(&h, BEGIN + 2 * DAY, 3, VERDICT_HEALTHY);
+	h.current = (struct judgement){ .version = 1, .verdict = VERDICT_HEALTHY, .proven_at = BEGIN + 9 * DAY };
+	a_second(&c, &h, BEGIN + 10 * DAY);
+	c.versions[1].number = 4;
+	c.versions[2] = (struct version){ .number = 3, .stage = STAGE_STANDBY, .stored_at = BEGIN + 2 * DAY, .staged_at = BEGIN + 2 * DAY };
+	c.version_count = 3;
+	heard(&h, BEGIN + 5 * DAY, 3, VERDICT_REVOKED); /* the standby one: given to nobody */
+	heard(&h, BEGIN + 10 * DAY, 4, VERDICT_HEALTHY);
+	h.current.proven_at = NOW;
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.incident_count, 0);
+	assert_int_equal(l.working_s, 30 * DAY);
+}
+
 static void levels__a_standby_token_takes_over_when_it_is_brought_in(void **state)
 {
 	(void)state;
@@ -347,6 +367,7 @@ int main(void)
 		cmocka_unit_test(levels__a_token_that_comes_back_hides_the_proof_before_it_broke),
 		cmocka_unit_test(levels__two_bad_verdicts_are_one_incident_and_a_dead_successor_too),
 		cmocka_unit_test(levels__a_refused_pending_token_is_no_incident),
+		cmocka_unit_test(levels__nor_is_one_that_was_refused_before_another_took_over),
 		cmocka_unit_test(levels__a_standby_token_takes_over_when_it_is_brought_in),
 		cmocka_unit_test(levels__a_rollback_mends),
 		cmocka_unit_test(levels__an_incident_counts_where_it_was_noticed_or_mended),
