@@ -24,11 +24,9 @@ static bool month_begin(unsigned year, unsigned month, int64_t *ret)
 
 static bool take_month(const char *text, int64_t *ret_from, int64_t *ret_until)
 {
-	unsigned year, month;
-	int used = 0;
-	if (strlen(text) != 7 || strspn(text, "0123456789") != 4 || text[4] != '-' || strspn(text + 5, "0123456789") != 2 ||
-	    sscanf(text, "%4u-%2u%n", &year, &month, &used) != 2 || used != 7)
+	if (strlen(text) != 7 || strspn(text, "0123456789") != 4 || text[4] != '-' || strspn(text + 5, "0123456789") != 2)
 		return false;
+	unsigned year = (unsigned)strtoul(text, NULL, 10), month = (unsigned)strtoul(text + 5, NULL, 10);
 	return month_begin(year, month, ret_from) &&
 	       month_begin(month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1, ret_until);
 }
