@@ -152,7 +152,10 @@ bool vault_tokens(struct vault *v, struct token_reading *readings, size_t count,
 {
 	struct look looks[VAULT_TOKENS_MAX];
 	assert(count <= VAULT_TOKENS_MAX);
-	if (!vault_is_open(v, err) || !open_tokens(v, looks, look_for(v, readings, count, looks), err))
+	if (!vault_is_open(v, err))
+		return false;
+	size_t wanted = look_for(v, readings, count, looks);
+	if (!open_tokens(v, looks, wanted, err))
 		return false;
 	if (note_tokens(v, readings, count, verb, err))
 		return true;
