@@ -610,6 +610,17 @@ static bool examine(struct patient *p, bool *ret_has_damaged_health, struct erro
 	return true;
 }
 
+/* Member by member: what lies between them says nothing. */
+static bool is_same_plan(const struct repair *a, const struct repair *b)
+{
+	return strcmp(a->pixel, b->pixel) == 0 && a->kind == b->kind && a->is_unreadable == b->is_unreadable &&
+	       a->is_step_back == b->is_step_back && a->now == b->now && a->then == b->then && a->now_at == b->now_at &&
+	       a->then_at == b->then_at && a->newer == b->newer && a->newer_at == b->newer_at &&
+	       a->mended_count == b->mended_count && a->lost_count == b->lost_count &&
+	       memcmp(a->mended, b->mended, sizeof a->mended) == 0 && memcmp(a->lost, b->lost, sizeof a->lost) == 0 &&
+	       a->others == b->others;
+}
+
 static bool repair_one(struct repairing *r, struct change *ch, const char *pixel, size_t which, struct error *err)
 {
 	bool has_damaged_health = false;
@@ -621,7 +632,7 @@ static bool repair_one(struct repairing *r, struct change *ch, const char *pixel
 	p->pixel = pixel;
 	p->strays.max = ROWS_MAX;
 	bool ok = examine(p, &has_damaged_health, err);
-	if (ok && r->plan && memcmp(&p->found, &r->plan[which], sizeof p->found) != 0)
+	if (ok && r->plan && !is_same_plan(&p->found, &r->plan[which]))
 		ok = fail(err, ERR_CONFLICT, TXT_REPAIR_MOVED);
 	memcpy(&r->found[which], &p->found, sizeof p->found);
 	if (ok && r->plan && p->found.is_step_back && !r->wish->may_step_back)
