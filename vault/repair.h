@@ -16,7 +16,7 @@ enum repair_kind {
 };
 const char *repair_kind_name(enum repair_kind kind); /* "whole", "mended", "returned" */
 
-/* What is to be done to one Pixel. All bytes are compared between plan and deed. */
+/* What is to be done to one Pixel. All of it is compared between plan and deed. */
 struct repair {
 	char pixel[PIXEL_CODE_MAX + 1];
 	enum repair_kind kind;
