@@ -25,16 +25,18 @@
 #define BATCH_MAX 16 /* questions that wait to be written in one go */
 #define SHORT_LEN (sizeof(struct courier_probe) + COURIER_ROOM_SHORT)
 #define TOOK_MAX_MS 3600000
+#define QUICK_MS 20 /* answers that take no longer would leave the courier idle while the caller stores them */
 #define CODE_MAX 999999999
 
 struct open_question {
 	uint64_t id;
-	int64_t asked_ms; /* when it was written; 0 while it waits in the batch */
+	int64_t guard_ms; /* when it must be answered; 0 while it waits in the batch */
 };
 
 struct courier {
 	struct courier_config config;
-	size_t in_flight;
+	size_t in_flight, most; /* asked of TikTok at once; and what may be unanswered here */
+	bool is_quick;          /* so was the last answer */
 	pid_t pid;
 	int fd;                     /* -1: not running */
 	bool is_given;              /* started by somebody else */
@@ -73,8 +75,9 @@ static bool new_courier(const struct settings *settings, bool is_given, struct c
 	struct error no_room;
 	if (c->batch_max && !secret_new(c->batch_max, &c->batch, &no_room))
 		c->batch = NULL;
-	c->open = calloc(c->in_flight, sizeof *c->open);
-	c->ready = calloc(c->in_flight, sizeof *c->ready);
+	c->most = COURIER_AHEAD * c->in_flight;
+	c->open = calloc(c->most, sizeof *c->open);
+	c->ready = calloc(c->most, sizeof *c->ready);
 	if (!c->open || !c->ready)
 		return fail_no_memory(err);
 	c->config.version = COURIER_VERSION;
@@ -102,8 +105,8 @@ bool courier_new_given(const struct settings *settings, struct courier **ret, st
 
 static void add_reply(struct courier *c, const struct reply *reply)
 {
-	assert(c->ready_count < c->in_flight);
-	c->ready[(c->ready_first + c->ready_count++) % c->in_flight] = *reply;
+	assert(c->ready_count < c->most);
+	c->ready[(c->ready_first + c->ready_count++) % c->most] = *reply;
 }
 
 static void add_no_courier(struct courier *c, uint64_t id, const char *why)
@@ -119,7 +122,7 @@ static void answer_for(struct courier *c, bool is_written, const char *why)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < c->open_count; i++) {
-		if ((c->open[i].asked_ms != 0) == is_written)
+		if ((c->open[i].guard_ms != 0) == is_written)
 			add_no_courier(c, c->open[i].id, why);
 		else
 			c->open[kept++] = c->open[i];
@@ -169,7 +172,7 @@ static bool answer_is_sound(const struct courier_answer *a)
 static bool is_open(const struct courier *c, uint64_t id)
 {
 	for (size_t i = 0; i < c->open_count; i++)
-		if (c->open[i].id == id && c->open[i].asked_ms)
+		if (c->open[i].id == id && c->open[i].guard_ms)
 			return true;
 	return false;
 }
@@ -177,7 +180,7 @@ static bool is_open(const struct courier *c, uint64_t id)
 static bool close_question(struct courier *c, uint64_t id)
 {
 	for (size_t i = 0; i < c->open_count; i++)
-		if (c->open[i].id == id && c->open[i].asked_ms) {
+		if (c->open[i].id == id && c->open[i].guard_ms) {
 			c->open[i] = c->open[--c->open_count];
 			return true;
 		}
@@ -197,6 +200,7 @@ static bool take_answer(struct courier *c, const struct courier_answer *from)
 	a->code = from->code;
 	a->took_ms = from->took_ms;
 	a->at = clock_wall();
+	c->is_quick = a->transport == TRANSPORT_OK && a->took_ms <= QUICK_MS;
 	memcpy(a->text, from->text, strlen(from->text) + 1);
 	memcpy(a->request_id, from->request_id, strlen(from->request_id) + 1);
 	bool is_awaited = c->awaited && from->id == c->awaited_id;
@@ -408,6 +412,15 @@ static bool start(struct courier *c, struct error *err)
 	return true;
 }
 
+/* One that is written ahead waits for another's end before its own time begins. */
+static void set_guards(struct courier *c)
+{
+	int64_t until = clock_boot_ms() + guard_of(c);
+	for (size_t i = 0; i < c->open_count; i++)
+		if (c->open[i].guard_ms == 0)
+			c->open[i].guard_ms = until + (i < c->in_flight ? 0 : c->config.timeout_ms);
+}
+
 /* Bring to the courier what the questions not yet written come to. Twice: the first may find that the courier died
  * while it had nothing to do. */
 static void deliver(struct courier *c, const struct parcel *p)
@@ -419,10 +432,7 @@ static void deliver(struct courier *c, const struct parcel *p)
 				give_up(c, "the courier ended before it answered");
 			continue;
 		}
-		int64_t now = clock_boot_ms();
-		for (size_t i = 0; i < c->open_count; i++)
-			if (c->open[i].asked_ms == 0)
-				c->open[i].asked_ms = now;
+		set_guards(c);
 		return;
 	}
 	answer_for(c, false, err.message);
@@ -508,7 +518,7 @@ void courier_ask(struct courier *c, const struct question *q)
 	struct courier_probe head = head_of(q);
 	struct bytes token = secret_reveal(q->token);
 	bool is_first = courier_unanswered(c) == 0, is_short = token.len <= COURIER_ROOM_SHORT;
-	assert(courier_unanswered(c) < c->in_flight && token.len <= TOKEN_MAX);
+	assert(courier_unanswered(c) < c->most && token.len <= TOKEN_MAX);
 	bool goes_alone = is_first || !is_short || !c->batch;
 	if (goes_alone)
 		send_batch(c);
@@ -526,14 +536,27 @@ size_t courier_unanswered(const struct courier *c)
 	return c->open_count + c->ready_count;
 }
 
+size_t courier_room(const struct courier *c)
+{
+	size_t most = c->is_quick ? c->most : c->in_flight, unanswered = courier_unanswered(c);
+	return unanswered < most ? most - unanswered : 0;
+}
+
+void courier_wake(struct courier *c)
+{
+	struct error ignored; /* the first question meets it again, and answers with it */
+	if (!c->is_given)
+		(void)!start(c, &ignored);
+}
+
 /* --- waiting --- */
 
 static int64_t first_guard_ends(const struct courier *c)
 {
 	int64_t first = INT64_MAX;
 	for (size_t i = 0; i < c->open_count; i++)
-		if (c->open[i].asked_ms + guard_of(c) < first)
-			first = c->open[i].asked_ms + guard_of(c);
+		if (c->open[i].guard_ms < first)
+			first = c->open[i].guard_ms;
 	return first;
 }
 
@@ -563,7 +586,7 @@ bool courier_next(struct courier *c, int64_t wait_ms, struct reply *ret)
 			return false;
 	}
 	*ret = c->ready[c->ready_first];
-	c->ready_first = (c->ready_first + 1) % c->in_flight;
+	c->ready_first = (c->ready_first + 1) % c->most;
 	c->ready_count--;
 	return true;
 }

@@ -13,6 +13,9 @@
 #include "agent/verdict.h"
 #include "core/secret.h"
 
+/* As many times in_flight may be unanswered while TikTok answers quickly: see courier_room. */
+#define COURIER_AHEAD 2u
+
 struct courier;
 
 struct question {
@@ -61,7 +64,15 @@ void courier_freep(struct courier **c);
 /* Of refreshes and lists one is under way at a time: may one of this kind be asked? */
 bool courier_takes(const struct courier *c, enum probe_kind kind);
 
-/* Hand over a question; at most in_flight may be unanswered (asking more is a bug). The token is copied into the
+/* How many questions may be asked now: in_flight less those unanswered, and as many again while answers take so short
+ * (20 ms) that the courier would have nothing to do whenever its caller stores some of them. Never more than in_flight
+ * are under way to TikTok; one asked ahead waits with the courier. */
+size_t courier_room(const struct courier *c);
+
+/* Start the process now rather than with the first question: it gets ready while the caller does. */
+void courier_wake(struct courier *c);
+
+/* Hand over a question, of which there is room for (asking more is a bug). The token is copied into the
  * message and wiped from it after writing. While other questions are unanswered, several may be gathered and written in
  * one go, at the latest when courier_next has to wait. Cannot fail: trouble becomes the answer. */
 void courier_ask(struct courier *c, const struct question *q);

@@ -199,10 +199,7 @@ static bool has_waiting_question(const struct service *s)
 
 size_t service_room(const struct service *s)
 {
-	size_t unanswered = courier_unanswered(s->courier);
-	if (unanswered >= s->settings->in_flight || !courier_is_ready(s->courier) || has_waiting_question(s))
-		return 0;
-	return s->settings->in_flight - unanswered;
+	return courier_is_ready(s->courier) && !has_waiting_question(s) ? courier_room(s->courier) : 0;
 }
 
 static void hand_answer(struct job *job, const struct asked *asked)
@@ -237,7 +234,7 @@ static int64_t send_question(struct service *s, struct job *job)
 	if (!courier_is_ready(s->courier))
 		return ABSENCE_LOOK_MS;
 	/* An answer makes room, and wakes us. */
-	if (courier_unanswered(s->courier) >= s->settings->in_flight || !courier_takes(s->courier, job->question.kind))
+	if (!courier_room(s->courier) || !courier_takes(s->courier, job->question.kind))
 		return INT64_MAX;
 	int64_t wait_ms = pace_wait_ms(&s->pace, clock_boot_ms());
 	if (wait_ms > 0)

@@ -497,7 +497,7 @@ static struct sweep_limits limits_of(const struct check *run)
 			  : is_scheduled		 ? SCHEDULE_CONFIRM_DELAY_S
 							 : CONFIRM_DELAY_S;
 	return (struct sweep_limits){ .rate = settings->rate,
-				      .in_flight = settings->in_flight,
+				      .in_flight = COURIER_AHEAD * settings->in_flight, /* the courier says how many now */
 				      .confirm_delay_ms = run->request.is_urgent ? URGENT_DELAY_MS : delay_s * 1000,
 				      .outages = run->outages_before - is_same_outage(run),
 				      .confirms_later = is_scheduled };
@@ -635,7 +635,10 @@ static bool begin(struct check *run, struct error *err)
 	/* The agent's own schedule renews by itself. */
 	if (run->request.is_scheduled)
 		run->renew_at = SIZE_MAX;
-	return targets_collect(s, &run->request, &run->targets, err) && service_ready(s, err);
+	if (!service_ready(s, err))
+		return false;
+	courier_wake(s->courier);
+	return targets_collect(s, &run->request, &run->targets, err);
 }
 
 static bool set_out(struct check *run, struct error *err)

@@ -300,26 +300,70 @@ static void courier__many_in_flight_all_come_back_once(void **state)
 	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
 	struct courier *c = courier_for(emu.base_url, IN_FLIGHT, 15000);
 	struct reply reply;
-	size_t asked = 0, answered = 0;
+	size_t asked = 0, answered = 0, ahead = 0;
 	ctl(NULL, 0, "knob delay-ms 5");
 	while (answered < COUNT) {
-		for (; asked < COUNT && courier_unanswered(c) < IN_FLIGHT; asked++)
+		for (; asked < COUNT && courier_room(c); asked++)
 			courier_ask(c, &(struct question){ .id = asked,
 							   .kind = PROBE_TEST,
 							   .pixel = PIXEL,
 							   .test_code = "T",
 							   .token = token });
+		ahead += courier_unanswered(c) > IN_FLIGHT;
 		assert_true(courier_next(c, 20000, &reply));
 		assert_true(reply.id < COUNT && !is_answered[reply.id]);
 		assert_string_equal(row_of(&reply.answer, PROBE_TEST), "6");
 		is_answered[reply.id] = true;
 		answered++;
 	}
+	assert_true(ahead > 0);
 	assert_int_equal(courier_unanswered(c), 0);
 	assert_false(courier_next(c, 0, &reply));
 	courier_free(c);
 	assert_in_range(total("max-in-flight"), 2, IN_FLIGHT);
 	assert_in_range(total("connections"), 1, IN_FLIGHT);
+}
+
+static void courier__is_asked_ahead_only_while_answers_come_quickly(void **state)
+{
+	NEEDS_EMULATOR();
+	enum { IN_FLIGHT = 4 };
+	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
+	struct courier *c = courier_for(emu.base_url, IN_FLIGHT, 15000);
+	struct reply reply;
+	assert_int_equal(courier_room(c), IN_FLIGHT); /* nothing is known of TikTok's speed yet */
+	ctl(NULL, 0, "knob delay-ms 100");
+	ask_many(c, token, IN_FLIGHT);
+	assert_int_equal(courier_room(c), 0);
+	for (size_t left = IN_FLIGHT; left > 0; left--) {
+		assert_true(courier_next(c, 20000, &reply));
+		assert_true(courier_room(c) + courier_unanswered(c) == IN_FLIGHT);
+	}
+	courier_free(c);
+}
+
+static void courier__woken_is_there_before_the_first_question(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	courier_wake(c);
+	pid_t pid = courier_pid();
+	assert_true(pid > 0);
+	struct answer a = ask(c, PROBE_DRY, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_DRY), "20b");
+	assert_int_equal(courier_pid(), pid);
+	courier_free(c);
+}
+
+static void courier__woken_where_none_is_installed_is_an_answer_all_the_same(void **state)
+{
+	NEEDS_EMULATOR();
+	use_courier("/nowhere/vault-agent");
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	courier_wake(c);
+	struct answer a = ask(c, PROBE_DRY, TOKEN, false);
+	assert_int_equal(a.transport, TRANSPORT_NO_COURIER);
+	courier_free(c);
 }
 
 /* A megabyte of questions before the first answer is fetched: more than both sockets hold. */
@@ -517,6 +561,27 @@ static void courier__one_that_hangs_is_killed_when_its_time_is_over(void **state
 	assert_int_equal(courier_pid(), 0);
 	a = ask(c, PROBE_DRY, TOKEN, false);
 	assert_string_equal(row_of(&a, PROBE_DRY), "20b");
+	courier_free(c);
+}
+
+/* Longer than the guard alone: those asked ahead get their own time when the first ones' is over. */
+static void courier__asked_ahead_before_silence_each_has_its_time(void **state)
+{
+	NEEDS_EMULATOR();
+	enum { IN_FLIGHT = 2, TIMEOUT_MS = 3500 };
+	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
+	struct courier *c = courier_for(emu.base_url, IN_FLIGHT, TIMEOUT_MS);
+	struct reply reply;
+	for (int tries = 0; courier_room(c) == IN_FLIGHT && tries < 50; tries++)
+		(void)ask(c, PROBE_DRY, TOKEN, false);
+	assert_int_equal(courier_room(c), COURIER_AHEAD * IN_FLIGHT);
+	ctl(NULL, 0, "fault silence");
+	ask_many(c, token, COURIER_AHEAD * IN_FLIGHT);
+	for (size_t i = 0; i < COURIER_AHEAD * IN_FLIGHT; i++) {
+		assert_true(courier_next(c, 20000, &reply));
+		assert_int_equal(reply.answer.transport, TRANSPORT_TIMEOUT);
+	}
+	assert_int_equal(courier_room(c), IN_FLIGHT);
 	courier_free(c);
 }
 
@@ -1082,6 +1147,9 @@ int main(int argc, char **argv)
 		TEST(courier__asks_what_it_is_told_to),
 		TEST(courier__a_dry_probe_leaves_no_trace),
 		TEST(courier__many_in_flight_all_come_back_once),
+		TEST(courier__is_asked_ahead_only_while_answers_come_quickly),
+		TEST(courier__woken_is_there_before_the_first_question),
+		TEST(courier__woken_where_none_is_installed_is_an_answer_all_the_same),
 		TEST(courier__neither_side_waits_for_the_other_for_ever),
 		TEST(courier__tokens_of_all_lengths_arrive_whole),
 		TEST(courier__a_token_that_no_header_may_carry_is_not_sent),
@@ -1093,6 +1161,7 @@ int main(int argc, char **argv)
 		TEST(courier__killed_while_questions_are_gathered_loses_only_what_was_written),
 		TEST(courier__short_and_long_tokens_mix),
 		TEST(courier__one_that_hangs_is_killed_when_its_time_is_over),
+		TEST(courier__asked_ahead_before_silence_each_has_its_time),
 		TEST(courier__freed_in_mid_question_ends_its_process),
 		TEST(courier__one_that_is_not_installed_is_an_answer),
 		TEST(courier__settings_that_cannot_work_are_an_answer),
