@@ -208,6 +208,17 @@ static void find_open_lines(struct alert_desk *d)
 	}
 }
 
+/* A ping that is owed is owed to the sink of that name. */
+static void move_owed_pings(struct alert_desk *d, const struct sink *sinks, size_t count)
+{
+	bool owes[COUNT_OF(d->owes_ping)] = { false };
+	for (size_t i = 0; i < count && i < COUNT_OF(owes); i++)
+		for (size_t old = 0; old < d->sink_count && old < COUNT_OF(owes); old++)
+			if (d->owes_ping[old] && sinks[i].type == SINK_PING && strcmp(sinks[i].name, d->sinks[old].name) == 0)
+				owes[i] = true;
+	memcpy(d->owes_ping, owes, sizeof owes);
+}
+
 bool alert_desk_set_sinks(struct alert_desk *d, const struct sink *sinks, size_t count, struct error *err)
 {
 	struct sink *copy = calloc(count + 1, sizeof *copy);
@@ -215,6 +226,7 @@ bool alert_desk_set_sinks(struct alert_desk *d, const struct sink *sinks, size_t
 		return fail_no_memory(err);
 	if (count)
 		memcpy(copy, sinks, count * sizeof *copy);
+	move_owed_pings(d, copy, count);
 	free(d->sinks);
 	d->sinks = copy;
 	d->sink_count = count;

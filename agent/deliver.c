@@ -18,10 +18,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The longest a sink may take, and what its messenger may need for starting and ending. */
-#define TIME_MS ((SINK_TIME_LIMIT_MAX_S + 2 * MESSENGER_GUARD_S) * 1000)
 #define END_MS 50
 #define PASSED_MAX 4
+
+/* The longest a sink may take, and what its messenger may need for starting and ending. */
+_Static_assert(DELIVER_MOST_MS >= (SINK_TIME_LIMIT_MAX_S + 2 * MESSENGER_GUARD_S) * 1000,
+	       "a messenger ends by itself before it is ended");
 
 struct open_delivery {
 	bool is_open;
@@ -186,7 +188,7 @@ void deliver_send(struct deliver *d, const struct delivery *what)
 	while (o->is_open)
 		o++;
 	*o = (struct open_delivery){
-		.is_open = true, .id = what->id, .fd = -1, .due_ms = clock_boot_ms() + TIME_MS, .parcel = pack(what)
+		.is_open = true, .id = what->id, .fd = -1, .due_ms = clock_boot_ms() + DELIVER_MOST_MS, .parcel = pack(what)
 	};
 	if (!o->parcel)
 		finish_later(d, o, "no memory for one more message");

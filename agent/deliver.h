@@ -14,6 +14,7 @@
 
 #define DELIVER_OPEN_MAX 6 /* at a time; ask deliver_has_room */
 #define DELIVERY_REASON_MAX 160
+#define DELIVER_MOST_MS 70000 /* whatever a sink or its messenger does, its outcome is there by then */
 
 struct delivery {
 	uint64_t id; /* yours, comes back with the outcome */

@@ -1,5 +1,6 @@
 /* The book of alerts in a real vault: one keeper, few commits, nothing lost with its process. */
 #include "agent/alert_desk.h"
+#include "agent/link.h"
 #include "core/clock.h"
 
 #include <setjmp.h>
@@ -9,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -208,6 +211,36 @@ static void desk__stands_a_storm_of_ten_thousand(void **state)
 	vault_close(v);
 }
 
+/* A sweep ended well and the settings are read anew before the ping was sent: whose is it? */
+static void desk__owes_a_ping_to_the_sink_of_that_name_wherever_it_stands_after_a_reload(void **state)
+{
+	(void)state;
+	static const struct sink before[] = { { .name = "alive", .type = SINK_PING }, { .name = "gone", .type = SINK_PING } },
+				 after[] = { { .name = "new", .type = SINK_PING }, { .name = "alive", .type = SINK_PING } };
+	struct vault *v = open_it();
+	struct deliver *deliver;
+	struct alert_desk *d;
+	struct link_message message;
+	struct error err;
+	int link[2], fd;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
+	assert_true(deliver_new(NULL, link[0], &deliver, &err));
+	assert_true(alert_desk_new(v, &settings, deliver, &d, &err));
+	assert_true(alert_desk_set_sinks(d, before, COUNT_OF(before), &err));
+	alert_desk_ping(d);
+	assert_true(alert_desk_set_sinks(d, after, COUNT_OF(after), &err));
+	(void)alert_desk_turn(d);
+	assert_int_equal(link_receive(link[1], &message, &fd), LINK_GOT_MESSAGE);
+	assert_string_equal(message.text, "alive");
+	close(fd);
+	assert_int_equal(link_receive(link[1], &message, &fd), LINK_GOT_NOTHING);
+	alert_desk_free(d);
+	deliver_free(deliver);
+	close(link[0]);
+	close(link[1]);
+	vault_close(v);
+}
+
 static void book__is_whole_or_not_there(void **state)
 {
 	(void)state;
@@ -254,6 +287,8 @@ int main(void)
 						scratch_remove),
 		cmocka_unit_test_setup_teardown(desk__is_not_misled_by_a_record_that_does_not_open, vault_make,
 						scratch_remove),
+		cmocka_unit_test_setup_teardown(desk__owes_a_ping_to_the_sink_of_that_name_wherever_it_stands_after_a_reload,
+						vault_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(desk__stands_a_storm_of_ten_thousand, vault_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(book__is_whole_or_not_there, vault_make, scratch_remove),
 	};
