@@ -3,6 +3,7 @@
 #include "agent/gravity.h"
 #include "agent/renewals.h"
 #include "agent/status.h"
+#include "agent/upkeep.h"
 
 #define DAY 86400
 
@@ -25,20 +26,6 @@ enum alert_severity alert_severity_of(enum alert_kind kind, int64_t step)
 		break;
 	}
 	return SEVERITY_INFO;
-}
-
-/* Its newer token was confirmed dead before this one took its place. A token that a person took out while it worked,
- * and revoked later, is refused too; but that was meant. */
-static const struct fading *refused_newer(const struct credential *c, const struct health *h,
-					  const struct version *current)
-{
-	for (size_t i = 0; i < h->fading_count; i++) {
-		const struct fading *f = &h->fading[i];
-		if (f->version > current->number && credential_numbered(c, f->version) && verdict_is_bad(f->verdict) &&
-		    f->refused_at && f->refused_at <= current->staged_at)
-			return f;
-	}
-	return NULL;
 }
 
 static int64_t step_of(const struct credential *c, const struct settings *settings, int64_t now, int64_t *ret_since)
@@ -84,7 +71,7 @@ void alert_fact_of(const struct credential *c, const struct health *h, const str
 				    .attempted_at = j ? j->attempted_at : 0,
 				    .failures = h->failures };
 	bool is_list = name_is_list(c->pixel);
-	const struct fading *f = current && !is_list ? refused_newer(c, h, current) : NULL;
+	const struct fading *f = is_list ? NULL : upkeep_refused_newer(c, h);
 	if (j && verdict_is_bad(j->verdict)) {
 		ret->kind = is_list ? ALERT_KIND_LISTING : ALERT_KIND_REFUSED;
 		ret->verdict = j->verdict;

@@ -243,6 +243,7 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 	bool is_in_vain = j && !row->verdict && verdict_is_transient(j->last_outcome);
 	const char *usual = verdict_advice(is_in_vain ? j->last_outcome : row->verdict);
 	const struct sight *lost = lost_sight(row->health);
+	const struct fading *newer = upkeep_refused_newer(row->credential, row->health);
 	bool was_lost;
 	row->is_unlisted = lost != NULL;
 	if (name_is_list(row->credential->pixel))
@@ -266,6 +267,8 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 		advise_on_sight(row, lost);
 	else if (j && j->suspected)
 		advise(row, ADVISE_SUSPECTED, verdict_name(j->suspected));
+	else if (newer)
+		advise(row, ADVISE_STANDS_IN, newer->version, verdict_name(newer->verdict));
 	else if (row->is_due)
 		advise_on_age(row, settings, now);
 	else if (row->credential->rotate_since)

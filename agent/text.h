@@ -447,6 +447,7 @@
 #define ADVISE_STANDBY_DEAD "the standby token, version %u, is %s: put another one with vault put %s --standby"
 #define ADVISE_STANDS_BY "%s; version %u stands by: set failover = yes in [check], then: vault check %s"
 #define ADVISE_STAND_IN "%s; version %u was good when it was replaced: 'vault rollback %s' tries it, failover = yes would have"
+#define ADVISE_STANDS_IN "stands in for version %u, which is %s: generate a new one in Events Manager: vault rotate"
 #define ADVISE_WISHED "a new token was asked for on %.10s: vault rotate"
 #define ADVISE_OLD "the token is older than max-age: generate a new one in Events Manager and 'put' it"
 

@@ -25,6 +25,18 @@ static int64_t an_interval_later(const struct fading *f, const struct settings *
 	return f->checked_at > now ? now : f->checked_at + settings->interval_s;
 }
 
+const struct fading *upkeep_refused_newer(const struct credential *c, const struct health *h)
+{
+	const struct version *current = credential_staged(c, STAGE_CURRENT);
+	for (size_t i = 0; current && i < h->fading_count; i++) {
+		const struct fading *f = &h->fading[i];
+		if (f->version > current->number && credential_numbered(c, f->version) && verdict_is_bad(f->verdict) &&
+		    f->refused_at && f->refused_at <= current->staged_at)
+			return f;
+	}
+	return NULL;
+}
+
 int64_t upkeep_stand_in_at(const struct version *stand_in, const struct health *h, const struct settings *settings,
 			   int64_t now)
 {

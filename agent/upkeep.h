@@ -19,6 +19,9 @@
 /* The version that a failover would bring back; NULL = none, or nothing calls for it. Whatever the setting says. One that
  * was refused when it was asked about may come again; one that was current and confirmed dead never. */
 const struct version *upkeep_stand_in(const struct credential *c, const struct health *h);
+/* The newer version in whose place the current one serves: confirmed dead before that took its place. NULL = there is none.
+ * A token that a person took out while it worked, and revoked later, is refused too; but that was meant. */
+const struct fading *upkeep_refused_newer(const struct credential *c, const struct health *h);
 /* When it may be asked about: at once, or an interval after it was refused. */
 int64_t upkeep_stand_in_at(const struct version *stand_in, const struct health *h, const struct settings *settings,
 			   int64_t now);

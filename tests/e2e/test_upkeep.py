@@ -267,7 +267,8 @@ class Leaving(Case):
         s = self.status(pixel)
         self.assertEqual(("healthy", 1, 2), (s["verdict"], s["current"]["version"], s["previous"]["version"]))
         self.assertIn(pixel, self.vault("rotate", "--list").out.decode(), "it needs a new one")
-        self.assertIn("vault rotate", s["advice"])
+        self.assertEqual("stands in for version 2, which is revoked: generate a new one in Events Manager: vault rotate",
+                         s["advice"])
         # The first one dies as well, and the other lives again: what was taken out does not come back by itself.
         self.emu.works_again(new)
         self.emu.revoke(old)
