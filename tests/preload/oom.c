@@ -10,13 +10,15 @@
  *
  * What libseccomp asks for is neither counted nor failed: version 2.5.4 reads what it never wrote, or turns in circles, where one
  * of its own allocations fails. It is used once, at the start, before anything secret is read; what becomes of a process
- * that it ends or holds up is the supervisor's affair, which has tests of its own.
+ * that it ends or holds up is the supervisor's affair, which has tests of its own. Likewise within getpwnam: glibc 2.36
+ * looks into its list of name services even where there was no memory for it.
  *
  * Under an address sanitizer that is a shared library, memory comes from it. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +54,7 @@ static struct {
 static struct {
 	uintptr_t from, to;
 } spared; /* libseccomp's code */
+static __thread int is_resting;
 
 static void *map(void *at, size_t len, int prot, int flags, int fd, off_t offset)
 {
@@ -119,7 +122,7 @@ static void __attribute__((constructor)) begin_again(void)
 static int is_refused(const void *caller)
 {
 	int before = errno;
-	if ((uintptr_t)caller - spared.from < spared.to - spared.from)
+	if (is_resting || (uintptr_t)caller - spared.from < spared.to - spared.from)
 		return 0;
 	if (!tally)
 		begin();
@@ -174,6 +177,16 @@ void *mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
 	if (fd < 0 && is_refused(__builtin_return_address(0)))
 		return MAP_FAILED;
 	return map(at, len, prot, flags, fd, offset);
+}
+
+struct passwd *getpwnam(const char *name)
+{
+	struct passwd *(*next)(const char *);
+	*(void **)&next = dlsym(RTLD_NEXT, "getpwnam");
+	is_resting = 1;
+	struct passwd *found = next(name);
+	is_resting = 0;
+	return found;
 }
 
 void *mmap64(void *at, size_t len, int prot, int flags, int fd, off_t offset)
