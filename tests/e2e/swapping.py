@@ -20,20 +20,34 @@ from test_agent_hygiene import MEMSCAN, needles
 
 NEEDLES_AT_A_TIME = 4000  # what memscan takes
 MIB = 1 << 20
-# It ends when its standard input does: also when the test is killed.
+# It cleans up when its standard input ends: also when the test is killed, and then those in the group with it.
 KEEPER = """
 trap '' INT TERM HUP
-end() { [ -z "$on" ] || swapoff "$on" || { sleep 1; swapoff "$on"; }; [ -z "$loop" ] || losetup -d "$loop"; rm -f "$1"; }
+end() { [ ! -d "$group" ] || { kill -9 $(cat "$group/cgroup.procs"); sleep 1; rmdir "$group"; }
+[ -z "$on" ] || swapoff "$on" || { sleep 1; swapoff "$on"; }; [ -z "$loop" ] || losetup -d "$loop"; rm -f "$1"; }
 dd if=/dev/zero of="$1" bs=1M count="$2" status=none && chmod 600 "$1" && mkswap "$1" >/dev/null || { end "$1"; exit 1; }
 if swapon "$1"; then on=$1
 elif loop=$(losetup -f --show "$1") && swapon "$loop"; then on=$loop
 else end "$1"; exit 1; fi
-echo ready; read -r _; end "$1"
+echo ready; read -r group; read -r _; end "$1"
 """
 
 
 class Unable(Exception):
     """Why nothing can be swapped here."""
+
+
+def search_file(path, secrets):
+    """[(secret, form)], sorted."""
+    lines = ["%s %s\n" % (name, value.hex()) for what, secret in secrets.items() for name, value in needles(what, secret).items()]
+    hits = set()
+    for at in range(0, len(lines), NEEDLES_AT_A_TIME):
+        r = subprocess.run([MEMSCAN, path], input="".join(lines[at:at + NEEDLES_AT_A_TIME]).encode(), capture_output=True)
+        said = r.stdout.decode().splitlines() or [""]
+        if r.returncode != 0 or int(said[-1].split()[1]) < os.path.getsize(path):
+            raise RuntimeError("memscan of %s: exit %d, %r" % (path, r.returncode, said[-1]))
+        hits |= {tuple(line.split(" ", 1)[0].rsplit("-", 1)[0].split("-", 1)) for line in said[:-1]}
+    return sorted(hits)
 
 
 class Swap:
@@ -53,6 +67,10 @@ class Swap:
             said.append(self.keeper.communicate()[1].strip().replace("\n", "; "))
         raise Unable("no swap file can be switched on: " + " / ".join(said))
 
+    def ends_with(self, group):
+        self.keeper.stdin.write(group.path + "\n")
+        self.keeper.stdin.flush()
+
     def off(self):
         _, said = self.keeper.communicate()
         if os.path.exists(self.path) or [l for l in lines_of("/proc/swaps") if l.startswith(self.path)]:
@@ -64,15 +82,7 @@ class Swap:
         os.fsync(fd)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # the kernel swaps past the pages it keeps of files
         os.close(fd)
-        lines = ["%s %s\n" % (name, value.hex()) for what, secret in secrets.items() for name, value in needles(what, secret).items()]
-        hits = set()
-        for at in range(0, len(lines), NEEDLES_AT_A_TIME):
-            r = subprocess.run([MEMSCAN, self.path], input="".join(lines[at:at + NEEDLES_AT_A_TIME]).encode(), capture_output=True)
-            said = r.stdout.decode().splitlines() or [""]
-            if r.returncode != 0 or int(said[-1].split()[1]) < os.path.getsize(self.path):
-                raise RuntimeError("memscan of the swap file: exit %d, %r" % (r.returncode, said[-1]))
-            hits |= {tuple(line.split(" ", 1)[0].rsplit("-", 1)[0].split("-", 1)) for line in said[:-1]}
-        return sorted(hits)
+        return search_file(self.path, secrets)
 
 
 def lines_of(path):

@@ -282,6 +282,25 @@ class Copies(Killed):
     def test_restore(self):
         self.restoring(("vault", "state"), False)
 
+    def test_restore_only(self):
+        copy, new = self.path("copy"), self.token()
+        self.vault("backup", copy)
+        self.put(self.other, new, "--no-check")
+        self.others = new
+        two = "SELECT substr(k, 1, 38) FROM kv WHERE k LIKE 'e1/t/%/2'"  # the other Pixel's has a second version
+        self.sql("UPDATE kv SET v = zeroblob(length(v)) WHERE k LIKE 'e1/t/%/1' AND substr(k, 1, 38) NOT IN (" + two + ")")
+        self.vault("get", self.pixel, rc=7)
+        words = ["restore", "--only", self.pixel, copy, "--yes"]
+
+        def judge(place, acknowledged):
+            """Refused as it was, or mended; the other Pixel never is another one."""
+            if place.run("get", self.pixel, rc=0 if acknowledged else (0, 7)).returncode:
+                place.run(*words, rc=0)
+            self.tokens_are(place, self.old)
+            place.run(*words, rc=0)  # it clears away what the killed one left
+        self.save("base")
+        self.everywhere(words, judge)
+
     def test_restore_without_a_vault(self):
         self.restoring(("state",), True)
 

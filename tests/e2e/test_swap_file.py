@@ -37,6 +37,7 @@ class Swapping:
             self.group = Group(self.memory)
         except Unable as e:
             self.skipTest("NOT TESTED: %s" % e)
+        self.swap.ends_with(self.group)
         self.addCleanup(self.group.close)
         self.addCleanup(self.end_those_in_group)
         self.mark, self.out_before = harness.new_token(), swapped_out()
@@ -185,9 +186,9 @@ class OfVerbs(Swapping, test_hygiene_memory.LastMoment):
                 got, count = self.stepped([verb, *words], stdin, dict(self.env, **(self.new_env if verb == "init" else {})))
                 if rc is not None:
                     self.assertIn(got, rc if isinstance(rc, tuple) else (rc,), (verb, words))
-                for piece in self.pieces_of({**secrets, **self.secrets_now(verb)}):
-                    found.setdefault(piece, (verb, *words))
                 looked, stops = looked + 1, stops + count
+            for piece in self.pieces_of({**secrets, **self.secrets_now(verb)}):
+                found.setdefault(piece, verb)
         harness.notes.append("%d commands were swapped out at %d stops" % (looked, stops))
         self.assertEqual({}, found, "which secret in which form, and the command that let it")
 
