@@ -75,6 +75,7 @@ class OfAgent(Journal, AgentCase):
         self.assertIn(b"locked", out, "its log is there")
 
 
+@unittest.skipUnless(os.environ.get("HYGIENE") == "1", "make hygiene has it: each verb once")
 @direct_only("each verb once")
 class OfVerbs(Journal, test_hygiene_verbs.Verbs):
     test_every_verb = None
