@@ -149,7 +149,7 @@ crash:
 	@BUILD=$(BUILD) CRASH_EVERY=$(CRASH_EVERY) PYTHON=$(PYTHON) sh tests/crash.sh
 hygiene:
 	@$(MAKE) --no-print-directory -s -j2 e2e-programs
-	@HYGIENE=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_hygiene test_agent_hygiene
+	@HYGIENE=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_hygiene test_agent_hygiene test_swap_file test_journal
 concurrency:
 	@$(MAKE) --no-print-directory -s -j2 e2e-programs
 	@OPERATIONS=$(OPERATIONS) BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_increments.Increments

@@ -17,6 +17,12 @@ void wipe(void *at, size_t len)
 		explicit_bzero(at, len);
 }
 
+__attribute__((noinline)) void wipe_stack(void)
+{
+	uint8_t below[4096];
+	wipe(below, sizeof below);
+}
+
 static union head *head_of(const void *at)
 {
 	return (union head *)((uintptr_t)at - sizeof(union head));

@@ -10,6 +10,8 @@
 #include <stddef.h>
 
 void wipe(void *at, size_t len); /* never optimised away; NULL with 0 is fine */
+/* What a function that has returned left below the caller's frame: libsodium's hash spills words of its input there. */
+void wipe_stack(void);
 
 void *wipe_malloc(size_t len);
 void *wipe_calloc(size_t count, size_t len);

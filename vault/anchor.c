@@ -170,7 +170,15 @@ static bool is_older(const struct anchor *a, const struct anchor *b)
 	return a->generation != b->generation ? a->generation < b->generation : a->audit_sequence < b->audit_sequence;
 }
 
-bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struct anchor *ret, unsigned *ret_block)
+static bool is_better(const struct anchor *a, const struct anchor *b, const uint8_t *lineage)
+{
+	bool is_of = lineage && memcmp(a->lineage, lineage, sizeof a->lineage) == 0;
+	bool is_other_of = lineage && memcmp(b->lineage, lineage, sizeof b->lineage) == 0;
+	return is_of != is_other_of ? is_of : !is_older(a, b);
+}
+
+static bool prove(const struct anchor_file *file, const struct keys *keys, const uint8_t *lineage, struct anchor *ret,
+		  unsigned *ret_block)
 {
 	struct anchor found[2] = { 0 };
 	bool is_valid[2];
@@ -180,15 +188,50 @@ bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struc
 		is_valid[i] = decode(file->blocks[i], keys, &found[i]);
 	if (!is_valid[0] && !is_valid[1])
 		return false;
-	unsigned best = is_valid[0] && (!is_valid[1] || !is_older(&found[0], &found[1])) ? 0 : 1;
+	unsigned best = is_valid[0] && (!is_valid[1] || is_better(&found[0], &found[1], lineage)) ? 0 : 1;
 	*ret = found[best];
 	*ret_block = best;
 	return true;
 }
 
+bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struct anchor *ret, unsigned *ret_block)
+{
+	return prove(file, keys, NULL, ret, ret_block);
+}
+
+bool anchor_prove_for(const struct anchor_file *file, const struct keys *keys, const uint8_t lineage[16],
+		      struct anchor *ret, unsigned *ret_block)
+{
+	return prove(file, keys, lineage, ret, ret_block);
+}
+
+const uint8_t *anchor_block_of(const struct anchor_file *file, const struct root *root)
+{
+	const uint8_t *found = NULL;
+	struct anchor best = { 0 };
+	for (unsigned i = 0; file->is_there && i < 2; i++) {
+		struct anchor a;
+		if (!take_fields(bytes_of(file->blocks[i], MAC_AT), &a) || a.epoch != root->epoch ||
+		    memcmp(a.vault_id, root->vault_id, VAULT_ID_LEN) != 0 ||
+		    memcmp(a.lineage, root->lineage, sizeof a.lineage) != 0 || (found && is_older(&a, &best)))
+			continue;
+		best = a;
+		found = file->blocks[i];
+	}
+	return found;
+}
+
 bool anchor_create(const struct anchor_file *file, const struct keys *keys, const struct anchor *a, struct error *err)
 {
-	uint8_t blocks[2][ANCHOR_BLOCK] = { 0 };
+	static const uint8_t nothing[ANCHOR_BLOCK];
+	return anchor_create_beside(file, keys, a, nothing, err);
+}
+
+bool anchor_create_beside(const struct anchor_file *file, const struct keys *keys, const struct anchor *a,
+			  const uint8_t kept[ANCHOR_BLOCK], struct error *err)
+{
+	uint8_t blocks[2][ANCHOR_BLOCK];
+	memcpy(blocks[1], kept, ANCHOR_BLOCK);
 	return encode(a, keys, blocks[0], err) && file_replace(file->path, bytes_of(blocks, sizeof blocks), 0600, err);
 }
 

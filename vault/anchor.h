@@ -46,6 +46,10 @@ void anchor_let_go(struct anchor_file *file);
  * which. */
 must_check bool anchor_prove(const struct anchor_file *file, const struct keys *keys, struct anchor *ret,
 			     unsigned *ret_block);
+/* The same for a root of this lineage: while a restore is under way the blocks speak of two histories, and then the block
+ * of this one counts. */
+must_check bool anchor_prove_for(const struct anchor_file *file, const struct keys *keys, const uint8_t lineage[16],
+				 struct anchor *ret, unsigned *ret_block);
 /* The latest wall clock in either block, unproven; 0 = none. */
 int64_t anchor_glance_at_clock(const struct anchor_file *file);
 /* Does a block, unproven, speak of this vault under a later root key? Only to tell why nothing of it could be proven. */
@@ -55,6 +59,11 @@ bool anchor_is_of_another_vault(const struct anchor_file *file, const uint8_t va
 /* Make a new file holding just this. */
 must_check bool anchor_create(const struct anchor_file *file, const struct keys *keys, const struct anchor *a,
 			      struct error *err);
+/* The same with this block of another history kept beside it. */
+must_check bool anchor_create_beside(const struct anchor_file *file, const struct keys *keys, const struct anchor *a,
+				     const uint8_t kept[ANCHOR_BLOCK], struct error *err);
+/* The newest block, unproven, of this history and root key; NULL when there is none. */
+const uint8_t *anchor_block_of(const struct anchor_file *file, const struct root *root);
 /* Write the block that is not `valid_block`, durably. */
 must_check bool anchor_advance(struct anchor_file *file, const struct keys *keys, const struct anchor *a,
 			       unsigned valid_block, struct error *err);

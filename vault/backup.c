@@ -335,23 +335,48 @@ bool vault_plan_restore(struct vault *staged, const struct vault_place *place, r
 
 struct installing {
 	struct vault *v;
+	const char *path; /* where it goes */
+	bool has_kept;    /* the anchor still has a block of the vault that is replaced */
 	struct lineage next;
 };
 
-/* The anchor lies there before the vault does, so a vault that can be seen can be opened. Who dies in between leaves the
- * replaced vault "forked" and its file untouched: the same command again goes on. */
+/* The anchor lies there before the vault does, so a vault that can be seen can be opened. Its second block is still of the
+ * vault that is replaced: whoever dies in between leaves that one as it was, and its next change takes this one's block
+ * out. */
 static bool remember(void *context, struct error *err)
 {
 	struct installing *i = context;
+	struct vault_place there = { .path = i->path, .state_dir = "", .is_copy = true };
+	scoped(vault_closep) struct vault *now = NULL;
+	struct error why;
+	const uint8_t *kept = NULL;
+	if (vault_open(&there, &now, &why) && anchor_read(&i->v->anchor_file, &why))
+		kept = anchor_block_of(&i->v->anchor_file, &now->root);
+	i->has_kept = kept != NULL;
 	return vault_begin_log(i->v, "restore", i->next.root.lineage, err) &&
-	       vault_create_anchor(i->v, &i->next.root, err);
+	       vault_create_anchor_beside(i->v, &i->next.root, kept, err);
+}
+
+/* From now on the vault that was replaced is refused. */
+static bool forget(void *context, struct error *err)
+{
+	struct installing *i = context;
+	struct anchor_file *file = &i->v->anchor_file;
+	struct anchor a;
+	unsigned block;
+	if (!i->has_kept)
+		return true;
+	return anchor_read(file, err) &&
+	       (anchor_prove_for(file, i->v->keys, i->next.root.lineage, &a, &block) ||
+		fail_class(err, ERR_DAMAGED, "anchor-missing", TXT_ANCHOR_MISSING, i->path)) &&
+	       anchor_advance(file, i->v->keys, &a, block, err);
 }
 
 bool vault_install(struct vault *staged, const struct vault_place *place, char ret_kept[PATH_MAX], struct error *err)
 {
 	char path[PATH_MAX], name[17];
 	struct stat st;
-	struct installing i = { .v = staged, .next = LINEAGE_INIT };
+	struct installing i = { .v = staged, .path = path, .next = LINEAGE_INIT };
 	bool ok = file_absolute(place->path, path, sizeof path, err) &&
 		  file_make_folder(place->state_dir, err) &&
 		  anchor_place(place->state_dir, path, &staged->anchor_file, err) &&
@@ -363,7 +388,8 @@ bool vault_install(struct vault *staged, const struct vault_place *place, char r
 		bool is_there = lstat(path, &st) == 0;
 		snprintf(ret_kept, PATH_MAX, "%.4000s.before-%s", path, name);
 		store_close(take(staged->store)); /* its log is emptied: the file is whole in itself */
-		ok = store_install(&store_sqlite, staged->path, path, ret_kept, remember, &i, err) == STORE_OK;
+		ok = store_install(&store_sqlite, staged->path, path, ret_kept, remember, forget, &i, err) ==
+		     STORE_OK;
 		if (!is_there)
 			ret_kept[0] = '\0';
 	}

@@ -153,6 +153,9 @@ must_check bool vault_name_log(struct vault *v, struct error *err);
 /* This host's log and memory of a history that begins here. */
 must_check bool vault_begin_log(struct vault *v, const char *verb, const uint8_t name_from[8], struct error *err);
 must_check bool vault_create_anchor(struct vault *v, const struct root *root, struct error *err);
+/* With a block of the history that ends beside it, unless that is NULL. */
+must_check bool vault_create_anchor_beside(struct vault *v, const struct root *root, const uint8_t *kept,
+					   struct error *err);
 
 /* Encode r with its MAC, which is left in r too. */
 must_check bool root_seal(const struct keys *keys, struct root *r, struct buf *out, struct error *err);

@@ -29,6 +29,7 @@ bool keys_derive(const struct secret *root_key, struct keys **ret, struct error 
 	for (unsigned which = KEY_MAC; which < KEY_COUNT_PLUS_1; which++)
 		crypto_kdf_derive_from_key(secret_room(k->all) + (size_t)(which - 1) * 32, 32, which, KDF_CONTEXT,
 					   secret_reveal(root_key).at);
+	wipe_stack();
 	*ret = k;
 	return true;
 }
@@ -127,6 +128,7 @@ void keys_pixel_id(const struct keys *k, const char *pixel, uint8_t ret[PIXEL_ID
 void keys_fingerprint(const struct keys *k, struct bytes token, uint8_t ret[FINGERPRINT_LEN])
 {
 	crypto_generichash(ret, FINGERPRINT_LEN, token.at, token.len, subkey(k, KEY_FINGERPRINT), 32);
+	wipe_stack();
 }
 
 /* Sizes a value may have inside: a thief of the file learns only the size class. A duplicate hint has one size of its

@@ -150,6 +150,7 @@ static bool derive(const uint8_t vault_id[VAULT_ID_LEN], const uint8_t *slot, co
 		crypto_generichash_final(&state, secret_room(out), 64);
 		wipe(&state, sizeof state);
 	}
+	wipe_stack();
 	*ret = take(out);
 	return true;
 }
@@ -289,6 +290,7 @@ static void recovery_checksum(const uint8_t *key, uint8_t ret[3])
 {
 	uint8_t hash[16];
 	crypto_generichash(hash, sizeof hash, key, KEY_FILE_LEN, (const uint8_t *)"pixelvault recovery key 1", 25);
+	wipe_stack();
 	memcpy(ret, hash, 3);
 }
 

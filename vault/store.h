@@ -142,7 +142,7 @@ struct store_ops {
 	enum store_class (*copy)(struct store_view *view, const char *path, struct error *err);
 	enum store_class (*publish)(const char *fresh, const char *path, bool may_replace, struct error *err);
 	enum store_class (*install)(const char *fresh, const char *path, const char *aside, store_before_fn *before,
-				    void *context, struct error *err);
+				    store_before_fn *after, void *context, struct error *err);
 	void (*discard)(const char *fresh);
 };
 
@@ -317,12 +317,13 @@ static inline enum store_class store_publish(const struct store_ops *backend, co
 }
 
 /* Put a finished copy in place of the store at path with other writers held out, whatever state that one is in; it is
- * kept at aside. before is called when all that can fail easily has been done. */
+ * kept at aside. before is called when all that can fail easily has been done; after, when it is in its place: where that
+ * fails, STORE_UNKNOWN. */
 static inline enum store_class store_install(const struct store_ops *backend, const char *fresh, const char *path,
-					     const char *aside, store_before_fn *before, void *context,
-					     struct error *err)
+					     const char *aside, store_before_fn *before, store_before_fn *after,
+					     void *context, struct error *err)
 {
-	return backend->install(fresh, path, aside, before, context, err);
+	return backend->install(fresh, path, aside, before, after, context, err);
 }
 
 /* A copy that is not wanted any more. */

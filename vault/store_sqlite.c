@@ -1477,7 +1477,7 @@ static bool set_log_aside(const char *path, const char *aside)
 }
 
 static enum store_class install_locked(const char *fresh, const char *path, const char *aside, store_before_fn *before,
-				       void *context, struct error *err)
+				       store_before_fn *after, void *context, struct error *err)
 {
 	struct stat st;
 	bool is_there = lstat(path, &st) == 0;
@@ -1496,19 +1496,19 @@ static enum store_class install_locked(const char *fresh, const char *path, cons
 		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
 	enum store_class class = sqlite_publish(fresh, path, true, err);
 	/* A reader may have made them anew for the old file. */
-	return class != STORE_OK || set_log_aside(path, aside)
-		       ? class
-		       : refuse(STORE_UNKNOWN, err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
+	if (class == STORE_OK && !set_log_aside(path, aside))
+		return refuse(STORE_UNKNOWN, err, ERR_STORAGE, TXT_STORE_READ_ONLY, path, strerror(errno));
+	return class != STORE_OK || after(context, err) ? class : STORE_UNKNOWN;
 }
 
 static enum store_class sqlite_install(const char *fresh, const char *path, const char *aside, store_before_fn *before,
-				       void *context, struct error *err)
+				       store_before_fn *after, void *context, struct error *err)
 {
 	struct sqlite_store lock = { .lock_fd = -1 };
 	snprintf(lock.path, sizeof lock.path, "%s", path);
 	enum store_class class = sqlite_hold(&lock.head, STORE_WAIT_MS, err);
 	if (class == STORE_OK)
-		class = install_locked(fresh, path, aside, before, context, err);
+		class = install_locked(fresh, path, aside, before, after, context, err);
 	file_closep(&lock.lock_fd);
 	return class;
 }

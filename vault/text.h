@@ -155,7 +155,7 @@
 		"put the newest copy in place; nothing was handed out"
 #define TXT_FORKED                                                                                                     \
 	"vault '%s' is not the one this host remembers: another vault or another history lies at its place",           \
-		"if a restore was broken off, run it again; else put the right file in place: two copies must not both be written"
+		"put the right file in place; two copies must not be written separately"
 #define TXT_REPLACED                                                                                                   \
 	"another file was put in place of the vault '%s' while it was open",                                           \
 		"if it was restored or moved there on purpose: vault unlock; else find out who did it"

@@ -160,7 +160,7 @@ bool vault_begin_log(struct vault *v, const char *verb, const uint8_t name_from[
 	       audit_append(v->audit, &v->who, &event, 1, AUDIT_ORDINARY, true, err);
 }
 
-bool vault_create_anchor(struct vault *v, const struct root *root, struct error *err)
+bool vault_create_anchor_beside(struct vault *v, const struct root *root, const uint8_t *kept, struct error *err)
 {
 	struct anchor a = anchor_of_root(root);
 	struct audit_position at;
@@ -169,7 +169,13 @@ bool vault_create_anchor(struct vault *v, const struct root *root, struct error 
 	memcpy(a.audit_head, at.mac, DIGEST_LEN);
 	/* Also the way back for a clock that once was far ahead: adopting remembers the clock as it is now. */
 	v->latest_wall = a.wall_clock;
-	return anchor_create(&v->anchor_file, v->keys, &a, err);
+	return kept ? anchor_create_beside(&v->anchor_file, v->keys, &a, kept, err)
+		    : anchor_create(&v->anchor_file, v->keys, &a, err);
+}
+
+bool vault_create_anchor(struct vault *v, const struct root *root, struct error *err)
+{
+	return vault_create_anchor_beside(v, root, NULL, err);
 }
 
 /* The anchor lies there before the vault does: a vault that can be seen can be opened. */
@@ -357,7 +363,7 @@ static bool judge(const struct vault *v, const struct anchor *remembered, const 
 static bool judge_anchor(struct vault *v, const struct root *now, struct anchor *ret, unsigned *ret_block,
 			 struct error *err)
 {
-	if (!anchor_prove(&v->anchor_file, v->keys, ret, ret_block)) {
+	if (!anchor_prove_for(&v->anchor_file, v->keys, now->lineage, ret, ret_block)) {
 		if (anchor_is_of_later_epoch(&v->anchor_file, now->vault_id, now->epoch))
 			return fail_class(err, ERR_DAMAGED, "rolled-back", TXT_ROLLED_BACK_KEY, v->path);
 		if (anchor_is_of_another_vault(&v->anchor_file, now->vault_id))
@@ -436,7 +442,7 @@ static bool prove_log(struct vault *v, struct error *err)
 	unsigned block;
 	struct error why;
 	struct audit_position at = { 0 };
-	if (anchor_prove(&v->anchor_file, v->keys, &remembered, &block))
+	if (anchor_prove_for(&v->anchor_file, v->keys, v->root.lineage, &remembered, &block))
 		at = anchored_position(&remembered);
 	if (!vault_name_log(v, err))
 		return false;
@@ -710,7 +716,7 @@ bool vault_audit_walk(struct vault *v, const struct audit_reader *reader, struct
 	if (!vault_is_open(v, err) || !anchor_read(&v->anchor_file, err))
 		return false;
 	vault_settle(v);
-	if (anchor_prove(&v->anchor_file, v->keys, &remembered, &block))
+	if (anchor_prove_for(&v->anchor_file, v->keys, v->root.lineage, &remembered, &block))
 		at = anchored_position(&remembered);
 	return audit_walk(v->audit, &at, reader, ret, err);
 }

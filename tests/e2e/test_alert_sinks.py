@@ -23,9 +23,13 @@ mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/log && mkdir -p /run/syst
 %s >/dev/null 2>&1 & journald=$!
 tries=0; while [ ! -S /run/systemd/journal/socket ]; do tries=$((tries + 1)); [ $tries -lt 100 ] || exit 77; sleep 0.1; done
 "$@"; echo "exit $?" >&2
-journalctl --sync; journalctl -D /run/log/journal --no-pager -o json SYSLOG_IDENTIFIER=pixelvault
+journalctl --sync; %s
 kill $journald; wait
-""" % JOURNALD
+"""
+
+
+def journal(show):
+    return REAL_JOURNAL % (JOURNALD, show)
 
 
 @direct_only("cron's way, beside a journal that only this process sees")
@@ -38,7 +42,8 @@ class RealJournal(Case):
         pixel, token = self.pair()
         self.put(pixel, token, "--test-code", "TEST12345", "--label", "brand=M\u00fcller | 100%")
         self.emu.revoke(token)
-        r = subprocess.run(["unshare", "-m", "-p", "--fork", "--kill-child", "--mount-proc", "sh", "-c", REAL_JOURNAL, "sh", AGENT, "--once", "-q"],
+        r = subprocess.run(["unshare", "-m", "-p", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
+                            journal("journalctl -D /run/log/journal --no-pager -o json SYSLOG_IDENTIFIER=pixelvault"), "sh", AGENT, "--once", "-q"],
                            env=self.env, capture_output=True, timeout=60 * PATIENCE)
         if r.returncode == 77 or b"unshare" in r.stderr:
             self.skipTest("no mounts of its own: %r" % r.stderr)

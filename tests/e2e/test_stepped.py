@@ -123,5 +123,72 @@ class Stepped(Case):
         yield from stops
 
 
+@unittest.skipUnless(os.path.exists(STEPPER), "no " + STEPPER)
+class Restored(Stepped):
+    """A restore that is killed where the anchor is new and the vault is not yet, or the other way round."""
+    test_the_lock_is_held_from_before_the_commit_until_the_anchor_has_it = None
+    test_a_reader_that_a_commit_overtakes_anywhere_needs_no_second_look = None
+
+    def setUp(self):
+        super().setUp()
+        self.copy, self.second = self.path("copy"), self.token()
+        self.vault("backup", self.copy)
+        self.put(self.pixel, self.second, "--no-check")
+
+    def killed_when(self, moment):
+        """At the first stop that it is true of: (the anchor is another one, the vault is another one, histories in the anchor)."""
+        anchor, vault = self.read(self.anchor), os.stat(self.file).st_ino
+        for stepper in self.stops("restore", self.copy, "--yes"):
+            self.assertIsNone(stepper.poll(), "there was such a moment")
+            now = self.read(self.anchor)
+            lineages = {now[at + 28:at + 44] for at in (0, ANCHOR_BLOCK)}
+            if moment(now != anchor, os.stat(self.file).st_ino != vault, len(lineages)):
+                stepper.kill()  # and with it what it traces
+                stepper.wait()
+                return
+
+    def holds(self, token):
+        """It is open, whole, and can be written."""
+        self.assertEqual(token, self.get(self.pixel))
+        for words in (["verify"], ["label", self.pixel, "a=b"], ["verify"], ["audit", "verify"]):
+            self.vault(*words)
+        self.assertEqual(token, self.get(self.pixel))
+
+    def put_back(self):
+        kept = [n for n in os.listdir(self.home) if ".before-" in n]
+        os.replace(self.path("vault", kept[0]), self.file)
+
+    def test_before_the_vault_is_there_the_old_one_goes_on(self):
+        self.killed_when(lambda is_anchored, is_there, _: is_anchored and not is_there)
+        self.holds(self.second)
+        self.vault("restore", self.copy, "--yes")
+        self.holds(self.first)
+
+    def test_killed_there_twice_the_old_one_goes_on(self):
+        for _ in range(2):
+            self.killed_when(lambda is_anchored, is_there, _: is_anchored and not is_there)
+        self.holds(self.second)
+
+    def test_when_the_vault_is_there_it_is_the_restored_one_and_its_next_change_refuses_the_old(self):
+        self.killed_when(lambda _, is_there, histories: is_there and histories == 2)
+        self.holds(self.first)
+        self.put_back()
+        self.assertEqual("forked", self.error(7, "get", self.pixel)["class"])
+
+    def test_a_restore_that_ended_refuses_the_old(self):
+        self.vault("restore", self.copy, "--yes")
+        self.put_back()
+        self.assertEqual("forked", self.error(7, "get", self.pixel)["class"])
+
+    def test_across_a_new_root_key_too(self):
+        self.vault("rotate-key")
+        self.killed_when(lambda is_anchored, is_there, _: is_anchored and not is_there)
+        self.holds(self.second)
+        self.killed_when(lambda _, is_there, histories: is_there and histories == 2)
+        self.holds(self.first)
+        self.put_back()
+        self.error(7, "get", self.pixel)
+
+
 if __name__ == "__main__":
     unittest.main()

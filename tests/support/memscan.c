@@ -1,6 +1,7 @@
-/* memscan PID: searches the memory of a process for secrets, for the tests. Reads the needles from standard input, one a
- * line: NAME HEX. Prints one line per place: NAME ADDRESS MAPPING, where a mapping that is locked and kept out of dumps
- * ("lo" and "dd" in VmFlags: our arena) is called "arena"; then "searched BYTES in MAPPINGS". Needs root.
+/* memscan PID|/FILE: searches the memory of a process, or a file, for secrets, for the tests. Reads the needles from
+ * standard input, one a line: NAME HEX. Prints one line per place: NAME ADDRESS MAPPING, where a mapping that is locked
+ * and kept out of dumps ("lo" and "dd" in VmFlags: our arena) is called "arena"; then "searched BYTES in MAPPINGS".
+ * Needs root.
  *
  * All its memory is static and it prints no needle, so that it leaves no copies where a later search would find them. */
 #include <fcntl.h>
@@ -87,6 +88,17 @@ static int read_mappings(const char *pid)
 	return mapping_count > 0;
 }
 
+static int map_file(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	if (!f)
+		return 0;
+	if (fseek(f, 0, SEEK_END) == 0 && ftell(f) > 0)
+		mappings[mapping_count++] = (struct mapping){ .to = (uint64_t)ftell(f), .name = "file", .is_readable = 1 };
+	fclose(f);
+	return mapping_count > 0;
+}
+
 static void search(const struct mapping *m, uint64_t at, size_t len, int *found)
 {
 	for (size_t i = 0; i + 1 < len; i++)
@@ -103,10 +115,10 @@ int main(int argc, char **argv)
 	static char path[64];
 	uint64_t searched = 0;
 	int found = 0;
-	if (argc != 2 || !read_needles() || !read_mappings(argv[1]))
+	if (argc != 2 || !read_needles() || !(argv[1][0] == '/' ? map_file(argv[1]) : read_mappings(argv[1])))
 		return 2;
 	snprintf(path, sizeof path, "/proc/%s/mem", argv[1]);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(argv[1][0] == '/' ? argv[1] : path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 3;
 	for (size_t i = 0; i < mapping_count; i++) {

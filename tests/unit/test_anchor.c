@@ -231,6 +231,57 @@ static void file__every_byte_changed_makes_its_block_worth_nothing(void **state)
 	keys_free(foreign);
 }
 
+/* As while a restore is under way. */
+static void file__of_two_histories_the_one_that_is_asked_for_counts(void **state)
+{
+	(void)state;
+	struct error err;
+	struct keys *k = some_keys(1);
+	struct anchor_file file = file_at("a.anchor");
+	struct anchor old = some_anchor(9), older = some_anchor(8), restored = some_anchor(5), found;
+	struct root root = root_at(9);
+	uint8_t other[16] = { 77 };
+	unsigned block;
+	memset(restored.lineage, 6, sizeof restored.lineage);
+	assert_true(anchor_create(&file, k, &older, &err) && anchor_read(&file, &err));
+	assert_true(anchor_advance(&file, k, &old, 0, &err) && anchor_read(&file, &err));
+	const uint8_t *kept = anchor_block_of(&file, &root);
+	assert_ptr_equal(kept, file.blocks[1]); /* the newer of the two */
+	assert_true(anchor_create_beside(&file, k, &restored, kept, &err) && anchor_read(&file, &err));
+	assert_true(anchor_prove_for(&file, k, restored.lineage, &found, &block));
+	assert_anchor(&found, &restored);
+	assert_true(anchor_prove_for(&file, k, old.lineage, &found, &block));
+	assert_anchor(&found, &old);
+	assert_true(anchor_prove_for(&file, k, other, &found, &block)); /* to be judged as a fork */
+	assert_anchor(&found, &old);
+	assert_true(anchor_advance(&file, k, &restored, 0, &err) && anchor_read(&file, &err)); /* the old one goes */
+	assert_true(anchor_prove_for(&file, k, old.lineage, &found, &block));
+	assert_anchor(&found, &restored);
+	keys_free(k);
+}
+
+static void file__gives_no_block_of_another_history_key_or_vault(void **state)
+{
+	(void)state;
+	struct error err;
+	struct keys *k = some_keys(1);
+	struct anchor_file file = file_at("a.anchor");
+	struct anchor a = some_anchor(9);
+	struct root root = root_at(9), other = root;
+	assert_null(anchor_block_of(&file, &root)); /* there is no file */
+	assert_true(anchor_create(&file, k, &a, &err) && anchor_read(&file, &err));
+	assert_ptr_equal(anchor_block_of(&file, &root), file.blocks[0]);
+	other.lineage[15] ^= 1;
+	assert_null(anchor_block_of(&file, &other));
+	other = root;
+	other.epoch++;
+	assert_null(anchor_block_of(&file, &other));
+	other = root;
+	other.vault_id[0] ^= 1;
+	assert_null(anchor_block_of(&file, &other));
+	keys_free(k);
+}
+
 static void file__made_by_an_independent_program_is_proven(void **state)
 {
 	(void)state;
@@ -636,6 +687,8 @@ int main(void)
 		S(file__comes_back_as_it_was_and_advances_in_turn),
 		S(file__missing_empty_or_short_proves_nothing_and_is_no_error),
 		S(file__every_byte_changed_makes_its_block_worth_nothing),
+		S(file__of_two_histories_the_one_that_is_asked_for_counts),
+		S(file__gives_no_block_of_another_history_key_or_vault),
 		S(file__made_by_an_independent_program_is_proven),
 		S(file__what_is_not_a_plain_file_is_an_error_not_a_missing_anchor),
 		cmocka_unit_test(place__depends_on_the_whole_path_of_the_vault),

@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <sodium.h>
+#include <string.h>
 
 #include "tests/support/scratch.h"
 
@@ -399,12 +401,39 @@ static void seal__no_nonce_comes_twice_in_ten_thousand(void **state)
 	keys_free(k);
 }
 
+static void *make_fingerprint(void *keys)
+{
+	uint8_t fingerprint[FINGERPRINT_LEN];
+	keys_fingerprint(keys, bytes_of_text(TOKEN), fingerprint);
+	return NULL;
+}
+
+/* On a stack of its own, so that it can be searched. */
+static void fingerprint__leaves_no_word_of_the_token_on_the_stack(void **state)
+{
+	(void)state;
+	static uint8_t stack[256 * 1024] __attribute__((aligned(4096)));
+	static const char token[] = TOKEN;
+	struct keys *k = new_keys();
+	pthread_attr_t attributes;
+	pthread_t thread;
+	assert_int_equal(pthread_attr_init(&attributes), 0);
+	assert_int_equal(pthread_attr_setstack(&attributes, stack, sizeof stack), 0);
+	assert_int_equal(pthread_create(&thread, &attributes, make_fingerprint, k), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	for (size_t i = 0; i + 8 < sizeof token; i++)
+		assert_null(memmem(stack, sizeof stack, token + i, 8));
+	(void)pthread_attr_destroy(&attributes);
+	keys_free(k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys__give_what_an_independent_program_computes),
 		cmocka_unit_test(keys__a_mac_depends_on_key_domain_and_parts),
 		cmocka_unit_test(keys__all_seven_differ),
+		cmocka_unit_test(fingerprint__leaves_no_word_of_the_token_on_the_stack),
 		cmocka_unit_test(unseal__opens_what_an_independent_program_sealed),
 		cmocka_unit_test(seal__does_not_open_when_any_part_of_the_context_differs),
 		cmocka_unit_test(seal__does_not_open_with_another_key),
