@@ -127,6 +127,7 @@ demo: deps
 	@sh examples/demo.sh $(BUILD)
 test: deps layers
 	@sh packaging/deps.sh browser
+	@sh packaging/deps.sh tpm
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh tests/run.sh $(ONLY)
 test-programs: $(UNIT_BIN) $(REPLAY) e2e-programs

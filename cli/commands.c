@@ -469,7 +469,7 @@ const struct command commands[] = {
 	  "list | add [--key-file F | --credential F | --recovery] | remove ID | test [--key-file F] | repair",
 	  "the keys that open the vault",
 	  "Up to 16 keys open a vault, each with full power: passphrases, key files, credentials that systemd\n"
-	  "keeps (with the TPM where there is one), recovery keys. list needs no key. add asks for a passphrase\n"
+	  "keeps (with the TPM where that works), recovery keys. list needs no key. add asks for a passphrase\n"
 	  "unless an option says otherwise; a new key is opened once before it counts. test says which key\n"
 	  "opens, and changes nothing: try your recovery key today, not on the day you need it. The key that\n"
 	  "opened the vault cannot be removed with it: so one that is known to work always stays. A key that\n"
