@@ -381,7 +381,8 @@
 #define TXT_ACK_NO_VERSION "version %u of Pixel '%s' is not kept", "see 'history' for the versions there are"
 /* The hint of these follows the verdict: table in objects.c. */
 #define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s; it waits as version %u, %s"
-#define TXT_ROLLBACK_REFUSED "%s: TikTok refuses the previous token too (%s)%s; nothing was moved, %s"
+#define TXT_ROLLBACK_REFUSED "%s: TikTok refuses the previous token (%s)%s; nothing was moved, %s"
+#define HINT_NEITHER_WORKS "if the current one does not work either: %s"
 #define HINT_SWAP "the two hold each other's token; exchange them: vault swap %s %s"
 #define HINT_MOVE "put it where it belongs: vault move %s %s; then this Pixel's own: vault put %s"
 #define HINT_HELD "leave it with %s; take this Pixel's own token from its own settings page: vault put %s"

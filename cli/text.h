@@ -144,8 +144,7 @@
 #define SAY_CREDENTIAL_TPM "sealed with this machine's TPM: %s"
 #define SAY_CREDENTIAL_HOST                                                                                            \
 	"sealed without a TPM (systemd-creds says why): %s; whoever has this disk has the key too, so this is "        \
-	"convenience, "                                                                                                \
-	"not protection"
+	"convenience, not protection"
 #define SAY_CREDENTIAL_USE "for the agent's unit: LoadCredentialEncrypted=%s:%s and in the configuration credential = %s"
 #define SAY_REKEYED "another key is in place: %s; it was tried and opens the vault"
 #define SAY_REKEYED_SAME "wrapped anew: %s"
