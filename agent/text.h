@@ -280,9 +280,13 @@
 	"the socket's folder '%s' could not be given to the group: %s", "make it beforehand, or run with that group"
 #define TXT_AGENT_RESOURCES "the agent could not be started: %s", "look at its limits (ulimit -a)"
 #define TXT_API_FAMILY "'family' must be accounts or login", "leave it out for a token that only a person renews"
-#define TXT_SWAP_FAMILY                                                                                                \
-	"version %u of Pixel '%s' comes with a refresh token, which is not moved",                                     \
-		"put the same pair under the right Pixel: vault put OTHER --family accounts|login"
+#define TXT_SWAP_NO_GRANT                                                                                              \
+	"what renews version %u of Pixel '%s' is not kept with it any more; without that it would end in a day",       \
+		"put the pair under the right Pixel: vault put OTHER --family accounts|login"
+#define TXT_SWAP_RENEWING                                                                                              \
+	"version %u of Pixel '%s' is being renewed, or what TikTok answered to that is not known; nothing was moved",  \
+		"try again in a minute; where 'vault status' says that an answer was lost, put a new pair under the "  \
+		"right Pixel"
 #define TXT_PUT_OLD_PAIR                                                                                               \
 	"this pair of tokens was stored for Pixel '%s' as version %u and replaced by a refresh since then",            \
 		"a newer pair is in use already; to start over, authorise the app again and put what comes of it"
