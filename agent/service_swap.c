@@ -51,8 +51,8 @@ static bool read_side(struct vault *v, struct side *side, struct error *err)
 static void command_hint(char hint[240], const char *words, enum mend m, const char *pixel, const char *other)
 {
 	bool is_put = m != MEND_SWAP && m != MEND_MOVE;
-	snprintf(hint, 240, "%.100svault %s %.40s%s%.40s", words, is_put ? "put" : mend_name(m), pixel,
-		 is_put ? "" : " ", is_put ? "" : other);
+	snprintf(hint, 240, "%.100svault %s %.40s%s%.40s", words, is_put ? "put" : mend_name(m), pixel, is_put ? "" : " ",
+		 is_put ? "" : other);
 }
 
 /* What to run in place of a swap: as far as it is known, the other way that puts one of the two right. */
@@ -87,8 +87,7 @@ static bool choose_for_swap(struct swap *s, struct error *err)
 		side->given = *given;
 		side->takes = true;
 	}
-	/* A dry probe refutes no pair that TikTok would take, so it could not tell that this is no swap, or one done
-	 * already. */
+	/* A dry probe refutes no pair that TikTok would take, so it could not tell that this is no swap, or one done already. */
 	if (accepted == 2 && !s->no_check)
 		return fail(err, ERR_CONFLICT, TXT_SWAP_ACCEPTED, s->sides[0].pixel, s->sides[1].pixel);
 	if (memcmp(s->sides[0].given.fingerprint, s->sides[1].given.fingerprint, FINGERPRINT_LEN) == 0)
@@ -195,8 +194,8 @@ static bool refuse(const struct swap *s, struct error *err)
 			  verdict_name(outcome));
 }
 
-/* Two that nobody refused where they lie: only proof tells that they are crossed, as a dry probe refutes no pair that
- * TikTok would take. */
+/* Two that nobody refused where they lie: only proof tells that they are crossed, as a dry probe refutes no pair that TikTok
+ * would take. */
 static bool is_known_as_crossed(const struct swap *s)
 {
 	bool is_refused = false, are_proven = true;
