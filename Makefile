@@ -153,7 +153,7 @@ hygiene:
 	@HYGIENE=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_hygiene test_agent_hygiene
 # Each byte of a vault's file, and each bit of each value in it: two processes beside each other.
 tamper: $(BUILD)/tests/unit/test_bits
-	@export BITS_EVERY=1; CMOCKA_ONLY='file__*' $< & CMOCKA_ONLY='value__*' $< && wait $$!
+	@export BITS_EVERY=1; CMOCKA_ONLY='file__*' $< & CMOCKA_ONLY='value__*' $<; value=$$?; wait $$! && exit $$value
 concurrency:
 	@$(MAKE) --no-print-directory -s -j2 e2e-programs
 	@OPERATIONS=$(OPERATIONS) BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_increments.Increments
