@@ -5,6 +5,7 @@
 #define LOG_DAMAGED                                                                                                    \
 	"%zu Pixel%s damaged in the vault, the others are served; to see what and where: vault verify"
 #define LOG_AUDIT_HEAD "audit head %s"
+#define LOG_CHECKPOINT "checkpoint %s"
 #define LOG_WRONG_KEYS "wrong keys were tried since the vault was last opened: %u, the last one at %s"
 #define LOG_CLOCK_SUSPECT                                                                                              \
 	"the clock is suspect: it is %s earlier than the latest this host remembers; set it, or if it is right now and " \
