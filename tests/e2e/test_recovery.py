@@ -41,9 +41,9 @@ class Drills(Case):
         if typed:
             t = harness.Terminal(words, env, self.dir)
             for question, answer in typed:
-                t.expect(question)
+                t.expect(question, 120)
                 t.send(answer)
-            self.assertEqual(0, t.wait(60), t.text())
+            self.assertEqual(0, t.wait(120), t.text())
             return t.text()
         r = subprocess.run(words, cwd=self.dir, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                            timeout=120 * harness.PATIENCE)
