@@ -101,16 +101,14 @@ class Recovery(Drills):
     def test_forgotten_passphrase(self):
         self.vault("slot", "add", "--passphrase-file", self.write(self.path("forgotten"), "nobody knows this one any more\n"))
         shown = self.recovery_key()
-        for name in (self.key, self.path("forgotten")):
-            os.remove(name)
+        os.remove(self.path("forgotten"))
+        os.rename(self.key, self.path("elsewhere"))
         self.configure(vault={"key-file": None})
         new = "a new one that is remembered\n"
         self.drill("forgotten-passphrase", ("recovery key", shown), ("New passphrase", new), ("once more", new),
-                   ("opens the vault(?s:.*)Passphrase", new))
-        words = sum((["--env", "TOKEN_%d=%s" % (n, pixel)] for n, pixel in enumerate(self.tokens)), [])
-        r = self.vault("run", *words, "--", "sh", "-c", "echo $TOKEN_0 $TOKEN_1 $TOKEN_2", says_token=True,
-                       env={"PIXELVAULT_PASSPHRASE_FILE": self.write(self.path("new"), new)})
-        self.assertEqual(list(self.tokens.values()), r.out.decode().split())
+                   ("opens the vault(?s:.*)Passphrase", new))  # and verify proved all of it
+        self.configure(vault={"key-file": self.path("elsewhere")})  # for the tokens one by one: a passphrase takes a second each time
+        self.all_there()
 
     @harness.needs("systemd-creds")
     @unittest.skipUnless(os.geteuid() == 0, "NOT TESTED: systemd-creds seals as root")
