@@ -127,6 +127,7 @@ demo: deps
 	@sh examples/demo.sh $(BUILD)
 test: deps layers
 	@sh packaging/deps.sh browser
+	@sh packaging/deps.sh tpm
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh tests/run.sh $(ONLY)
 test-programs: $(UNIT_BIN) $(REPLAY) e2e-programs
@@ -150,6 +151,9 @@ crash:
 hygiene:
 	@$(MAKE) --no-print-directory -s -j2 e2e-programs
 	@HYGIENE=1 BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_hygiene test_agent_hygiene test_swap_file test_journal
+# Each byte of a vault's file, and each bit of each value in it: two processes beside each other.
+tamper: $(BUILD)/tests/unit/test_bits
+	@export BITS_EVERY=1; CMOCKA_ONLY='file__*' $< & CMOCKA_ONLY='value__*' $<; value=$$?; wait $$! && exit $$value
 concurrency:
 	@$(MAKE) --no-print-directory -s -j2 e2e-programs
 	@OPERATIONS=$(OPERATIONS) BUILD=$(BUILD) $(PYTHON) tests/e2e/run.py test_increments.Increments
@@ -274,7 +278,7 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss crash hygiene \
+.PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss crash hygiene tamper \
         concurrency faults reproducible sabotage layers lint bench soak install uninstall clean fuzz fuzz-programs \
         fuzz-long fuzz-planted fuzz-grow fuzz-coverage coverage afl bench-peers bench-chart crash-all
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -98,12 +98,13 @@ static const char *whose(const struct put_result *r, char room[80])
 
 static bool rollback_refusal(const struct put_result *r, const char *consumers, struct error *err)
 {
-	char hint[HINT_MAX], of[80];
+	char room[HINT_MAX], hint[HINT_MAX + sizeof HINT_NEITHER_WORKS], of[80];
 	if (!verdict_is_bad(r->outcome))
 		return fail(err, r->exit, TXT_ROLLBACK_OPEN, r->pixel, verdict_name(r->outcome),
 			    r->evidence.text[0] ? ": " : "", r->evidence.text, consumers);
-	return fail(err, r->exit, TXT_ROLLBACK_REFUSED, refusal_hint(r, hint), r->pixel, verdict_name(r->outcome),
-		    whose(r, of), consumers);
+	snprintf(hint, sizeof hint, HINT_NEITHER_WORKS, refusal_hint(r, room));
+	return fail(err, r->exit, TXT_ROLLBACK_REFUSED, hint, r->pixel, verdict_name(r->outcome), whose(r, of),
+		    consumers);
 }
 
 bool put_refusal(const struct put_result *r, uint32_t current, struct error *err)

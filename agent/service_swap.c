@@ -16,6 +16,7 @@ struct side {
 	struct health health;
 	struct version given; /* number 0: it gives nothing */
 	struct secret *token; /* of the version given */
+	struct secret *grant; /* what renews that; NULL: nothing does */
 	/* what comes in */
 	bool takes;
 	struct asked asked;
@@ -120,17 +121,34 @@ static bool choose_for_move(struct swap *s, struct error *err)
 	return true;
 }
 
+static const char *verb_of(const struct swap *s)
+{
+	return s->is_move ? "move" : "swap";
+}
+
+/* A pair goes as a whole: without what renews it a token would end in a day. While TikTok may be changing the pair,
+ * nobody knows which one to take along. */
+static bool read_grant(struct swap *s, struct side *side, struct error *err)
+{
+	const struct renewal *r = &side->given.renewal;
+	if (r->family == FAMILY_PLAIN)
+		return true;
+	if (!version_has_grant(&side->given))
+		return fail(err, ERR_CONFLICT, TXT_SWAP_NO_GRANT, side->given.number, side->pixel);
+	if (r->asked_at)
+		return fail(err, ERR_CONFLICT, TXT_SWAP_RENEWING, side->given.number, side->pixel);
+	return vault_grant(s->job.service->vault, &side->credential, &side->given, verb_of(s), &side->grant, err);
+}
+
 static bool read_tokens(struct swap *s, struct error *err)
 {
-	const char *verb = !s->no_check ? "probe" : s->is_move ? "move" : "swap";
+	const char *verb = s->no_check ? verb_of(s) : "probe";
 	for (size_t i = 0; i < 2; i++) {
 		struct side *side = &s->sides[i];
 		if (!side->given.number || !s->sides[1 - i].takes)
 			continue;
-		/* What renews it stays where it is sealed; without that it would end in a day. */
-		if (side->given.renewal.family != FAMILY_PLAIN)
-			return fail(err, ERR_CONFLICT, TXT_SWAP_FAMILY, side->given.number, side->pixel);
-		if (!vault_token(s->job.service->vault, &side->credential, &side->given, verb, &side->token, err))
+		if (!read_grant(s, side, err) ||
+		    !vault_token(s->job.service->vault, &side->credential, &side->given, verb, &side->token, err))
 			return false;
 	}
 	return true;
@@ -210,6 +228,9 @@ static bool has_moved(const struct side *side)
 	struct holder holder = holder_of(side);
 	if (c->deleted_at || c->is_destroyed)
 		return true;
+	if (v && side->grant &&
+	    (v->renewal.asked_at || memcmp(v->renewal.digest, side->given.renewal.digest, DIGEST_LEN) != 0))
+		return true;
 	return side->given.number && (!v || v->stage != side->given.stage || mend_is_proven(&holder, v));
 }
 
@@ -242,6 +263,10 @@ static bool place_version(struct side *side, const struct version *came_as, uint
 	struct version v = { .expires_at = came_as->expires_at, .is_aside = is_for_standby(side, came_as) };
 	struct credential *c = &side->credential;
 	memcpy(v.fingerprint, came_as->fingerprint, FINGERPRINT_LEN);
+	if (version_has_grant(came_as)) {
+		v.renewal = came_as->renewal;
+		memset(v.renewal.digest, 0, DIGEST_LEN); /* of the record where it was */
+	}
 	if (side->given.number && side->given.stage == STAGE_CURRENT)
 		return credential_replace(c, &v, clock_wall(), &side->version, ret_dropped, err);
 	return credential_add(c, &v, clock_wall(), &side->version, ret_dropped, err);
@@ -264,17 +289,43 @@ static void settle(const struct swap *s, struct side *side)
 	ruling_plan(&side->health, c, settings, clock_wall());
 }
 
+/* What renews a token is in one place only: each renewal here would end the pair there. */
+static bool take_grants_out(struct swap *s, struct change *change, struct error *err)
+{
+	for (size_t i = 0; i < 2; i++) {
+		struct side *side = &s->sides[i];
+		if (side->grant && (!change_drop_grant(change, &side->credential, side->given.number, err) ||
+				    !change_store(change, &side->credential, err)))
+			return false;
+	}
+	return true;
+}
+
+static bool put_grant(const struct swap *s, struct change *change, struct side *side, const struct side *from,
+		      struct error *err)
+{
+	bool is_shared;
+	if (!from->grant)
+		return true;
+	if (!service_renewed_elsewhere(s->job.service, change, from->given.renewal.fingerprint, side->pixel, &is_shared,
+				       err))
+		return false;
+	return is_shared ? fail(err, ERR_CONFLICT, TXT_PUT_SHARED_PAIR)
+			 : change_put_grant(change, &side->credential, side->version, from->grant, err);
+}
+
 static bool take_in(const struct swap *s, struct change *change, struct side *side, const struct side *from,
 		    struct error *err)
 {
 	uint32_t dropped;
 	if (!place_version(side, &from->given, &dropped, err) ||
 	    !change_put_token(change, &side->credential, side->version, from->token, err) ||
+	    !put_grant(s, change, side, from, err) ||
 	    (dropped && !change_drop_token(change, &side->credential, dropped, err)))
 		return false;
 	keep_age(side, &from->given);
 	settle(s, side);
-	change_note(change, s->is_move ? "move" : "swap", side->pixel, side->version);
+	change_note(change, verb_of(s), side->pixel, side->version);
 	return change_store(change, &side->credential, err) &&
 	       change_store_health(change, side->pixel, &side->health, err);
 }
@@ -309,7 +360,7 @@ static bool exchange(void *context, struct change *change, struct error *err)
 	struct holder taker = holder_of(&s->sides[1]);
 	if (s->is_move && (mend_held(&taker, s->sides[0].given.fingerprint) != NULL) != s->is_held)
 		return fail(err, ERR_CONFLICT, TXT_ROLLBACK_MOVED, s->sides[1].pixel);
-	if (s->is_move && !let_go(change, &s->sides[0], err))
+	if (!take_grants_out(s, change, err) || (s->is_move && !let_go(change, &s->sides[0], err)))
 		return false;
 	for (size_t i = 0; i < 2; i++)
 		if (s->sides[i].takes && !take_in(s, change, &s->sides[i], &s->sides[1 - i], err))
@@ -400,8 +451,10 @@ static void swap_end(struct job *job, const struct error *err)
 {
 	struct swap *s = (struct swap *)job;
 	s->done(s->context, err ? NULL : &s->result, err);
-	secret_free(s->sides[0].token);
-	secret_free(s->sides[1].token);
+	for (size_t i = 0; i < 2; i++) {
+		secret_free(s->sides[i].token);
+		secret_free(s->sides[i].grant);
+	}
 	free(s);
 }
 

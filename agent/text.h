@@ -5,6 +5,7 @@
 #define LOG_DAMAGED                                                                                                    \
 	"%zu Pixel%s damaged in the vault, the others are served; to see what and where: vault verify"
 #define LOG_AUDIT_HEAD "audit head %s"
+#define LOG_CHECKPOINT "checkpoint %s"
 #define LOG_WRONG_KEYS "wrong keys were tried since the vault was last opened: %u, the last one at %s"
 #define LOG_CLOCK_SUSPECT                                                                                              \
 	"the clock is suspect: it is %s earlier than the latest this host remembers; set it, or if it is right now and " \
@@ -280,9 +281,13 @@
 	"the socket's folder '%s' could not be given to the group: %s", "make it beforehand, or run with that group"
 #define TXT_AGENT_RESOURCES "the agent could not be started: %s", "look at its limits (ulimit -a)"
 #define TXT_API_FAMILY "'family' must be accounts or login", "leave it out for a token that only a person renews"
-#define TXT_SWAP_FAMILY                                                                                                \
-	"version %u of Pixel '%s' comes with a refresh token, which is not moved",                                     \
-		"put the same pair under the right Pixel: vault put OTHER --family accounts|login"
+#define TXT_SWAP_NO_GRANT                                                                                              \
+	"what renews version %u of Pixel '%s' is not kept with it any more; without that it would end in a day",       \
+		"put the pair under the right Pixel: vault put OTHER --family accounts|login"
+#define TXT_SWAP_RENEWING                                                                                              \
+	"version %u of Pixel '%s' is being renewed, or what TikTok answered to that is not known; nothing was moved",  \
+		"try again in a minute; where 'vault status' says that an answer was lost, put a new pair under the "  \
+		"right Pixel"
 #define TXT_PUT_OLD_PAIR                                                                                               \
 	"this pair of tokens was stored for Pixel '%s' as version %u and replaced by a refresh since then",            \
 		"a newer pair is in use already; to start over, authorise the app again and put what comes of it"
@@ -381,7 +386,8 @@
 #define TXT_ACK_NO_VERSION "version %u of Pixel '%s' is not kept", "see 'history' for the versions there are"
 /* The hint of these follows the verdict: table in objects.c. */
 #define TXT_PUT_REFUSED "%s: TikTok refused the new token (%s)%s; it waits as version %u, %s"
-#define TXT_ROLLBACK_REFUSED "%s: TikTok refuses the previous token too (%s)%s; nothing was moved, %s"
+#define TXT_ROLLBACK_REFUSED "%s: TikTok refuses the previous token (%s)%s; nothing was moved, %s"
+#define HINT_NEITHER_WORKS "if the current one does not work either: %s"
 #define HINT_SWAP "the two hold each other's token; exchange them: vault swap %s %s"
 #define HINT_MOVE "put it where it belongs: vault move %s %s; then this Pixel's own: vault put %s"
 #define HINT_HELD "leave it with %s; take this Pixel's own token from its own settings page: vault put %s"

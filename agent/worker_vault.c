@@ -5,6 +5,7 @@
 #include "agent/unlock.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "vault/backup.h"
 
 #include <string.h>
 
@@ -179,18 +180,20 @@ void worker_begin_closing(struct worker *w, const struct error *why)
 	worker_tell_closed(w, why);
 }
 
-/* Whoever can edit the audit log can put an older anchor beside it, too; the journal, and where it is sent to, is out of
- * their reach. Of what is durable only: a head must never be ahead of what a crash leaves. */
+/* Whoever can edit the audit log, or put an older vault back, can put an older anchor beside it, too; the journal, and
+ * where it is sent to, is out of their reach. Of what is durable only: neither must ever be ahead of what a crash leaves. */
 void worker_tell_head(struct worker *w)
 {
 	struct audit_position head;
-	char text[AUDIT_HEAD_TEXT_MAX];
+	char text[AUDIT_HEAD_TEXT_MAX], checkpoint[CHECKPOINT_TEXT_MAX];
 	audit_durable(vault_audit(w->vault), &head);
 	w->head_ms = clock_boot_ms() + HEAD_MS;
 	if (head.sequence == w->head_told)
 		return;
 	w->head_told = head.sequence;
 	log_line(LOG_INFO, LOG_AUDIT_HEAD, audit_head_text(&head, text));
+	vault_checkpoint(w->vault, checkpoint);
+	log_line(LOG_INFO, LOG_CHECKPOINT, checkpoint);
 }
 
 void worker_close_vault(struct worker *w)

@@ -215,8 +215,8 @@ static void print_report(struct invocation *inv, const struct audit_report *r)
 	if (!inv->globals.json) {
 		if (!inv->globals.quiet)
 			buf_printf(&inv->out,
-				   "proven: %" PRIu64 " entries in %" PRIu64 " segments, up to entry %" PRIu64 "\n",
-				   r->entries, r->segments, r->last);
+				   "proven: %" PRIu64 " entries in %" PRIu64 " segment%s, up to entry %" PRIu64 "\n",
+				   r->entries, r->segments, r->segments == 1 ? "" : "s", r->last);
 		return;
 	}
 	output_json_begin(&j);

@@ -391,7 +391,8 @@ static bool scan_environments(struct scan *s, struct error *err)
 	s->is_environment = false;
 	closedir(folder);
 	if (s->foreign)
-		say(s->inv, SAY_SCAN_FOREIGN, (unsigned long long)s->foreign);
+		say(s->inv, SAY_SCAN_FOREIGN, (unsigned long long)s->foreign, s->foreign == 1 ? "" : "es",
+		    geteuid() == 0 ? SAY_SCAN_NOT_ROOT_EITHER : SAY_SCAN_AS_ROOT);
 	return true;
 }
 

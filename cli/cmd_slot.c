@@ -234,8 +234,7 @@ static bool test(struct invocation *inv, struct error *err)
 	    !slot_that_opened(inv->vault, &slot, err))
 		return false;
 	say(inv, SAY_SLOT_WORKS, slot_name(&slot, name));
-	if (slot.is_below_policy)
-		say(inv, SAY_SLOT_CHEAP, name);
+	say_cheap_key(inv);
 	print_one(inv, "opened", &slot);
 	return true;
 }

@@ -1,6 +1,7 @@
 /* unlock and lock: the key work is done here, in the process of the one who knows the passphrase; the agent is given the
  * root key and proves it. */
 #include "agent/unlock.h"
+#include "cli/key_work.h"
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/term.h"
@@ -33,6 +34,7 @@ bool cmd_unlock(struct invocation *inv, struct error *err)
 	if (unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, &why)) {
 		if (!remote_unlock(inv->agent, vault_root_key(inv->vault), for_s, err))
 			return false;
+		say_cheap_key(inv);
 	} else if (!is_for_the_agent(&why) || !remote_unlock(inv->agent, NULL, for_s, &its)) {
 		*err = its.code == ERR_NONE || its.code == ERR_LOCKED ? why : its;
 		return false;

@@ -345,14 +345,15 @@ const struct command commands[] = {
 	  "one step. TikTok is asked about both new pairs first; nothing is moved when it refuses one (10, 11,\n"
 	  "15) or gives no verdict (9). A token that is proven for its Pixel is never given away (8); two that\n"
 	  "TikTok takes where they lie, or that it neither refused there nor proves to be crossed, only with\n"
-	  "--no-check. 'status' and 'check' name the two when they find such a pair.\n",
+	  "--no-check. What renews a token goes along. 'status' and 'check' name two that are crossed.\n",
 	  "vault swap " PX " " PX2, OPTIONS(swap_options), cmd_swap },
 
 	{ "move", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT, 2, 2, 2, "PIXEL OTHER [--no-check]",
 	  "give OTHER its token that lies under PIXEL by mistake",
 	  "For a token that was found to belong to another stored Pixel: it becomes that Pixel's new version once\n"
 	  "TikTok accepts it there (else 9, 10, 11 or 15, and nothing is moved). PIXEL lets go of it, but keeps\n"
-	  "its only token until it gets its own. 'status' and 'check' name the two.\n",
+	  "its only token until it gets its own. What renews the token goes along, and stays with OTHER alone.\n"
+	  "'status' and 'check' name the two.\n",
 	  "vault move " PX " " PX2, OPTIONS(swap_options), cmd_move },
 
 	{ "listing", GROUP_UPKEEP, NEEDS_UNLOCK | THROUGH_AGENT | ARGUMENTS_MAY_BE_SECRET, 1, 2, 0,
@@ -469,7 +470,7 @@ const struct command commands[] = {
 	  "list | add [--key-file F | --credential F | --recovery] | remove ID | test [--key-file F] | repair",
 	  "the keys that open the vault",
 	  "Up to 16 keys open a vault, each with full power: passphrases, key files, credentials that systemd\n"
-	  "keeps (with the TPM where there is one), recovery keys. list needs no key. add asks for a passphrase\n"
+	  "keeps (with the TPM where that works), recovery keys. list needs no key. add asks for a passphrase\n"
 	  "unless an option says otherwise; a new key is opened once before it counts. test says which key\n"
 	  "opens, and changes nothing: try your recovery key today, not on the day you need it. The key that\n"
 	  "opened the vault cannot be removed with it: so one that is known to work always stays. A key that\n"

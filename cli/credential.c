@@ -30,41 +30,45 @@ static bool run(const char *const argv[], int fd, int *ret_status, struct error 
 	return true;
 }
 
-static bool has_tpm(int fd, bool *ret, struct error *err)
+/* Seal the key, as systemd-creds is told to. It takes what it is given through a pipe; 32 bytes always have room in
+ * one. */
+static bool seal_with(const char *with, const struct secret *key, const char *named, const char *file,
+		      bool *ret_is_sealed, struct error *err)
 {
-	static const char *const argv[] = { PROGRAM, "-q", "has-tpm2", NULL };
-	int status;
-	if (!run(argv, fd, &status, err))
+	scoped(file_closep) int out = -1;
+	int ends[2], status;
+	struct stat st;
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return fail(err, ERR_UNEXPECTED, TXT_CREDS_FAILED, PROGRAM);
+	out = ends[0];
+	bool is_written = file_write_all(ends[1], secret_reveal(key), "a pipe", err);
+	close(ends[1]);
+	const char *const argv[] = { PROGRAM, "-q", "encrypt", with, named, "/proc/self/fd/3", file, NULL };
+	if (!is_written || !run(argv, out, &status, err))
 		return false;
-	*ret = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	*ret_is_sealed = WIFEXITED(status) && WEXITSTATUS(status) == 0 && lstat(file, &st) == 0 && st.st_size > 0;
 	return true;
 }
 
+/* Not --with-key=auto: where the TPM does not work, that seals without one and does not tell us. */
 bool credential_make(const char *file, const char *name, struct secret **ret, bool *ret_has_tpm, struct error *err)
 {
 	scoped(secret_freep) struct secret *key = NULL;
-	scoped(file_closep) int out = -1;
 	char named[300];
-	int ends[2], status;
 	struct stat st;
+	bool is_sealed;
 	if (lstat(file, &st) == 0)
 		return fail(err, ERR_CONFLICT, TXT_CREDENTIAL_EXISTS, file);
 	int len = snprintf(named, sizeof named, "--name=%s", name);
 	if (len < 0 || (size_t)len >= sizeof named || !secret_new(KEY_FILE_LEN, &key, err))
 		return false;
 	randombytes_buf(secret_room(key), KEY_FILE_LEN);
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		return fail(err, ERR_UNEXPECTED, TXT_CREDS_FAILED, PROGRAM);
-	out = ends[0];
-	/* 32 bytes always have room in a pipe. */
-	bool is_written = file_write_all(ends[1], secret_reveal(key), "a pipe", err);
-	close(ends[1]);
-	const char *const argv[] = {
-		PROGRAM, "-q", "encrypt", "--with-key=auto", named, "/proc/self/fd/3", file, NULL
-	};
-	if (!is_written || !has_tpm(STDERR_FILENO, ret_has_tpm, err) || !run(argv, out, &status, err))
+	if (!seal_with("--with-key=host+tpm2", key, named, file, ret_has_tpm, err))
 		return false;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || lstat(file, &st) != 0 || st.st_size == 0)
+	is_sealed = *ret_has_tpm;
+	if (!is_sealed && !seal_with("--with-key=host", key, named, file, &is_sealed, err))
+		return false;
+	if (!is_sealed)
 		return fail(err, ERR_UNEXPECTED, TXT_CREDS_FAILED, PROGRAM);
 	*ret = take(key);
 	return true;

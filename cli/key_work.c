@@ -136,3 +136,12 @@ void say_wrong_keys(struct invocation *inv)
 	if (count)
 		say(inv, SAY_WRONG_KEYS, count, count == 1 ? "" : "s", clock_format(last, at));
 }
+
+void say_cheap_key(struct invocation *inv)
+{
+	struct slot_info slot;
+	struct error ignored;
+	char name[SLOT_NAME_MAX];
+	if (slot_that_opened(inv->vault, &slot, &ignored) && slot.is_below_policy)
+		say(inv, SAY_SLOT_CHEAP, slot_name(&slot, name));
+}

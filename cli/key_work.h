@@ -38,5 +38,7 @@ must_check bool slot_secret_of_typed(const struct vault *v, struct secret *typed
 
 /* Wrong keys that were tried since the last time; said once, by the first command that opens the vault. */
 void say_wrong_keys(struct invocation *inv);
+/* Is the passphrase that opened the vault cheaper to guess than a new one? Then how to change that. */
+void say_cheap_key(struct invocation *inv);
 
 #endif

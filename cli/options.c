@@ -443,7 +443,7 @@ static bool check_arguments(const struct invocation *inv, struct error *err)
 {
 	const struct command *c = inv->command;
 	if (inv->arg_count > c->args_max && c->flags & ARGUMENTS_MAY_BE_SECRET)
-		return fail(err, ERR_USAGE, TXT_TOKEN_IN_ARGUMENT);
+		return fail(err, ERR_USAGE, TXT_TOKEN_IN_ARGUMENT, c->name);
 	if (inv->arg_count < c->args_min || inv->arg_count > c->args_max)
 		return refuse_count(inv, err);
 	for (size_t i = 0; i < inv->arg_count && i < c->pixel_args; i++)

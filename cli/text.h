@@ -37,8 +37,8 @@
 #define TXT_ARGUMENTS_MISSING "'%s' needs another argument"
 #define TXT_ARGUMENTS_SURPLUS "'%s' takes %u argument(s), %zu were given"
 #define TXT_TOKEN_IN_ARGUMENT                                                                                          \
-	"put takes only the Pixel code; a token on the command line is seen by others and kept by the shell",          \
-		"run 'vault put PIXEL' and paste it when asked, or 'vault put PIXEL < FILE'; replace a token typed "   \
+	"'%s' takes a token from standard input only: on the command line others see it, and the shell keeps it",      \
+		"run it without the token and paste it when asked, or put < FILE behind it; replace a token typed "    \
 		"here"
 #define TXT_PIXEL_IS_TOKEN                                                                                             \
 	"what stands in the place of the Pixel code is no Pixel code, and perhaps a token; it is not repeated here",   \
@@ -143,7 +143,8 @@
 #define SAY_SLOT_REPAIRED "%zu key%s kept as found; only the one used now is proven: try the others with vault slot test"
 #define SAY_CREDENTIAL_TPM "sealed with this machine's TPM: %s"
 #define SAY_CREDENTIAL_HOST                                                                                            \
-	"sealed without a TPM: %s; whoever has this disk has the key too, so this is convenience, not protection"
+	"sealed without a TPM (systemd-creds says why): %s; whoever has this disk has the key too, so this is "        \
+	"convenience, not protection"
 #define SAY_CREDENTIAL_USE "for the agent's unit: LoadCredentialEncrypted=%s:%s and in the configuration credential = %s"
 #define SAY_REKEYED "another key is in place: %s; it was tried and opens the vault"
 #define SAY_REKEYED_SAME "wrapped anew: %s"
@@ -511,7 +512,9 @@
 #define SAY_SCAN_GIT                                                                                                   \
 	"not looked into: '%s' is compressed by git; to do it: git -C '%s' cat-file --batch-all-objects --batch "      \
 	"--unordered | vault scan -"
-#define SAY_SCAN_FOREIGN "%llu processes of others were not looked into: root may"
+#define SAY_SCAN_FOREIGN "%llu process%s of others could not be looked into: %s"
+#define SAY_SCAN_AS_ROOT "root may"
+#define SAY_SCAN_NOT_ROOT_EITHER "this system lets not even root"
 #define SAY_SCAN_FOUND "%llu place%s with a token in clear"
 #define HINT_SCAN_FOUND "replace each of these tokens (vault rotate PIXEL), revoke the old one, then take it away there"
 /* alert */
@@ -559,15 +562,17 @@
 #define SAY_SOURCE_STAYS "'%s' still holds the tokens in clear: delete it, or use --shred"
 #define SAY_IMPORT_COLUMN_NAMED "column %zu, '%s': %s"
 #define SAY_IMPORT_COLUMN "column %zu: %s"
-#define SAY_IMPORT_VARIABLES "%zu variables hold a token; %zu others are not taken"
+#define SAY_IMPORT_VARIABLES "variables that hold a token: %zu; others, which are not taken: %zu"
 #define SAY_IMPORT_STRANGE_HEADER "the first row is taken for a header; its names are not known"
 #define SAY_IMPORT_REMOVED "taken away around tokens: %s"
 #define SAY_IMPORT_ASKING "asking TikTok about %zu tokens, at most %u a second; nothing is stored before the last answer"
 #define SAY_IMPORT_REFUSED "row %zu, %s: %s"
 #define SAY_IMPORT_ALSO "row %zu, %s: this very token is stored for %s too"
 #define SAY_IMPORT_ALSO_JSON "this very token is stored for another Pixel too"
-#define SAY_IMPORT_DONE "imported: %zu tokens are current now, %zu wait, %zu were current already"
-#define SAY_IMPORT_WOULD "all is well, nothing was stored: %zu tokens would be current, %zu would wait, %zu are current already"
+#define SAY_IMPORT_DONE "imported: tokens that are current now: %zu; that wait: %zu; that were current already: %zu"
+#define SAY_IMPORT_WOULD                                                                                               \
+	"all is well, nothing was stored: tokens that would be current: %zu; that would wait: %zu; that are current "  \
+	"already: %zu"
 #define SAY_IMPORT_WAITING                                                                                             \
 	"those that wait have a Pixel with another current token; the next check proves them: vault check"
 #define TXT_EXPORT_NO_FILE "no file was named for the export", "vault export --to-file F; nothing goes to standard output in clear"

@@ -28,6 +28,7 @@ static bool open_vault(struct invocation *inv, unsigned flags, struct error *err
 	if (!unlock_open(inv->settings, term_ask_passphrase, inv, &inv->vault, err))
 		return false;
 	say_wrong_keys(inv);
+	say_cheap_key(inv);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 #
 #   deps.sh            what building and testing need
 #   deps.sh browser    a browser for the tests that look at the board's page; without one they are skipped
+#   deps.sh tpm        a TPM in software for the tests of system credentials; without one they are skipped
 #   deps.sh afl        AFL++, for make afl
 #   deps.sh clang      clang with its runtimes and llvm, for make fuzz and make coverage
 set -eu
@@ -15,6 +16,16 @@ if [ "${1:-}" = browser ]; then
 	echo "installing: chromium (for tests)"
 	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends chromium >/dev/null 2>&1 ||
 		echo "chromium could not be installed: the tests that need a browser are skipped"
+	exit 0
+fi
+if [ "${1:-}" = tpm ]; then
+	if command -v swtpm >/dev/null 2>&1 || ! command -v systemd-creds >/dev/null 2>&1; then exit 0; fi
+	as_root=
+	[ "$(id -u)" = 0 ] || as_root=sudo
+	echo "installing: swtpm (for tests)"
+	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends swtpm libtss2-esys-3.0.2-0 libtss2-rc0 \
+		libtss2-mu0 libtss2-tcti-swtpm0 >/dev/null 2>&1 ||
+		echo "swtpm could not be installed: the tests that need a TPM are skipped"
 	exit 0
 fi
 if [ "${1:-}" = afl ]; then

@@ -1,7 +1,7 @@
 /* vault/grant.h - what renews a token: client id, client secret and refresh token of TikTok's Accounts API or Login Kit.
  *
  * As a person gives it, a document; as it lies in the vault and goes to the courier, one secret of three counted texts.
- * Only a refresh opens it (vault_grant): nothing that hands out tokens knows of it. Pure.
+ * Only a refresh, and a move to another Pixel, open it (vault_grant): nothing that hands out tokens knows of it. Pure.
  *
  * Source: TikTok's Accounts API and Login Kit documents, as restated in docs/tiktok.md. */
 #ifndef VAULT_GRANT_H

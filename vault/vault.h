@@ -134,8 +134,8 @@ struct token_reading {
 /* False: none was read, whatever the readings say. */
 must_check bool vault_tokens(struct vault *v, struct token_reading *readings, size_t count, const char *verb,
 			     struct error *err);
-/* What renews a token (vault/grant.h), for a refresh, and to look where else it lies. Noted in the log with this verb.
- * ERR_NOT_FOUND when the version has none any more. */
+/* What renews a token (vault/grant.h), for a refresh, a move to another Pixel, and to look where else it lies. Noted in
+ * the log with this verb. ERR_NOT_FOUND when the version has none any more. */
 must_check bool vault_grant(struct vault *v, const struct credential *c, const struct version *version,
 			    const char *verb, struct secret **ret, struct error *err);
 /* Missing or unreadable health is all zero: it is disposable. Aligned to c. */

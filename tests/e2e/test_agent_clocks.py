@@ -14,6 +14,7 @@ from running_agent import AgentCase
 
 HOUR, DAY = 3600, 86400
 YEAR = 365 * DAY
+CHECKPOINT = re.compile(r"(?m)^(?:<6>)?vault-agent: checkpoint ([0-9a-f]{32}:\d+:[0-9a-f]{64})$")
 HEAD = re.compile(r"(?m)^(?:<6>)?vault-agent: audit head (\d+:[0-9a-f]{64})$")
 
 
@@ -160,6 +161,19 @@ class Heads(Moved):
         self.vault("audit", "verify")
         r = self.verify(head, rc=7)
         self.assertIn("entry %s, whose head was noted, is missing" % head.split(":")[0], r.err, say(r))
+
+    def test_a_vault_put_back_together_with_what_the_host_remembers_is_found(self):
+        self.end_agent()
+        self.save("early")
+        self.start_agent()
+        self.vault("label", self.pixel, "a=b")
+        self.an_hour()
+        told = CHECKPOINT.findall(self.log())[-1]
+        self.assertEqual(told, self.json("checkpoint")["checkpoint"])
+        self.end_agent()
+        self.restore("early")
+        self.vault("verify")  # this host knows of nothing
+        self.refuses(7, "adopt", "--checkpoint", told, says="older copy")
 
     def test_what_is_no_head_is_usage(self):
         head = self.json("audit", "verify")["head"]

@@ -72,7 +72,7 @@ class Audit(Case):
         self.assertEqual(["run"], [e["verb"] for e in self.entries("-n", "1")])
 
     def test_verify_is_content_with_a_whole_log(self):
-        self.assertRegex(self.vault("audit", "verify").out.decode(), r"^proven: \d+ entries in 1 segments, up to entry \d+\n$")
+        self.assertRegex(self.vault("audit", "verify").out.decode(), r"^proven: \d+ entries in 1 segment, up to entry \d+\n$")
         doc = self.json("audit", "verify")
         self.assertEqual((0, 0, 0, 0), (doc["faults"], doc["torn_bytes"], doc["unexplained"], doc["accepted_faults"]))
 

@@ -283,6 +283,18 @@ class Checked(Case):
         self.json("import", self.csv(pairs), "--check", rc=9)
         self.assertEqual([], self.json("list")["pixels"])
 
+    def test_a_terminal_sees_how_far_it_is(self):
+        pairs = [self.pair() for _ in range(3)]
+        self.emu.knob("delay-ms", 150)
+        t = self.terminal("import", self.csv(pairs), "--check")
+        t.expect("asking TikTok about 3 tokens")
+        t.expect(r"\[#{6}\.{14}\] 1 of 3 ")
+        t.expect(r"\[#{20}\] 3 of 3 ")
+        t.expect("Overwrite and delete")
+        self.assertEqual(3, len(self.json("list")["pixels"]), "stored before the file is asked about")
+        t.send("no\n")
+        self.assertEqual(0, t.wait(), t.text())
+
     def test_a_wrong_row_costs_no_call(self):
         pairs = [self.pair() for _ in range(2)]
         self.json("import", self.csv(pairs + [pairs[0]]), "--check", rc=15)

@@ -2,10 +2,11 @@
 the program stored, and agrees with it on every token; and the known answers of the ciphers it stands on hold."""
 
 import os
+import shutil
 import sys
 import time
 
-from harness import Case, ROOT, new_pixel
+from harness import Case, ROOT, new_pixel, notes, rng
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 import reader  # noqa: E402
@@ -177,6 +178,115 @@ class Reader(Case):
             with self.assertRaises(reader.Bad, msg="without " + key):
                 everything({k: v for k, v in rows.items() if k != key})
         self.assertGreater(refused, 20)
+
+
+class Twenty(Case):
+    """Vaults of many kinds. The reader opens each with each of its key files, and what it seals anew, with the same keys and
+    nonces, is byte for byte what the program stored."""
+    uses_emulator = False
+    makes_vault = False
+    maxDiff = 2000
+
+    def start_anew(self):
+        for top in (self.home, self.state):
+            shutil.rmtree(top, ignore_errors=True)
+        self.configure(vault={"key-file": self.key})
+        self.init()
+        self.tokens, self.keys = {}, [self.key]
+
+    def put_some(self, count):
+        for _ in range(count):
+            pixel = new_pixel()
+            for _ in range(rng.choice((1, 1, 2, 4))):
+                token = (self.token() + "x" * 4095)[:rng.choice((64, 64, 300, 511, 512, 1500, 4095))]
+                options = rng.sample(("--label=shop=berlin", "--test-code=TEST12345", "--expires=2031-01-02"), rng.randrange(4))
+                self.put(pixel, token, "--no-check", *options)
+                self.tokens.setdefault(pixel, []).append(token)
+
+    def add_a_key(self, name):
+        self.vault("slot", "add", "--key-file", self.path(name))
+        self.keys.append(self.path(name))
+
+    def replace_the_key(self, name):
+        self.vault("rekey", "--key-file", self.path(name))
+        self.keys[self.keys.index(self.key_in_use)] = self.path(name)
+        self.configure(vault={"key-file": self.path(name)})
+
+    @property
+    def key_in_use(self):
+        with open(self.env["PIXELVAULT_CONFIG"], encoding="utf-8") as f:
+            return next(line.split(" = ")[1].strip() for line in f if line.startswith("key-file"))
+
+    def rotate(self):
+        self.vault("rotate-key", *sum((["--key-file", key] for key in self.keys if key != self.key_in_use), []))
+
+    def adopt(self):
+        shutil.rmtree(self.state)
+        self.vault("adopt", "--first-use")
+
+    def forget_one(self):
+        if self.tokens:
+            pixel = rng.choice(sorted(self.tokens))
+            self.tokens[pixel] = []
+            self.vault("rm", pixel, "--destroy", "--yes")
+
+    def make(self, number):
+        self.start_anew()
+        self.put_some(number % 4)
+        steps = [lambda: self.add_a_key("added%d" % number), lambda: self.replace_the_key("replaced%d" % number), self.rotate, self.adopt,
+                 self.forget_one, lambda: self.put_some(1)]
+        for step in rng.sample(steps, min(number, 3)):
+            step()
+
+    def log_is_proven(self, vault):
+        log, = (os.path.join(self.state, n) for n in os.listdir(self.state) if n.endswith(".audit.log"))
+        entries = reader.parse_audit(self.read(log), vault.log_keys)
+        done = [e["commit"] for e in entries if e["result"] == "done"]
+        self.assertIn(vault.root["commit_id"].hex(), done[-1:] or [vault.root["commit_id"].hex()])
+        return len(entries)
+
+    def slots_are_equal(self, vault, secrets):
+        slots, v = vault.rows["slots"], vault.root["vault_id"]
+        self.assertEqual(4 + 160 * len(secrets), len(slots))
+        opened = set()
+        for at in range(4, len(slots), 160):
+            slot = slots[at:at + 160]
+            mine, = (s for s in secrets if reader.slot_open(s, v, slot))
+            self.assertEqual(slot, reader.slot_make(mine, v, vault.root_key, slot[:8], slot[20:36], slot[36:60]))
+            opened.add(mine)
+        self.assertEqual(set(secrets), opened)
+
+    def records_are_equal(self, vault):
+        count = 0
+        for key, sealed in vault.rows.items():
+            _, kind, *names = key.split("/") if "/" in key else ("", "", "")
+            if kind not in ("m", "t"):
+                continue
+            what, version = bytes.fromhex(names[0]), int(names[1]) if kind == "t" else 0
+            plain = vault.unseal(kind, what, version, sealed)
+            self.assertEqual(sealed, reader.seal(vault.keys, vault.root["vault_id"], vault.root["epoch"], kind, what, version, plain,
+                                                 sealed[:24]), key)
+            count += 1
+        return count
+
+    def test_vaults_of_every_kind_are_read_and_sealed_alike(self):
+        records = lines = epochs = 0
+        for number in range(20):
+            self.make(number)
+            secrets = [self.read(key) for key in self.keys]
+            for secret in secrets:
+                vault = reader.Vault(reader.rows_of(self.file), secret)
+                found = {c["pixel"]: [vault.token(c, v) for v in c["versions"] if reader.has_token(v)] for c in vault.credentials()}
+                self.assertEqual(self.tokens, found)
+            self.slots_are_equal(vault, secrets)
+            records += self.records_are_equal(vault)
+            lines += self.log_is_proven(vault)
+            epochs += vault.root["epoch"] > 1
+            for secret in (os.urandom(32), secrets[0][:-1] + bytes([secrets[0][-1] ^ 1])):
+                with self.assertRaises(reader.Bad):
+                    reader.Vault(vault.rows, secret)
+        notes.append("20 vaults, %d of them with a later root key: %d records and %d lines of their logs are equal" % (epochs, records, lines))
+        self.assertGreater(records, 50)
 
 
 class Health(Case):

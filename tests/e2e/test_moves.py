@@ -33,7 +33,9 @@ class Moves(Case):
     def test_a_refused_previous_token_is_not_moved(self):
         pixel, old, new = self.two_versions()
         self.emu.revoke(old)
-        r = self.refuses(10, "rollback", pixel, says=pixel)
+        r = self.refuses(10, "rollback", pixel, says="refuses the previous token")
+        self.assertNotIn("too", r.err, "nobody asked about the current one, which may be healthy")
+        self.assertIn("if the current one does not work either", r.err)
         self.assertIn("nothing was moved", r.err, say(r))
         self.assertEqual(new, self.get(pixel))
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import unittest
 
 import harness
@@ -18,7 +19,7 @@ def drills():
         return dict(re.findall(r"<!-- drill: ([a-z-]+) -->\n```sh\n(.*?)```", f.read(), re.S))
 
 
-class Recovery(Case):
+class Drills(Case):
     uses_emulator = False
 
     def setUp(self):
@@ -31,15 +32,18 @@ class Recovery(Case):
         os.makedirs(self.path("bin"))
         os.symlink(VAULT, self.path("bin", "pixelvault"))
 
-    def drill(self, name, typed=None):
-        """The commands of the page, as they stand there, in this test's folder."""
+    within = ()  # the words that the commands of the page are started with
+
+    def drill(self, name, *typed):
+        """The commands of the page, as they stand there, in this test's folder; and what is typed, question by question."""
         env = dict(self.env, PATH=self.path("bin") + ":" + os.environ["PATH"], TERM="xterm")
-        words = ["sh", "-eu", "-c", drills()[name]]
+        words = [*self.within, "sh", "-eu", "-c", drills()[name]]
         if typed:
             t = harness.Terminal(words, env, self.dir)
-            t.expect("recovery key")
-            t.send(typed)
-            self.assertEqual(0, t.wait(), t.text())
+            for question, answer in typed:
+                t.expect(question, 120)
+                t.send(answer)
+            self.assertEqual(0, t.wait(120), t.text())
             return t.text()
         r = subprocess.run(words, cwd=self.dir, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                            timeout=120 * harness.PATIENCE)
@@ -60,14 +64,6 @@ class Recovery(Case):
         r = self.vault("get", next(iter(self.tokens)), "--json", rc=7)
         self.assertIn(word, r.out.decode())
 
-    def test_lost_key(self):
-        shown = self.recovery_key()
-        os.remove(self.key)
-        self.vault("get", next(iter(self.tokens)), rc=4)
-        self.drill("lost-key", shown)
-        self.configure(vault={"key-file": self.path("new-key")})
-        self.all_there()
-
     def recovery_key(self):
         """As a person writes it down from the terminal, who types it back."""
         t = self.terminal("slot", "add", "--recovery")
@@ -77,10 +73,47 @@ class Recovery(Case):
         self.assertEqual(0, t.wait(), t.text())
         return key + "\n"
 
+    def slots(self, kind):
+        return [s["id"] for s in self.json("slot", "list")["slots"] if s["kind"] == kind]
+
+    def started_with(self, name, creds="creds"):
+        """As systemd starts a unit with it. False where it does not."""
+        creds = self.path(creds)
+        os.mkdir(creds, 0o700)
+        done = subprocess.run([*self.within, "systemd-creds", "decrypt", "--name=pixelvault.key", self.path(name),
+                               os.path.join(creds, "pixelvault.key")], capture_output=True)
+        if done.returncode:
+            return False
+        os.chmod(os.path.join(creds, "pixelvault.key"), 0o400)
+        self.env["CREDENTIALS_DIRECTORY"] = creds
+        return True
+
+
+class Recovery(Drills):
+    def test_lost_key(self):
+        shown = self.recovery_key()
+        os.remove(self.key)
+        self.vault("get", next(iter(self.tokens)), rc=4)
+        self.drill("lost-key", ("recovery key", shown))
+        self.configure(vault={"key-file": self.path("new-key")})
+        self.all_there()
+
+    def test_forgotten_passphrase(self):
+        self.vault("slot", "add", "--passphrase-file", self.write(self.path("forgotten"), "nobody knows this one any more\n"))
+        shown = self.recovery_key()
+        os.remove(self.path("forgotten"))
+        os.rename(self.key, self.path("elsewhere"))
+        self.configure(vault={"key-file": None})
+        new = "a new one that is remembered\n"
+        self.drill("forgotten-passphrase", ("recovery key", shown), ("New passphrase", new), ("once more", new),
+                   ("opens the vault(?s:.*)Passphrase", new))  # and verify proved all of it
+        self.configure(vault={"key-file": self.path("elsewhere")})  # for the tokens one by one: a passphrase takes a second each time
+        self.all_there()
+
     @harness.needs("systemd-creds")
     @unittest.skipUnless(os.geteuid() == 0, "NOT TESTED: systemd-creds seals as root")
     def test_lost_credential(self):
-        """As after a new TPM or mainboard: what systemd had sealed is of no use."""
+        """What systemd had sealed is gone, or of no use."""
         r = self.vault("slot", "add", "--credential", self.path("old-credential"), rc=(0, 1))
         if r.rc:
             self.skipTest("systemd-creds does not work here" + say(r))
@@ -88,18 +121,11 @@ class Recovery(Case):
         os.remove(self.key)
         os.remove(self.path("old-credential"))
         self.configure(vault={"key-file": None, "credential": "pixelvault.key"})
-        r = self.refuses(4, "get", next(iter(self.tokens)))
-        self.drill("lost-credential", shown)
-        creds = self.path("creds")
-        os.mkdir(creds, 0o700)
-        subprocess.run(["systemd-creds", "decrypt", "--name=pixelvault.key", self.path("new-credential"),
-                        os.path.join(creds, "pixelvault.key")], check=True, capture_output=True)
-        os.chmod(os.path.join(creds, "pixelvault.key"), 0o400)
-        self.env["CREDENTIALS_DIRECTORY"] = creds
+        self.refuses(4, "get", next(iter(self.tokens)))
+        self.drill("lost-credential", ("recovery key", shown))
+        self.started_with("new-credential")
         self.all_there()
-        slots = self.json("slot", "list")["slots"]
-        old = [s["id"] for s in slots if s["kind"] == "credential"][0]
-        self.vault("slot", "remove", old, "--yes")
+        self.vault("slot", "remove", self.slots("credential")[0], "--yes")
         self.all_there()
 
     @unittest.skipUnless(os.geteuid() == 0, "NOT TESTED: only root mounts a small disk")
@@ -190,6 +216,19 @@ class Recovery(Case):
         self.drill("lost-state")
         self.all_there()
 
+    def test_damaged_anchor(self):
+        """Which is as good as none: what is left of it proves nothing."""
+        anchor, = (os.path.join(self.state, n) for n in os.listdir(self.state) if n.endswith(".anchor"))
+        self.backup()
+        whole = self.read(anchor)
+        for bad in (bytes(512) + bytes([whole[512] ^ 1]) + whole[513:], whole[:700].replace(b"p", b"q"), os.urandom(1024), b""):
+            with open(anchor, "wb") as f:
+                f.write(bad)
+            self.refused("anchor-missing")
+            self.drill("lost-state")
+            self.all_there()
+            self.vault("audit", "verify")
+
     def test_lost_state_and_an_old_copy(self):
         """What the checkpoint is for: nothing else would notice."""
         shutil.copytree(self.path("vault"), self.path("old"))
@@ -252,6 +291,86 @@ class Recovery(Case):
         with open(__file__) as f:
             mine = set(re.findall(r'self\.drill\("([a-z-]+)"', f.read()))
         self.assertEqual(set(drills()), mine)
+
+
+@harness.needs("systemd-creds")
+@harness.needs("swtpm")
+@unittest.skipUnless(os.geteuid() == 0, "NOT TESTED: systemd-creds seals as root")
+class WithATpm(Drills):
+    """One in software, of which the real systemd-creds is told by a script in its place."""
+
+    def setUp(self):
+        super().setUp()
+        self.socket_of_tpm, self.tpm = self.path("tpm"), None
+        real = shutil.copy("/usr/bin/systemd-creds", self.path("systemd-creds"))
+        script = self.write(self.path("script"), """#!/bin/sh
+case " $* " in *" has-tpm2 "*) exit 0 ;; esac
+SYSTEMD_TPM2_DEVICE=swtpm:path=%s exec %s "$@"
+""" % (self.socket_of_tpm, real))
+        os.chmod(script, 0o700)
+        self.within = ("unshare", "--mount", "sh", "-c", "mount --bind %s /usr/bin/systemd-creds && exec \"$@\"" % script, "sh")
+        self.mount_a_tpm()
+        self.addCleanup(self.take_the_tpm_out)
+        self.write(self.path("plain"), "x")
+        if not self.creds("encrypt", "--with-key=tpm2", self.path("plain"), self.path("tried")):
+            self.skipTest("NOT TESTED: systemd-creds does not reach a TPM in software here (libtss2-tcti-swtpm0?)")
+
+    def mount_a_tpm(self):
+        """A new one, with seeds of its own."""
+        state = self.path("tpm-state")
+        shutil.rmtree(state, ignore_errors=True)
+        os.mkdir(state, 0o700)
+        self.tpm = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + state, "--flags",
+                                     "not-need-init,startup-clear", "--server", "type=unixio,path=" + self.socket_of_tpm,
+                                     "--ctrl", "type=unixio,path=" + self.socket_of_tpm + ".ctrl"],
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 20 * harness.PATIENCE
+        while not os.path.exists(self.socket_of_tpm + ".ctrl"):
+            self.assertLess(time.monotonic(), end, "the TPM does not come up")
+            time.sleep(0.02)
+
+    def take_the_tpm_out(self):
+        self.tpm.kill()
+        self.tpm.wait()
+        for name in (self.socket_of_tpm, self.socket_of_tpm + ".ctrl"):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(name)
+
+    def creds(self, *words):
+        return subprocess.run([*self.within, "systemd-creds", *words], capture_output=True, timeout=120).returncode == 0
+
+    def add(self, name):
+        r = subprocess.run([*self.within, VAULT, "slot", "add", "--credential", self.path(name)], env=self.env, capture_output=True,
+                           text=True, timeout=120)
+        self.assertEqual(0, r.returncode, r.stderr)
+        return r.stderr
+
+    def test_lost_tpm(self):
+        """A new mainboard: what the old one's had sealed opens no more."""
+        self.assertIn("sealed with this machine's TPM", self.add("old-credential"))
+        shown = self.recovery_key()
+        os.remove(self.key)
+        self.configure(vault={"key-file": None, "credential": "pixelvault.key"})
+        self.assertTrue(self.started_with("old-credential"))
+        self.all_there()
+        del self.env["CREDENTIALS_DIRECTORY"]
+        self.take_the_tpm_out()
+        self.mount_a_tpm()
+        self.assertFalse(self.started_with("old-credential", "on-the-new-one"))
+        self.refuses(4, "get", next(iter(self.tokens)))
+        self.assertIn("sealed with this machine's TPM", self.drill("lost-credential", ("recovery key", shown)))
+        self.assertTrue(self.started_with("new-credential", "of-the-new-one"))
+        self.all_there()
+        self.vault("slot", "remove", self.slots("credential")[0], "--yes")
+        self.all_there()
+
+    def test_a_tpm_that_does_not_work_is_not_claimed(self):
+        self.take_the_tpm_out()
+        self.assertIn("sealed without a TPM", self.add("sealed"))
+        self.assertTrue(self.started_with("sealed"))
+        os.remove(self.key)
+        self.configure(vault={"key-file": None, "credential": "pixelvault.key"})
+        self.all_there()
 
 
 if __name__ == "__main__":

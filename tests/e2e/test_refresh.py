@@ -152,7 +152,6 @@ class Stored(Refreshing):
         self.put(pixel, self.more_token(pixel), "--test-code", "T2")
         r = self.put_pair(wrong, doc, "--test-code", "T1", rc=11)
         self.assertIn("belongs to " + pixel, r.err)
-        self.refuses(8, "move", wrong, pixel, says="put the same pair under the right Pixel")
         self.put_pair(pixel, doc)
         self.assertEqual(access, self.get(pixel))
         self.assertEqual("accounts", self.renewal(pixel)["family"])
@@ -249,19 +248,94 @@ class Stored(Refreshing):
         self.put(pixel, plain)
         self.assertIsNone(self.renewal(pixel))
 
-    def test_it_is_not_swapped_without_what_renews_it(self):
-        one, access, _, doc = self.document(86400)
-        self.put_pair(one, doc, "--no-check")
-        other, token = self.pair()
-        self.put(other, token, "--no-check")
-        self.refuses(8, "swap", one, other, "--no-check", says="not moved")
-        self.assertEqual((access, token), (self.get(one), self.get(other)))
-
     def test_destroyed_with_its_pixel(self):
         pixel, _, _, _ = self.stored_pair()
         self.vault("rm", pixel, "--destroy", "--yes")
         self.assertEqual([(0,)], self.sql("select count(*) from kv where k like '%/g/%'"))
         self.vault("verify")
+
+
+class Moved(Refreshing):
+    """A pair under the wrong Pixel goes where it belongs as a whole, and is renewed there alone."""
+
+    def needy(self):
+        """A Pixel whose token is dead and known to be."""
+        pixel, token = self.stored()
+        self.emu.revoke(token)
+        self.vault("check", pixel, rc=10)
+        return pixel
+
+    def pair_of(self, pixel, life=86400):
+        """(access token, the document of a pair for it)."""
+        _, access, refresh, doc = self.document(life)
+        self.emu.ctl("token", access, "pixels=" + pixel, "kind=tt_user", "scopes=8", "refresh=" + refresh)
+        return access, doc
+
+    def grants(self):
+        return self.sql("select count(*) from kv where k like '%/g/%'")[0][0]
+
+    def renewed_there_only(self, right, wrong, access):
+        """Half of its life of four seconds is over soon."""
+        time.sleep(2.1)
+        if not VIA_AGENT:
+            self.once(rc=(0, 9, 10, 11))
+        self.until(lambda: self.get(right) != access)
+        self.assertEqual(1, len(self.refreshes()))
+        self.assertEqual(1, self.grants())
+        self.assertEqual("accounts", self.renewal(right)["family"])
+        self.vault("verify")
+
+    def test_from_beside_the_own_token_of_the_wrong_one(self):
+        right = self.needy()
+        wrong, own = self.stored()
+        access, doc = self.pair_of(right, 4)
+        r = self.put_pair(wrong, doc, rc=11)
+        self.assertIn("vault move %s %s" % (wrong, right), r.err, say(r))
+        self.vault("move", wrong, right)
+        self.assertEqual([access, own], [self.get(right), self.get(wrong)])
+        self.assertEqual(("healthy", "healthy"), (self.status(right)["verdict"], self.status(wrong)["verdict"]))
+        self.assertIsNone(self.renewal(wrong))
+        self.renewed_there_only(right, wrong, access)
+        self.assertEqual(own, self.get(wrong))
+
+    def test_from_the_place_of_the_current_one(self):
+        right, wrong = self.needy(), new_pixel()
+        self.emu.pixel(wrong)
+        access, doc = self.pair_of(right, 4)
+        self.put_pair(wrong, doc, "--no-check", "--test-code", "T1")
+        self.vault("check", wrong, rc=11)
+        self.vault("move", wrong, right)
+        self.assertEqual("healthy", self.status(right)["verdict"])
+        self.assertEqual(access, self.get(right))
+        self.renewed_there_only(right, wrong, access)
+        self.refuses(8, "put", wrong, "--family", "accounts", stdin=json.dumps(doc), says="already")
+
+    def test_two_pairs_are_exchanged(self):
+        (one, of_one, _, doc_one), (two, of_two, _, doc_two) = self.document(86400), self.document(86400)
+        self.put_pair(one, doc_two, "--no-check", "--test-code", "T1")
+        self.put_pair(two, doc_one, "--no-check", "--test-code", "T2")
+        self.vault("check", rc=11)
+        self.vault("swap", one, two)
+        self.assertEqual([of_one, of_two], [self.get(one), self.get(two)])
+        self.assertEqual(["accounts", "accounts"], [self.renewal(p)["family"] for p in (one, two)])
+        self.assertEqual(2, self.grants())
+        self.vault("verify")
+        for pixel, refresh in ((one, doc_one), (two, doc_two)):
+            held = self.json("match", stdin=refresh["refresh_token"])["matches"]
+            self.assertIn(pixel, [m["pixel"] for m in held if m["stage"] == "current"])
+
+    def test_one_whose_renewal_is_open_stays_where_it_is(self):
+        right, wrong = self.needy(), new_pixel()
+        self.emu.pixel(wrong)
+        access, doc = self.pair_of(right, 2)
+        self.put_pair(wrong, doc, "--no-check", "--test-code", "T1")
+        self.vault("check", wrong, rc=11)
+        self.emu.knob("refresh-lost", "on")
+        time.sleep(2.1)
+        self.until(lambda: self.vault("check", wrong, rc=None) and self.renewal(wrong)["unanswered_since"])
+        before = self.get(wrong)
+        self.refuses(8, "move", wrong, right, says="being renewed|nothing was moved")
+        self.assertEqual((before, 1), (self.get(wrong), self.grants()))
 
 
 @direct_only("a terminal of the command's own")

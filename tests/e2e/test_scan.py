@@ -209,6 +209,8 @@ class ScanForMore(Kit):
         self.assertEqual([(None, name, "token")], [(m["pixel"], m["listing"], m["what"]) for m in self.json("match", stdin=token)["matches"]])
         self.assertEqual(pixel, self.json("match", stdin=access)["matches"][0]["pixel"])
         self.refuses(3, "match", stdin="rft." + new_token(), says="no Pixel")
+        r = self.refuses(2, "match", token, says="'match' takes a token from standard input only")
+        self.assertNotIn("put PIXEL", r.err, "this is another command")
         self.vault("listing", "rm", name)
         self.assertTrue(self.json("match", stdin=token)["matches"][0]["removed"])
 

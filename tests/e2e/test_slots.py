@@ -181,6 +181,46 @@ class Slots(Keys):
         self.refuses(8, "slot", "add", "--credential", sealed, env={"CREDENTIALS_DIRECTORY": folder}, says="already")
 
 
+class Cheap(AgentCase):
+    """A passphrase whose slot was made when guessing was dearer than it is."""
+    uses_emulator = False
+    CHEAPER = "guessing the passphrase [0-9a-f]{16} is cheaper than it should be; to change that: vault rekey --same"
+
+    def setUp(self):
+        super().setUp()
+        self.pixel, self.stored_token = new_pixel(), self.token()
+        self.put(self.pixel, self.stored_token, "--no-check")
+        self.add_a_cheap_slot()
+        self.configure(vault={"key-file": None})
+        self.phrase = {"PIXELVAULT_PASSPHRASE_FILE": self.write(self.path("phrase"), PHRASE)}
+
+    def add_a_cheap_slot(self):
+        v = reader.open_vault(self.file, self.key)
+        slots = b"\2" + v.rows["slots"][1:] + reader.passphrase_slot(PHRASE.encode(), v.root["vault_id"], v.root_key, os.urandom(8),
+                                                                    os.urandom(16), os.urandom(24), 1, 8192)
+        head = v.rows["root"][:-32].replace(v.root["slots_digest"], reader.blake2b(32, slots))
+        root = head + reader.blake2b(32, b"pxroot01", head, key=v.keys[reader.MAC])
+        for key, value in (("slots", slots), ("root", root)):
+            self.sql("UPDATE kv SET v = ? WHERE k = ?", value, key)
+        self.vault("adopt", "--first-use")
+
+    def offers(self, *words, **more):
+        self.assertRegex(self.vault(*words, **more).err, self.CHEAPER)
+
+    def test_who_opens_by_it_is_offered_a_dearer_one(self):
+        self.offers("slot", "list")
+        self.offers("slot", "test", "--passphrase-file", self.path("phrase"))
+        self.offers("get", self.pixel, env=self.phrase)
+        self.assertNotRegex(self.vault("get", self.pixel, env={"PIXELVAULT_KEY_FILE": self.key}).err, self.CHEAPER, "not by this one")
+        self.start_agent(ready=False)
+        self.until(lambda: "locked" in self.log(), 10, "it has no key of its own")
+        self.offers("unlock", env={"PIXELVAULT_VAULT": None, **self.phrase})
+        self.assertEqual((200, self.stored_token.encode()), self.http("GET", "/v1/pixels/%s/token" % self.pixel)[::2])
+        self.vault("rekey", "--same", env=self.phrase)
+        self.assertEqual([False], [s["below_policy"] for s in self.json("slot", "list")["slots"] if s["kind"] == "passphrase"])
+        self.assertNotRegex(self.vault("get", self.pixel, env=self.phrase).err, self.CHEAPER)
+
+
 class Hygiene(Keys):
     @needs("strace")
     def test_no_key_lies_in_a_file_of_ours_and_a_passphrase_is_only_ever_read(self):

@@ -14,7 +14,7 @@ import sys
 FORMAT = 1
 BUCKETS = (512, 1024, 2048, 4096, 8192, 16384)
 HINT_BUCKET = 192
-KEY_FILE, ALGORITHM_BLAKE2B = 2, 2
+PASSPHRASE, ALGORITHM_ARGON2ID, KEY_FILE, ALGORITHM_BLAKE2B = 1, 1, 2, 2
 MAC, META, TOKEN, INDEX, FINGERPRINT, ANCHOR, AUDIT = range(1, 8)
 STAGES = {1: "pending", 2: "current", 3: "previous", 4: "retired", 5: "standby"}
 
@@ -158,6 +158,15 @@ def slot_make(secret, vault_id, root_key, slot_id, salt, nonce, kind=KEY_FILE):
     head = slot_id + bytes([kind, ALGORITHM_BLAKE2B, 0, 0]) + bytes(8) + salt
     bound = b"pxslot01" + struct.pack("<I", FORMAT) + vault_id + head
     both = slot_key(secret, vault_id, head)
+    wrapped = aead_seal(both[:32], nonce, root_key, bound)
+    return head + nonce + blake2b(32, bound, nonce, wrapped, key=both[32:]) + wrapped + bytes(20)
+
+
+def passphrase_slot(passphrase, vault_id, root_key, slot_id, salt, nonce, passes, kib):
+    """As an earlier or a careless program may have made it: the cost is the caller's."""
+    head = slot_id + bytes([PASSPHRASE, ALGORITHM_ARGON2ID, 0, 0]) + struct.pack("<II", passes, kib) + salt
+    bound = b"pxslot01" + struct.pack("<I", FORMAT) + vault_id + head
+    both = argon2id(passphrase, salt, passes, kib)
     wrapped = aead_seal(both[:32], nonce, root_key, bound)
     return head + nonce + blake2b(32, bound, nonce, wrapped, key=both[32:]) + wrapped + bytes(20)
 
