@@ -94,8 +94,8 @@ $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuz
 $(BUILD)/tests/tiktok-emulator: $(call obj,$(EMULATOR))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ -lgnutls -lcjson -lpthread -o $@
-$(BUILD)/tests/stand_in: $(BUILD)/obj/tests/support/stand_in.o $(LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -o $@
+$(BUILD)/tests/stand_in: $(BUILD)/obj/tests/support/stand_in.o $(BUILD)/obj/tests/support/agent_by_clock.o $(LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) $(NET) -o $@
 $(BUILD)/tests/send_alert: $(BUILD)/obj/tests/support/send_alert.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $< $(LIB) $(SMALL) $(NET) -o $@

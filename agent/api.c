@@ -519,6 +519,7 @@ void api_opened(struct api *api, struct vault_opener *opener, struct audit *audi
 	api->opener = opener;
 	api->audit = api->is_stopping ? NULL : audit;
 	api->why_closed.code = ERR_NONE;
+	api->has_lost = false;
 }
 
 static void end_audit_turn(struct api *api)
@@ -564,6 +565,12 @@ void api_trouble(struct api *api, const struct error *err, bool is_degraded)
 {
 	api->is_degraded = is_degraded;
 	api->trouble = *err;
+}
+
+void api_lost(struct api *api, const struct error *err)
+{
+	api->has_lost = true;
+	api->loss = *err;
 }
 
 void api_swept(struct api *api, const struct check_result *result, int64_t now)

@@ -12,6 +12,7 @@
  *     NEWS_DONE      api_finish(api, n->errand)             takes it over
  *     NEWS_PROGRESS  api_progress(api, n)
  *     NEWS_TROUBLE   api_trouble(api, &n->err, n->is_degraded)
+ *     NEWS_LOSS      api_lost(api, &n->err)
  *     each turn      api_end_turn(api, now_ms, is_idle)     at least every 250 ms
  */
 #ifndef AGENT_API_H
@@ -53,6 +54,7 @@ void api_progress(struct api *api, const struct news *n);
 /* before NULL: it is new; after NULL: it is gone. Both are only looked at. */
 void api_on_change(struct api *api, const struct holding *before, const struct holding *after);
 void api_trouble(struct api *api, const struct error *err, bool is_degraded);
+void api_lost(struct api *api, const struct error *err);
 /* The last sweep of all Pixels, for /metrics. */
 void api_swept(struct api *api, const struct check_result *result, int64_t now);
 /* The lines about alerts, for /metrics; takes them over. */

@@ -291,6 +291,11 @@ static void print_lists(const struct api *api, struct buf *out)
 	metrics_print_lists(&lists, out);
 }
 
+static bool is_degraded(const struct api *api)
+{
+	return api->is_degraded || api->is_silent || (api->opener && api->has_lost);
+}
+
 void api_serve_metrics(struct api *api, struct call *call)
 {
 	struct buf out = BUF_INIT(API_BODY_MAX);
@@ -307,7 +312,7 @@ void api_serve_metrics(struct api *api, struct call *call)
 	if (api->setup.connections)
 		gauge(&out, "connections", "Open connections.", api->setup.connections(api->setup.listener));
 	gauge(&out, "locked", "1 while the vault is locked.", !api->opener);
-	gauge(&out, "degraded", "1 when the store or the audit log cannot be written.", api->is_degraded || api->is_silent);
+	gauge(&out, "degraded", "1 when the store or the audit log cannot be written.", is_degraded(api));
 	buf_append_text(&out, "# HELP pixelvault_build_info Which version runs.\n# TYPE pixelvault_build_info gauge\n"
 			      "pixelvault_build_info{version=\"" PIXELVAULT_VERSION "\"} 1\n");
 	if (api->swept_at)
@@ -331,13 +336,14 @@ void api_serve_health(struct api *api, struct call *call)
 	const char *reason = api->is_stopping                    ? why_not.message
 			     : !api->opener && api->why_closed.code ? api->why_closed.message
 			     : api->opener && api->is_silent      ? api->silence.message
+			     : api->opener && api->has_lost	   ? api->loss.message
 			     : api->is_degraded			   ? api->trouble.message
 								   : NULL;
 	api_json_begin(&j);
 	json_bool(&j, "live", true);
 	json_bool(&j, "ready", is_ready);
 	json_bool(&j, "locked", !api->opener);
-	json_bool(&j, "degraded", api->is_degraded || api->is_silent);
+	json_bool(&j, "degraded", is_degraded(api));
 	json_text(&j, "version", PIXELVAULT_VERSION);
 	json_int(&j, "pixels", (int64_t)holdings_count(api->setup.holdings));
 	json_text(&j, "layers", api->setup.layers);

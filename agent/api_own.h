@@ -142,6 +142,8 @@ struct api {
 	struct error silence;
 	int64_t silence_ms; /* when it last took none */
 	bool is_degraded;
+	bool has_lost; /* nothing is written any more, until the vault is opened anew */
+	struct error loss;
 	struct error why_closed, trouble;
 	int64_t now_ms;
 	/* held calls */

@@ -171,6 +171,10 @@ static void take_news(struct keeper *k, struct news *n)
 		api_trouble(k->api, &n->err, n->err.code == ERR_STORAGE);
 		log_error(&n->err);
 		break;
+	case NEWS_LOSS:
+		api_lost(k->api, &n->err);
+		log_error(&n->err);
+		break;
 	case NEWS_CHECKED:
 		api_swept(k->api, &n->check, clock_wall());
 		if (n->check.notice)

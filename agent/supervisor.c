@@ -31,6 +31,9 @@
 #define STOP_MS 90000
 /* Some tell us and then our group, or tell twice: the commit in hand is finished all the same. */
 #define HURRY_MS 1500
+/* A keeper that gives no sign of life for as long after it was told to go gives none any more: libseccomp 2.5.4 turns in
+ * circles where an allocation of its own fails. Less than TimeoutStartSec= of the unit. */
+#define KEEPER_SILENT_MS 40000
 #define COURIER_END_MS 200
 #define COURIER_LIVED_MS 5000 /* one that dies sooner is no accident: the next but one is started after a pause */
 #define PAUSE_FIRST_MS 100
@@ -45,12 +48,18 @@ struct supervisor {
 	const char *config; /* --config */
 	char **environment; /* the keeper's, and ours */
 	int signals;
-	int board;             /* listens at status-listen, until the keeper has it; or -1 */
+	int board;             /* listens at status-listen, until a keeper lives that has it; or -1 */
+	int sockets;           /* as many from LISTEN_FIRST_FD on are systemd's, until a keeper lives that has them */
+	char socket_names[256];
 	int link;              /* -1 when the keeper has closed its end */
 	pid_t keeper, courier; /* courier 0: none runs */
 	pid_t messengers[MESSENGERS_MAX]; /* 0: none */
 	int keeper_status;     /* as waitpid gave it, once has_ended */
 	bool has_ended, is_stopping;
+	bool is_alive;  /* the keeper said something */
+	bool is_silent; /* it did not, and was ended for that */
+	int64_t keeper_due_ms, keeper_pause_ms; /* when another one is started, in place of one that was silent */
+	int64_t silent_ms;                      /* when one that has said nothing is ended */
 	int64_t courier_began_ms, courier_due_ms, pause_ms;
 	int64_t kill_ms; /* when our patience with the keeper ends */
 	int64_t hurry_ms; /* what being told to stop again shortens it to */
@@ -147,7 +156,7 @@ static int count_sockets(void)
 	return fds < 0 ? 0 : fds > SOCKETS_MAX ? SOCKETS_MAX : (int)fds;
 }
 
-/* Pass on each one that has a name of ours, and close them all. */
+/* Each one that has a name of ours. */
 static void pass_sockets(int link, int count, const char *names)
 {
 	for (int fd = LISTEN_FIRST_FD; fd < LISTEN_FIRST_FD + count; fd++) {
@@ -162,8 +171,15 @@ static void pass_sockets(int link, int count, const char *names)
 					 : "FileDescriptorName= must be agent or credentials");
 		else if (!link_send(link, LINK_SOCKET, name, fd))
 			log_line(LOG_WARNING, "the socket '%s' from systemd could not be passed to the keeper", name);
-		close(fd);
 	}
+}
+
+/* Nobody but the keeper listens there. */
+static void close_sockets(struct supervisor *s)
+{
+	for (; s->sockets; s->sockets--)
+		close(LISTEN_FIRST_FD + s->sockets - 1);
+	file_closep(&s->board);
 }
 
 /* --- the courier --- */
@@ -245,6 +261,14 @@ static void messenger_ended(struct supervisor *s, pid_t pid, int status)
 
 /* --- what the keeper says --- */
 
+static void note_life(struct supervisor *s)
+{
+	if (!s->is_alive)
+		close_sockets(s);
+	s->is_alive = true;
+	s->silent_ms = NEVER;
+}
+
 static void take_message(struct supervisor *s, const struct link_message *m, int fd, int64_t now)
 {
 	switch (m->kind) {
@@ -275,6 +299,7 @@ static void take_messages(struct supervisor *s, int64_t now)
 	int fd;
 	enum link_got got;
 	while ((got = link_receive(s->link, &message, &fd)) == LINK_GOT_MESSAGE) {
+		note_life(s);
 		take_message(s, &message, fd, now);
 		if (fd >= 0)
 			close(fd);
@@ -283,7 +308,38 @@ static void take_messages(struct supervisor *s, int64_t now)
 		return;
 	close(s->link); /* to the keeper this is the end too, should it have said nonsense and still live */
 	s->link = -1;
+	s->silent_ms = NEVER;
 	s->kill_ms = earlier(s->kill_ms, now + STOP_MS);
+}
+
+/* --- the end of a keeper --- */
+
+/* Another one, when it was we who ended it for its silence. */
+static void keeper_ended(struct supervisor *s, int status, int64_t now)
+{
+	bool was_silent = s->is_silent && !s->is_stopping;
+	s->keeper = 0;
+	s->keeper_status = status;
+	s->has_ended = !was_silent;
+	if (!was_silent)
+		return;
+	close(s->link);
+	s->link = -1;
+	if (s->courier)
+		process_end(s->courier, COURIER_END_MS);
+	s->courier = 0;
+	s->courier_due_ms = s->kill_ms = NEVER;
+	s->keeper_due_ms = now + s->keeper_pause_ms;
+	s->keeper_pause_ms = earlier(s->keeper_pause_ms * 2, PAUSE_MAX_MS);
+}
+
+static void end_silent_keeper(struct supervisor *s)
+{
+	log_line(LOG_ERROR, "the keeper gave no sign of life for %d seconds after its start and is ended; another one is started",
+		 KEEPER_SILENT_MS / 1000);
+	s->is_silent = true;
+	s->silent_ms = NEVER;
+	kill(s->keeper, SIGKILL);
 }
 
 /* --- signals --- */
@@ -295,8 +351,7 @@ static void reap(struct supervisor *s, int64_t now)
 	/* In a container we may be process 1, and get orphans that are none of ours. */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == s->keeper) {
-			s->has_ended = true;
-			s->keeper_status = status;
+			keeper_ended(s, status, now);
 		} else if (pid == s->courier) {
 			courier_ended(s, status, now);
 		} else {
@@ -345,9 +400,12 @@ static void stop(struct supervisor *s, int64_t now)
 	}
 	s->is_stopping = true;
 	s->courier_due_ms = NEVER;
-	s->kill_ms = earlier(s->kill_ms, now + STOP_MS);
+	s->kill_ms = earlier(earlier(s->kill_ms, now + STOP_MS), s->silent_ms);
+	s->silent_ms = NEVER;
 	s->hurry_ms = now + HURRY_MS;
 	notify_stopping(&s->notify);
+	s->has_ended = !s->keeper; /* between two of them */
+	s->keeper_due_ms = NEVER;
 	tell_keeper(s, LINK_STOP);
 }
 
@@ -364,34 +422,6 @@ static void take_signals(struct supervisor *s, int64_t now)
 		} else {
 			stop(s, now);
 		}
-	}
-}
-
-/* --- the life of it --- */
-
-static void wait_for_something(struct supervisor *s, int64_t now)
-{
-	struct pollfd events[] = { { .fd = s->signals, .events = POLLIN }, { .fd = s->link, .events = POLLIN } };
-	int64_t until = earlier(s->courier_due_ms, s->kill_ms), left = until - now;
-	(void)poll(events, COUNT_OF(events), until == NEVER ? -1 : left > INT_MAX ? INT_MAX : (int)left);
-}
-
-static void watch(struct supervisor *s)
-{
-	while (!s->has_ended) {
-		int64_t now = clock_boot_ms();
-		if (s->courier_due_ms <= now)
-			courier_start(s, now);
-		if (s->kill_ms <= now) {
-			log_line(LOG_WARNING, "the keeper did not end and is killed");
-			kill(s->keeper, SIGKILL);
-			s->kill_ms = NEVER;
-		}
-		wait_for_something(s, now);
-		now = clock_boot_ms();
-		if (s->link >= 0)
-			take_messages(s, now);
-		take_signals(s, now);
 	}
 }
 
@@ -422,6 +452,65 @@ static bool keeper_start(struct supervisor *s, struct error *err)
 	close(pair[1]);
 	s->link = pair[0];
 	return is_started;
+}
+
+/* --- the life of it --- */
+
+/* What a keeper needs, then the word to go. */
+static void equip_keeper(struct supervisor *s, int64_t now)
+{
+	courier_start(s, now);
+	pass_sockets(s->link, s->sockets, s->socket_names);
+	if (s->board >= 0 && !link_send(s->link, LINK_SOCKET, "board", s->board))
+		log_line(LOG_WARNING, "the socket of status-listen could not be passed to the keeper");
+	tell_accounts(s);
+	tell_keeper(s, LINK_GO);
+	s->silent_ms = clock_boot_ms() + KEEPER_SILENT_MS;
+}
+
+static void keeper_start_again(struct supervisor *s, int64_t now)
+{
+	struct error err;
+	s->is_silent = false;
+	s->keeper_due_ms = NEVER;
+	if (keeper_start(s, &err)) {
+		equip_keeper(s, now);
+		return;
+	}
+	log_error(&err);
+	s->keeper_status = W_EXITCODE((int)err.code, 0);
+	s->has_ended = true;
+}
+
+static void wait_for_something(struct supervisor *s, int64_t now)
+{
+	struct pollfd events[] = { { .fd = s->signals, .events = POLLIN }, { .fd = s->link, .events = POLLIN } };
+	int64_t until = earlier(earlier(s->courier_due_ms, s->kill_ms), earlier(s->keeper_due_ms, s->silent_ms));
+	int64_t left = until - now;
+	(void)poll(events, COUNT_OF(events), until == NEVER ? -1 : left > INT_MAX ? INT_MAX : (int)left);
+}
+
+static void watch(struct supervisor *s)
+{
+	while (!s->has_ended) {
+		int64_t now = clock_boot_ms();
+		if (s->keeper_due_ms <= now)
+			keeper_start_again(s, now);
+		if (s->courier_due_ms <= now)
+			courier_start(s, now);
+		if (s->silent_ms <= now)
+			end_silent_keeper(s);
+		if (s->kill_ms <= now) {
+			log_line(LOG_WARNING, "the keeper did not end and is killed");
+			kill(s->keeper, SIGKILL);
+			s->kill_ms = NEVER;
+		}
+		wait_for_something(s, now);
+		now = clock_boot_ms();
+		if (s->link >= 0)
+			take_messages(s, now);
+		take_signals(s, now);
+	}
 }
 
 static int end_with_keeper(struct supervisor *s)
@@ -479,20 +568,14 @@ static bool run(struct supervisor *s, struct error *err)
 {
 	if (!prepare(s, err))
 		return false;
-	char names[256];
-	snprintf(names, sizeof names, "%s", getenv("LISTEN_FDNAMES") ? getenv("LISTEN_FDNAMES") : "");
-	int sockets = count_sockets();
+	const char *names = getenv("LISTEN_FDNAMES");
+	snprintf(s->socket_names, sizeof s->socket_names, "%s", names ? names : "");
+	s->sockets = count_sockets();
 	notify_open(&s->notify);
 	environ = s->environment; /* so that we find the configuration where the keeper does */
 	if (!sandbox_supervise(err) || !open_signals(s, err) || !keeper_start(s, err))
 		return false;
-	courier_start(s, clock_boot_ms());
-	pass_sockets(s->link, sockets, names);
-	if (s->board >= 0 && !link_send(s->link, LINK_SOCKET, "board", s->board))
-		log_line(LOG_WARNING, "the socket of status-listen could not be passed to the keeper");
-	file_closep(&s->board);
-	tell_accounts(s);
-	tell_keeper(s, LINK_GO);
+	equip_keeper(s, clock_boot_ms());
 	watch(s);
 	return true;
 }
@@ -500,7 +583,7 @@ static bool run(struct supervisor *s, struct error *err)
 int supervisor_main(const char *config)
 {
 	struct supervisor s = { .notify.fd = -1, .config = config, .signals = -1, .link = -1, .board = -1, .courier_due_ms = NEVER,
-				.kill_ms = NEVER };
+				.kill_ms = NEVER, .keeper_due_ms = NEVER, .keeper_pause_ms = PAUSE_FIRST_MS, .silent_ms = NEVER };
 	struct error err;
 	int status;
 	log_open("vault-agent", LOG_INFO);

@@ -188,6 +188,18 @@ static void keep_time(struct worker *w)
 		worker_begin_closing(w, NULL);
 }
 
+/* Before whoever waits for that write is answered. */
+static void tell_loss(struct worker *w)
+{
+	struct error err;
+	if (!w->vault || w->has_told_loss || !vault_has_lost(w->vault, &err))
+		return;
+	struct news *n = worker_news(NEWS_LOSS);
+	n->err = err;
+	w->has_told_loss = true;
+	worker_tell(w, n);
+}
+
 /* Who puts is not kept waiting for what others do, when all that his put read and changed was given on: the next look is
  * near. */
 static bool must_look(const struct worker *w)
@@ -233,6 +245,7 @@ static int turn(struct worker *w)
 	worker_see_to_alerts(w);
 	if (w->vault)
 		vault_settle(w->vault); /* what became of it stands in the audit log before anybody is answered */
+	tell_loss(w);
 	worker_tell_finished(w);
 	open_with_new_key(w);
 	look_for_vault(w);

@@ -104,6 +104,7 @@ enum news_kind {
 	NEWS_GONE,     /* pixel (id) was removed */
 	NEWS_DAMAGED,  /* id, err: its metadata are damaged, so that its code is not known */
 	NEWS_TROUBLE,  /* err: something that nobody waits for went wrong */
+	NEWS_LOSS,     /* err: nothing is written any more until the vault is opened anew */
 	NEWS_COURIER_STUCK, /* it should be ended and started again */
 	NEWS_CHECKED,  /* a scheduled sweep ended: check */
 	NEWS_ALERTS,   /* text: the lines about alerts, for /metrics */

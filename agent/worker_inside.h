@@ -76,6 +76,7 @@ struct worker {
 	bool is_awaited;    /* as there was none at the start: it is opened when it is made, unless somebody says lock */
 	bool is_closing;    /* the loop was told, and has not let go yet */
 	bool has_new_key;   /* rotate-key was run: once closed, the vault is opened again with a key of ours, if one does */
+	bool has_told_loss; /* of a write of this open vault */
 	bool has_given_up;  /* told to stop: nothing new is begun */
 	struct errand *locker; /* waits for the closing to be done */
 	int64_t look_ms, anchor_ms, head_ms, retry_ms, relock_ms;

@@ -315,7 +315,7 @@ bool worker_open_vault(struct worker *w, const struct secret *root_key, const st
 	if (w->vault)
 		return true;
 	if (open_with(w, root_key, err) && be_alone(w, err) && take_stock(w, err)) {
-		w->is_missing = w->is_awaited = false;
+		w->is_missing = w->is_awaited = w->has_told_loss = false;
 		worker_note_in_audit(w, who, "unlock");
 		warn_of_clock(w);
 		warn_of_wrong_keys(w);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make faults: every verb with its allocations and file calls failing, pairs of faults, the agent without memory, full disks.
+"""make faults: every verb with its allocations and file calls failing, pairs of faults, the same of a running agent, full disks.
 
 One line for each part with its points, those that broke something below it; the last line is `N passed, N failed`.
 FAULTS=all tries all points and not as many as there is time for, FAULTS=n as many of each verb; SEED=n tries the same ones again; words pick parts."""
@@ -13,6 +13,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 
+import agent_call_kit
 import agent_fault_kit
 import fault_kit
 import fault_labs
@@ -81,9 +82,14 @@ class Agent(agent_fault_kit.AgentLab):
         pass
 
 
-def with_agent(only, starts, work):
+class AgentCalls(agent_call_kit.AgentCallLab):
+    def runTest(self):
+        pass
+
+
+def with_agent(only, starts, work, kind=Agent):
     """What work(lab) gives, in a lab of its own."""
-    lab = Agent()
+    lab = kind()
     lab.starts = starts
     try:
         lab.setUp()
@@ -93,16 +99,31 @@ def with_agent(only, starts, work):
         lab.doCleanups()
 
 
-def requests(lab):
+def requests(lab, part="agent, requests", sweep_of="sweep"):
     started, tried, there_are, broken = time.monotonic(), 0, 0, []
     for request in lab.requests:
         points = lab.points_of(request)
         there_are += len(points)
         if not EVERYTHING:
             points = rng.sample(points, min(int(EACH or 20), len(points)))
-        found = lab.sweep(request, points)
+        found = getattr(lab, sweep_of)(request, points)
         tried, broken = tried + found[0], broken + found[1]
-    return tell("agent, requests", len(lab.requests), tried, there_are, broken, started, "requests")
+    return tell(part, len(lab.requests), tried, there_are, broken, started, "requests")
+
+
+def calls_of_requests(lab):
+    return requests(lab, "agent, file calls", "sweep_calls")
+
+
+def calls_of_courier(lab):
+    started, tried, broken, points = time.monotonic(), 0, [], lab.courier_points()
+    for point in points if EVERYTHING else rng.sample(points, min(int(EACH or 20), len(points))):  # a courier that died young is waited for
+        try:
+            tried += lab.try_courier_call(*point)
+        except Broken as e:
+            tried += 1
+            broken.append(("check", point, str(e)))
+    return tell("courier, file calls", 1, tried, len(points), broken, started, "program")
 
 
 def numbered(part, what):
@@ -145,6 +166,8 @@ def main():
              ("init", lambda: elsewhere(Init, [fault_labs.INIT])),
              ("agent", lambda: with_agent("--keeper", True, requests)),
              ("courier", lambda: with_agent("--courier", True, numbered("agent, courier", "courier"))),
+             ("agent-calls", lambda: with_agent("--keeper", True, calls_of_requests, AgentCalls)),
+             ("courier-calls", lambda: with_agent("--courier", True, calls_of_courier, AgentCalls)),
              ("start", lambda: with_agent("vault-agent", False, numbered("agent, start", "start"))),
              ("once", lambda: with_agent("vault-agent", False, numbered("agent, --once", "once"))),
              ("disks", lambda: modules("test_agent_disk", "test_faults"))]

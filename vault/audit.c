@@ -520,10 +520,15 @@ bool audit_write(struct audit *a, enum audit_weight weight, struct error *err)
 	return true;
 }
 
+bool audit_has_lost(const struct audit *a, struct error *err)
+{
+	return atomic_load(&a->is_failed) && !fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_FAILED, a->path);
+}
+
 bool audit_flush(struct audit *a, const struct audit_position *upto, struct error *err)
 {
-	if (atomic_load(&a->is_failed))
-		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_FAILED, a->path);
+	if (audit_has_lost(a, err))
+		return false;
 	if (fdatasync(a->fd) != 0) {
 		/* The kernel calls the pages clean from now on: trying again would report success over lost entries. */
 		int why = errno;

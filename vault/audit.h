@@ -152,6 +152,8 @@ must_check bool audit_append_lines(struct audit *a, const struct audit_line *lin
 				   struct error *err);
 /* Up to where the log is known to be durable: what the anchor may remember. */
 void audit_durable(struct audit *a, struct audit_position *ret);
+/* True when an entry could not be made durable, which err says: nothing is appended any more. */
+bool audit_has_lost(const struct audit *a, struct error *err);
 
 /* With other writers of the vault held out: an intent without an outcome is of a process that died. One entry each says
  * what became of it. root_commit and generation are the vault's. */

@@ -144,6 +144,7 @@ struct store_ops {
 	enum store_class (*install)(const char *fresh, const char *path, const char *aside, store_before_fn *before,
 				    store_before_fn *after, void *context, struct error *err);
 	void (*discard)(const char *fresh);
+	bool (*has_lost)(const struct store *s);
 };
 
 extern const struct store_ops store_sqlite;
@@ -180,6 +181,13 @@ static inline void store_leave(struct store *s)
 {
 	if (s)
 		s->ops->leave(s);
+}
+
+/* A write was not made durable, and nobody knows what of it stays: every commit through this handle is refused from then
+ * on. */
+static inline bool store_has_lost(const struct store *s)
+{
+	return s->ops->has_lost(s);
 }
 
 static inline struct store_caps store_caps(struct store *s)

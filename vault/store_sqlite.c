@@ -554,7 +554,8 @@ static enum store_class sqlite_hold(struct store *store, int64_t wait_ms, struct
 static void checkpoint(struct sqlite_store *s, int mode)
 {
 	sqlite3_busy_timeout(s->db, 0);
-	(void)sqlite3_wal_checkpoint_v2(s->db, NULL, mode, NULL, NULL);
+	if (sqlite3_wal_checkpoint_v2(s->db, NULL, mode, NULL, NULL) == SQLITE_IOERR_FSYNC)
+		s->is_failed = true; /* as after a commit's */
 	sqlite3_busy_timeout(s->db, 2000);
 }
 
@@ -583,6 +584,11 @@ static void empty_log(struct sqlite_store *s)
 		checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
 		sqlite_release(&s->head);
 	}
+}
+
+static bool sqlite_has_lost(const struct store *store)
+{
+	return ((const struct sqlite_store *)store)->is_failed;
 }
 
 static void sqlite_close(struct store *store)
@@ -834,7 +840,7 @@ static enum store_class sqlite_commit(struct store *store, const struct store_co
 	if (class != STORE_OK)
 		return class;
 	if (s->is_failed)
-		return refuse(STORE_UNAVAILABLE, err, ERR_STORAGE, TXT_STORE_IO, s->path, "an earlier write was lost");
+		return refuse(STORE_UNAVAILABLE, err, ERR_STORAGE, TXT_STORE_LOST, s->path);
 	end_reading(s);
 	if (sqlite3_get_autocommit(s->db) == 0)
 		return refuse(STORE_INVALID, err, ERR_UNEXPECTED, TXT_STORE_NESTED);
@@ -1541,6 +1547,7 @@ const struct store_ops store_sqlite = {
 	.publish = sqlite_publish,
 	.install = sqlite_install,
 	.discard = remove_beside,
+	.has_lost = sqlite_has_lost,
 };
 
 const char *store_class_name(enum store_class class)

@@ -259,6 +259,9 @@
 #define TXT_STORE_IO                                                                                                   \
 	"the storage of vault '%s' failed: %s",                                                                        \
 		"check the disk; what was stored before is still there; then run: vault verify"
+#define TXT_STORE_LOST                                                                                                 \
+	"an earlier write to the vault '%s' was lost: nothing is written any more",                                    \
+		"check the disk, start the program (or the agent) again, then run: vault verify"
 #define TXT_STORE_UNKNOWN "the storage of vault '%s' failed while a change was being stored: it may be there or not", \
 	"check the disk, then look what is stored: vault status, vault verify"
 #define TXT_STORE_CORRUPT "the vault file '%s' is damaged: %s", HINT_DAMAGED

@@ -699,6 +699,14 @@ static bool anchor_audit_held(struct vault *v, struct error *err)
 	return at.sequence <= remembered.audit_sequence || vault_advance_anchor(v, &remembered, block, err);
 }
 
+bool vault_has_lost(const struct vault *v, struct error *err)
+{
+	if (!store_has_lost(v->store))
+		return v->audit && audit_has_lost(v->audit, err);
+	(void)!fail(err, ERR_STORAGE, TXT_STORE_LOST, v->path);
+	return true;
+}
+
 bool vault_anchor_audit(struct vault *v, struct error *err)
 {
 	if (!vault_is_open(v, err) || store_hold(v->store, STORE_WAIT_MS, err) != STORE_OK)

@@ -94,6 +94,9 @@ void vault_tell_wrong_keys(struct vault *v, uint32_t *ret_count, int64_t *ret_la
 void vault_set_who(struct vault *v, const struct audit_who *who);
 /* The log of an unlocked vault, borrowed, for readers of its own records (the agent's event loop). */
 struct audit *vault_audit(struct vault *v);
+/* True when a write of it or of its log could not be made durable, which err says. Nothing is written any more then until it
+ * is opened anew: a second try would report success over what the disk has lost. */
+bool vault_has_lost(const struct vault *v, struct error *err);
 /* Write the log's head into the anchor: each minute and at the end of a process that reads much. */
 must_check bool vault_anchor_audit(struct vault *v, struct error *err);
 /* Read the whole log and prove it, entry by entry and against the anchor. False when it cannot be read, or the reader's

@@ -1,8 +1,11 @@
-"""A sample of `make faults` for the agent: allocations that fail while it answers, while its courier asks, while it starts."""
+"""A sample of `make faults` for the agent: allocations and file calls that fail while it answers, while its courier asks, while
+it starts."""
 
+import os
 import unittest
 
 import harness
+from agent_call_kit import AgentCallLab
 from agent_fault_kit import AgentLab
 from fault_kit import EVER
 from harness import IS_SANITIZED, rng
@@ -33,6 +36,38 @@ class Answering(AgentLab):
         self.build(only="--courier")
         for first in rng.sample(range(1, 400), OF_THE_COURIER):
             self.try_courier(first, rng.choice((first, EVER)))
+
+
+@unittest.skipIf(IS_SANITIZED, "traced")
+@unittest.skipUnless(os.geteuid() == 0, "NOT TESTED without root: only root may look which file a process of the agent has open")
+class Calls(AgentCallLab):
+    def test_a_request_whose_file_call_fails_leaves_the_old_state_or_the_new(self):
+        self.build()
+        tried, broken = 0, []
+        for request in self.requests:
+            if request.name in ("put", "ack", "labels", "remove", "get", "verify"):
+                points = self.points_of(request)
+                found = self.sweep_calls(request, rng.sample(points, min(3, len(points))))
+                tried, broken = tried + found[0], broken + found[1]
+        self.assertEqual([], broken[:3], "%d of %d points" % (len(broken), tried))
+        harness.notes.append("file calls that failed in a running agent: %d points" % tried)
+
+    def test_after_a_lost_write_it_is_read_only_and_says_so_until_it_is_started_anew(self):
+        self.build()
+        put = next(r for r in self.requests if r.name == "put")
+        calls = self.points_of(put)
+        lost = 0
+        for error, first, last in calls:
+            if error == "EROFS" and first == last and first % 3 == 0 and lost < 2:
+                before = self.read_only
+                self.try_call(put, error, first, last)
+                lost += self.read_only - before
+        self.assertEqual(2, lost)
+
+    def test_a_courier_whose_file_calls_fail_condemns_nobody(self):
+        self.build(only="--courier")
+        for point in rng.sample(self.courier_points(["EIO"]), 2):
+            self.try_courier_call(*point)
 
 
 @unittest.skipIf(IS_SANITIZED, "the sanitizer's own memory would be missing")

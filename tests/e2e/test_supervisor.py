@@ -4,6 +4,7 @@ stand-ins that write down what happens to them (tests/support/stand_in.c); the s
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -269,9 +270,9 @@ class Supervisor(Case):
             made.append(s)
         return made
 
-    def activated(self, sockets, names, **env):
+    def activated(self, sockets, names, ready=True, **env):
         fds = [s.fileno() for s in sockets]
-        return self.supervise("-c", ACTIVATE, str(len(fds)), *map(str, fds), STAND_IN, prefix=(sys.executable,),
+        return self.supervise("-c", ACTIVATE, str(len(fds)), *map(str, fds), STAND_IN, prefix=(sys.executable,), ready=ready,
                               env=dict(env, LISTEN_FDNAMES=names), pass_fds=fds)
 
     def start(self, *args, prefix=(), program=None, **more):
@@ -295,6 +296,61 @@ class Supervisor(Case):
     def test_sockets_for_another_process_are_left_alone(self):
         self.activated(self.listeners(socket.SOCK_STREAM), "agent", PID_OFF="1")
         self.assertEqual(["courier hello", "go"], self.said())
+
+    # ---- a keeper that is silent from the start ----
+
+    def later(self, p, seconds):
+        """It is woken, to see the time that has passed."""
+        self.write(self.path("clock"), struct.pack("=qq", 0, seconds))
+        p.send_signal(signal.SIGHUP)
+
+    def stopped(self, p):
+        """The pid of a keeper that hangs where it starts."""
+        return self.until(lambda: next((pid for name, pid in self.children_of(p).items() if name == "--keeper" and
+                                        self.proc(pid, "stat").rsplit(b")", 1)[-1][1:2] == b"T"), None))
+
+    def silent(self, sockets=()):
+        self.write(self.path("clock"), bytes(16))
+        self.write(self.path("keeper-stops"), "")
+        env = {"PIXELVAULT_TEST_CLOCK": self.path("clock")}
+        p = (self.activated(sockets, "agent:credentials", ready=False, **env) if sockets
+             else self.supervise(ready=False, env=env))
+        return p, self.stopped(p)
+
+    def test_a_keeper_that_gives_no_sign_of_life_is_ended_and_started_again(self):
+        p, keeper = self.silent(self.listeners(socket.SOCK_STREAM, socket.SOCK_STREAM))
+        self.later(p, 30)
+        self.assertIn("RELOADING=1", self.systemd.recv(4096).decode())
+        self.assertEqual([], self.said(), "it may be slow")
+        self.assertEqual(keeper, self.stopped(p))
+        self.later(p, 60)
+        self.until(lambda: "go" in self.said())
+        self.assertEqual(["courier hello", "socket agent", "socket credentials", "go"], self.said())
+        self.gone(keeper)
+        self.both(p)
+        p.terminate()
+        self.assertRegex(self.ends(p, 7), "(?m)^vault-agent: the keeper gave no sign of life for 40 seconds .* is ended; another one is started$")
+
+    def test_one_after_the_other_may_be_silent(self):
+        p, keeper = self.silent()
+        for seconds in (60, 120, 180):
+            self.write(self.path("keeper-stops"), "")
+            self.later(p, seconds)
+            self.gone(keeper)
+            keeper = self.stopped(p)
+        self.later(p, 240)
+        self.until(lambda: "go" in self.said())
+        p.terminate()
+        self.assertEqual(4, self.ends(p, 7).count("no sign of life"))
+
+    def test_a_silent_one_is_not_waited_for_when_all_is_to_end(self):
+        p, keeper = self.silent()
+        p.terminate()
+        self.hear("STOPPING=1")
+        self.write(self.path("clock"), struct.pack("=qq", 0, 41))
+        p.send_signal(signal.SIGHUP)
+        self.ends(p, 1, "did not end and is killed")
+        self.gone(keeper)
 
     # ---- the end ----
 

@@ -10,7 +10,10 @@
  * status: the program's, 128 + its signal, 125 when failer itself failed.
  *
  * FAILER_FILE=TEXT: only calls about files with this text in their name count. FAILER_WHILE=FILE: they fail only while
- * FILE is there.
+ * FILE is there. FAILER_ONLY=WORD: only those of processes with this word among their arguments.
+ *
+ * FAILER_CONTROL=FILE: a struct control, which a test writes and reads while the program runs, says all this instead of
+ * ERROR, FIRST and LAST; CALLS are those among which it chooses.
  *
  * The kernel hands over nothing but these calls (seccomp, SECCOMP_RET_TRACE). For x86-64. */
 #include <errno.h>
@@ -20,9 +23,12 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -79,11 +85,16 @@ static const struct {
 	       { "EDQUOT", EDQUOT }, { "EINTR", EINTR },   { "EACCES", EACCES },
 	       { "EMFILE", EMFILE }, { "ENOMEM", ENOMEM }, { "EAGAIN", EAGAIN } };
 
-static long first, last, seen;
+/* All of them numbers of 8 bytes, in the machine's order; which: bits, in the order of the table. */
+static struct control {
+	int64_t seen, failed, error, first, last;
+	uint64_t which, has_failed;
+	char file[256], synced[256]; /* whose call failed first, and of those the first that was to make something durable */
+} own, *now = &own;
+
 enum { UNKNOWN = -2, NONE, SHORT };
-static int error; /* or one of these */
 static FILE *report;
-static const char *only_file, *only_while;
+static const char *only_file, *only_while, *only_word;
 static struct {
 	pid_t pid;
 	long rc;
@@ -156,17 +167,59 @@ static void file_of(pid_t pid, const struct call *call, const struct user_regs_s
 		file_of_fd(pid, (int)regs->rdi, ret);
 }
 
-static int is_counted(const struct call *call, const struct user_regs_struct *regs, const char *file)
+/* Locks are taken by these; that one is given back does not fail. */
+static int takes_lock(pid_t pid, const struct call *call, const struct user_regs_struct *regs)
 {
 	int command = (int)regs->rsi;
-	if (call->about == LOCK && command != F_SETLK && command != F_SETLKW && command != F_OFD_SETLK &&
-	    command != F_OFD_SETLKW)
+	struct flock range = { 0 };
+	struct iovec to = { &range, sizeof range }, from = { (void *)(size_t)regs->rdx, sizeof range };
+
+	if (call->number == SYS_flock)
+		return !(command & LOCK_UN);
+	if (command != F_SETLK && command != F_SETLKW && command != F_OFD_SETLK && command != F_OFD_SETLKW)
+		return 0;
+	return process_vm_readv(pid, &to, 1, &from, 1, 0) == (ssize_t)sizeof range && range.l_type != F_UNLCK;
+}
+
+static int is_counted(pid_t pid, const struct call *call, const struct user_regs_struct *regs, const char *file)
+{
+	if ((call->about == LOCK || call->number == SYS_flock) && !takes_lock(pid, call, regs))
 		return 0;
 	if ((call->number == SYS_write || call->number == SYS_writev) && (int)regs->rdi == STDERR_FILENO)
 		return 0;
 	if (only_file && !strstr(file, only_file))
 		return 0;
 	return !strstr(file, ".so") && strncmp(file, "/etc/ld", 7) != 0;
+}
+
+static int is_of_interest(pid_t pid)
+{
+	char path[64], words[4096] = "";
+	(void)snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+	FILE *f = only_word ? fopen(path, "re") : NULL;
+	size_t len = f ? fread(words, 1, sizeof words - 1, f) : 0;
+	if (f)
+		(void)fclose(f);
+	for (size_t i = 0; i < len; i += strlen(words + i) + 1)
+		if (strcmp(words + i, only_word) == 0)
+			return 1;
+	return !only_word;
+}
+
+static void keep_name(char to[256], const char *file)
+{
+	if (!to[0])
+		(void)snprintf(to, 256, "%.255s", file);
+}
+
+static void note(unsigned long which, const char *file)
+{
+	now->failed++;
+	now->has_failed |= 1ULL << which;
+	keep_name(now->file, file);
+	if (table[which].number == SYS_fsync || table[which].number == SYS_fdatasync)
+		keep_name(now->synced, file);
+	(void)fprintf(report, "%s %s\n", table[which].name, file);
 }
 
 static int moves_bytes(long number)
@@ -191,14 +244,17 @@ static int meet(pid_t pid, unsigned long which)
 	struct user_regs_struct regs;
 	char file[PATH_MAX];
 
-	if (which >= CALLS || ptrace(PTRACE_GETREGS, pid, NULL, &regs))
+	int error = (int)now->error;
+
+	if (which >= CALLS || !(now->which >> which & 1) || ptrace(PTRACE_GETREGS, pid, NULL, &regs))
 		return 0;
 	file_of(pid, call, &regs, file);
-	if (!is_counted(call, &regs, file) || (error == SHORT && (!moves_bytes(call->number) || regs.rdx < 2)))
+	if (!is_counted(pid, call, &regs, file) || !is_of_interest(pid) || (error == SHORT && (!moves_bytes(call->number) || regs.rdx < 2)))
 		return 0;
-	if (++seen < first || seen > last || !first || (only_while && access(only_while, F_OK) != 0))
+	if (++now->seen < now->first || now->seen > now->last || !now->first ||
+	    (only_while && access(only_while, F_OK) != 0))
 		return 0;
-	(void)fprintf(report, "%s %s\n", call->name, file);
+	note(which, file);
 	if (error == NONE)
 		return 0;
 	if (error != SHORT && call->number == SYS_close) {
@@ -280,21 +336,33 @@ static int run(char **argv)
 	return follow(root);
 }
 
+static int open_control(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	void *at = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof own, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at != MAP_FAILED)
+		now = at;
+	return at != MAP_FAILED;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc < 7 || (error = error_called(argv[3])) == UNKNOWN) {
+	if (argc < 7 || (own.error = error_called(argv[3])) == UNKNOWN) {
 		fputs("usage: failer REPORT CALLS ERROR FIRST LAST PROGRAM ARG...\n", stderr);
 		return FAILED;
 	}
-	first = strtol(argv[4], NULL, 10);
-	last = strtol(argv[5], NULL, 10);
+	own.first = strtol(argv[4], NULL, 10);
+	own.last = strtol(argv[5], NULL, 10);
+	own.which = ~0ULL;
+	only_word = getenv("FAILER_ONLY");
 	only_file = getenv("FAILER_FILE");
 	only_while = getenv("FAILER_WHILE");
 	report = fopen(argv[1], "we");
-	if (!report)
+	const char *control = getenv("FAILER_CONTROL");
+	if (!report || (control && !open_control(control)))
 		return FAILED;
 	int status = run(argv);
-	if (fprintf(report, "%ld\n", seen) < 0 || fclose(report))
+	if (fprintf(report, "%lld\n", (long long)now->seen) < 0 || fclose(report))
 		return FAILED;
 	return status;
 }

@@ -3,6 +3,7 @@
  *
  *   stand_in [--config FILE]   the real supervisor, which starts this program again as
  *   stand_in --keeper ...      writes what it is told to PIXELVAULT_TEST_LOG; SIGUSR1: hangs; SIGUSR2: ends with 42;
+ *                              stops as it starts while there is a file keeper-stops, which it takes away;
  *                              PIXELVAULT_TEST_STUBBORN: does not end when told to; _NONSENSE: speaks another language
  *   stand_in --courier         lives until its socket closes, or not at all while a file courier-dies is in its folder
  */
@@ -95,6 +96,8 @@ static int keep(void)
 	int fd, courier = -1;
 	signal(SIGUSR1, on_signal);
 	signal(SIGUSR2, on_signal);
+	if (unlink("keeper-stops") == 0)
+		(void)raise(SIGSTOP);
 	if (getenv("PIXELVAULT_TEST_NONSENSE"))
 		(void)!send(LINK_FD, "hello", 5, 0);
 	for (;;) {
