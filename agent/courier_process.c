@@ -6,16 +6,20 @@
 #include "agent/text.h"
 #include "agent/tiktok.h"
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/wipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +27,7 @@
 #define PROBES_AT_ONCE 16 /* read in one go */
 #define REST_AFTER_MS 50
 #define ARENA_SLACK 16384 /* and what a refresh sends and brings */
+#define HEAP_ROOM (4 << 20)
 #define LOOK_MS 5000 /* how often an idle courier looks whether its files were replaced */
 
 static const char *const reading[] = { SANDBOX_READING_OF_NETWORK };
@@ -530,6 +535,34 @@ static bool serve(const struct courier_config *config, struct error *err)
 	return work(&desk) ? true : fail(err, ERR_UNEXPECTED, TXT_COURIER_STRANGER);
 }
 
+/* Pages that this process has mapped; 0 = not known. */
+static unsigned long pages_mapped(void)
+{
+	char text[64] = "";
+	scoped(file_closep) int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && read(fd, text, sizeof text - 1) > 0 ? strtoul(text, NULL, 10) : 0;
+}
+
+/* While a question is open, libcurl, the TLS library and cJSON hold what is asked and answered in blocks of their own. They
+ * all come from one heap, with room, and that is locked as far as it is touched, like all else that is mapped now. What is
+ * mapped later is not: at the limit of locked memory allocations would fail. Without the right to lock so much, only the
+ * arena is locked. */
+static void lock_heap(void)
+{
+	struct rlimit limit;
+	(void)mallopt(M_ARENA_MAX, 1);
+	(void)mallopt(M_MMAP_THRESHOLD, 2 * HEAP_ROOM);
+	(void)mallopt(M_TRIM_THRESHOLD, 4 * HEAP_ROOM);
+	volatile uint8_t *room = malloc(HEAP_ROOM);
+	if (room)
+		room[0] = 0;
+	free((void *)room);
+	unsigned long pages = pages_mapped();
+	if (pages && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+	    (geteuid() == 0 || pages * (unsigned long)getpagesize() + HEAP_ROOM < limit.rlim_cur)) /* stacks grow */
+		(void)mlockall(MCL_CURRENT | MCL_ONFAULT);
+}
+
 int courier_main(void)
 {
 	struct courier_config config;
@@ -546,6 +579,7 @@ int courier_main(void)
 	(void)fcntl(COURIER_FD, F_SETFD, FD_CLOEXEC);
 	if (!read_whole(&config, sizeof config))
 		return 0; /* ended before it began */
+	lock_heap();
 	if (!config_is_sound(&config))
 		(void)!fail(&err, ERR_UNEXPECTED, TXT_COURIER_STRANGER);
 	else if (serve(&config, &err))

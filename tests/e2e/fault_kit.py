@@ -248,7 +248,8 @@ VERBS = [
     Verb("rekey", "rekey --same"),
     Verb("rotate-key", "rotate-key --key-file {key2}"),
     Verb("adopt", "adopt --first-use", repeats=True),
-    Verb("restore", "restore {copy} --yes", repeats=True),
+    Verb("restore", "restore {copy} --yes"),
+    Verb("restore-only", "restore --only {a} {copy} --older --yes"),
 ]
 READS = {"get", "list", "status", "history", "verify", "audit-verify", "plan", "levels", "slot-list", "checkpoint", "scan", "render", "export", "backup"}
 PUT_LATER = Verb("put-later", "put {later} --no-check", "first")
