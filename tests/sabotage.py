@@ -53,6 +53,8 @@ MISTAKES = [
      ("vault/repair.c", "if (version->stage == STAGE_RETIRED || !version_has_token(version)", "if (!version_has_token(version)")),
     ("restore-only-does-more-than-was-shown", "unit:test_repair.deed__another_plan_than_what_would_be_done_changes_nothing",
      ("vault/repair.c", "a->others == b->others;", "a->now == b->now;")),
+    ("courier-that-may-be-swapped-out", "e2e:test_agent_hygiene.Memory.test_the_courier_is_locked_with_its_heap",
+     ("agent/courier_process.c", "\tlock_heap();\n", "\t(void)lock_heap;\n")),
     ("words-of-a-token-left-on-the-stack", "unit:test_seal.fingerprint__leaves_no_word_of_the_token_on_the_stack",
      ("vault/seal.c", "subkey(k, KEY_FINGERPRINT), 32);\n\twipe_stack();", "subkey(k, KEY_FINGERPRINT), 32);")),
     ("anchor-before-commit", "e2e:test_power_loss.PowerLoss.test_what",

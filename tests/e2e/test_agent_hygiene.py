@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -177,6 +178,15 @@ class Memory(Searched):
                 self.assertEqual(b"", self.read("/proc/%d/environ" % pid), "it is started with nothing of ours")
                 for fd in os.listdir("/proc/%d/fd" % pid):
                     self.assertNotIn(self.home, os.readlink("/proc/%d/fd/%s" % (pid, fd)))
+
+    def test_the_courier_is_locked_with_its_heap(self):
+        """Its libraries have what is asked and answered in memory of their own; without the right to lock so much it works too."""
+        pixel, second, secrets = self.secrets_at_work()
+        size = {k: int(v) for k, v in re.findall(r"(VmSize|VmLck):\s+(\d+) kB", self.read("/proc/%d/status" % self.processes()["courier"]).decode())}
+        self.assertGreater(size["VmLck"], size["VmSize"] * 0.9)
+        self.end_agent()
+        self.start_agent(prefix=["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "prlimit", "--memlock=8388608"])
+        self.asks(200, "POST", "/v1/pixels/%s/check" % pixel)
 
     def test_log_audit_and_vault_folder(self):
         pixel, second, secrets = self.secrets_at_work()
