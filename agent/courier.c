@@ -122,10 +122,13 @@ static void answer_for(struct courier *c, bool is_written, const char *why)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < c->open_count; i++) {
-		if ((c->open[i].guard_ms != 0) == is_written)
-			add_no_courier(c, c->open[i].id, why);
-		else
+		if ((c->open[i].guard_ms != 0) != is_written) {
 			c->open[kept++] = c->open[i];
+			continue;
+		}
+		if (c->open[i].id == c->awaited_id)
+			c->awaited = BEHIND_NOTHING;
+		add_no_courier(c, c->open[i].id, why);
 	}
 	c->open_count = kept;
 }
@@ -141,7 +144,7 @@ static void give_up(struct courier *c, const char *why)
 	c->fd = -1;
 	c->gone_since_ms = clock_boot_ms();
 	c->in_len = 0;
-	c->awaited = c->coming = BEHIND_NOTHING;
+	c->coming = BEHIND_NOTHING;
 	answer_for(c, true, why);
 }
 

@@ -83,7 +83,7 @@ static void name_below(const struct vault *v, size_t depth, const char *rest, co
 			return;
 		seal_digest(row->value, entry + PIXEL_ID_LEN);
 		buf_append(ret, entry, sizeof entry);
-	} else if (strlen(rest) == depth + 1) {
+	} else if (strlen(rest) == depth + 1 && strchr("0123456789abcdef", rest[depth])) {
 		node_mac(v->keys, rest, row->value, ret->at + place_of(rest[depth]) * DIGEST_LEN);
 	}
 }

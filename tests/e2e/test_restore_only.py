@@ -154,6 +154,20 @@ class RestoreOnly(harness.Case):
             self.damage("e1/n/" + self.rid[:depth])
         self.left_as_it_was(7, says="newer backup")
 
+    def test_a_row_whose_name_no_node_has_is_no_part_of_one_that_is_made_anew(self):
+        for depth in (1, 2):
+            with self.subTest(depth):
+                self.another()
+                self.damage("e1/n/" + self.rid[:depth])
+                odd = [("e1/n/" + self.rid[:depth]).encode() + bytes([c]) for c in range(1, 256) if c not in b"0123456789abcdef"]
+                for name in odd:
+                    self.sql("INSERT INTO kv(k, v, mod) VALUES (CAST(? AS TEXT), x'00', 1)", name)
+                self.only("--yes")
+                self.get(self.pixel)
+                for name in odd:
+                    self.sql("DELETE FROM kv WHERE k = CAST(? AS TEXT)", name)
+                self.vault("verify")
+
     def test_rows_that_somebody_added_under_its_id_go(self):
         self.sql("UPDATE kv SET k = ? WHERE k = ?", "e1/t/%s/7" % self.rid, "e1/t/%s/1" % self.rid)
         self.vault("verify", rc=7)

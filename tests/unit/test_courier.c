@@ -1088,6 +1088,38 @@ static void courier__a_refresh_goes_along_with_probes(void **state)
 	courier_free(c);
 }
 
+/* The first that is started finds the courier dead only when it writes. */
+static void courier__killed_while_idle_costs_no_refresh(void **state)
+{
+	NEEDS_EMULATOR();
+	scoped(secret_freep) struct secret *grant = grant_with(APP_SECRET, "rft.after-a-death");
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	ctl(NULL, 0, "token act.after-a-death kind=tt_user refresh=rft.after-a-death");
+	(void)ask(c, PROBE_DRY, TOKEN, false);
+	kill_courier();
+	struct reply r = refresh(c, 2, FAMILY_ACCOUNTS, grant);
+	assert_int_equal(r.answer.transport, TRANSPORT_OK);
+	assert_non_null(r.pair);
+	courier_free(c);
+}
+
+static void courier__a_refresh_that_no_courier_was_there_for_holds_up_none_that_follows(void **state)
+{
+	NEEDS_EMULATOR();
+	scoped(secret_freep) struct secret *grant = grant_with(APP_SECRET, "rft.after-an-absence");
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	ctl(NULL, 0, "token act.after-an-absence kind=tt_user refresh=rft.after-an-absence");
+	use_courier("nowhere");
+	struct reply r = refresh(c, 1, FAMILY_ACCOUNTS, grant);
+	assert_int_equal(r.answer.transport, TRANSPORT_NO_COURIER);
+	assert_true(courier_takes(c, PROBE_REFRESH));
+	assert_true(courier_takes(c, PROBE_LISTING));
+	use_courier("../../vault-agent");
+	r = refresh(c, 2, FAMILY_ACCOUNTS, grant);
+	assert_non_null(r.pair);
+	courier_free(c);
+}
+
 static void courier__a_pair_that_cannot_be_is_never_taken(void **state)
 {
 	NEEDS_EMULATOR();
@@ -1174,6 +1206,8 @@ int main(int argc, char **argv)
 		TEST(courier__the_liar_without_a_lie_is_believed),
 		TEST(courier__a_refresh_brings_a_pair_of_either_family),
 		TEST(courier__a_refresh_goes_along_with_probes),
+		TEST(courier__killed_while_idle_costs_no_refresh),
+		TEST(courier__a_refresh_that_no_courier_was_there_for_holds_up_none_that_follows),
 		TEST(courier__a_pair_that_cannot_be_is_never_taken),
 		TEST(courier__a_page_that_cannot_be_is_never_taken),
 	};
