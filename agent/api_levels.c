@@ -126,7 +126,12 @@ static bool take_pixels(struct survey *s, const struct call *call, struct error 
 static bool take_time(const struct call *call, const char *name, int64_t *ret, struct error *err)
 {
 	const char *text = call_param(call, name);
-	return !text || clock_parse(text, ret, err);
+	if (!text)
+		return true;
+	if (!clock_parse(text, ret, err))
+		return false;
+	*ret = levels_said(*ret);
+	return true;
 }
 
 static bool take_ask(struct survey *s, const struct call *call, struct error *err)

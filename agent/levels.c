@@ -42,6 +42,11 @@ static bool last_month(int64_t now, struct levels_period *ret)
 	return take_month(month, &ret->from, &ret->until);
 }
 
+int64_t levels_said(int64_t at)
+{
+	return at > 0 ? at : 1;
+}
+
 bool levels_period(const struct levels_ask *ask, int64_t now, struct levels_period *ret, struct error *err)
 {
 	*ret = (struct levels_period){ .from = ask->since, .until = ask->until ? ask->until : now, .now = now };
@@ -80,6 +85,7 @@ struct walk {
 	int64_t at[HEALTH_HISTORY_MAX]; /* of the entries, in order */
 	int64_t current_since;          /* INT64_MAX = there is no current one */
 	uint32_t current, speaks;       /* version numbers */
+	uint32_t before;                /* spoke before the one that speaks */
 	bool was_good;                  /* the one that speaks has been */
 	enum state state;
 	int64_t since;
@@ -124,6 +130,24 @@ static int64_t proof_before(const struct walk *w, uint32_t version, int64_t by)
 		     : f                                ? f->proven_at
 							: 0;
 	return at <= by ? at : 0;
+}
+
+/* The last good answer that is known of a version; 0 = none. */
+static int64_t last_good(const struct walk *w, uint32_t version)
+{
+	const struct fading *f = health_fading(w->h, version);
+	return !f ? 0 : verdict_is_bad(f->verdict) ? f->proven_at : f->checked_at;
+}
+
+/* A token gives way while it works: it was seen to until the last answer about it. */
+static void leave(struct walk *w, int64_t at)
+{
+	int64_t seen = w->state == STATE_WORKING ? last_good(w, w->speaks) : 0;
+	if (seen && seen >= w->since && seen < at) {
+		pass(w, seen);
+		w->state = STATE_UNKNOWN;
+	}
+	pass(w, at);
 }
 
 /* A second look confirms what a first one found: when that was is known of the last time. */
@@ -182,9 +206,19 @@ static void become(struct walk *w, const struct health_change *e, int64_t at)
 	keep_incident(w);
 }
 
-/* Does this verdict make its version the one that speaks? */
-static bool takes_over(const struct walk *w, const struct health_change *e)
+/* Only of tokens in use is found that they died: the good word about another one meanwhile was of one that stood by. */
+static bool is_found_dead_later(const struct walk *w, size_t i)
 {
+	for (size_t k = i + 1; k < w->h->history_count; k++)
+		if (w->h->history[k].version == w->speaks)
+			return state_of(&w->h->history[k]) == STATE_DEAD;
+	return false;
+}
+
+/* Does this verdict make its version the one that speaks? A rollback notes a good one of an earlier version. */
+static bool takes_over(const struct walk *w, size_t i)
+{
+	const struct health_change *e = &w->h->history[i];
 	const struct version *v = credential_numbered(w->c, e->version);
 	bool is_good = state_of(e) == STATE_WORKING, is_first = !w->speaks;
 	if (v && v->stage == STAGE_STANDBY)
@@ -193,7 +227,9 @@ static bool takes_over(const struct walk *w, const struct health_change *e)
 	if (is_first)
 		return is_good || w->h->history_count < HEALTH_HISTORY_MAX ||
 		       (v && (v->stage == STAGE_CURRENT || v->stage == STAGE_PREVIOUS));
-	return e->version > w->speaks && e->version != w->current && (is_good || !w->was_good);
+	if (e->version == w->current || (e->version < w->speaks && e->version != w->before))
+		return false;
+	return is_good ? !w->was_good || !is_found_dead_later(w, i) : !w->was_good && e->version > w->speaks;
 }
 
 static const struct health_change *last_word(const struct walk *w, uint32_t version, size_t before)
@@ -208,7 +244,9 @@ static void hear(struct walk *w, size_t i)
 {
 	const struct health_change *e = &w->h->history[i];
 	if (e->version != w->speaks && (w->speaks != w->current || !w->current || w->at[i] < w->current_since) &&
-	    takes_over(w, e)) {
+	    takes_over(w, i)) {
+		leave(w, w->at[i]);
+		w->before = w->speaks;
 		w->speaks = e->version;
 		w->was_good = false;
 	}
@@ -221,10 +259,10 @@ static void switch_to_current(struct walk *w, size_t entries_before)
 	const struct health_change *e = last_word(w, w->current, entries_before);
 	if (w->speaks == w->current)
 		return;
+	leave(w, w->current_since);
 	w->speaks = w->current;
 	w->was_good = false;
 	/* Dead either way is one incident; a proof of one token says nothing of another. */
-	pass(w, w->current_since);
 	if (state_of(e) == STATE_DEAD && w->state != STATE_DEAD)
 		w->state = STATE_UNKNOWN;
 	become(w, e, w->current_since);
@@ -247,7 +285,7 @@ static void put_in_order(struct walk *w)
 static int64_t seen_until(const struct walk *w)
 {
 	const struct judgement *j = health_speaking(w->h, w->c);
-	int64_t at = !j ? 0 : j->verdict == VERDICT_HEALTHY ? j->proven_at : j->suspected ? j->suspected_at : j->checked_at;
+	int64_t at = j ? j->checked_at : last_good(w, w->speaks);
 	return at < w->since ? w->since : at < w->period->now ? at : w->period->now;
 }
 

@@ -3,9 +3,9 @@
  * versions and judgements.
  *
  * Nothing is guessed. Time of which nothing is kept is not known; so is the time between the last proof and the first refusal
- * of a token that died, and the time since the last answer about one that is well. Refused pending tokens are no
- * incidents: consumers never got them. When a Pixel's present token became current is stored; of earlier ones it is taken
- * for the moment of their first good verdict.
+ * of a token that died, and the time since the last answer about one that is well, or until another took its place. Refused
+ * pending tokens are no incidents: consumers never got them. When a Pixel's present token became current is stored; of
+ * earlier ones it is taken for the moment of their first good verdict, or of the one that brought them back.
  *
  *     levels_period, levels_json_begin, then levels_of, levels_add and levels_json_add for each Pixel, levels_json_end */
 #ifndef AGENT_LEVELS_H
@@ -25,6 +25,7 @@ struct levels_ask {
 	int64_t since, until;
 	const char *month;
 };
+int64_t levels_said(int64_t at); /* a time that was said is never "not said", not even that of 1970 */
 must_check bool levels_period(const struct levels_ask *ask, int64_t now, struct levels_period *ret, struct error *err);
 
 /* Times are 0 where they are not known, or (repaired_at) where it goes on. */

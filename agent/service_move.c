@@ -41,9 +41,10 @@ static bool swap_stages(void *context, struct change *change, struct error *err)
 	if (!change_store(change, &c, err) || !change_health(change, &c, &h, err))
 		return false;
 	health_align(&h, &c);
-	if (ruling_write(&h, &c, r->version, RULING_VERDICT, r->asked.finding.outcome, &r->asked.evidence,
-			 r->job.service->settings) &&
-	    !change_store_health(change, r->pixel, &h, err))
+	(void)ruling_write(&h, &c, r->version, RULING_VERDICT, r->asked.finding.outcome, &r->asked.evidence,
+			   r->job.service->settings);
+	health_remember_in_force(&h, &h.current);
+	if (!change_store_health(change, r->pixel, &h, err))
 		return false;
 	change_note(change, "rollback", r->pixel, r->version);
 	r->credential = c;

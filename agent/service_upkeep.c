@@ -67,6 +67,7 @@ static bool fail_over(void *context, struct change *ch, struct error *err)
 	health_align(&u->health, c);
 	(void)ruling_write(&u->health, c, u->version, RULING_VERDICT, u->asked.finding.outcome, &u->asked.evidence,
 			   u->job.service->settings);
+	health_remember_in_force(&u->health, &u->health.current);
 	change_note(ch, "failover", u->pixel, u->version);
 	will_tell(u, UPKEEP_FAILED_OVER, u->version, u->dead, u->verdict);
 	return change_store(ch, c, err) && change_store_health(ch, u->pixel, &u->health, err);

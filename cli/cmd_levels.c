@@ -201,8 +201,8 @@ static bool print_worst(struct invocation *inv, struct levels *all, size_t count
 bool cmd_levels(struct invocation *inv, struct error *err)
 {
 	const struct given *since = option_find(inv, "since"), *until = option_find(inv, "until");
-	struct levels_ask ask = { .since = since ? since->number : 0,
-				  .until = until ? until->number : 0,
+	struct levels_ask ask = { .since = since ? levels_said(since->number) : 0,
+				  .until = until ? levels_said(until->number) : 0,
 				  .month = option_text(inv, "month") };
 	scoped(survey_done) struct survey s = {
 		.inv = inv, .ask = &ask, .sums = LEVELS_SUMS_INIT, .all = BUF_INIT(LEVELS_BYTES_MAX)

@@ -197,14 +197,8 @@ const struct judgement *health_speaking(const struct health *h, const struct cre
 	return credential_staged(c, STAGE_PENDING) ? &h->pending : NULL;
 }
 
-void health_remember(struct health *h, const struct judgement *j)
+static void add_change(struct health *h, const struct judgement *j)
 {
-	for (size_t i = h->history_count; i-- > 0;)
-		if (h->history[i].version == j->version) {
-			if (h->history[i].verdict == j->verdict)
-				return;
-			break;
-		}
 	if (h->history_count == HEALTH_HISTORY_MAX) {
 		memmove(h->history, h->history + 1, sizeof h->history - sizeof h->history[0]);
 		h->history_count--;
@@ -216,6 +210,24 @@ void health_remember(struct health *h, const struct judgement *j)
 		.probe = j->evidence.probe,
 		.code = j->evidence.code,
 	};
+}
+
+void health_remember(struct health *h, const struct judgement *j)
+{
+	for (size_t i = h->history_count; i-- > 0;)
+		if (h->history[i].version == j->version) {
+			if (h->history[i].verdict == j->verdict)
+				return;
+			break;
+		}
+	add_change(h, j);
+}
+
+void health_remember_in_force(struct health *h, const struct judgement *j)
+{
+	const struct health_change *last = h->history_count ? &h->history[h->history_count - 1] : NULL;
+	if (!last || last->version != j->version || last->verdict != j->verdict)
+		add_change(h, j);
 }
 
 #define HEALTH_FORMAT 1

@@ -131,6 +131,8 @@ void health_unsee(struct health *h, const char *list);
 const struct judgement *health_speaking(const struct health *h, const struct credential *c);
 
 void health_remember(struct health *h, const struct judgement *j); /* appends to history when the verdict changed */
+/* Of one that takes the place of another: also when its verdict is what it was, so that the history tells since when. */
+void health_remember_in_force(struct health *h, const struct judgement *j);
 
 must_check bool health_encode(const struct health *h, struct buf *out, struct error *err);
 must_check bool health_decode(struct bytes from, struct health *ret); /* false: not ours, treat as never asked */

@@ -77,6 +77,18 @@ class Levels(Case):
         self.assertEqual([], doc["pixels"])
         self.assertRegex(self.vault("levels").out.decode(), r"^from \S+ until \S+: none of these Pixels was stored then")
 
+    def test_since_1970_is_all_there_ever_was(self):
+        pixel, _ = self.stored()
+        self.assertEqual([pixel], [p["pixel"] for p in self.json("levels", "--since", "1970-01-01")["pixels"]])
+        self.refuses(2, "levels", "--since", "1970-01-01", "--until", "1970-01-01", says="ends before")
+
+    def test_a_rollback_and_a_failover_are_told_of_when_they_were(self):
+        pixel, _ = self.stored()
+        self.put(pixel, self.more_token(pixel))
+        self.vault("rollback", pixel)
+        self.put(pixel, self.more_token(pixel))
+        self.assertEqual([1, 2, 1, 3], [c["version"] for c in self.json("history", pixel)["verdicts"]])
+
     def test_what_is_wrong_is_said(self):
         self.stored()
         self.refuses(2, "levels", "--month", "november", says="2026-10")

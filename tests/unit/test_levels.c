@@ -52,7 +52,8 @@ static void a_second(struct credential *c, struct health *h, int64_t at)
 	c->version_count = 2;
 	struct judgement old = h->current;
 	h->fading[h->fading_count++] = (struct fading){
-		.version = 1, .verdict = old.verdict, .proven_at = old.proven_at, .refused_at = old.checked_at
+		.version = 1, .verdict = old.verdict, .proven_at = old.proven_at, .checked_at = old.checked_at,
+		.refused_at = verdict_is_bad(old.verdict) ? old.checked_at : 0
 	};
 	h->current = (struct judgement){ .version = 2 };
 }
@@ -72,7 +73,7 @@ static void levels__a_token_that_works_works_until_it_was_last_proven(void **sta
 	struct health h = healthy_until(BEGIN - 90 * DAY, NOW - HOUR);
 	struct levels l = seen(&c, &h);
 	assert_int_equal(l.working_s, 30 * DAY);
-	h.current.proven_at = END - 3 * HOUR;
+	h.current.proven_at = h.current.checked_at = END - 3 * HOUR;
 	l = seen(&c, &h);
 	assert_int_equal(l.unknown_s, 3 * HOUR);
 	assert_int_equal(l.dead_s, 0);
@@ -105,7 +106,7 @@ static void levels__a_new_token_mends_and_what_it_replaced_keeps_its_last_proof(
 	heard(&h, BEGIN + DAY + 2 * HOUR, 1, VERDICT_EXPIRED);
 	a_second(&c, &h, BEGIN + DAY + 5 * HOUR);
 	heard(&h, BEGIN + DAY + 5 * HOUR - 1, 2, VERDICT_HEALTHY);
-	h.current.proven_at = NOW;
+	h.current.proven_at = h.current.checked_at = NOW;
 	struct levels l = seen(&c, &h);
 	assert_int_equal(l.dead_s, 3 * HOUR);
 	assert_int_equal(l.unknown_s, 2 * HOUR);
@@ -122,7 +123,7 @@ static void levels__a_token_that_comes_back_hides_the_proof_before_it_broke(void
 	struct health h = healthy_until(BEGIN - DAY, 0);
 	heard(&h, BEGIN + DAY, 1, VERDICT_REVOKED);
 	heard(&h, BEGIN + 2 * DAY, 1, VERDICT_HEALTHY);
-	h.current.proven_at = NOW;
+	h.current.proven_at = h.current.checked_at = NOW;
 	struct levels l = seen(&c, &h);
 	assert_int_equal(l.dead_s, DAY);
 	assert_int_equal(l.unknown_s, 0);
@@ -141,7 +142,7 @@ static void levels__two_bad_verdicts_are_one_incident_and_a_dead_successor_too(v
 	a_second(&c, &h, BEGIN + 3 * HOUR);
 	heard(&h, BEGIN + 4 * HOUR, 2, VERDICT_REVOKED);
 	heard(&h, BEGIN + 6 * HOUR, 2, VERDICT_HEALTHY);
-	h.current.proven_at = NOW;
+	h.current.proven_at = h.current.checked_at = NOW;
 	struct levels l = seen(&c, &h);
 	assert_int_equal(l.incident_count, 1);
 	assert_int_equal(l.incidents[0].repaired_at, BEGIN + 6 * HOUR);
@@ -174,17 +175,104 @@ static void levels__nor_is_one_that_was_refused_before_another_took_over(void **
 	struct health h = healthy_until(BEGIN - DAY, BEGIN + 9 * DAY);
 	heard(&h, BEGIN + DAY, 2, VERDICT_MALFORMED);
 	heard(&h, BEGIN + 2 * DAY, 3, VERDICT_HEALTHY);
-	h.current = (struct judgement){ .version = 1, .verdict = VERDICT_HEALTHY, .proven_at = BEGIN + 9 * DAY };
+	h.current = (struct judgement){ .version = 1, .verdict = VERDICT_HEALTHY, .proven_at = BEGIN + 9 * DAY, .checked_at = BEGIN + 9 * DAY };
 	a_second(&c, &h, BEGIN + 10 * DAY);
 	c.versions[1].number = 4;
 	c.versions[2] = (struct version){ .number = 3, .stage = STAGE_STANDBY, .stored_at = BEGIN + 2 * DAY, .staged_at = BEGIN + 2 * DAY };
 	c.version_count = 3;
 	heard(&h, BEGIN + 5 * DAY, 3, VERDICT_REVOKED); /* the standby one: given to nobody */
 	heard(&h, BEGIN + 10 * DAY, 4, VERDICT_HEALTHY);
-	h.current.proven_at = NOW;
+	h.current.proven_at = h.current.checked_at = NOW;
 	struct levels l = seen(&c, &h);
 	assert_int_equal(l.incident_count, 0);
+	assert_int_equal(l.working_s, 29 * DAY); /* the last one was proven a day before it was replaced */
+}
+
+static void levels__a_token_that_a_dry_probe_accepts_is_seen_to_work_though_its_proof_is_old(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, BEGIN + DAY);
+	h.current.checked_at = NOW;
+	struct levels l = seen(&c, &h);
 	assert_int_equal(l.working_s, 30 * DAY);
+	h.current.checked_at = END - DAY;
+	h.current.suspected = VERDICT_REVOKED;
+	h.current.suspected_at = END - HOUR;
+	l = seen(&c, &h);
+	assert_int_equal(l.working_s, 29 * DAY);
+}
+
+static void levels__a_token_put_after_a_long_silence_says_nothing_of_the_one_before(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, BEGIN + 2 * DAY);
+	a_second(&c, &h, BEGIN + 12 * DAY);
+	heard(&h, BEGIN + 12 * DAY, 2, VERDICT_HEALTHY);
+	h.current.proven_at = h.current.checked_at = NOW;
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.working_s, 20 * DAY);
+	assert_int_equal(l.unknown_s, 10 * DAY);
+	assert_int_equal(l.incident_count, 0);
+	/* asked about later, because it is on its way out, it still worked */
+	h.fading[0].proven_at = h.fading[0].checked_at = BEGIN + 13 * DAY;
+	assert_int_equal(seen(&c, &h).working_s, 30 * DAY);
+}
+
+static struct version numbered(uint32_t number, enum stage stage, int64_t stored_at, int64_t staged_at)
+{
+	return (struct version){ .number = number, .stage = stage, .stored_at = stored_at, .staged_at = staged_at };
+}
+
+/* A standby token is good on day 1, the current one dies on day 5, a day later the standby one takes its place, and on day
+ * 9 a third token comes. */
+static void levels__a_failover_mended_it_also_when_a_third_token_came_since(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, 0);
+	heard(&h, BEGIN + DAY, 2, VERDICT_HEALTHY);
+	heard(&h, BEGIN + 5 * DAY, 1, VERDICT_REVOKED);
+	heard(&h, BEGIN + 6 * DAY, 2, VERDICT_HEALTHY);
+	heard(&h, BEGIN + 9 * DAY, 3, VERDICT_HEALTHY);
+	c.versions[0] = numbered(1, STAGE_RETIRED, BEGIN - DAY, BEGIN + 9 * DAY);
+	c.versions[1] = numbered(2, STAGE_PREVIOUS, BEGIN, BEGIN + 9 * DAY);
+	c.versions[2] = numbered(3, STAGE_CURRENT, BEGIN + 9 * DAY, BEGIN + 9 * DAY);
+	c.version_count = 3;
+	h.fading[0] = (struct fading){ .version = 1, .verdict = VERDICT_REVOKED, .proven_at = BEGIN + 5 * DAY - HOUR };
+	h.fading[1] = (struct fading){ .version = 2, .verdict = VERDICT_HEALTHY, .proven_at = BEGIN + 9 * DAY - HOUR,
+				       .checked_at = BEGIN + 9 * DAY - HOUR };
+	h.fading_count = 2;
+	h.current = (struct judgement){ .version = 3, .verdict = VERDICT_HEALTHY, .proven_at = NOW, .checked_at = NOW };
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.incident_count, 1);
+	assert_int_equal(l.dead_s, DAY);
+	assert_int_equal(l.unknown_s, 2 * HOUR);
+	assert_int_equal(l.perhaps_dead_s, HOUR);
+	assert_int_equal(incident_detect_s(&l.incidents[0], &november), HOUR);
+	assert_int_equal(incident_repair_s(&l.incidents[0], &november), DAY);
+}
+
+/* A second token comes on day 1 and dies on day 3; the first is brought back on day 4; a third comes on day 9. */
+static void levels__a_rollback_mended_it_also_when_a_third_token_came_since(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, 0);
+	heard(&h, BEGIN + DAY, 2, VERDICT_HEALTHY);
+	heard(&h, BEGIN + 3 * DAY, 2, VERDICT_REVOKED);
+	heard(&h, BEGIN + 4 * DAY, 1, VERDICT_HEALTHY);
+	heard(&h, BEGIN + 9 * DAY, 3, VERDICT_HEALTHY);
+	c.versions[0] = numbered(1, STAGE_PREVIOUS, BEGIN - DAY, BEGIN + 9 * DAY);
+	c.versions[1] = numbered(2, STAGE_RETIRED, BEGIN + DAY, BEGIN + 9 * DAY);
+	c.versions[2] = numbered(3, STAGE_CURRENT, BEGIN + 9 * DAY, BEGIN + 9 * DAY);
+	c.version_count = 3;
+	h.current = (struct judgement){ .version = 3, .verdict = VERDICT_HEALTHY, .proven_at = NOW, .checked_at = NOW };
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.incident_count, 1);
+	assert_int_equal(l.dead_s, DAY);
+	assert_int_equal(incident_repair_s(&l.incidents[0], &november), DAY);
 }
 
 static void levels__a_standby_token_takes_over_when_it_is_brought_in(void **state)
@@ -228,7 +316,7 @@ static void levels__an_incident_counts_where_it_was_noticed_or_mended(void **sta
 	heard(&h, BEGIN - DAY, 1, VERDICT_REVOKED);
 	a_second(&c, &h, END + HOUR);
 	heard(&h, END + HOUR, 2, VERDICT_HEALTHY);
-	h.current.proven_at = NOW;
+	h.current.proven_at = h.current.checked_at = NOW;
 	struct levels l = seen(&c, &h);
 	assert_int_equal(l.dead_s, 30 * DAY);
 	assert_int_equal(l.incident_count, 1);
@@ -285,7 +373,7 @@ static void levels__times_that_are_not_in_order_count_nothing_twice(void **state
 	struct health h = healthy_until(BEGIN + 40 * DAY, NOW);
 	heard(&h, BEGIN + 2 * DAY, 1, VERDICT_REVOKED);
 	heard(&h, BEGIN + 3 * DAY, 1, VERDICT_HEALTHY);
-	h.current.proven_at = NOW + 900 * DAY;
+	h.current.proven_at = h.current.checked_at = NOW + 900 * DAY;
 	struct levels l = seen(&c, &h);
 	assert_true(l.is_clock_unsure);
 	assert_int_equal(l.dead_s, DAY);
@@ -368,6 +456,10 @@ int main(void)
 		cmocka_unit_test(levels__two_bad_verdicts_are_one_incident_and_a_dead_successor_too),
 		cmocka_unit_test(levels__a_refused_pending_token_is_no_incident),
 		cmocka_unit_test(levels__nor_is_one_that_was_refused_before_another_took_over),
+		cmocka_unit_test(levels__a_token_that_a_dry_probe_accepts_is_seen_to_work_though_its_proof_is_old),
+		cmocka_unit_test(levels__a_token_put_after_a_long_silence_says_nothing_of_the_one_before),
+		cmocka_unit_test(levels__a_failover_mended_it_also_when_a_third_token_came_since),
+		cmocka_unit_test(levels__a_rollback_mended_it_also_when_a_third_token_came_since),
 		cmocka_unit_test(levels__a_standby_token_takes_over_when_it_is_brought_in),
 		cmocka_unit_test(levels__a_rollback_mends),
 		cmocka_unit_test(levels__an_incident_counts_where_it_was_noticed_or_mended),
