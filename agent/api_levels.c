@@ -184,6 +184,8 @@ static enum stream_step tell_metrics(void *context, struct buf *out)
 	struct levels l;
 	struct error unused;
 	bool counts;
+	if (!s->api->opener)
+		return STREAM_FAIL;
 	if (s->head.len) {
 		buf_append(out, s->head.at, s->head.len);
 		buf_done(&s->head);

@@ -136,7 +136,7 @@ static int64_t proof_before(const struct walk *w, uint32_t version, int64_t by)
 static int64_t last_good(const struct walk *w, uint32_t version)
 {
 	const struct fading *f = health_fading(w->h, version);
-	return !f ? 0 : verdict_is_bad(f->verdict) ? f->proven_at : f->checked_at;
+	return !f ? 0 : f->refused_at || verdict_is_bad(f->verdict) ? f->proven_at : f->checked_at;
 }
 
 /* A token gives way while it works: it was seen to until the last answer about it. */

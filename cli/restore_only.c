@@ -43,6 +43,8 @@ static void say_mended(struct invocation *inv, const struct repair *r)
 		say_problem(inv, NULL, SAY_ONLY_MENDED, r->pixel, list_text(r->mended, r->mended_count, list));
 	if (r->lost_count)
 		say_problem(inv, NULL, SAY_ONLY_LOST, r->pixel, list_text(r->lost, r->lost_count, list));
+	if (r->ending_count)
+		say_problem(inv, NULL, SAY_ONLY_ENDING, r->pixel, list_text(r->ending, r->ending_count, list));
 	if (r->others)
 		say_problem(inv, NULL, SAY_ONLY_OTHERS, r->pixel, r->others, r->others == 1 ? "" : "s");
 	if (r->now == r->then)
@@ -107,6 +109,7 @@ static void tell(struct invocation *inv, const struct vault *v, const struct rep
 		json_time(&j, "stored_at", plan[i].then_at);
 		numbers_json(&j, "from_backup", plan[i].mended, plan[i].mended_count);
 		numbers_json(&j, "given_up", plan[i].lost, plan[i].lost_count);
+		numbers_json(&j, "not_renewable", plan[i].ending, plan[i].ending_count);
 		json_end_object(&j);
 	}
 	json_end_array(&j);

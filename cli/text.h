@@ -244,6 +244,9 @@
 #define SAY_ONLY_WHOLE "Pixel %s is whole, and stays as it is"
 #define SAY_ONLY_MENDED "Pixel %s: the backup has what is damaged: version %s"
 #define SAY_ONLY_LOST "Pixel %s: damaged, not in the backup either, and given up: version %s"
+#define SAY_ONLY_ENDING                                                                                                \
+	"Pixel %s: its token stays, but what renews it is damaged and not in the backup either: version %s; put it anew "  \
+	"before it ends"
 #define SAY_ONLY_OTHERS "Pixel %s: %zu damaged record%s beside its tokens put right"
 #define SAY_ONLY_STAYS "Pixel %s: current is and stays %s"
 #define SAY_ONLY_CURRENT "Pixel %s: current becomes %s; it was %s"

@@ -479,17 +479,20 @@ static void plan_mending(struct patient *p)
 	p->result = p->now;
 	for (size_t i = 0; i < p->now.version_count; i++) {
 		const struct version *version = &p->now.versions[i];
-		bool is_lost = !p->is_whole[i] && !then_with(p, version->fingerprint);
-		if (is_lost || (!p->has_whole_grant[i] && !then_with_grant(p, version->renewal.fingerprint)))
+		if (!p->is_whole[i] && !then_with(p, version->fingerprint)) {
 			note(p->found.lost, &p->found.lost_count, version->number);
-		else if (!p->is_whole[i] || !p->has_whole_grant[i])
-			note(p->found.mended, &p->found.mended_count, version->number);
-		if (is_lost)
 			credential_give_up(&p->result, version->number, now);
+			continue;
+		}
+		bool is_ending = !p->has_whole_grant[i] && !then_with_grant(p, version->renewal.fingerprint);
+		if (is_ending)
+			note(p->found.ending, &p->found.ending_count, version->number);
+		if (!p->is_whole[i] || (!p->has_whole_grant[i] && !is_ending))
+			note(p->found.mended, &p->found.mended_count, version->number);
 	}
 	if (credential_staged(&p->now, STAGE_CURRENT) && !credential_staged(&p->result, STAGE_CURRENT))
 		plan_current(p, now);
-	if (p->found.mended_count || p->found.lost_count || p->found.others)
+	if (p->found.mended_count || p->found.lost_count || p->found.ending_count || p->found.others)
 		p->found.kind = REPAIR_MENDED;
 }
 
@@ -617,6 +620,7 @@ static bool is_same_plan(const struct repair *a, const struct repair *b)
 	       a->is_step_back == b->is_step_back && a->now == b->now && a->then == b->then && a->now_at == b->now_at &&
 	       a->then_at == b->then_at && a->newer == b->newer && a->newer_at == b->newer_at &&
 	       a->mended_count == b->mended_count && a->lost_count == b->lost_count &&
+	       a->ending_count == b->ending_count && memcmp(a->ending, b->ending, sizeof a->ending) == 0 &&
 	       memcmp(a->mended, b->mended, sizeof a->mended) == 0 && memcmp(a->lost, b->lost, sizeof a->lost) == 0 &&
 	       a->others == b->others;
 }

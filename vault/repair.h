@@ -30,6 +30,8 @@ struct repair {
 	size_t mended_count, lost_count;
 	uint32_t mended[VERSIONS_MAX],
 		lost[VERSIONS_MAX]; /* versions whose secrets the backup brings, or that nobody has */
+	size_t ending_count;
+	uint32_t ending[VERSIONS_MAX]; /* versions that stay, but what renews them nobody has */
 	size_t others;              /* of the Pixel's other records, and inventory nodes, that are put right */
 };
 

@@ -193,6 +193,19 @@ class RestoreOnly(harness.Case):
         self.vault("verify")
         self.assertEqual((self.first, doc["access_token"]), (self.get(self.pixel), self.get(self.other)))
 
+    def test_what_renews_a_token_lost_alone_is_told_as_that_and_the_token_stays(self):
+        doc = {"client_id": "7000000000000000001", "client_secret": new_token(), "refresh_token": "rft." + new_token(),
+               "access_token": "act." + new_token()}
+        self.vault("put", self.pixel, "--family", "accounts", "--no-check", stdin=json.dumps(doc))
+        self.sql("UPDATE kv SET v = zeroblob(length(v)) WHERE k LIKE 'e1/g/%'")
+        self.vault("verify", rc=7)
+        r = self.only(rc=2)
+        self.assertRegex(r.err, "what renews it is damaged and not in the backup either: version 2")
+        self.assertNotIn("given up", r.err)
+        p = self.mend()
+        self.assertEqual((2, [], [], [2]), (p["version"], p["from_backup"], p["given_up"], p["not_renewable"]))
+        self.assertEqual(doc["access_token"], self.get(self.pixel))
+
     def test_a_backup_of_before_rotate_key_brings_tokens_back(self):
         self.vault("rotate-key")
         epoch = self.sql("SELECT CAST(k AS TEXT) FROM kv WHERE k LIKE 'e%/t/%'")

@@ -786,6 +786,20 @@ static void api__a_list_that_locking_cuts_short_is_broken_off(void **state)
 	fake_done(&f);
 }
 
+static void api__numbers_that_locking_cuts_short_are_neither_told_nor_kept(void **state)
+{
+	struct fake f;
+	struct error none = { .code = ERR_NONE };
+	(void)state;
+	fake_init(&f, 0);
+	ask(&f, "GET", "/metrics", NULL);
+	assert_non_null(f.call.stream.fill);
+	assert_int_equal(f.call.stream.fill(f.call.stream.context, &f.streamed), STREAM_MORE);
+	api_closed(kit.api, &none);
+	assert_int_equal(f.call.stream.fill(f.call.stream.context, &f.streamed), STREAM_FAIL);
+	fake_done(&f);
+}
+
 /* ---- changes ---- */
 
 static struct errand *put(struct fake *f, const char *query, const char *body)
@@ -1463,6 +1477,7 @@ int main(void)
 		TEST(api__lists_say_by_what_clock_they_were_judged),
 		TEST(api__records_are_the_bytes_that_are_stored),
 		TEST(api__a_list_that_locking_cuts_short_is_broken_off),
+		TEST(api__numbers_that_locking_cuts_short_are_neither_told_nor_kept),
 		TEST(api__a_put_carries_everything_that_was_said),
 		TEST(api__a_put_is_answered_by_what_tiktok_said),
 		TEST(api__a_put_that_asked_nothing_has_no_outcome),

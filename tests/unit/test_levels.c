@@ -215,6 +215,10 @@ static void levels__a_token_put_after_a_long_silence_says_nothing_of_the_one_bef
 	assert_int_equal(l.working_s, 20 * DAY);
 	assert_int_equal(l.unknown_s, 10 * DAY);
 	assert_int_equal(l.incident_count, 0);
+	/* refused once since then, as previous: its verdict stays */
+	h.fading[0].checked_at = h.fading[0].refused_at = BEGIN + 13 * DAY;
+	assert_int_equal(seen(&c, &h).working_s, 20 * DAY);
+	h.fading[0].refused_at = 0;
 	/* asked about later, because it is on its way out, it still worked */
 	h.fading[0].proven_at = h.fading[0].checked_at = BEGIN + 13 * DAY;
 	assert_int_equal(seen(&c, &h).working_s, 30 * DAY);
