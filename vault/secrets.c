@@ -56,6 +56,20 @@ static bool token_is_gone(struct vault *v, const struct credential *c, const str
 	return fail_class(err, ERR_DAMAGED, "tampered", TXT_TOKEN_MISSING, (unsigned)version->number, c->pixel);
 }
 
+static bool grant_is_gone(struct vault *v, const struct credential *c, const struct version *version, struct error *err)
+{
+	struct credential now;
+	uint64_t generation = v->root.generation;
+	if (!vault_find(v, c->pixel, true, &now, err))
+		return false;
+	const struct version *found = credential_numbered(&now, version->number);
+	if (!found || !version_has_grant(found))
+		return fail(err, ERR_NOT_FOUND, TXT_GRANT_GONE, (unsigned)version->number, c->pixel);
+	if (v->root.generation != generation)
+		return fail(err, ERR_CONFLICT, TXT_ROOT_MOVED);
+	return fail_class(err, ERR_DAMAGED, "tampered", TXT_GRANT_TAMPERED, (unsigned)version->number, c->pixel);
+}
+
 static struct audit_event reading_of(const struct credential *c, const struct version *version, const char *verb,
 				     const char *result)
 {
@@ -191,8 +205,11 @@ bool vault_grant(struct vault *v, const struct credential *c, const struct versi
 	keys_pixel_id(v->keys, c->pixel, id);
 	key_for_grant(v->root.epoch, id, version->number, key);
 	const char *const keys[] = { key };
-	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK ||
-	    !grant_record_open(v, id, c, version, &found, &grant, err) ||
+	if (store_get_many(v->store, keys, 1, &v->room, &found, err) != STORE_OK)
+		return false;
+	if (!found.is_found)
+		return grant_is_gone(v, c, version, err);
+	if (!grant_record_open(v, id, c, version, &found, &grant, err) ||
 	    !note_reading(v, c, version, verb, "ok", AUDIT_ORDINARY, err))
 		return false;
 	*ret = take(grant);

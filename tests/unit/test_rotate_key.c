@@ -353,6 +353,35 @@ static void slots__the_one_that_proves_another_may_go_must_still_be_there(void *
 	vault_close(other);
 }
 
+static bool drop_grant(void *context, struct change *ch, struct error *err)
+{
+	struct credential c;
+	bool exists;
+	(void)context;
+	if (!change_find(ch, B, &c, &exists, err) || !change_drop_grant(ch, &c, 1, err))
+		return false;
+	change_note(ch, "refresh", B, 1);
+	return change_store(ch, &c, err);
+}
+
+/* Between the look at the Pixel and at what renews it somebody else was faster: that is no damage. */
+static void grant__dropped_by_another_meanwhile_is_gone_and_not_tampered_with(void **state)
+{
+	(void)state;
+	struct error err;
+	struct credential c;
+	scoped(secret_freep) struct secret *packed = NULL;
+	struct vault *v = open_it(), *other = open_it();
+	fill(v);
+	assert_true(vault_find(v, B, false, &c, &err));
+	assert_true(vault_change(other, drop_grant, NULL, &err));
+	assert_false(vault_grant(v, &c, &c.versions[0], "refresh", &packed, &err));
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_null(packed);
+	vault_close(other);
+	vault_close(v);
+}
+
 #define V(f) cmocka_unit_test_setup_teardown(f, vault_make, scratch_remove)
 
 int main(void)
@@ -366,6 +395,7 @@ int main(void)
 		V(rotation__with_the_anchor_of_before_or_after_opens_at_each_step),
 		V(slots__add_replace_and_remove_prove_what_they_commit),
 		V(slots__of_two_writers_are_both_there),
+		V(grant__dropped_by_another_meanwhile_is_gone_and_not_tampered_with),
 		V(slots__the_one_that_proves_another_may_go_must_still_be_there),
 		V(rotation__slots_that_changed_meanwhile_stop_it),
 	};
