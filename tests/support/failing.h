@@ -26,7 +26,19 @@
 #define IS_SANITIZED
 #endif
 
-enum failing_kind { FAIL_MEMORY, FAIL_MAPS, FAIL_FENCES, FAIL_READS, FAIL_WRITES, FAIL_OPENS, FAIL_KINDS };
+/* Of SYNCS are what makes a change last and names as well, of ROOM what asks for it ahead. */
+enum failing_kind {
+	FAIL_MEMORY,
+	FAIL_MAPS,
+	FAIL_FENCES,
+	FAIL_READS,
+	FAIL_STATS,
+	FAIL_WRITES,
+	FAIL_SYNCS,
+	FAIL_ROOM,
+	FAIL_OPENS,
+	FAIL_LOCKS
+};
 #define FAIL_EVER SIZE_MAX
 
 static struct {
@@ -125,27 +137,56 @@ ssize_t pwrite64(int fd, const void *at, size_t len, off_t offset)
 
 int fsync(int fd)
 {
-	return is_failing(FAIL_WRITES) ? -1 : (int)syscall(SYS_fsync, fd);
+	return is_failing(FAIL_SYNCS) ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
 int fdatasync(int fd)
 {
-	return is_failing(FAIL_WRITES) ? -1 : (int)syscall(SYS_fdatasync, fd);
+	return is_failing(FAIL_SYNCS) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
 int ftruncate(int fd, off_t len)
 {
-	return is_failing(FAIL_WRITES) ? -1 : (int)syscall(SYS_ftruncate, fd, len);
+	return is_failing(FAIL_SYNCS) ? -1 : (int)syscall(SYS_ftruncate, fd, len);
 }
 
 int rename(const char *from, const char *to)
 {
-	return is_failing(FAIL_WRITES) ? -1 : (int)syscall(SYS_rename, from, to);
+	return is_failing(FAIL_SYNCS) ? -1 : (int)syscall(SYS_rename, from, to);
 }
 
 int fstat(int fd, struct stat *st)
 {
-	return is_failing(FAIL_READS) ? -1 : (int)syscall(SYS_fstat, fd, st);
+	return is_failing(FAIL_STATS) ? -1 : (int)syscall(SYS_fstat, fd, st);
+}
+
+int lstat(const char *path, struct stat *st)
+{
+	return is_failing(FAIL_STATS) ? -1 : (int)syscall(SYS_lstat, path, st);
+}
+
+int fallocate(int fd, int mode, off_t from, off_t len)
+{
+	return is_failing(FAIL_ROOM) ? -1 : (int)syscall(SYS_fallocate, fd, mode, from, len);
+}
+
+int fcntl(int fd, int command, ...)
+{
+	va_list args;
+	va_start(args, command);
+	void *arg = va_arg(args, void *);
+	va_end(args);
+	bool is_lock = command == F_SETLK || command == F_OFD_SETLK;
+	return is_lock && is_failing(FAIL_LOCKS) ? -1 : (int)syscall(SYS_fcntl, fd, command, arg);
+}
+
+int fcntl64(int fd, int command, ...)
+{
+	va_list args;
+	va_start(args, command);
+	void *arg = va_arg(args, void *);
+	va_end(args);
+	return fcntl(fd, command, arg);
 }
 
 int openat(int at, const char *path, int flags, ...)

@@ -394,6 +394,74 @@ static bool rotate_it(struct vault *v, struct error *err)
 	return vault_rotate_key(v, &holder, 1, 0, &report, err);
 }
 
+/* What renews B's token is stored, and dropped again. */
+static bool put_pair(void *context, struct change *ch, struct error *err)
+{
+	struct credential c;
+	struct version v = { .renewal = { .family = FAMILY_ACCOUNTS, .issued_at = 5 } };
+	struct grant g = { bytes_of_text("701"), bytes_of_text("secret"), bytes_of_text("rft.token") };
+	bool exists;
+	uint32_t number = 0, dropped = 0;
+	scoped(secret_freep) struct secret *token = NULL, *grant = NULL;
+	if (!secret_copy(bytes_of_text("fedcba9876543210fedcba9876543210fedcba97"), &token, err) ||
+	    !grant_pack(&g, &grant, err) || !change_find(ch, context, &c, &exists, err) ||
+	    !credential_add(&c, &v, 7, &number, &dropped, err) || !change_put_token(ch, &c, number, token, err) ||
+	    !change_put_grant(ch, &c, number, grant, err) || (dropped && !change_drop_token(ch, &c, dropped, err)) ||
+	    !credential_promote(&c, number, 7))
+		return false;
+	change_note(ch, "put", context, number);
+	return change_store(ch, &c, err);
+}
+
+static bool drop_pair(void *context, struct change *ch, struct error *err)
+{
+	struct credential c;
+	bool exists;
+	if (!change_find(ch, context, &c, &exists, err) || !change_drop_grant(ch, &c, c.last_number, err))
+		return false;
+	change_note(ch, "refresh", context, c.last_number);
+	return change_store(ch, &c, err);
+}
+
+static bool pair_it(struct vault *v, struct error *err)
+{
+	char pixel[] = B;
+	return vault_change(v, put_pair, pixel, err) && vault_change(v, drop_pair, pixel, err);
+}
+
+/* All of B's versions go, and come again. */
+static bool destroy_one(void *context, struct change *ch, struct error *err)
+{
+	struct credential c;
+	bool exists;
+	if (!change_find(ch, context, &c, &exists, err))
+		return false;
+	while (c.version_count) {
+		uint32_t number = c.versions[c.version_count - 1].number;
+		c.version_count--;
+		if (!change_drop_token(ch, &c, number, err))
+			return false;
+	}
+	change_note(ch, "destroy", context, 0);
+	return change_drop_health(ch, context, err) && change_store(ch, &c, err);
+}
+
+static bool destroy_it(struct vault *v, struct error *err)
+{
+	char pixel[] = B;
+	return vault_change(v, put_pair, pixel, err) && vault_change(v, destroy_one, pixel, err);
+}
+
+static bool list_it(struct vault *v, struct error *err)
+{
+	char list[] = "bc:1000";
+	struct buf names = BUF_INIT(65536);
+	bool good = vault_change(v, label_it, list, err) && vault_list_names(v, &names, err) &&
+		    vault_each_list(v, any_pixel, NULL, err);
+	buf_done(&names);
+	return good;
+}
+
 static bool open_again(struct vault *v, struct error *err)
 {
 	(void)v;
@@ -432,35 +500,48 @@ static void assert_state(const char *name, size_t n, bool good)
 	vault_close(v);
 }
 
-/* Every step-th point, another one of them first in each run. */
-static void wreck(enum failing_kind kind, int error, const struct vault_work *w, size_t step)
+/* Every step-th point, another one of them first in each run, alone and from there on. Once: only alone. Nothing: it must be
+ * as if nothing had been. */
+struct fault {
+	enum failing_kind kind;
+	int error;
+	size_t step;
+	bool is_once, is_nothing;
+};
+
+static void try_point(const struct fault *f, const struct vault_work *w, size_t n, size_t last, size_t *ret_failed)
 {
 	struct error err;
-	size_t n = 0, failed = 1;
-	while (failed) {
-		n += n ? step : 1 + (size_t)getpid() % step;
-		for (int is_ever = 0; is_ever < 2; is_ever++) {
-			struct vault *v = w->is_opening ? NULL : open_it();
-			memset(&err, 0, sizeof err);
-			failing_from(kind, error, n, is_ever ? FAIL_EVER : n);
-			bool good = w->run(v, &err);
-			failed = failing_stop();
-			vault_close(v);
-			if (!good && !failed)
-				fail_msg("%s does not work: %s", w->name, err.message);
-			if (!good)
-				assert_told(&err, w->name, n);
-			assert_state(w->name, n, good);
-		}
+	struct vault *v = w->is_opening ? NULL : open_it();
+	memset(&err, 0, sizeof err);
+	failing_from(f->kind, f->error, n, last);
+	bool good = w->run(v, &err);
+	*ret_failed = failing_stop();
+	vault_close(v);
+	if (!good && (!*ret_failed || f->is_nothing))
+		fail_msg("%s, point %zu of error %d does not work: %s", w->name, n, f->error, err.message);
+	if (!good)
+		assert_told(&err, w->name, n);
+	assert_state(w->name, n, good);
+}
+
+static void wreck(const struct fault *f, const struct vault_work *w)
+{
+	const char *all = getenv("FAILING");
+	size_t step = all && strcmp(all, "all") == 0 ? 1 : f->step, failed = 1;
+	for (size_t n = 1 + (size_t)getpid() % step; failed; n += step) {
+		try_point(f, w, n, n, &failed);
+		if (!f->is_once)
+			try_point(f, w, n, FAIL_EVER, &failed);
 	}
-	print_message("%s: %zu points\n", w->name, n);
 }
 
 static const struct vault_work works[] = {
 	{ "open", open_again, true },       { "put", put_it, false },      { "put many", put_some, false },
 	{ "get", get_it, false },           { "verify", prove_it, false }, { "log", prove_log, false },
 	{ "load", load_it, false },         { "mark", mark_it, false },    { "health", note_it, false },
-	{ "rotate-key", rotate_it, false },
+	{ "rotate-key", rotate_it, false }, { "pair", pair_it, false },    { "destroy", destroy_it, false },
+	{ "lists", list_it, false },
 };
 
 /* In memory where there is such a place: a disk would be waited for thousands of times. */
@@ -485,35 +566,56 @@ static int make_vault(void **state)
 }
 
 /* In a test run a sample: FAILING=all tries every point. */
-static void wreck_all(enum failing_kind kind, int error, size_t step)
+static void wreck_all(const struct fault *faults, size_t count)
 {
-	const char *all = getenv("FAILING");
-	for (size_t i = 0; i < sizeof works / sizeof *works; i++)
-		wreck(kind, error, &works[i], all && strcmp(all, "all") == 0 ? 1 : step);
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < sizeof works / sizeof *works; k++)
+			wreck(&faults[i], &works[k]);
 }
+#define WRECK_ALL(faults) wreck_all(faults, sizeof(faults) / sizeof *(faults))
 
 static void vault__without_memory_loses_nothing(void **state)
 {
+	static const struct fault faults[] = { { FAIL_MEMORY, ENOMEM, 37, false, false } };
 	(void)state;
-	wreck_all(FAIL_MEMORY, ENOMEM, 23);
+	WRECK_ALL(faults);
 }
 
-static void vault__whose_reads_fail_loses_nothing(void **state)
+static void vault__whose_files_cannot_be_read_loses_nothing(void **state)
 {
+	static const struct fault faults[] = { { FAIL_READS, EIO, 2, false, false },
+					       { FAIL_STATS, EIO, 3, false, false },
+					       { FAIL_OPENS, EACCES, 2, false, false } };
 	(void)state;
-	wreck_all(FAIL_READS, EIO, 1);
+	WRECK_ALL(faults);
 }
 
-static void vault__whose_writes_fail_loses_nothing(void **state)
+static void vault__whose_files_cannot_be_written_loses_nothing(void **state)
 {
+	static const struct fault faults[] = { { FAIL_WRITES, ENOSPC, 5, false, false },
+					       { FAIL_WRITES, EIO, 5, false, false },
+					       { FAIL_SYNCS, EIO, 5, false, false },
+					       { FAIL_ROOM, EDQUOT, 1, false, false },
+					       { FAIL_ROOM, EIO, 1, false, false } };
 	(void)state;
-	wreck_all(FAIL_WRITES, ENOSPC, 1);
+	WRECK_ALL(faults);
 }
 
-static void vault__whose_files_do_not_open_loses_nothing(void **state)
+static void vault__whose_locks_fail_loses_nothing(void **state)
 {
+	static const struct fault faults[] = { { FAIL_LOCKS, EIO, 5, true, false } };
 	(void)state;
-	wreck_all(FAIL_OPENS, EIO, 1);
+	WRECK_ALL(faults);
+}
+
+static void vault__interrupted_or_on_a_disk_that_gives_no_room_ahead_works_as_ever(void **state)
+{
+	static const struct fault faults[] = { { FAIL_READS, EINTR, 2, true, true },
+					       { FAIL_WRITES, EINTR, 5, true, true },
+					       { FAIL_ROOM, EINTR, 1, true, true },
+					       { FAIL_ROOM, EOPNOTSUPP, 1, true, true } };
+	(void)state;
+	WRECK_ALL(faults);
 }
 
 #define V(test) cmocka_unit_test_setup_teardown(test, make_vault, scratch_remove)
@@ -529,9 +631,10 @@ int main(void)
 	};
 	const struct CMUnitTest vaults[] = {
 		V(vault__without_memory_loses_nothing),
-		V(vault__whose_reads_fail_loses_nothing),
-		V(vault__whose_writes_fail_loses_nothing),
-		V(vault__whose_files_do_not_open_loses_nothing),
+		V(vault__whose_files_cannot_be_read_loses_nothing),
+		V(vault__whose_files_cannot_be_written_loses_nothing),
+		V(vault__whose_locks_fail_loses_nothing),
+		V(vault__interrupted_or_on_a_disk_that_gives_no_room_ahead_works_as_ever),
 	};
 	int failed = cmocka_run_group_tests(things, NULL, close_arena);
 	return failed + cmocka_run_group_tests(vaults, open_arena, close_arena);
