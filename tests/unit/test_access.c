@@ -273,7 +273,8 @@ static void access__explains_to_the_owner_and_where_no_rule_matches(void **state
 	struct config *config = parse(rules);
 	struct access *a;
 	struct error err;
-	struct access_subject subject = { .pixel = A, .has_label = carries, .context = "shop=berlin team=eu" }, all = { .pixel = NULL };
+	struct access_subject subject = { .pixel = A, .has_label = carries, .context = "shop=berlin team=eu" },
+			      all = { .pixel = NULL };
 	const struct {
 		uid_t uid;
 		const struct access_subject *subject;

@@ -1429,8 +1429,14 @@ static void entry__of_each_kind_cut_short_is_none(void **state)
 	(void)state;
 	static const enum audit_extra kinds[] = { AUDIT_PLAIN, AUDIT_OF_COMMIT, AUDIT_TORN, AUDIT_SCAR };
 	for (size_t k = 0; k < COUNT_OF(kinds); k++) {
-		struct audit_entry e = { .sequence = 7, .verb = "put", .result = "ok", .as = "shop", .has_pixel = k % 2 == 0,
-					 .version = (uint32_t)k, .extra = kinds[k] }, back;
+		struct audit_entry e = { .sequence = 7,
+					 .verb = "put",
+					 .result = "ok",
+					 .as = "shop",
+					 .has_pixel = k % 2 == 0,
+					 .version = (uint32_t)k,
+					 .extra = kinds[k] },
+				   back;
 		char line[AUDIT_LINE_MAX], again[AUDIT_LINE_MAX];
 		size_t covered, len = audit_entry_encode(&e, line, &covered);
 		assert_true(audit_entry_decode(bytes_of(line, len), &back, &covered));

@@ -500,8 +500,8 @@ static void assert_state(const char *name, size_t n, bool good)
 	vault_close(v);
 }
 
-/* Every step-th point, another one of them first in each run, alone and from there on. Once: only alone. Nothing: it must be
- * as if nothing had been. */
+/* Every step-th point, another one of them first in each run, alone and from there on. Once: only alone. Nothing: it
+ * must be as if nothing had been. */
 struct fault {
 	enum failing_kind kind;
 	int error;

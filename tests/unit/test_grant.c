@@ -163,8 +163,10 @@ static void document__says_what_is_missing_or_no_text(void **state)
 	} rows[] = {
 		{ "{\"client_secret\":\"x\",\"refresh_token\":\"rft.0123456789\"}", "client_id" },
 		{ "{\"client_id\":\"701\",\"refresh_token\":\"rft.0123456789\"}", "client_secret" },
-		{ "{\"client_id\":\"701\",\"client_secret\":null,\"refresh_token\":\"rft.0123456789\"}", "client_secret" },
-		{ "{\"client_id\":\"701\",\"client_secret\":\"a\\u0000b\",\"refresh_token\":\"rft.0123456789\"}", "client_secret" },
+		{ "{\"client_id\":\"701\",\"client_secret\":null,\"refresh_token\":\"rft.0123456789\"}",
+		  "client_secret" },
+		{ "{\"client_id\":\"701\",\"client_secret\":\"a\\u0000b\",\"refresh_token\":\"rft.0123456789\"}",
+		  "client_secret" },
 		{ "{" NEEDED ",\"refresh_token_expires_in\":-1}", "refresh_token_expires_in" },
 		{ "{" NEEDED ",\"refresh_expires_in\":\"x\"}", "refresh_token_expires_in" },
 		{ "{" NEEDED ",\"expires_in\":\"\"}", "expires_in" },
@@ -189,7 +191,8 @@ static void document__a_client_id_is_a_number_and_no_token_comes_twice(void **st
 	struct error err;
 	char text[200];
 	for (size_t i = 0; i < COUNT_OF(ids); i++) {
-		snprintf(text, sizeof text, "{\"client_id\":\"%s\",\"client_secret\":\"x\",\"refresh_token\":\"0123456789\"}", ids[i]);
+		snprintf(text, sizeof text,
+			 "{\"client_id\":\"%s\",\"client_secret\":\"x\",\"refresh_token\":\"0123456789\"}", ids[i]);
 		assert_false(reads(FAMILY_ACCOUNTS, text, &d, &err));
 		assert_int_equal(err.code, ERR_MALFORMED);
 		assert_true(reads(FAMILY_LOGIN, text, &d, &err));

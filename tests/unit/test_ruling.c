@@ -281,7 +281,8 @@ static void apply__no_ruling_changes_nothing(void **state)
 	assert_memory_equal(&j, &before, sizeof j);
 }
 
-/* A Pixel with no version is asked about again all the same; a suspicion is looked into before that, but never in the past. */
+/* A Pixel with no version is asked about again all the same; a suspicion is looked into before that, but never in the
+ * past. */
 static void plan__a_suspicion_comes_first(void **state)
 {
 	(void)state;
