@@ -216,7 +216,7 @@ afl:
 COVER_BUILD := $(BUILD)-cover
 COVER_MAKE   = $(MAKE) --no-print-directory -s -j2 BUILD=$(COVER_BUILD) CC="$(FUZZ_CC)" CFLAGS="-O1 -g" \
                COVERAGE="-fprofile-instr-generate=$(abspath $(COVER_BUILD))/profiles/%m%c.profraw -fcoverage-mapping \
-               -mllvm -runtime-counter-relocation -Wno-unused-command-line-argument"
+               -mllvm -runtime-counter-relocation -fprofile-update=atomic -Wno-unused-command-line-argument"
 fuzz-coverage:
 	@sh packaging/deps.sh clang
 	@$(COVER_MAKE) all $(patsubst $(BUILD)/%,$(COVER_BUILD)/%,$(REPLAY))

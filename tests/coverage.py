@@ -3,11 +3,13 @@
 
     tests/coverage.py corpora         the kept fuzz corpora alone: lines of each file with a parser, at least 90 %
     tests/coverage.py units           and the unit programs: all files
-    tests/coverage.py all [WORD...]   and the end-to-end tests (with WORD only those), both ways
+    tests/coverage.py all [WORD...]   and the end-to-end tests, both ways, and the faults (with WORD only those tests, and no faults)
     tests/coverage.py report [PATH]   once more from what was counted; with PATH what was missed of that file
 
+What fails is named, and the figures are printed all the same; the exit code is then 1. FAULTS=n: points of each verb.
 The counters lie in files that each program maps at its start, so that neither kill -9 nor the sandbox loses them."""
 
+import concurrent.futures
 import glob
 import json
 import os
@@ -15,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("BUILD", "build-cover"))
@@ -89,25 +92,51 @@ def begin():
         os.chmod(path, 0o666)
 
 
-def run_corpora():
-    for program in sorted(glob.glob(BUILD + "/tests/fuzz/replay_fuzz_*")):
-        corpus = os.path.join(ROOT, "tests/fuzz/corpus", os.path.basename(program)[len("replay_fuzz_"):])
-        subprocess.run([program, corpus], cwd=ROOT, stdout=subprocess.DEVNULL, check=True, timeout=300)
+class Steps:
+    """What was run, and which of it failed: the figure is printed all the same, and the end is 1."""
 
+    def __init__(self):
+        self.failed, self.env = [], dict(os.environ, BUILD=BUILD, FAILING="all")
 
-def run_units():
-    failed = []
-    for program in sorted(glob.glob(BUILD + "/tests/unit/test_*")):
-        if os.access(program, os.X_OK) and os.path.isfile(program):
-            done = subprocess.run([program], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                  env=dict(os.environ, BUILD=BUILD), timeout=900)
-            failed += [os.path.basename(program)] if done.returncode else []
-    print("unit programs: %s" % ("failed with counters in: " + ", ".join(failed) if failed else "passed"), flush=True)
+    def run(self, name, words, limit, quiet=False):
+        sink = subprocess.DEVNULL if quiet else None
+        try:
+            good = subprocess.run(words, cwd=ROOT, env=self.env, stdout=sink, stderr=sink, timeout=limit).returncode == 0
+        except (OSError, subprocess.TimeoutExpired) as e:
+            print("%s: %s" % (name, e), flush=True)
+            good = False
+        if not good:
+            self.failed.append(name)
 
+    def all_of(self, what, work):
+        """Programs two at a time: [(name, words)]."""
+        started, before = time.monotonic(), len(self.failed)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda w: self.run(w[0], w[1], 900, quiet=True), work))
+        print("%s: %d run, %d failed (%.0f s)%s" % (what, len(work), len(self.failed) - before, time.monotonic() - started,
+                                                    "".join("\n  FAILED: " + f for f in self.failed[before:])), flush=True)
 
-def run_e2e(words):
-    for way in ([], ["--via-agent"]):
-        subprocess.run([sys.executable, "tests/e2e/run.py", *way, *words], cwd=ROOT, env=dict(os.environ, BUILD=BUILD))
+    def corpora(self):
+        self.all_of("corpora", [(os.path.basename(p), [p, os.path.join(ROOT, "tests/fuzz/corpus", os.path.basename(p)[len("replay_fuzz_"):])])
+                                for p in sorted(glob.glob(BUILD + "/tests/fuzz/replay_fuzz_*"))])
+
+    def units(self):
+        self.all_of("unit programs", [(os.path.basename(p), [p]) for p in sorted(glob.glob(BUILD + "/tests/unit/test_*"))
+                                      if os.access(p, os.X_OK) and os.path.isfile(p)])
+
+    def e2e(self, words):
+        for way in ([], ["--via-agent"]):
+            self.run("end-to-end tests " + " ".join(way), [sys.executable, "tests/e2e/run.py", *way, *words], 3600)
+
+    def faults(self):
+        """Of each verb and request a few points; those of full disks and of strace are among the end-to-end tests."""
+        self.env["FAULTS"] = os.environ.get("FAULTS") or "60"
+        self.run("faults", [sys.executable, "tests/faults.py", *"memory calls online init agent courier start once".split()], 5400)
+
+    def ended(self, rc):
+        for name in self.failed:
+            print("failed with counters in: " + name)
+        return 1 if self.failed else rc
 
 
 def programs():
@@ -115,7 +144,8 @@ def programs():
 
 
 def merge():
-    subprocess.run([tool("llvm-profdata"), "merge", "-sparse", "-o", MERGED, *sorted(glob.glob(PROFILES + "/*"))],
+    # Of a program that was killed while it made its file there may be half a one: that one is left out.
+    subprocess.run([tool("llvm-profdata"), "merge", "-sparse", "-failure-mode=all", "-o", MERGED, *sorted(glob.glob(PROFILES + "/*"))],
                    check=True, stderr=subprocess.DEVNULL)
 
 
@@ -225,13 +255,16 @@ def main():
     if mode not in ("corpora", "units", "all"):
         raise SystemExit(__doc__)
     begin()
-    run_corpora()
+    steps = Steps()
+    steps.corpora()
     if mode != "corpora":
-        run_units()
+        steps.units()
     if mode == "all":
-        run_e2e(words)
+        steps.e2e(words)
+    if mode == "all" and not words:
+        steps.faults()
     merge()
-    return report_parsers() if mode == "corpora" else report_all()
+    return steps.ended(report_parsers() if mode == "corpora" else report_all())
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ static bool read_blocks(struct anchor_file *file, int fd, struct error *err)
 		return true;
 	if (fd < 0)
 		return fail(err, ERR_STORAGE, TXT_ANCHOR_UNREADABLE, file->path, strerror(errno));
-	ssize_t got = pread(fd, file->blocks, sizeof file->blocks, 0);
+	ssize_t got = TEMP_FAILURE_RETRY(pread(fd, file->blocks, sizeof file->blocks, 0));
 	if (got < 0)
 		return fail(err, ERR_STORAGE, "the anchor '%s' cannot be read: %s", "check the disk", file->path,
 			    strerror(errno));
@@ -243,7 +243,8 @@ bool anchor_advance(struct anchor_file *file, const struct keys *keys, const str
 		return false;
 	scoped(file_closep) int own = file->is_open ? -1 : open_file(file, O_WRONLY);
 	int fd = file->is_open ? file->fd : own;
-	ssize_t put = fd < 0 ? -1 : pwrite(fd, file->blocks[other], ANCHOR_BLOCK, (off_t)other * ANCHOR_BLOCK);
+	off_t at = (off_t)other * ANCHOR_BLOCK;
+	ssize_t put = fd < 0 ? -1 : TEMP_FAILURE_RETRY(pwrite(fd, file->blocks[other], ANCHOR_BLOCK, at));
 	if (put != ANCHOR_BLOCK || fdatasync(fd) != 0)
 		return fail(err, ERR_STORAGE, TXT_ANCHOR_UNWRITABLE, file->path,
 			    strerror(put >= 0 && put < ANCHOR_BLOCK ? ENOSPC : errno));

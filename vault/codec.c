@@ -173,8 +173,8 @@ static bool take_block(struct bytes *from, uint8_t tag, struct credential *c)
 static bool take_blocks(struct bytes *from, struct credential *c)
 {
 	uint8_t tag, last = 0;
-	while (from->len) {
-		if (!bytes_take_u8(from, &tag) || tag <= last || !take_block(from, tag, c))
+	while (bytes_take_u8(from, &tag)) {
+		if (tag <= last || !take_block(from, tag, c))
 			return false;
 		last = tag;
 	}
@@ -418,7 +418,7 @@ bool read_mark_decode(struct bytes from, struct read_mark *ret)
 	if (!bytes_take_counted(&from, 1, m.name, sizeof m.name) || !bytes_take_u32(&from, &m.version) ||
 	    !bytes_take_i64(&from, &m.at))
 		return false;
-	if (from.len && (!bytes_take_u8(&from, &flags) || !flags || flags > MARK_FLAGS))
+	if (bytes_take_u8(&from, &flags) && (!flags || flags > MARK_FLAGS))
 		return false;
 	m.is_acked = flags & MARK_IS_ACKED;
 	m.has_uid = flags & MARK_HAS_UID;

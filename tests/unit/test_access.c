@@ -253,9 +253,76 @@ static void access__explains_by_weight_and_ends_with_the_ruling(void **state)
 	buf_done(&out);
 }
 
+/* By the table that the starter reads, a name may mean the account that is nobody. */
+static void access__an_account_that_is_nobody_is_refused(void **state)
+{
+	struct config *config = parse("[access r]\nuser = ghost\npixels = *\nverbs = meta\n");
+	struct bytes table = bytes_of_text("user ghost 65534\n");
+	struct access *a;
+	struct error err;
+	(void)state;
+	assert_false(access_new(config, AGENT_UID, &table, &a, &err));
+	assert_int_equal(err.code, ERR_CONFIG);
+	assert_non_null(strstr(err.message, "ghost"));
+	assert_true(err.hint[0]);
+	config_free(config);
+}
+
+static void access__explains_to_the_owner_and_where_no_rule_matches(void **state)
+{
+	struct config *config = parse(rules);
+	struct access *a;
+	struct error err;
+	struct access_subject subject = { .pixel = A, .has_label = carries, .context = "shop=berlin team=eu" },
+			      all = { .pixel = NULL };
+	const struct {
+		uid_t uid;
+		const struct access_subject *subject;
+		const char *says;
+	} rows[] = { { AGENT_UID, &subject, "may do everything" },
+		     { 4711, &subject, "no rule matches" },
+		     { 1003, &subject, "[access shop] user 1003, a label" },
+		     { 1002, &all, "[access all] user 1002, every Pixel" } };
+	(void)state;
+	assert_true(access_new(config, AGENT_UID, NULL, &a, &err));
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct buf out = BUF_INIT(8192);
+		struct access_view *view = view_of(a, rows[i].uid, 1, NULL, 0);
+		access_explain(view, rows[i].subject, &out);
+		buf_append(&out, "", 1);
+		if (!strstr((const char *)out.at, rows[i].says))
+			fail_msg("%s", (const char *)out.at);
+		access_view_free(view);
+		buf_done(&out);
+	}
+	access_free(a);
+	config_free(config);
+}
+
+/* Its own group is nobody's, and so is one of those it was given besides. */
+static void access__a_group_that_is_nobodys_gives_nothing(void **state)
+{
+	struct config *config = parse("");
+	struct access *a;
+	struct error err;
+	char verbs[64];
+	const gid_t groups[] = { 65534, 1 };
+	(void)state;
+	assert_true(access_new(config, AGENT_UID, NULL, &a, &err));
+	struct access_view *view = view_of(a, 1001, 65534, groups, 2);
+	verbs_of(view, A, NULL, verbs);
+	assert_string_equal(verbs, "");
+	access_view_free(view);
+	access_free(a);
+	config_free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(access__an_account_that_is_nobody_is_refused),
+		cmocka_unit_test(access__explains_to_the_owner_and_where_no_rule_matches),
+		cmocka_unit_test(access__a_group_that_is_nobodys_gives_nothing),
 		cmocka_unit_test(access__every_case_of_the_table),
 		cmocka_unit_test(access__without_rules_only_the_owner_may),
 		cmocka_unit_test(access__an_owner_that_is_nobody_owns_nothing),

@@ -1423,9 +1423,42 @@ static void intents__without_an_outcome_are_explained_once(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, make_log_place, remove_log_place)
 
+/* Cut anywhere, an entry of any kind is none; and a byte that is another one is another entry or none. */
+static void entry__of_each_kind_cut_short_is_none(void **state)
+{
+	(void)state;
+	static const enum audit_extra kinds[] = { AUDIT_PLAIN, AUDIT_OF_COMMIT, AUDIT_TORN, AUDIT_SCAR };
+	for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+		struct audit_entry e = { .sequence = 7,
+					 .verb = "put",
+					 .result = "ok",
+					 .as = "shop",
+					 .has_pixel = k % 2 == 0,
+					 .version = (uint32_t)k,
+					 .extra = kinds[k] },
+				   back;
+		char line[AUDIT_LINE_MAX], again[AUDIT_LINE_MAX];
+		size_t covered, len = audit_entry_encode(&e, line, &covered);
+		assert_true(audit_entry_decode(bytes_of(line, len), &back, &covered));
+		assert_int_equal(back.extra, kinds[k]);
+		for (size_t cut = 0; cut + 1 < len; cut++)
+			assert_false(audit_entry_decode(bytes_of(line, cut), &back, &covered));
+		for (size_t i = 0; i < len; i++) {
+			char before = line[i];
+			line[i] = '~';
+			if (audit_entry_decode(bytes_of(line, len), &back, &covered)) {
+				assert_int_equal(audit_entry_encode(&back, again, &covered), len);
+				assert_memory_equal(line, again, len);
+			}
+			line[i] = before;
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(entry__of_each_kind_cut_short_is_none),
 		T(entry__is_one_line_of_canonical_json_that_names_no_pixel_and_no_token),
 		T(entry__escapes_what_is_not_printable_and_reads_it_back),
 		T(entry__without_a_who_is_of_this_process),

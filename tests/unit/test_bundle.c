@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -222,9 +224,62 @@ static void more_than_fits_is_refused_and_nothing_is_written(void **state)
 	secret_free(root);
 }
 
+static void what_is_no_public_key_is_refused(void **state)
+{
+	(void)state;
+	scoped(secret_freep) struct secret *root = make_root_key(3);
+	uint8_t key[BUNDLE_KEY_LEN], again[BUNDLE_KEY_LEN];
+	char text[BUNDLE_KEY_TEXT_MAX], wrong[BUNDLE_KEY_TEXT_MAX];
+	struct error err;
+	assert_true(bundle_public_key(root, key, &err));
+	bundle_key_encode(key, text);
+	assert_true(bundle_key_decode(text, again, &err));
+	assert_memory_equal(key, again, sizeof key);
+	static const struct {
+		size_t at;
+		char c;
+	} rows[] = { { 0, 'q' }, { 5, 'g' }, { 20, '\0' }, { 69, 'x' }, { 75, '-' } };
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		strcpy(wrong, text);
+		wrong[rows[i].at] = rows[i].c;
+		memset(&err, 0, sizeof err);
+		assert_false(bundle_key_decode(wrong, again, &err));
+		assert_int_equal(err.code, ERR_USAGE);
+		assert_true(err.hint[0]);
+	}
+}
+
+static void a_bundle_where_a_vault_is_wanted_is_named(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/pixelvault-bundle-XXXXXX";
+	struct error err = { .code = ERR_NONE };
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_true(bundle_refuse("/tmp/no such file", &err));
+	assert_true(bundle_refuse(path, &err)); /* empty */
+	assert_int_equal(write(fd, "something else", 14), 14);
+	assert_true(bundle_refuse(path, &err));
+	scoped(secret_freep) struct secret *root = make_root_key(3);
+	uint8_t key[BUNDLE_KEY_LEN];
+	assert_true(bundle_public_key(root, key, &err));
+	struct bundle_lock lock = { .public_key = key };
+	struct buf file = sealed_of(8, &lock);
+	assert_int_equal(pwrite(fd, file.at, file.len, 0), file.len);
+	assert_false(bundle_refuse(path, &err));
+	assert_int_equal(err.code, ERR_USAGE);
+	assert_non_null(strstr(err.message, path));
+	assert_false(bundle_is(bytes_of(file.at, 7)));
+	buf_done(&file);
+	close(fd);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_no_public_key_is_refused),
+		cmocka_unit_test(a_bundle_where_a_vault_is_wanted_is_named),
 		cmocka_unit_test(the_public_key_of_the_document),
 		cmocka_unit_test(what_is_sealed_to_a_key_opens_with_that_key_only),
 		cmocka_unit_test(no_byte_can_be_changed_cut_or_added),

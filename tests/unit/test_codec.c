@@ -450,6 +450,8 @@ static void metadata__labels_out_of_order_twice_or_empty_are_refused(void **stat
 	assert_false(decodes(&swapped));
 	assert_false(decodes(&twice));
 	assert_false(decodes(&empty));
+	struct credential nameless = { .pixel = "ABCDEFGH", .label_count = 1, .labels = { { "", "1" } } };
+	assert_false(decodes(&nameless));
 }
 
 static void metadata__counts_and_lengths_beyond_the_limits_are_refused(void **state)
@@ -702,9 +704,50 @@ static void key__names_are_the_formats(void **state)
 				 (unsigned)strtoul((char[]){ "a4a10ba32234ac760e2c5971633ea17a"[i], 0 }, NULL, 16));
 }
 
+static size_t length_of(const struct credential *c)
+{
+	struct buf out = BUF_INIT(65536);
+	encode_credential(c, &out);
+	size_t len = out.len;
+	buf_done(&out);
+	return len;
+}
+
+/* Without the blocks, and with the first of them, it is another credential; cut anywhere else it is none. */
+static void metadata__blocks_cut_short_are_refused(void **state)
+{
+	(void)state;
+	struct credential plain = full(), lifecycle = moving(), both = renewing(), back;
+	struct buf out = BUF_INIT(65536);
+	size_t first = length_of(&plain), second = length_of(&lifecycle);
+	encode_credential(&both, &out);
+	assert_true(first < second && second < out.len);
+	for (size_t len = first; len < out.len; len++) {
+		uint8_t *exact = exactly(bytes_of(out.at, len));
+		assert_int_equal(credential_decode(bytes_of(exact, len), &back), len == first || len == second);
+		free(exact);
+	}
+	buf_done(&out);
+}
+
+static void metadata__what_is_gone_is_a_state_of_its_own(void **state)
+{
+	(void)state;
+	struct credential c = full(), back;
+	struct buf out = BUF_INIT(65536);
+	c.gone[c.gone_count++] = (struct gone){ .number = 3, .gone_at = 5, .is_dead = true };
+	encode_credential(&c, &out);
+	assert_true(credential_decode(buf_bytes(&out), &back));
+	assert_int_equal(back.gone_count, 1);
+	assert_true(back.gone[0].is_dead);
+	buf_done(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(metadata__blocks_cut_short_are_refused),
+		cmocka_unit_test(metadata__what_is_gone_is_a_state_of_its_own),
 		cmocka_unit_test(root__comes_back_as_it_was_and_encodes_to_the_same_bytes),
 		cmocka_unit_test(root__cut_short_or_with_a_byte_more_is_malformed_and_leaves_the_result_alone),
 		cmocka_unit_test(root__of_another_format_is_malformed_or_too_new),

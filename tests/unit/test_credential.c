@@ -1008,9 +1008,107 @@ static void list__is_a_business_center_or_ad_account_by_its_number(void **state)
 	assert_false(pixel_check("bc:7012345678901234567", &err));
 }
 
+static struct credential of_each_stage(size_t count, const enum stage *stages)
+{
+	struct credential c = { .pixel = "ABCDEFGH", .last_number = 40 };
+	for (size_t i = 0; i < count; i++)
+		c.versions[c.version_count++] = (struct version){ .number = 10 + 2 * (uint32_t)i, .stage = stages[i] };
+	return c;
+}
+
+static void repair__what_is_lost_leaves_the_list_and_is_remembered(void **state)
+{
+	(void)state;
+	static const enum stage stages[] = { STAGE_RETIRED, STAGE_PREVIOUS, STAGE_CURRENT };
+	struct credential c = of_each_stage(3, stages);
+	credential_give_up(&c, 14, 7);
+	assert_null(credential_staged(&c, STAGE_CURRENT));
+	assert_int_equal(c.version_count, 2);
+	assert_int_equal(c.gone[0].number, 14);
+	assert_int_equal(c.gone[0].gone_at, 7);
+	credential_give_up(&c, 10, 8); /* a retired one */
+	assert_int_equal(c.gone_count, 2);
+	credential_give_up(&c, 11, 9); /* none of it */
+	assert_int_equal(c.gone_count, 2);
+	assert_int_equal(c.version_count, 1);
+}
+
+static void repair__falls_back_only_where_there_is_no_current(void **state)
+{
+	(void)state;
+	static const enum stage stages[] = { STAGE_RETIRED, STAGE_PREVIOUS, STAGE_CURRENT };
+	struct credential c = of_each_stage(3, stages);
+	assert_false(credential_fall_back(&c, 7));
+	credential_give_up(&c, 14, 7);
+	c.versions[1].renewal.family = FAMILY_LOGIN; /* waits for its first token */
+	assert_false(credential_fall_back(&c, 8));
+	c.versions[1].renewal.family = FAMILY_PLAIN;
+	assert_true(credential_fall_back(&c, 8));
+	assert_int_equal(credential_staged(&c, STAGE_CURRENT)->number, 12);
+	credential_give_up(&c, 12, 9);
+	assert_false(credential_fall_back(&c, 9)); /* no previous */
+}
+
+static void repair__calls_up_a_retired_one_that_was_taken_from_nobody(void **state)
+{
+	(void)state;
+	static const enum stage stages[] = { STAGE_RETIRED, STAGE_RETIRED, STAGE_CURRENT, STAGE_PREVIOUS };
+	struct credential c = of_each_stage(4, stages);
+	assert_false(credential_call_up(&c, 10, 7)); /* there is a current one */
+	credential_give_up(&c, 14, 7);
+	assert_false(credential_call_up(&c, 16, 7)); /* previous */
+	assert_false(credential_call_up(&c, 99, 7));
+	c.versions[1].taken_at = 5;
+	assert_false(credential_call_up(&c, 12, 7));
+	c.versions[0].renewal.family = FAMILY_LOGIN;
+	assert_false(credential_call_up(&c, 10, 7));
+	c.versions[0].renewal.family = FAMILY_PLAIN;
+	assert_true(credential_call_up(&c, 10, 7));
+	assert_int_equal(credential_staged(&c, STAGE_CURRENT)->number, 10);
+}
+
+static void repair__inserts_by_number_what_was_given_once(void **state)
+{
+	(void)state;
+	static const enum stage stages[] = { STAGE_RETIRED, STAGE_CURRENT };
+	struct credential c = of_each_stage(2, stages);
+	struct version v = { .number = 11, .stage = STAGE_PREVIOUS };
+	assert_true(credential_insert(&c, &v));
+	assert_int_equal(c.versions[1].number, 11);
+	assert_false(credential_insert(&c, &v)); /* there already */
+	v.number = 41;
+	assert_false(credential_insert(&c, &v)); /* never given */
+	for (v.number = 20; c.version_count < VERSIONS_MAX; v.number++)
+		assert_true(credential_insert(&c, &v));
+	assert_false(credential_insert(&c, &v));
+}
+
+/* No stage is held twice, so this is no list of ours; all the same nothing is written over. */
+static void add__where_nothing_can_leave_is_refused(void **state)
+{
+	(void)state;
+	enum stage stages[VERSIONS_MAX];
+	struct version v = { .number = 0 };
+	uint32_t number, dropped;
+	struct error err;
+	for (size_t i = 0; i < VERSIONS_MAX; i++)
+		stages[i] = STAGE_STANDBY;
+	struct credential c = of_each_stage(VERSIONS_MAX, stages);
+	assert_false(credential_add(&c, &v, 7, &number, &dropped, &err));
+	assert_int_equal(err.code, ERR_UNEXPECTED);
+	assert_int_equal(c.version_count, VERSIONS_MAX);
+	c.versions[15].stage = STAGE_CURRENT;
+	assert_false(credential_renew(&c, c.versions[15].number, &v, 7, &number, &dropped));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(repair__what_is_lost_leaves_the_list_and_is_remembered),
+		cmocka_unit_test(repair__falls_back_only_where_there_is_no_current),
+		cmocka_unit_test(repair__calls_up_a_retired_one_that_was_taken_from_nobody),
+		cmocka_unit_test(repair__inserts_by_number_what_was_given_once),
+		cmocka_unit_test(add__where_nothing_can_leave_is_refused),
 		cmocka_unit_test(list__is_a_business_center_or_ad_account_by_its_number),
 		cmocka_unit_test(pixel__eight_to_forty_capitals_and_digits_are_taken),
 		cmocka_unit_test(pixel__what_is_not_one_is_refused_with_the_hint_that_fits),

@@ -155,9 +155,72 @@ static void document__a_refusal_repeats_no_value(void **state)
 	}
 }
 
+static void document__says_what_is_missing_or_no_text(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *says;
+	} rows[] = {
+		{ "{\"client_secret\":\"x\",\"refresh_token\":\"rft.0123456789\"}", "client_id" },
+		{ "{\"client_id\":\"701\",\"refresh_token\":\"rft.0123456789\"}", "client_secret" },
+		{ "{\"client_id\":\"701\",\"client_secret\":null,\"refresh_token\":\"rft.0123456789\"}",
+		  "client_secret" },
+		{ "{\"client_id\":\"701\",\"client_secret\":\"a\\u0000b\",\"refresh_token\":\"rft.0123456789\"}",
+		  "client_secret" },
+		{ "{" NEEDED ",\"refresh_token_expires_in\":-1}", "refresh_token_expires_in" },
+		{ "{" NEEDED ",\"refresh_expires_in\":\"x\"}", "refresh_token_expires_in" },
+		{ "{" NEEDED ",\"expires_in\":\"\"}", "expires_in" },
+		{ "{" NEEDED ",\"access_token\":\"rft.0123456789\"}", "access_token" },
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct grant_document d;
+		struct error err;
+		assert_false(reads(FAMILY_ACCOUNTS, rows[i].text, &d, &err));
+		assert_int_equal(err.code, ERR_MALFORMED);
+		if (!strstr(err.message, rows[i].says) && !strstr(err.hint, rows[i].says))
+			fail_msg("%zu: %s; %s", i, err.message, err.hint);
+	}
+}
+
+/* Of the accounts family the id is a number; and no token stands in two places. */
+static void document__a_client_id_is_a_number_and_no_token_comes_twice(void **state)
+{
+	(void)state;
+	static const char *const ids[] = { "70/1", "70:1", "70a" };
+	struct grant_document d;
+	struct error err;
+	char text[200];
+	for (size_t i = 0; i < COUNT_OF(ids); i++) {
+		snprintf(text, sizeof text,
+			 "{\"client_id\":\"%s\",\"client_secret\":\"x\",\"refresh_token\":\"0123456789\"}", ids[i]);
+		assert_false(reads(FAMILY_ACCOUNTS, text, &d, &err));
+		assert_int_equal(err.code, ERR_MALFORMED);
+		assert_true(reads(FAMILY_LOGIN, text, &d, &err));
+		grant_document_done(&d);
+	}
+	assert_false(reads(FAMILY_LOGIN,
+			   "{\"client_key\":\"701\",\"client_secret\":\"x\",\"refresh_token\":\"0123456789abcdef\","
+			   "\"access_token\":\"0123456789abcdef\"}",
+			   &d, &err));
+	assert_int_equal(err.code, ERR_MALFORMED);
+}
+
+static void grant__of_another_program_is_not_renewed(void **state)
+{
+	(void)state;
+	scoped(secret_freep) struct secret *packed = secret_of(bytes_of_text("no pair")), *renewed = NULL;
+	struct error err;
+	assert_false(grant_renewed(packed, bytes_of_text("rft.another"), &renewed, &err));
+	assert_int_equal(err.code, ERR_UNEXPECTED);
+	assert_true(err.hint[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(document__says_what_is_missing_or_no_text),
+		cmocka_unit_test(document__a_client_id_is_a_number_and_no_token_comes_twice),
+		cmocka_unit_test(grant__of_another_program_is_not_renewed),
 		cmocka_unit_test(grant__comes_back_as_it_was_packed),
 		cmocka_unit_test(grant__cut_short_or_longer_is_none),
 		cmocka_unit_test(grant__any_bytes_are_read_without_going_too_far),

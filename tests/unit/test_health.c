@@ -445,9 +445,74 @@ static void sight__the_oldest_gives_way(void **state)
 	assert_string_equal(h.sights[0].list, "bc:0999");
 }
 
+/* Cut before what faded, or between that and what lists say, it is another health; cut anywhere else it is none. */
+static void health__what_faded_and_what_lists_say_cut_short_is_not_ours(void **state)
+{
+	(void)state;
+	struct health parts[] = { full(), with_fading(), with_sights() }, back;
+	size_t lens[3];
+	struct buf out = BUF_INIT(16384);
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		buf_clear(&out);
+		encoded(&parts[i], &out);
+		lens[i] = out.len;
+	}
+	for (size_t len = lens[0]; len < lens[2]; len++) {
+		uint8_t *exact = malloc(len);
+		assert_non_null(exact);
+		memcpy(exact, out.at, len);
+		assert_int_equal(health_decode(bytes_of(exact, len), &back), len == lens[0] || len == lens[1]);
+		free(exact);
+	}
+	out.at[lens[0] + 8] = FADING_MAX + 1;
+	assert_false(health_decode(buf_bytes(&out), &back));
+	out.at[lens[0] + 8] = FADING_MAX;
+	out.at[lens[1]] = 0; /* no list: then the part is not there */
+	assert_false(health_decode(buf_bytes(&out), &back));
+	out.at[lens[1]] = SIGHTS_MAX + 1;
+	assert_false(health_decode(buf_bytes(&out), &back));
+	buf_done(&out);
+}
+
+static bool is_taken(const struct sight *s, size_t count)
+{
+	struct health h = { .reported_at = 1, .sight_count = count }, back;
+	struct buf out = BUF_INIT(16384);
+	memcpy(h.sights, s, count * sizeof *s);
+	encoded(&h, &out);
+	bool good = health_decode(buf_bytes(&out), &back);
+	buf_done(&out);
+	return good;
+}
+
+static void health__what_no_list_says_is_not_ours(void **state)
+{
+	(void)state;
+	const struct sight good = { .list = "bc:1000", .kind = SIGHT_LISTED, .times = 1, .since = 1, .at = 1 };
+	struct sight s = good, two[2] = { good, good };
+	assert_true(is_taken(&s, 1));
+	s.kind = (enum sight_kind)0;
+	assert_false(is_taken(&s, 1));
+	s.kind = SIGHT_KIND_COUNT;
+	assert_false(is_taken(&s, 1));
+	s = good;
+	s.times = 0;
+	assert_false(is_taken(&s, 1));
+	strcpy(s.list, "bc:nowhere");
+	assert_false(is_taken(&s, 1));
+	assert_false(is_taken(two, 2)); /* the same list twice */
+	strcpy(two[0].list, "bc:1001");
+	assert_false(is_taken(two, 2)); /* out of order */
+	strcpy(two[1].list, "bc:1002");
+	assert_true(is_taken(two, 2));
+	assert_null(sight_name(SIGHT_KIND_COUNT));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(health__what_faded_and_what_lists_say_cut_short_is_not_ours),
+		cmocka_unit_test(health__what_no_list_says_is_not_ours),
 		cmocka_unit_test(health__comes_back_as_it_was_and_encodes_to_the_same_bytes),
 		cmocka_unit_test(health__cut_short_or_with_a_byte_more_is_not_ours_and_leaves_the_result_alone),
 		cmocka_unit_test(health__every_change_of_a_byte_is_refused_or_is_another_health),

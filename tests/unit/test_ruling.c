@@ -261,9 +261,50 @@ static void plan__what_a_list_proved_is_due_by_itself_late_in_the_interval(void 
 	assert_true(h.next_check_at <= NOW + settings.interval_s);
 }
 
+static void evidence__of_a_named_error_is_its_text(void **state)
+{
+	(void)state;
+	struct answer a = { .body = BODY_NAMED, .http = 400, .code = NO_CODE, .text = "invalid_grant: expired" };
+	struct evidence e = evidence_of(&a, PROBE_REFRESH);
+	assert_string_equal(e.text, "invalid_grant: expired");
+	a.transport = TRANSPORT_TIMEOUT;
+	e = evidence_of(&a, PROBE_REFRESH);
+	assert_string_not_equal(e.text, "invalid_grant: expired");
+}
+
+static void apply__no_ruling_changes_nothing(void **state)
+{
+	(void)state;
+	struct judgement j = proven(), before = j;
+	struct evidence bad = says(40105, "no", NOW);
+	ruling_apply(&j, RULING_NONE, VERDICT_REVOKED, &bad);
+	assert_memory_equal(&j, &before, sizeof j);
+}
+
+/* A Pixel with no version is asked about again all the same; a suspicion is looked into before that, but never in the
+ * past. */
+static void plan__a_suspicion_comes_first(void **state)
+{
+	(void)state;
+	struct credential none = { .pixel = "C0U2T02IU8J6B9GC2B90" }, c = of_one(STAGE_CURRENT);
+	struct health h = { .counter = 0 };
+	ruling_plan(&h, &none, &settings, NOW);
+	assert_true(h.next_check_at > NOW);
+	h.current.suspected = VERDICT_REVOKED;
+	h.current.suspected_at = NOW - HOUR;
+	ruling_plan(&h, &c, &settings, NOW);
+	assert_int_equal(h.next_check_at, NOW + 1);
+	h.current.suspected_at = NOW + 1000 * HOUR; /* a clock that was set back */
+	ruling_plan(&h, &c, &settings, NOW);
+	assert_true(h.next_check_at < NOW + 1000 * HOUR);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(evidence__of_a_named_error_is_its_text),
+		cmocka_unit_test(apply__no_ruling_changes_nothing),
+		cmocka_unit_test(plan__a_suspicion_comes_first),
 		cmocka_unit_test(evidence__of_an_answer_with_a_code_is_what_it_said),
 		cmocka_unit_test(evidence__of_silence_says_what_came_instead),
 		cmocka_unit_test(evidence__of_a_long_text_is_cut_and_ended),

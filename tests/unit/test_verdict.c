@@ -273,6 +273,10 @@ static void row_18__a_lost_advertiser_is_no_permission(void **state)
 	expect_codes(codes, COUNT_OF(codes), "18", VERDICT_NO_PERMISSION, 0);
 	struct answer a = with_code(40001, "advertiser 7000000000000000001 doesn't exist or has been deleted.");
 	expect(judge(a, PROBE_TEST), "18", VERDICT_NO_PERMISSION, 0);
+	a = with_code(40001, "The advertiser does not exist.");
+	expect(judge(a, PROBE_TEST), "18", VERDICT_NO_PERMISSION, 0);
+	a = with_code(40001, "The advertiser is busy.");
+	assert_string_not_equal(judge(a, PROBE_TEST).row, "18");
 }
 
 static void row_19__app_credentials_are_not_the_pair(void **state)
@@ -308,6 +312,7 @@ static void row_20b__a_dry_probe_refused_for_its_missing_data_is_unproven(void *
 		"\"data\" must not be empty",
 		"data: Missing data for required field.",
 		"{'data': ['Missing data for required field.']}",
+		"Missing data for the request.",
 	};
 	for (size_t i = 0; i < COUNT_OF(texts); i++)
 		expect(judge(with_code(40002, texts[i]), PROBE_DRY), "20b", VERDICT_UNPROVEN, 0);
@@ -335,6 +340,7 @@ static void row_21__another_field_named_is_not_the_left_out_one(void **state)
 		"data.0.event: Not a valid string",
 		"user.data: Not a valid string",
 		"The database is busy",
+		"data-source: Not a valid string",
 	};
 	for (size_t i = 0; i < COUNT_OF(texts); i++)
 		expect(judge(with_code(40002, texts[i]), PROBE_DRY), "21", OUTCOME_UNKNOWN, FINDING_ABOUT_THE_PAIR);
@@ -478,9 +484,38 @@ static void transport__each_has_its_words(void **state)
 	assert_non_null(transport_text((enum transport)99));
 }
 
+static struct answer named(const char *text)
+{
+	struct answer a = { .body = BODY_NAMED, .http = 400, .code = NO_CODE };
+	snprintf(a.text, sizeof a.text, "%s", text);
+	return a;
+}
+
+static struct finding judge_refresh(const char *text)
+{
+	struct answer a = named(text);
+	return verdict_judge(&a, &(struct question_context){ .endpoint = ENDPOINT_REFRESH, .kind = PROBE_REFRESH });
+}
+
+/* By name and not by number; a longer name is another error. */
+static void row_13_and_19__what_login_kit_names(void **state)
+{
+	(void)state;
+	static const char *const dead[] = { "invalid_grant", "invalid_grant: Refresh token is invalid or expired." };
+	static const char *const app[] = { "invalid_client", "invalid_client: wrong", "unauthorized_client: no" };
+	static const char *const other[] = { "invalid_grants", "invalid_clientele", "server_error", "" };
+	for (size_t i = 0; i < COUNT_OF(dead); i++)
+		expect(judge_refresh(dead[i]), "13", VERDICT_EXPIRED, 0);
+	for (size_t i = 0; i < COUNT_OF(app); i++)
+		expect(judge_refresh(app[i]), "19", OUTCOME_UNKNOWN, FINDING_NOT_THE_PAIR);
+	for (size_t i = 0; i < COUNT_OF(other); i++)
+		expect(judge_refresh(other[i]), "24", OUTCOME_UNKNOWN, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(row_13_and_19__what_login_kit_names),
 		cmocka_unit_test(row_2__an_exchange_that_failed_is_unreachable),
 		cmocka_unit_test(row_2__a_server_error_without_a_code_is_unreachable_whatever_its_body),
 		cmocka_unit_test(row_2__a_redirect_without_a_code_is_unreachable),
