@@ -347,7 +347,11 @@ static void courier__woken_is_there_before_the_first_question(void **state)
 	NEEDS_EMULATOR();
 	struct courier *c = courier_for(emu.base_url, 4, 15000);
 	courier_wake(c);
-	pid_t pid = courier_pid();
+	pid_t pid = 0;
+	for (int i = 0; i < 500 && !pid; i++) { /* a moment passes before it has the program's name */
+		clock_sleep_ms(10);
+		pid = courier_pid();
+	}
 	assert_true(pid > 0);
 	struct answer a = ask(c, PROBE_DRY, TOKEN, false);
 	assert_string_equal(row_of(&a, PROBE_DRY), "20b");
