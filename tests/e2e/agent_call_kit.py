@@ -154,7 +154,7 @@ class AgentCallLab(AgentLab):
             self.judge_call(ask, answer, data)
             if not self.is_running() or "killed by signal" in self.log():
                 raise Broken("a process died")
-            if (self.must_be_read_only(happened) and not self.health()["locked"]) or self.has_lost():
+            if self.must_be_read_only(happened):
                 self.judge_is_read_only()
             self.judge_state(request, ask, answer)
             self.judge_old_or_new(request, ask, answer, before)
@@ -166,10 +166,9 @@ class AgentCallLab(AgentLab):
         return True
 
     def must_be_read_only(self, happened):
-        return happened.synced.endswith(("-wal", ".audit.log"))
-
-    def has_lost(self):
-        return "lost" in (self.health().get("reason") or "")
+        """Locked, it has closed what it did not know of; and SQLite does not say what of a commit it was that failed."""
+        health = self.health()
+        return not health["locked"] and (happened.synced.endswith(("-wal", ".audit.log")) or "nothing is written any more" in (health["reason"] or ""))
 
     def sweep_calls(self, request, points):
         """Points tried, and what broke: [(request, point, why)]."""
