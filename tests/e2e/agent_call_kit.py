@@ -157,6 +157,8 @@ class AgentCallLab(AgentLab):
             if self.must_be_read_only(happened):
                 self.judge_is_read_only()
             self.judge_state(request, ask, answer)
+            if self.says_lost():  # by what it did unasked, behind the answer
+                self.judge_is_read_only()
             self.judge_old_or_new(request, ask, answer, before)
             if request.undo:
                 self.exchange(request.undo())
@@ -167,8 +169,12 @@ class AgentCallLab(AgentLab):
 
     def must_be_read_only(self, happened):
         """Locked, it has closed what it did not know of; and SQLite does not say what of a commit it was that failed."""
+        is_synced = happened.synced.endswith(("-wal", ".audit.log")) and not self.health()["locked"]
+        return is_synced or self.says_lost()
+
+    def says_lost(self):
         health = self.health()
-        return not health["locked"] and (happened.synced.endswith(("-wal", ".audit.log")) or "nothing is written any more" in (health["reason"] or ""))
+        return not health["locked"] and "nothing is written any more" in (health["reason"] or "")
 
     def sweep_calls(self, request, points):
         """Points tried, and what broke: [(request, point, why)]."""
