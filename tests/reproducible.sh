@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the programs twice, from two folders of different names, and compares them byte for byte; then looks in them for
-# the hardening that the compiler was asked for. Says what differs, or what is not there.
+# the hardening that the compiler was asked for. Says what differs, what is not there, and
+# what of the tests is.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
@@ -25,6 +26,7 @@ for program in vault vault.so vault-agent; do
 	case $(readelf -Wh "$file") in *"DYN ("*) ;; *) say "$program: not position-independent" ;; esac
 	readelf -Wl "$file" | grep 'GNU_STACK' | grep -q 'RW ' || say "$program: its stack is executable"
 	readelf -Wl "$file" | grep 'LOAD' | grep -q 'RWE' && say "$program: a segment is writable and executable"
+	grep -aqE 'PIXELVAULT_TEST|LLVMFuzzer|__afl_|__asan_' "$file" && say "$program: it has a switch or a hook of the tests in it"
 	readelf -Wd "$file" | grep -qE 'RPATH|RUNPATH' && say "$program: it looks for libraries in a folder of its own"
 done
 [ $bad = 0 ] || exit 1

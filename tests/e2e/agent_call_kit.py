@@ -154,9 +154,11 @@ class AgentCallLab(AgentLab):
             self.judge_call(ask, answer, data)
             if not self.is_running() or "killed by signal" in self.log():
                 raise Broken("a process died")
-            if (self.must_be_read_only(happened) and not self.health()["locked"]) or self.has_lost():
+            if self.must_be_read_only(happened):
                 self.judge_is_read_only()
             self.judge_state(request, ask, answer)
+            if self.says_lost():  # by what it did unasked, behind the answer
+                self.judge_is_read_only()
             self.judge_old_or_new(request, ask, answer, before)
             if request.undo:
                 self.exchange(request.undo())
@@ -166,10 +168,13 @@ class AgentCallLab(AgentLab):
         return True
 
     def must_be_read_only(self, happened):
-        return happened.synced.endswith(("-wal", ".audit.log"))
+        """Locked, it has closed what it did not know of; and SQLite does not say what of a commit it was that failed."""
+        is_synced = happened.synced.endswith(("-wal", ".audit.log")) and not self.health()["locked"]
+        return is_synced or self.says_lost()
 
-    def has_lost(self):
-        return "lost" in (self.health().get("reason") or "")
+    def says_lost(self):
+        health = self.health()
+        return not health["locked"] and "nothing is written any more" in (health["reason"] or "")
 
     def sweep_calls(self, request, points):
         """Points tried, and what broke: [(request, point, why)]."""

@@ -64,6 +64,24 @@ class Calls(AgentCallLab):
                 lost += self.read_only - before
         self.assertEqual(2, lost)
 
+    def test_no_token_without_its_line(self):
+        self.build()
+        get = next(r for r in self.requests if r.name == "get")
+        failed = set()
+        for error, first, last in self.points_of(get):
+            if first != last or error in failed or error in ("EINTR", "short"):
+                continue
+            answer, data, happened = self.exchange(get.ask(), error, first, last)
+            if "write" in happened.calls and happened.file.endswith(".audit.log"):
+                self.assertEqual(500, answer, str(happened))
+                self.assertIn(b"audit log", data)
+                failed.add(error)
+            if self.exchange(get.ask())[0] != 200:
+                self.start_over()
+        self.assertEqual({"EIO", "ENOSPC", "EROFS", "EDQUOT"}, failed)
+        self.clean(get.ask())
+        self.vault("audit", "verify")
+
     def test_a_courier_whose_file_calls_fail_condemns_nobody(self):
         self.build(only="--courier")
         for point in rng.sample(self.courier_points(["EIO"]), 2):
