@@ -54,16 +54,32 @@ static void sweep(const char *folder, const char *start)
 	(void)closedir(dir);
 }
 
+/* start = how such names begin in the folder. */
+static bool split(const char *path, const char *what, char folder[PATH_MAX], char start[NAME_MAX + 1], struct error *err)
+{
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+	int len = snprintf(start, NAME_MAX + 1, "%s.%s-", base, what);
+	if (len < 0 || len > NAME_MAX)
+		return fail(err, ERR_USAGE, TXT_PATH_TOO_LONG, path);
+	return file_folder_of(path, folder, PATH_MAX, err);
+}
+
+void fresh_sweep(const char *path, const char *what)
+{
+	char folder[PATH_MAX], start[NAME_MAX + 1];
+	struct error ignored;
+	if (split(path, what, folder, start, &ignored))
+		sweep(folder, start);
+}
+
 bool fresh_name(const char *path, const char *what, char *ret, size_t size, struct error *err)
 {
 	char folder[PATH_MAX], start[NAME_MAX + 1];
-	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-	int name_len = snprintf(start, sizeof start, "%s.%s-", base, what);
-	int len = snprintf(ret, size, "%s.%s-%ld-%08x", path, what, (long)getpid(), randombytes_random());
-	if (name_len < 0 || (size_t)name_len >= sizeof start || len < 0 || (size_t)len >= size)
-		return fail(err, ERR_USAGE, TXT_PATH_TOO_LONG, path);
-	if (!file_folder_of(path, folder, sizeof folder, err))
+	if (!split(path, what, folder, start, err))
 		return false;
+	int len = snprintf(ret, size, "%s.%s-%ld-%08x", path, what, (long)getpid(), randombytes_random());
+	if (len < 0 || (size_t)len >= size)
+		return fail(err, ERR_USAGE, TXT_PATH_TOO_LONG, path);
 	sweep(folder, start);
 	return true;
 }

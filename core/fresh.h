@@ -13,4 +13,7 @@
  * ended are deleted, with SQLite's beside them; a folder that cannot be looked through is left as it is. */
 must_check bool fresh_name(const char *path, const char *what, char *ret, size_t size, struct error *err);
 
+/* Only takes away what is nobody's any more, of names that fresh_name gave for this path and WHAT. */
+void fresh_sweep(const char *path, const char *what);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/fresh.h"
 #include "vault/text.h"
 
 #include <errno.h>
@@ -71,6 +72,7 @@ bool anchor_hold(struct anchor_file *file, struct error *err)
 	if (file->fd < 0)
 		return anchor_read(file, err);
 	file->is_open = true;
+	fresh_sweep(file->path, "new"); /* of an adopt that was killed: no other may ever come */
 	if (fstat(file->fd, &file->opened) != 0)
 		return fail(err, ERR_STORAGE, TXT_ANCHOR_UNREADABLE, file->path, strerror(errno));
 	return read_blocks(file, file->fd, err);

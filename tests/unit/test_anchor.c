@@ -647,6 +647,26 @@ static void running__more_than_32_changes_of_others_are_met(void **state)
 	vault_close(v);
 }
 
+/* One who makes an anchor and is killed leaves a file beside it, and perhaps no other is ever made. */
+static void change__takes_away_what_a_dead_maker_of_anchors_left(void **state)
+{
+	(void)state;
+	char left[PATH_MAX + 64], others[PATH_MAX + 64];
+	pid_t ended = fork();
+	if (ended == 0)
+		_exit(0);
+	assert_int_equal(waitpid(ended, NULL, 0), ended);
+	snprintf(left, sizeof left, "%s.new-%ld-01a46833", anchor_path, (long)ended);
+	snprintf(others, sizeof others, "%s.new-%ld-01a46833", anchor_path, (long)getppid());
+	copy_file(anchor_path, left);
+	copy_file(anchor_path, others);
+	struct vault *v = open_it();
+	put_label(v, A, "k=v");
+	vault_close(v);
+	assert_int_not_equal(access(left, F_OK), 0);
+	assert_int_equal(access(others, F_OK), 0);
+}
+
 static void change__keeps_the_anchor_at_the_generation_of_the_store(void **state)
 {
 	(void)state;
@@ -705,6 +725,7 @@ int main(void)
 		V(running__a_rollback_of_file_and_anchor_together_is_noticed),
 		V(running__a_fork_is_noticed),
 		V(running__more_than_32_changes_of_others_are_met),
+		V(change__takes_away_what_a_dead_maker_of_anchors_left),
 		V(change__keeps_the_anchor_at_the_generation_of_the_store),
 	};
 	return cmocka_run_group_tests(tests, open_arena, close_arena);
