@@ -38,7 +38,7 @@
 #define TXT_ARGUMENTS_SURPLUS "'%s' takes %u argument(s), %zu were given"
 #define TXT_TOKEN_IN_ARGUMENT                                                                                          \
 	"'%s' takes a token from standard input only: on the command line others see it, and the shell keeps it",      \
-		"run it without the token and paste it when asked, or put < FILE behind it; replace a token typed "    \
+		"run it without the token and paste it when asked, or add '< FILE'; replace a token typed "    \
 		"here"
 #define TXT_PIXEL_IS_TOKEN                                                                                             \
 	"what stands in the place of the Pixel code is no Pixel code, and perhaps a token; it is not repeated here",   \

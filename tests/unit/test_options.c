@@ -212,7 +212,8 @@ static void options__a_token_in_the_wrong_place_is_never_repeated(void **state)
 			assert_null(strcasestr(r.err.hint, part));
 		}
 	}
-	REFUSED(ERR_USAGE, "put takes only the Pixel code", "vault put PIXEL", "put", PIXEL, TOKEN);
+	REFUSED(ERR_USAGE, "'put' takes a token from standard input only", "replace a token typed here", "put", PIXEL, TOKEN);
+	REFUSED(ERR_USAGE, "'match' takes a token from standard input only", "replace a token typed here", "match", TOKEN);
 	REFUSED(ERR_USAGE, "'--token'", "vault put PIXEL", "put", PIXEL, "--token", TOKEN);
 }
 
