@@ -76,7 +76,7 @@ void alert_fact_of(const struct credential *c, const struct health *h, const str
 		ret->kind = is_list ? ALERT_KIND_LISTING : ALERT_KIND_REFUSED;
 		ret->verdict = j->verdict;
 		ret->since = bad_since(h, j);
-	} else if (f) {
+	} else if (current && f) {
 		ret->kind = ALERT_KIND_STAND_IN;
 		ret->verdict = f->verdict;
 		ret->since = current->staged_at;

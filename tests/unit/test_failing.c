@@ -623,7 +623,6 @@ static void vault__interrupted_or_on_a_disk_that_gives_no_room_ahead_works_as_ev
 
 int main(void)
 {
-#ifndef IS_SANITIZED
 	const struct CMUnitTest things[] = {
 		T(memory__is_missed_and_told_by_keys_seals_and_slots),
 		T(memory__is_missed_and_told_by_pairs_rules_and_bundles),
@@ -636,9 +635,10 @@ int main(void)
 		V(vault__whose_locks_fail_loses_nothing),
 		V(vault__interrupted_or_on_a_disk_that_gives_no_room_ahead_works_as_ever),
 	};
-	int failed = cmocka_run_group_tests(things, NULL, close_arena);
-	return failed + cmocka_run_group_tests(vaults, open_arena, close_arena);
-#else
+#ifdef IS_SANITIZED
+	puts("1..0 # SKIP under a sanitizer nothing can be made to fail");
 	return 0;
 #endif
+	int failed = cmocka_run_group_tests(things, NULL, close_arena);
+	return failed + cmocka_run_group_tests(vaults, open_arena, close_arena);
 }
