@@ -380,6 +380,11 @@ void api_list_finish_history(struct api *api, struct call *call, const struct er
 void api_list_checked(struct api *api, struct call *call, const struct errand *e)
 {
 	struct error err;
+	/* It may have been closed in the turn in which the last verdict came. */
+	if (!api->opener) {
+		api_answer_closed(api, call);
+		return;
+	}
 	struct listing *l = listing_new(api, call);
 	if (!l || !make_room_for_pixels(l, e->pixel_count)) {
 		if (l)

@@ -159,13 +159,24 @@ static enum store_class corrupt(struct sqlite_store *s, const char *what, struct
 	return answer(STORE_CORRUPT, fail_class(err, ERR_DAMAGED, "damaged", TXT_STORE_CORRUPT, s->path, what));
 }
 
+/* A page that could not be read at all is SQLite's "corrupt", too; the disk's own word is the better one. It is kept with
+ * each file: the vault's, and the log of what was written to it. */
+static bool is_unreadable(struct sqlite_store *s)
+{
+	int of_vault = 0, of_log = 0;
+	sqlite3_file *log = NULL;
+	if (!s->db)
+		return false;
+	sqlite3_file_control(s->db, "main", SQLITE_FCNTL_LAST_ERRNO, &of_vault);
+	if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log && log->pMethods)
+		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &of_log);
+	return of_vault == EIO || of_log == EIO;
+}
+
 static enum store_class classify(struct sqlite_store *s, int rc, struct error *err)
 {
 	const char *what = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
-	/* A page that could not be read at all is SQLite's "corrupt" too; the disk's own word is the better one. */
-	int last_errno = 0;
-	if (s->db && (rc & 0xff) == SQLITE_CORRUPT &&
-	    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_LAST_ERRNO, &last_errno) == SQLITE_OK && last_errno == EIO)
+	if ((rc & 0xff) == SQLITE_CORRUPT && is_unreadable(s))
 		return refuse(STORE_UNAVAILABLE, err, ERR_STORAGE, TXT_STORE_IO, s->path, strerror(EIO));
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:

@@ -146,11 +146,13 @@ class AgentCallLab(AgentLab):
         """False: so many calls the request does not make."""
         if request.undo:
             self.exchange(request.undo())
-        ask, before = request.ask(), self.tokens()
+        ask, before, told = request.ask(), self.tokens(), len(self.log())
         answer, data, happened = self.exchange(ask, error, first, last)
         if not happened.failed:
             return False
         try:
+            if error.startswith("EIO") and "damaged" in data.decode("latin-1") + self.log()[told:]:
+                raise Broken("a file that could not be read is called damaged")
             self.judge_call(ask, answer, data)
             if not self.is_running() or "killed by signal" in self.log():
                 raise Broken("a process died")

@@ -52,6 +52,14 @@ class Calls(AgentCallLab):
         self.assertEqual([], broken[:3], "%d of %d points" % (len(broken), tried))
         harness.notes.append("file calls that failed in a running agent: %d points" % tried)
 
+    def test_a_disk_that_cannot_be_read_any_more_is_no_damaged_vault_and_who_asked_is_told(self):
+        self.build()
+        check = next(r for r in self.requests if r.name == "check")
+        points = [p for p in self.points_of(check) if p[0] == "EIO" and p[2] == EVER]
+        tried, broken = self.sweep_calls(check, points)
+        self.assertGreater(tried, 10)
+        self.assertEqual([], broken[:3], "%d of %d points" % (len(broken), tried))
+
     def test_after_a_lost_write_it_is_read_only_and_says_so_until_it_is_started_anew(self):
         self.build()
         put = next(r for r in self.requests if r.name == "put")
