@@ -72,7 +72,12 @@ ifeq ($(filter clean deps install-deps layers help,$(MAKECMDGOALS)),)
 include $(BUILD)/flags.mk
 endif
 
-$(BUILD)/obj/%.o: %.c
+# Whether the libraries are there, and new enough, is seen before the first line is compiled.
+$(BUILD)/libraries.checked: packaging/libraries.py
+	@mkdir -p $(@D)
+	@$(PYTHON) packaging/libraries.py check
+	@touch $@
+$(BUILD)/obj/%.o: %.c | $(BUILD)/libraries.checked
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
@@ -140,6 +145,13 @@ check-san:
 	@$(MAKE) --no-print-directory test SAN=address,undefined
 reproducible:
 	@sh tests/reproducible.sh
+
+# ---- what is inside: libraries that are linked from archives, and those that are loaded ----
+sbom: $(BUILD)/pixelvault.spdx.json
+	@$(PYTHON) packaging/libraries.py list $(BUILD)
+	@echo "the bill of materials: $<"
+$(BUILD)/pixelvault.spdx.json: $(BUILD)/vault $(BUILD)/vault.so $(BUILD)/vault-agent packaging/libraries.py
+	@CC="$(CC)" $(PYTHON) packaging/libraries.py sbom $(BUILD) >$@.new && mv $@.new $@
 sabotage:
 	@$(PYTHON) tests/sabotage.py $(ONLY)
 power-loss:
@@ -243,7 +255,7 @@ crash-all: all test-programs
 BIN   := $(DESTDIR)$(PREFIX)/bin
 LIBD  := $(DESTDIR)$(PREFIX)/lib
 UNITS := $(notdir $(wildcard packaging/systemd/*.service packaging/systemd/*.socket packaging/systemd/*.timer))
-install: all
+install: all $(BUILD)/pixelvault.spdx.json
 	install -D -m 644 $(BUILD)/vault.so $(LIBD)/pixelvault/vault.so
 	install -D -m 755 $(BUILD)/vault $(BIN)/pixelvault
 	install -D -m 755 $(BUILD)/vault-agent $(BIN)/pixelvault-agent
@@ -251,6 +263,7 @@ install: all
 	install -D -m 644 packaging/man/pixelvault-agent.8 $(DESTDIR)$(PREFIX)/share/man/man8/pixelvault-agent.8
 	install -D -m 644 packaging/man/pixelvault.ini.5 $(DESTDIR)$(PREFIX)/share/man/man5/pixelvault.ini.5
 	install -D -m 644 examples/pixelvault.ini $(DESTDIR)$(PREFIX)/share/doc/pixelvault/pixelvault.ini
+	install -D -m 644 $(BUILD)/pixelvault.spdx.json $(DESTDIR)$(PREFIX)/share/doc/pixelvault/pixelvault.spdx.json
 	@mkdir -p $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 	          $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	$(BUILD)/vault completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pixelvault
@@ -270,6 +283,7 @@ uninstall:
 	@if [ "$$(readlink $(BIN)/vault)" = pixelvault ]; then rm -f $(BIN)/vault; fi
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/pixelvault.1 $(DESTDIR)$(PREFIX)/share/man/man8/pixelvault-agent.8 \
 	      $(DESTDIR)$(PREFIX)/share/man/man5/pixelvault.ini.5 $(DESTDIR)$(PREFIX)/share/doc/pixelvault/pixelvault.ini \
+	      $(DESTDIR)$(PREFIX)/share/doc/pixelvault/pixelvault.spdx.json \
 	      $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pixelvault \
 	      $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_pixelvault \
 	      $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pixelvault.fish
@@ -279,6 +293,6 @@ clean:
 	rm -rf build build-*
 
 .PHONY: all deps demo screenshot test test-programs e2e-programs check-san valgrind power-loss crash hygiene tamper \
-        concurrency faults reproducible sabotage layers lint bench soak install uninstall clean fuzz fuzz-programs \
+        concurrency faults reproducible sbom sabotage layers lint bench soak install uninstall clean fuzz fuzz-programs \
         fuzz-long fuzz-planted fuzz-grow fuzz-coverage coverage afl bench-peers bench-chart crash-all
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -260,7 +260,7 @@ class Install(Case):
         self.make("install", LINK_VAULT="1")
         for name in ("bin/pixelvault", "bin/pixelvault-agent", "bin/vault", "lib/pixelvault/vault.so",
                      "share/man/man1/pixelvault.1", "share/man/man8/pixelvault-agent.8", "share/man/man5/pixelvault.ini.5",
-                     "share/doc/pixelvault/pixelvault.ini"):
+                     "share/doc/pixelvault/pixelvault.ini", "share/doc/pixelvault/pixelvault.spdx.json"):
             self.assertIn(name, self.files())
         installed = [self.path("root", "usr", "local", "bin", n) for n in ("pixelvault", "pixelvault-agent", "vault")]
         pixel, token = new_pixel(), new_token()
