@@ -28,7 +28,8 @@
 #define REST_AFTER_MS 50
 #define ARENA_SLACK 16384 /* and what a refresh sends and brings */
 #define HEAP_ROOM (4 << 20)
-#define LOOK_MS 5000 /* how often an idle courier looks whether its files were replaced */
+#define LOOK_MS 5000 /* how often an idle courier looks whether its files were replaced; and how long one with a fault lives at least, for
+			the next is then started at once */
 
 static const char *const reading[] = { SANDBOX_READING_OF_NETWORK };
 
@@ -67,6 +68,8 @@ struct desk {
 	struct bytes tail;  /* len 0: nothing waits */
 	size_t tail_behind; /* answers up to its own that are to be sent first */
 	size_t tail_sent;
+	int64_t began_ms;
+	bool has_fault; /* the last answer failed in libcurl or TLS, not on its way */
 	uint64_t nonce; /* keeps the event ids of one courier apart from those of another */
 	struct shelf shelf;
 };
@@ -175,6 +178,7 @@ static bool read_whole(void *at, size_t len)
 
 static void put_answer(struct desk *d, uint64_t id, const struct answer *a)
 {
+	d->has_fault = a->transport == TRANSPORT_TLS || a->transport == TRANSPORT_OTHER;
 	struct courier_answer *to = &d->out[d->out_count++];
 	*to = (struct courier_answer){ .version = COURIER_VERSION,
 				       .transport = (int32_t)a->transport,
@@ -442,6 +446,13 @@ static bool write_answers(struct desk *d)
 	return true;
 }
 
+/* Where memory was short while a library set itself up, that library may fail in this process for ever, though there is
+ * memory again: whoever cannot ask makes room for another courier. So does one whose files were replaced. */
+static bool is_worn_out(const struct desk *d)
+{
+	return d->has_fault && clock_boot_ms() - d->began_ms >= LOOK_MS;
+}
+
 /* Without end while there is something to do. */
 static int64_t patience(bool is_idle, bool has_rested)
 {
@@ -460,7 +471,7 @@ static bool work(struct desk *d)
 			   (room(d) ? (uint32_t)EPOLLIN : 0) | (has_news ? (uint32_t)EPOLLOUT : 0));
 		uint32_t ready = http_work(d->http, patience(is_idle, has_rested));
 		if (is_idle && !ready) {
-			if (has_rested && shelf_was_replaced(&d->shelf))
+			if (is_worn_out(d) || (has_rested && shelf_was_replaced(&d->shelf)))
 				return true;
 			http_rest(d->http);
 			has_rested = true;
@@ -474,11 +485,11 @@ static bool work(struct desk *d)
 	}
 }
 
-/* Nothing can be asked: say so to every question, since that is where a person will look. */
+/* Nothing can be asked: say so to every question, since that is where a person will look. The next courier may be able to. */
 static void apologise(struct desk *d, const char *why)
 {
 	struct courier_probe p;
-	while (read_whole(&p, sizeof p) && probe_is_sound(&p) &&
+	while (!is_worn_out(d) && read_whole(&p, sizeof p) && probe_is_sound(&p) &&
 	       read_whole(secret_room(d->in), courier_token_room(p.token_len))) {
 		d->out_count = d->out_sent = 0;
 		put_failure(d, p.id, why);
@@ -491,6 +502,7 @@ static bool desk_open(struct desk *d, const struct courier_config *config, struc
 {
 	size_t probes = config->in_flight < PROBES_AT_ONCE ? config->in_flight : PROBES_AT_ONCE;
 	d->in_flight = config->in_flight;
+	d->began_ms = clock_boot_ms();
 	if (getrandom(&d->nonce, sizeof d->nonce, 0) != sizeof d->nonce)
 		d->nonce = (uint64_t)clock_boot_ms() << 20;
 	d->out = calloc(d->in_flight, sizeof *d->out);

@@ -96,7 +96,7 @@ class Steps:
     """What was run, and which of it failed: the figure is printed all the same, and the end is 1."""
 
     def __init__(self):
-        self.failed, self.env = [], dict(os.environ, BUILD=BUILD, FAILING="all")
+        self.failed, self.env = [], dict(os.environ, BUILD=BUILD, COUNTERS="1", FAILING="all")
 
     def run(self, name, words, limit, quiet=False):
         sink = subprocess.DEVNULL if quiet else None
@@ -131,7 +131,7 @@ class Steps:
     def faults(self):
         """Of each verb and request a few points; those of full disks and of strace are among the end-to-end tests."""
         self.env["FAULTS"] = os.environ.get("FAULTS") or "60"
-        self.run("faults", [sys.executable, "tests/faults.py", *"memory calls online init agent courier start once".split()], 5400)
+        self.run("faults", [sys.executable, "tests/faults.py", *"memory calls pairs online init agent courier agent-calls courier-calls start once".split()], 5400)
 
     def ended(self, rc):
         for name in self.failed:

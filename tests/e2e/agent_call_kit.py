@@ -201,12 +201,6 @@ class AgentCallLab(AgentLab):
             points += [(error, n, last) for n in range(1, happened.seen + 1) for last in ((n, EVER) if row == EVER else (n, n + row - 1))]
         return points
 
-    def wait_for_courier(self, seconds, other_than):
-        end = time.monotonic() + seconds * harness.PATIENCE
-        while (pid := self.processes().get("courier")) in (None, other_than) and time.monotonic() < end:
-            time.sleep(0.02)
-        return pid
-
     def ask_a_new_courier(self, error, first, last):
         """What becomes of a check; the next courier is well again."""
         old = self.wait_for_courier(20, None)

@@ -8,6 +8,7 @@ itself; what the agent hands out is what the vault holds; the next request is an
 import http.client
 import json
 import os
+import signal
 import struct
 import subprocess
 import time
@@ -260,10 +261,25 @@ class AgentLab(AgentCase):
 
     # ---- the courier, which may even die: then nobody knows ----
 
+    def wait_for_courier(self, seconds, other_than):
+        end = time.monotonic() + seconds * harness.PATIENCE
+        while (pid := self.processes().get("courier")) in (None, other_than) and time.monotonic() < end:
+            time.sleep(0.02)
+        return pid
+
+    def ask_a_courier_without_memory(self, first, last):
+        """A new one: its start, its connection to TikTok and its question. What becomes of a check, and what was asked for and failed."""
+        old = self.wait_for_courier(20, None)
+        self.set_failing(first, last)
+        os.kill(old, signal.SIGKILL)
+        self.wait_for_courier(6, old)  # one that ends at once may never be seen
+        answer, _, data = self.http("POST", "/v1/pixels/%s/check" % self.pixel, timeout=60)
+        return answer, data, *self.set_failing(0, 0)
+
     def try_courier(self, first, last):
         """False: it needs less."""
         keeper = self.processes()["keeper"]
-        answer, data, _, failed = self.run_once((200, "POST", "/v1/pixels/%s/check" % self.pixel, None, {}), first, last)
+        answer, data, _, failed = self.ask_a_courier_without_memory(first, last)
         where = "courier, allocation %d%s: " % (first, "" if first == last else " and on")
         result = json.loads(data) if answer in (200, 503) else {}
         if answer == 200 and result["exit"] not in (0, 9, 16) or answer == 503 and result.get("class") not in ("unreachable", "conflict"):

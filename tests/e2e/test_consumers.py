@@ -222,6 +222,7 @@ class Examples(Consumer, Case):
 
     @cases(**LANGUAGES)
     def test_survives_an_agent_that_is_away_at_first_and_one_that_starts_again(self, name):
+        command(name)  # is its language here?
         self.agent_played.end()
         p = self.follow(name, self.pixel, self.socket)
         self.until(lambda: p.errors, 5, "a word about the agent being away")
@@ -257,8 +258,9 @@ class Examples(Consumer, Case):
 
     @cases(**LANGUAGES)
     def test_says_when_a_report_did_not_arrive(self, name):
+        words = command(name)
         self.agent_played.end()
-        r = self.run_program([*command(name), self.pixel, "report", "40105", "X"], rc=None,
+        r = self.run_program([*words, self.pixel, "report", "40105", "X"], rc=None,
                              env={"PIXELVAULT_SOCKET": self.socket})
         self.assertNotEqual(0, r.rc)
         self.agent_played = Played(self.socket, self.pixel, self.first)
