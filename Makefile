@@ -231,12 +231,12 @@ COVER_MAKE   = $(MAKE) --no-print-directory -s -j2 BUILD=$(COVER_BUILD) CC="$(FU
                -mllvm -runtime-counter-relocation -fprofile-update=atomic -Wno-unused-command-line-argument"
 fuzz-coverage:
 	@sh packaging/deps.sh clang
-	@sh packaging/deps.sh browser
-	@sh packaging/deps.sh tpm
 	@$(COVER_MAKE) all $(patsubst $(BUILD)/%,$(COVER_BUILD)/%,$(REPLAY))
 	@BUILD=$(COVER_BUILD) $(PYTHON) tests/coverage.py corpora
 coverage:
 	@sh packaging/deps.sh clang
+	@sh packaging/deps.sh browser
+	@sh packaging/deps.sh tpm
 	@$(COVER_MAKE) all test-programs
 	@BUILD=$(COVER_BUILD) PYTHON=$(PYTHON) $(PYTHON) tests/coverage.py all $(ONLY)
 
