@@ -185,7 +185,7 @@ layers:
 lint:
 	@CC="$(CC)" sh tests/lint.sh
 
-# ---- fuzzing: make fuzz runs all for a minute together, fuzz-config one for a minute (FUZZ_SECONDS=n), fuzz-long each for an hour ----
+# ---- fuzzing: make fuzz runs all for a minute together, fuzz-config one for a minute (FUZZ_SECONDS=n), fuzz-long each for an hour or FUZZ_RUNS runs ----
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 60
 FUZZ_BUILD   := $(BUILD)-fuzz
@@ -202,7 +202,7 @@ fuzz:
 fuzz-long:
 	@sh packaging/deps.sh clang
 	@$(FUZZ_MAKE) fuzz-programs
-	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=3600 $(PYTHON) tests/fuzz/fuzz.py each $(ONLY)
+	@BUILD=$(FUZZ_BUILD) FUZZ_SECONDS=3600 FUZZ_RUNS=$(FUZZ_RUNS) $(PYTHON) tests/fuzz/fuzz.py each $(ONLY)
 fuzz-planted:
 	@sh packaging/deps.sh clang
 	@$(FUZZ_MAKE) fuzz-programs

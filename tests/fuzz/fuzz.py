@@ -2,7 +2,7 @@
 """Runs the fuzz targets (tests/fuzz/fuzz_*.c, built with libFuzzer in $BUILD), beginning with the kept corpora.
 
     tests/fuzz/fuzz.py run [WORD...]     all, or those with one of the words in their name: FUZZ_TOTAL seconds (60) together
-    tests/fuzz/fuzz.py each [WORD...]    each FUZZ_SECONDS (60); =NAME means that one exactly
+    tests/fuzz/fuzz.py each [WORD...]    each FUZZ_SECONDS (60), or FUZZ_RUNS runs; =NAME means that one exactly
     tests/fuzz/fuzz.py grow [WORD...]    the same, and what reached new code goes into tests/fuzz/corpus
 
 Prints the runs of each and ends with a line that counts. What was found lies in $BUILD/finds; it belongs into the corpus."""
@@ -21,6 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("BUILD", "build-fuzz")
 FINDS = os.path.join(BUILD, "finds")
 JOBS = os.cpu_count() or 2
+RUNS = int(os.environ.get("FUZZ_RUNS") or 0)
 # Longest input, where the largest file of the corpus (at least 4,096 bytes) would be too little or too much.
 LENGTHS = {"courier": 8192, "bundle": 2048, "audit_log": 4096, "seal": 1200, "token": 4200, "words": 300, "options": 600}
 
@@ -31,15 +32,16 @@ def names(words):
 
 
 def fuzz(name, seconds, scratch):
-    """One target, from its kept corpus; new inputs go into scratch. (passed, runs, what it said)"""
-    words = [os.path.join(BUILD, "tests/fuzz/fuzz_" + name), "-max_total_time=%d" % seconds, "-timeout=5", "-rss_limit_mb=2048",
+    """One target, from its kept corpus; new inputs go into scratch. (passed, runs, seconds, what it said)"""
+    started = time.monotonic()
+    words = [os.path.join(BUILD, "tests/fuzz/fuzz_" + name), "-runs=%d" % RUNS if RUNS else "-max_total_time=%d" % seconds, "-timeout=5", "-rss_limit_mb=2048",
              "-print_final_stats=1", "-artifact_prefix=%s/%s-" % (FINDS, name)]
     if name in LENGTHS:
         words.append("-max_len=%d" % LENGTHS[name])
     done = subprocess.run(words + [scratch, os.path.join(HERE, "corpus", name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     text = done.stdout.decode("utf-8", "replace")
     runs = re.search(r"stat::number_of_executed_units: (\d+)", text)
-    return done.returncode == 0 and runs is not None, int(runs.group(1)) if runs else 0, text
+    return done.returncode == 0 and runs is not None, int(runs.group(1)) if runs else 0, time.monotonic() - started, text
 
 
 def keep(name, scratch):
@@ -68,13 +70,13 @@ def main():
     def one(name):
         scratch = tempfile.mkdtemp(prefix="fuzz-%s-" % name)
         try:
-            passed, runs, text = fuzz(name, seconds, scratch)
+            passed, runs, took, text = fuzz(name, seconds, scratch)
             new = ", %d new inputs kept" % keep(name, scratch) if mode == "grow" and passed else ""
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         with lock:
             total[0] += runs
-            print("  %-12s %10d runs in %d s: %s%s" % (name, runs, seconds, "no find" if passed else "FOUND", new), flush=True)
+            print("  %-12s %10d runs in %d s: %s%s" % (name, runs, took, "no find" if passed else "FOUND", new), flush=True)
             if not passed:
                 failed.append(name)
                 print(text[-6000:], flush=True)
