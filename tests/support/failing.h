@@ -5,8 +5,10 @@
 #define TESTS_SUPPORT_FAILING_H
 #undef _FORTIFY_SOURCE
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,7 +39,8 @@ enum failing_kind {
 	FAIL_SYNCS,
 	FAIL_ROOM,
 	FAIL_OPENS,
-	FAIL_LOCKS
+	FAIL_LOCKS,
+	FAIL_MUTEXES
 };
 #define FAIL_EVER SIZE_MAX
 
@@ -187,6 +190,14 @@ int fcntl64(int fd, int command, ...)
 	void *arg = va_arg(args, void *);
 	va_end(args);
 	return fcntl(fd, command, arg);
+}
+
+int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	static int (*real)(pthread_mutex_t *mutex);
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_mutex_lock");
+	return is_failing(FAIL_MUTEXES) ? failing.error : real(mutex);
 }
 
 int openat(int at, const char *path, int flags, ...)
