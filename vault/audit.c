@@ -34,6 +34,7 @@ bool audit_new(const char *anchor_path, const struct keys *keys, struct audit **
 	if (!a)
 		return fail_no_memory(err);
 	a->fd = a->lock_fd = -1;
+	a->at = INT64_MIN; /* no moment yet */
 	a->out.max = OUT_MAX;
 	if (len < sizeof ending || strcmp(anchor_path + stem, ending) != 0 ||
 	    len + sizeof ".audit.log" > sizeof a->path) {
@@ -183,6 +184,16 @@ bool audit_open_file(struct audit *a, bool may_create, struct error *err)
 	return ok;
 }
 
+/* What was followed up to the damage is no part of the log that begins. */
+static void begin_anew(struct audit *a)
+{
+	a->last = (struct audit_position){ .sequence = 0 };
+	a->size = a->allocated = 0;
+	a->segment = 1;
+	a->open_count = 0;
+	a->is_scanned = false;
+}
+
 bool audit_take_over(struct audit *a, const char *name, struct error *err)
 {
 	char aside[PATH_MAX + 64];
@@ -197,6 +208,7 @@ bool audit_take_over(struct audit *a, const char *name, struct error *err)
 		snprintf(aside, sizeof aside, "%s.%s", a->path, name);
 		if (rename(a->path, aside) != 0)
 			return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
+		begin_anew(a);
 	}
 	a->is_refusing = false;
 	return true;
@@ -316,6 +328,8 @@ static void unlock(struct audit *a)
 	if (a->is_locked)
 		(void)lock_file(a->lock_fd, F_UNLCK);
 	a->is_locked = false;
+	/* Lines wait only for as long as nobody else can write. */
+	assert(a->is_in_turn || !a->collected);
 }
 
 static bool refuse_for_turn(struct audit *a, const struct error *err)
@@ -348,7 +362,7 @@ bool audit_enter(struct audit *a, struct error *err)
 	if (a->is_proven)
 		return true;
 	a->is_proven = prove_place(a, err);
-	return a->is_proven || refuse_for_turn(a, err);
+	return a->is_proven ? true : refuse_for_turn(a, err);
 }
 
 void audit_leave(struct audit *a)
@@ -369,7 +383,6 @@ void audit_begin_turn(struct audit *a)
 void audit_end_turn(struct audit *a)
 {
 	pthread_mutex_lock(&a->mutex);
-	assert(!a->collected);
 	a->is_in_turn = false;
 	unlock(a);
 	pthread_mutex_unlock(&a->mutex);
@@ -420,7 +433,7 @@ static void put_word(char ret[AUDIT_WORD_MAX + 1], const char *word)
 void audit_fill(struct audit *a, const struct audit_who *who, const struct audit_event *event, struct audit_entry *ret)
 {
 	int64_t now = clock_wall();
-	if (now != a->at || !a->at_text[0]) {
+	if (now != a->at) {
 		a->at = now;
 		clock_format(now, a->at_text);
 	}
@@ -522,7 +535,9 @@ bool audit_write(struct audit *a, enum audit_weight weight, struct error *err)
 
 bool audit_has_lost(const struct audit *a, struct error *err)
 {
-	return atomic_load(&a->is_failed) && !fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_FAILED, a->path);
+	if (!atomic_load(&a->is_failed))
+		return false;
+	return !fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_FAILED, a->path);
 }
 
 bool audit_flush(struct audit *a, const struct audit_position *upto, struct error *err)

@@ -85,7 +85,7 @@ static void take_end(struct audit *a, uint64_t size, const struct audit_entry *l
 
 bool audit_is_cut(struct bytes line)
 {
-	return line.len && memchr(line.at, '\0', line.len);
+	return memchr(line.at, '\0', line.len);
 }
 
 static bool has_changed(const struct audit *a, uint64_t near, struct error *err)
@@ -108,7 +108,7 @@ static bool follow(struct audit *a, const struct audit_tail *t, size_t at, bool 
 		if (!audit_tail_decode(t, at, end, &e, &covered) ||
 		    !audit_follows(a, &e, covered, &a->last, a->segment)) {
 			*ret_is_cut = a->may_be_cut && audit_is_cut(bytes_of(t->bytes.at + at, end - at));
-			return *ret_is_cut || has_changed(a, a->last.sequence + 1, err);
+			return *ret_is_cut ? true : has_changed(a, a->last.sequence + 1, err);
 		}
 		take_end(a, t->at + end, &e);
 		audit_remember_intent(a, &e);
@@ -129,8 +129,8 @@ static bool follow_all(struct audit *a, uint64_t size, struct error *err)
 		ok = read_piece(a, a->size, len, &t, err) && follow(a, &t, 0, &is_cut, err);
 	}
 	/* Longer than any line: zero bytes without an end, or something else. */
-	if (ok && !is_cut && size - a->size >= AUDIT_PIECE)
-		ok = (a->may_be_cut && audit_is_cut(buf_bytes(&t.bytes))) || has_changed(a, a->last.sequence + 1, err);
+	if (ok && !is_cut && size - a->size >= AUDIT_PIECE && !(a->may_be_cut && audit_is_cut(buf_bytes(&t.bytes))))
+		ok = has_changed(a, a->last.sequence + 1, err);
 	buf_done(&t.bytes);
 	return ok;
 }
@@ -143,7 +143,7 @@ static bool tail_last(struct audit *a, const struct audit_tail *t, struct audit_
 	struct audit_entry before = { 0 };
 	struct bytes covered, ignored;
 	size_t last = t->whole ? audit_tail_line(t, t->whole) : SIZE_MAX;
-	*ret_enough = last != SIZE_MAX && (last == 0 || audit_tail_line(t, last) != SIZE_MAX || t->at == 0);
+	*ret_enough = last != SIZE_MAX && (last == 0 || audit_tail_line(t, last) != SIZE_MAX);
 	if (!*ret_enough || !audit_tail_decode(t, last, t->whole, ret, &covered))
 		return false;
 	if (last == 0 || ret->extra == AUDIT_SCAR) {
@@ -333,12 +333,11 @@ bool audit_catch_up(struct audit *a, uint64_t size, uint64_t *ret_torn, struct e
 static bool copy_aside(struct audit *a, uint64_t len, int to, const char *path, struct error *err)
 {
 	struct buf piece = BUF_INIT(AUDIT_PIECE + 1);
-	bool ok = true;
-	for (uint64_t at = 0; ok && at < len; at += piece.len) {
+	bool ok = true, is_more = true;
+	for (uint64_t at = 0; ok && is_more && at < len; at += piece.len) {
 		size_t want = len - at < AUDIT_PIECE ? (size_t)(len - at) : AUDIT_PIECE;
 		ok = read_at(a, a->size + at, want, &piece, err) && file_write_all(to, buf_bytes(&piece), path, err);
-		if (piece.len == 0)
-			break;
+		is_more = piece.len > 0;
 	}
 	buf_done(&piece);
 	return ok;
@@ -373,8 +372,9 @@ static bool move_aside(struct audit *a, uint64_t len, struct error *err)
 		unlink(aside);
 		return false;
 	}
-	return ftruncate(a->fd, (off_t)a->size) == 0 ||
-	       fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
+	return ftruncate(a->fd, (off_t)a->size) == 0
+		       ? true
+		       : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
 }
 
 /* All that the anchor remembers is there. */

@@ -46,7 +46,7 @@ static char *put_extra(char *p, const struct audit_entry *e)
 {
 	switch (e->extra) {
 	case AUDIT_PLAIN:
-		return p;
+		break;
 	case AUDIT_OF_COMMIT:
 		p = put(put_hex(put(p, ",\"commit\":\""), e->commit, sizeof e->commit), "\",\"base\":");
 		return text_number(p, e->base);

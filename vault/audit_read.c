@@ -151,26 +151,34 @@ static bool is_scar(const struct pass *p, const struct audit_entry *e, struct by
 	return e->extra == AUDIT_SCAR && audit_follows(p->a, e, covered, &best, p->segment);
 }
 
+/* A line that is no entry, or a piece of one that is longer than any of ours. */
+static void meet_other(struct pass *p, struct bytes line)
+{
+	p->is_cut = p->is_cut || is_cut_here(p, line);
+	crypto_generichash_update(&p->digest, line.at, line.len);
+	if (p->is_cut) {
+		p->report->torn += line.len;
+		return;
+	}
+	fault(p, p->before.sequence + 1, "entry %llu cannot be read: the line was changed",
+	      (unsigned long long)p->before.sequence + 1);
+	p->is_lost = true;
+	p->before.sequence++;
+}
+
 static bool meet_line(struct pass *p, struct bytes line, struct error *err)
 {
 	struct audit_entry e;
 	size_t covered;
 	bool ok = true;
-	bool is_entry = audit_entry_decode(line, &e, &covered);
-	p->is_cut = p->is_cut ? !(is_entry && is_scar(p, &e, bytes_of(line.at, covered))) : is_cut_here(p, line);
-	p->report->torn = p->is_cut ? p->report->torn + line.len : 0;
-	if (p->is_cut) {
-		crypto_generichash_update(&p->digest, line.at, line.len);
+	if (!audit_entry_decode(line, &e, &covered)) {
+		meet_other(p, line);
 		return true;
 	}
-	if (is_entry) {
+	p->is_cut = p->is_cut && !is_scar(p, &e, bytes_of(line.at, covered));
+	p->report->torn = p->is_cut ? p->report->torn + line.len : 0;
+	if (!p->is_cut)
 		ok = meet_entry(p, &e, bytes_of(line.at, covered), err);
-	} else {
-		fault(p, p->before.sequence + 1, "entry %llu cannot be read: the line was changed",
-		      (unsigned long long)p->before.sequence + 1);
-		p->is_lost = true;
-		p->before.sequence++;
-	}
 	crypto_generichash_update(&p->digest, line.at, line.len);
 	return ok;
 }
@@ -196,7 +204,7 @@ static bool read_piece(struct pass *p, uint64_t at, uint64_t end, struct buf *pe
 		       struct error *err)
 {
 	size_t want = end - at < AUDIT_PIECE ? (size_t)(end - at) : AUDIT_PIECE;
-	uint8_t *room = buf_room(pending, want ? want : 1);
+	uint8_t *room = buf_room(pending, want);
 	if (!room)
 		return buf_ok(pending, err);
 	ssize_t got;
@@ -211,16 +219,15 @@ static bool read_piece(struct pass *p, uint64_t at, uint64_t end, struct buf *pe
 }
 
 /* A line longer than any of ours is handed over as a bad one in pieces, so that it needs no memory of its size. */
-static bool cut_long(struct pass *p, struct buf *pending, struct error *err)
+static void cut_long(struct pass *p, struct buf *pending)
 {
 	if (pending->len < AUDIT_PIECE)
-		return true;
-	bool is_skipped = p->is_lost && !p->is_cut;
-	bool ok = is_skipped || meet_line(p, buf_bytes(pending), err);
-	if (is_skipped)
+		return;
+	if (p->is_lost && !p->is_cut)
 		crypto_generichash_update(&p->digest, pending->at, pending->len);
+	else
+		meet_other(p, buf_bytes(pending));
 	pending->len = 0;
-	return ok;
 }
 
 static bool read_all(struct pass *p, uint64_t end, struct error *err)
@@ -228,9 +235,11 @@ static bool read_all(struct pass *p, uint64_t end, struct error *err)
 	struct buf pending = BUF_INIT(3 * AUDIT_PIECE);
 	size_t got = 1;
 	bool ok = true;
-	for (uint64_t at = 0; ok && got && at < end; at += got)
-		ok = read_piece(p, at, end, &pending, &got, err) && meet_lines(p, &pending, err) &&
-		     cut_long(p, &pending, err);
+	for (uint64_t at = 0; ok && got && at < end; at += got) {
+		ok = read_piece(p, at, end, &pending, &got, err) && meet_lines(p, &pending, err);
+		if (ok)
+			cut_long(p, &pending);
+	}
 	p->report->torn += pending.len;
 	crypto_generichash_update(&p->digest, pending.at ? pending.at : (const uint8_t *)"", pending.len);
 	buf_done(&pending);
@@ -313,14 +322,13 @@ bool audit_walk(struct audit *a, const struct audit_position *anchored, const st
 
 /* ---- going on with what is left ---- */
 
-static bool end_line(struct audit *a, struct pass *p, struct error *err)
+/* What is torn before the scar becomes a line. */
+static void end_line(struct audit *a, struct pass *p)
 {
 	if (p->report->torn == 0)
-		return true;
+		return;
 	crypto_generichash_update(&p->digest, (const uint8_t *)"\n", 1);
-	return write(a->fd, "\n", 1) == 1
-		       ? true
-		       : fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_BROKEN, a->path, strerror(errno));
+	buf_append(&a->out, "\n", 1);
 }
 
 static bool open_for_scar(struct audit *a, struct error *err)
@@ -331,7 +339,7 @@ static bool open_for_scar(struct audit *a, struct error *err)
 		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(errno));
 	if (!audit_open_file(a, true, err))
 		return false;
-	return !a->denied || fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(a->denied));
+	return a->denied ? fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_DENIED, a->path, strerror(a->denied)) : true;
 }
 
 static bool write_scar(struct audit *a, struct pass *p, const struct audit_who *who, struct error *err)
@@ -344,19 +352,18 @@ static bool write_scar(struct audit *a, struct pass *p, const struct audit_who *
 	/* Behind what the file claims, unless it claims more than it can hold. */
 	if (p->report->last > best && p->report->last - best <= p->report->entries)
 		best = p->report->last;
-	if (!end_line(a, p, err))
-		return false;
 	if (fstat(a->fd, &st) != 0)
 		return fail_class(err, ERR_STORAGE, "audit", TXT_AUDIT_UNREADABLE, a->path, strerror(errno));
 	a->size = (uint64_t)st.st_size;
 	a->allocated = (uint64_t)st.st_blocks * 512;
+	audit_begin(a);
+	end_line(a, p);
 	audit_fill(a, who, &event, &e);
 	e.extra = AUDIT_SCAR;
 	e.sequence = best + 1;
 	e.segment = p->report->best_segment + 1;
 	e.anchored = p->anchored->sequence;
 	crypto_generichash_final(&p->digest, e.digest, DIGEST_LEN);
-	audit_begin(a);
 	audit_chain(a, &e, none);
 	return audit_write(a, AUDIT_RESERVE, err);
 }
@@ -369,7 +376,7 @@ bool audit_accept_loss(struct audit *a, const struct audit_position *anchored, c
 	struct pass p = { .a = a, .anchored = anchored, .reader = &nobody, .report = &report };
 	pthread_mutex_lock(&a->mutex);
 	bool ok = audit_lock(a, err) && open_for_scar(a, err) && walk(&p, err);
-	if (ok && !report.faults && anchored->sequence <= report.last)
+	if (ok && !report.faults)
 		ok = fail(err, ERR_CONFLICT, TXT_AUDIT_WHOLE, a->path);
 	ok = ok && write_scar(a, &p, who, err);
 	if (ok) {

@@ -449,8 +449,7 @@ static bool forget_token(struct change *ch, const struct credential *c, uint32_t
 	if (version_has_grant(dropped) && !delete_grant(ch, c->pixel, dropped, err))
 		return false;
 	for (size_t i = 0; i < c->version_count; i++)
-		if (c->versions[i].number != number &&
-		    memcmp(c->versions[i].fingerprint, dropped->fingerprint, FINGERPRINT_LEN) == 0)
+		if (memcmp(c->versions[i].fingerprint, dropped->fingerprint, FINGERPRINT_LEN) == 0)
 			return true;
 	return forget_holder(ch, dropped->fingerprint, c->pixel, err);
 }
@@ -647,9 +646,7 @@ static enum attempt commit_root(struct change *ch, const struct root *next, stru
 	ops[count++] = (struct store_op){ .key = "root", .value = root_bytes };
 	struct store_condition unmoved = { .kind = STORE_IF_VALUE, .key = "root", .value = buf_bytes(&ch->base_bytes) };
 	enum attempt outcome = attempt_of(store_commit(ch->v->store, &unmoved, 1, ops, count, ret_at, &why, err), &why);
-	if (outcome == ATTEMPT_DONE && !vault_take_root(ch->v, next, root_bytes, err))
-		return ATTEMPT_FAILED;
-	return outcome;
+	return outcome == ATTEMPT_DONE && !vault_take_root(ch->v, next, root_bytes, err) ? ATTEMPT_FAILED : outcome;
 }
 
 /* One entry per note, on behalf of whoever asked for that change: first an intent, then an outcome. */
@@ -845,16 +842,11 @@ static enum attempt change_until(struct vault *v, struct change_item *items, siz
 	int64_t until = clock_boot_ms() + STORE_WAIT_MS;
 	if (!vault_is_open(v, err))
 		return ATTEMPT_FAILED;
-	for (;;) {
-		enum attempt outcome = attempt_held(v, items, count, err);
-		if (outcome != ATTEMPT_AGAIN)
-			return outcome;
-		if (clock_boot_ms() >= until) {
-			(void)!fail(err, ERR_CONFLICT, TXT_CHANGE_LOST);
-			return ATTEMPT_FAILED;
-		}
+	enum attempt outcome;
+	/* One that was overtaken has said so: that is the answer when the time is over. */
+	while ((outcome = attempt_held(v, items, count, err)) == ATTEMPT_AGAIN && clock_boot_ms() < until)
 		clock_sleep_ms(1 + randombytes_uniform(20));
-	}
+	return outcome;
 }
 
 void vault_change_all(struct vault *v, struct change_item *items, size_t count)

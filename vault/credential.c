@@ -365,9 +365,9 @@ const char *removed_name(enum removed one)
 	case REMOVED_BEARER:
 		return "bearer";
 	case REMOVED_HEADER_NAME:
-		return "header-name";
+		break;
 	}
-	return "?";
+	return "header-name";
 }
 
 /* ---- families ---- */

@@ -114,8 +114,6 @@ static bool read_field(struct bytes text, const struct field *f, struct secret *
 	}
 	if (!is_there || bytes_equal(raw, bytes_of_text("null")))
 		return !f->is_needed || fail(err, ERR_MALFORMED, TXT_GRANT_MISSING, f->name);
-	if (raw.at[0] != '"')
-		return fail(err, ERR_MALFORMED, TXT_GRANT_NO_TEXT, name);
 	if (!secret_new(raw.len + 1, &value, err))
 		return false;
 	char *room = (char *)secret_room(value);

@@ -98,7 +98,6 @@
 	"there is not enough memory to try the passphrase: %u MiB are needed", "free some memory and try again"
 #define TXT_RECOVERY_TYPO                                                                                              \
 	"this is not a recovery key, or a character of it is wrong", "type the eight groups as they were shown"
-#define TXT_CHANGE_LOST "other programs keep changing the vault", "try again in a moment; nothing was changed"
 #define TXT_ROOT_MOVED                                                                                                 \
 	"the vault changed while it was being read", "try again; if this happens always, run: vault verify"
 
@@ -267,7 +266,7 @@
 #define TXT_STORE_CORRUPT "the vault file '%s' is damaged: %s", HINT_DAMAGED
 #define TXT_STORE_SHARED                                                                                               \
 	"the vault '%s' lies on a network file system, where locks cannot be trusted", "keep it on a local disk"
-#define TXT_STORE_CONDITION "the vault changed meanwhile", "try again"
+#define TXT_STORE_CONDITION "the vault changed meanwhile", "try again in a moment; nothing was changed"
 #define TXT_STORE_KEY                                                                                                  \
 	"the key '%.80s' or its value is not allowed in the store", "this is a mistake in pixelvault; please report "  \
 								    "it"

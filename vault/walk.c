@@ -369,9 +369,8 @@ static bool walk_tokens(struct walk *w, const uint8_t *entry, const struct crede
 	for (size_t i = 0; i < 2; i++)
 		key_for_token(w->v->root.epoch, entry, wanted[i], key[i]);
 	buf_clear(&w->sealed);
-	if (!lane_seek(w, &w->token, start, &record, err))
-		return false;
-	while (w->token.has && strncmp(w->token.record.key, start, strlen(start)) == 0) {
+	bool ok = lane_seek(w, &w->token, start, &record, err);
+	while (ok && w->token.has && strncmp(w->token.record.key, start, strlen(start)) == 0) {
 		for (size_t i = 0; i < 2; i++)
 			if (wanted[i] && strcmp(w->token.record.key, key[i]) == 0) {
 				is_there[i] = true;
@@ -381,10 +380,9 @@ static bool walk_tokens(struct walk *w, const uint8_t *entry, const struct crede
 				len[i] = w->token.record.value.len;
 				buf_append(&w->sealed, w->token.record.value.at, len[i]);
 			}
-		if (!lane_next(w, &w->token, err))
-			return false;
+		ok = lane_next(w, &w->token, err);
 	}
-	if (!buf_ok(&w->sealed, err))
+	if (!ok || !buf_ok(&w->sealed, err))
 		return false;
 	for (size_t i = 0; i < 2; i++) {
 		if (wanted[i] && !is_there[i])

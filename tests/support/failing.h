@@ -5,8 +5,10 @@
 #define TESTS_SUPPORT_FAILING_H
 #undef _FORTIFY_SOURCE
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,7 +39,8 @@ enum failing_kind {
 	FAIL_SYNCS,
 	FAIL_ROOM,
 	FAIL_OPENS,
-	FAIL_LOCKS
+	FAIL_LOCKS,
+	FAIL_MUTEXES
 };
 #define FAIL_EVER SIZE_MAX
 
@@ -160,6 +163,32 @@ int fstat(int fd, struct stat *st)
 	return is_failing(FAIL_STATS) ? -1 : (int)syscall(SYS_fstat, fd, st);
 }
 
+/* SQLite is built for these names. */
+int fstat64(int fd, struct stat64 *st)
+{
+	return is_failing(FAIL_STATS) ? -1 : (int)syscall(SYS_fstat, fd, st);
+}
+
+int stat64(const char *path, struct stat64 *st)
+{
+	return is_failing(FAIL_STATS) ? -1 : (int)syscall(SYS_stat, path, st);
+}
+
+int lstat64(const char *path, struct stat64 *st)
+{
+	return is_failing(FAIL_STATS) ? -1 : (int)syscall(SYS_lstat, path, st);
+}
+
+void *mmap64(void *at, size_t len, int prot, int flags, int fd, off64_t offset)
+{
+	return mmap(at, len, prot, flags, fd, offset);
+}
+
+int ftruncate64(int fd, off64_t len)
+{
+	return is_failing(FAIL_SYNCS) ? -1 : (int)syscall(SYS_ftruncate, fd, len);
+}
+
 int lstat(const char *path, struct stat *st)
 {
 	return is_failing(FAIL_STATS) ? -1 : (int)syscall(SYS_lstat, path, st);
@@ -189,6 +218,14 @@ int fcntl64(int fd, int command, ...)
 	return fcntl(fd, command, arg);
 }
 
+int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	static int (*real)(pthread_mutex_t *mutex);
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_mutex_lock");
+	return is_failing(FAIL_MUTEXES) ? failing.error : real(mutex);
+}
+
 int openat(int at, const char *path, int flags, ...)
 {
 	va_list args;
@@ -199,6 +236,15 @@ int openat(int at, const char *path, int flags, ...)
 }
 
 int open(const char *path, int flags, ...)
+{
+	va_list args;
+	va_start(args, flags);
+	mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+	va_end(args);
+	return openat(AT_FDCWD, path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...)
 {
 	va_list args;
 	va_start(args, flags);

@@ -17,6 +17,9 @@
 #define PASSPHRASE "correct horse battery staple"
 #define AT_PASSES 16
 #define AT_MEM 20
+#define AT_SALT 24
+#define AT_NONCE 88
+#define AT_LENGTH 112
 #define AT_COMMITMENT 120
 #define HEAD_LEN 152
 
@@ -126,6 +129,77 @@ static void no_byte_can_be_changed_cut_or_added(void **state)
 		assert_int_equal(ERR_DAMAGED, open_with(bytes_of(file.at, len), &with, 0));
 	buf_append(&file, "x", 1);
 	assert_int_equal(ERR_DAMAGED, open_with(buf_bytes(&file), &with, 0));
+	buf_done(&file);
+}
+
+/* Refused before a key is asked for: the length in the head is one that sealing makes, and there is no other. */
+static void a_length_that_no_sealing_makes_is_no_bundle(void **state)
+{
+	(void)state;
+	static const size_t rests[] = { 0, 15, 16, 17, 16 + 511, 16 + 513, 16 + BUNDLE_ROOM + 1, 16 + BUNDLE_ROOM + 65536 };
+	scoped(secret_freep) struct secret *root_key = make_root_key(0);
+	uint8_t key[BUNDLE_KEY_LEN];
+	struct error err;
+	enum bundle_kind kind;
+	assert_true(bundle_public_key(root_key, key, &err));
+	struct buf file = sealed_of(100, &(struct bundle_lock){ .public_key = key });
+	assert_true(bundle_check(buf_bytes(&file), &kind, &err));
+	uint8_t *longer = calloc(1, HEAD_LEN + 16 + BUNDLE_ROOM + 65536);
+	assert_non_null(longer);
+	for (size_t i = 0; i < COUNT_OF(rests); i++) {
+		memcpy(longer, file.at, file.len < HEAD_LEN + rests[i] ? file.len : HEAD_LEN + rests[i]);
+		for (size_t b = 0; b < 8; b++)
+			longer[AT_LENGTH + b] = (uint8_t)((uint64_t)rests[i] >> (8 * b));
+		assert_false(bundle_check(bytes_of(longer, HEAD_LEN + rests[i]), &kind, &err));
+		assert_string_equal("format", err.class);
+	}
+	free(longer);
+	buf_done(&file);
+}
+
+/* As docs/format.md has it, beside the code: what the holder of root_key opens file with. */
+static void keys_of(const struct secret *root_key, const uint8_t *file, uint8_t ret[64])
+{
+	uint8_t private_key[32], shared[32];
+	crypto_generichash_state state;
+	crypto_kdf_derive_from_key(private_key, sizeof private_key, 1, "pxexport", secret_reveal(root_key).at);
+	assert_int_equal(crypto_scalarmult(shared, private_key, file + AT_SALT), 0);
+	crypto_generichash_init(&state, shared, sizeof shared, 64);
+	crypto_generichash_update(&state, (const uint8_t *)"pxexpt01", 8);
+	crypto_generichash_update(&state, file + AT_SALT, 64); /* and the recipient behind it */
+	crypto_generichash_final(&state, ret, 64);
+}
+
+/* By one who can seal: what is in it ends where our padding begins, or it is no bundle. */
+static void a_padding_that_no_sealing_makes_is_refused(void **state)
+{
+	(void)state;
+	scoped(secret_freep) struct secret *root_key = make_root_key(0);
+	uint8_t key[BUNDLE_KEY_LEN], keys[64], plain[512];
+	struct error err;
+	assert_true(bundle_public_key(root_key, key, &err));
+	struct buf file = sealed_of(100, &(struct bundle_lock){ .public_key = key });
+	struct bundle_key with = { .root_key = root_key };
+	uint8_t *body = file.at + HEAD_LEN;
+	keys_of(root_key, file.at, keys);
+	assert_int_equal(file.len, HEAD_LEN + sizeof plain + 16);
+	assert_int_equal(crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, body, sizeof plain + 16, file.at,
+								    HEAD_LEN, file.at + AT_NONCE, keys),
+			 0);
+	assert_int_equal(plain[100], 0x80);
+	static const uint8_t ends[] = { 0x80, 0, 0x81, 1, 0xff };
+	for (size_t i = 0; i < COUNT_OF(ends); i++) {
+		memset(plain + 100, 0, sizeof plain - 100);
+		plain[100] = ends[i];
+		if (!ends[i])
+			memset(plain, 0, sizeof plain);
+		else
+			for (size_t k = 0; k < 100; k++)
+				plain[k] = (uint8_t)(k * 7);
+		crypto_aead_xchacha20poly1305_ietf_encrypt(body, NULL, plain, sizeof plain, file.at, HEAD_LEN, NULL,
+							   file.at + AT_NONCE, keys);
+		assert_int_equal(open_with(buf_bytes(&file), &with, 100), ends[i] == 0x80 ? ERR_NONE : ERR_DAMAGED);
+	}
 	buf_done(&file);
 }
 
@@ -283,6 +357,8 @@ int main(void)
 		cmocka_unit_test(the_public_key_of_the_document),
 		cmocka_unit_test(what_is_sealed_to_a_key_opens_with_that_key_only),
 		cmocka_unit_test(no_byte_can_be_changed_cut_or_added),
+		cmocka_unit_test(a_length_that_no_sealing_makes_is_no_bundle),
+		cmocka_unit_test(a_padding_that_no_sealing_makes_is_refused),
 		cmocka_unit_test(a_key_of_low_order_is_refused),
 		cmocka_unit_test(a_passphrase_opens_what_it_sealed),
 		cmocka_unit_test(the_cost_is_limited),

@@ -181,6 +181,15 @@ static bool a_slot_opens(struct error *err)
 	       slots_open(bytes_of(value, sizeof value), vault_id, &holder, &opened, err);
 }
 
+static bool a_secret_is_read(struct error *err)
+{
+	scoped(secret_freep) struct secret *s = NULL;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	bool good = secret_read(fd, 40, &s, err);
+	close(fd);
+	return good;
+}
+
 static int make_things(void **state)
 {
 	(void)state;
@@ -224,6 +233,65 @@ static void memory__is_missed_and_told_by_keys_seals_and_slots(void **state)
 	without(FAIL_MEMORY, "seal", a_record_is_sealed);
 	without(FAIL_MEMORY, "slot", a_slot_opens);
 	without(FAIL_MEMORY, "recovery", a_recovery_code_is_read);
+	without(FAIL_MEMORY, "secret_read", a_secret_is_read);
+}
+
+static void secret__whose_file_cannot_be_read_is_told_and_an_interruption_is_none(void **state)
+{
+	(void)state;
+	struct error err;
+	without(FAIL_READS, "secret_read", a_secret_is_read);
+	failing_from(FAIL_READS, EIO, 1, 1);
+	assert_false(a_secret_is_read(&err));
+	assert_int_equal(failing_stop(), 1);
+	assert_int_equal(err.code, ERR_STORAGE);
+	failing_from(FAIL_READS, EINTR, 1, 2);
+	assert_true(a_secret_is_read(&err));
+	assert_int_equal(failing_stop(), 2);
+}
+
+/* What Argon2 works in is asked for at each run. */
+static void passphrases__without_the_memory_they_cost_are_told_to_take_it(void **state)
+{
+	(void)state;
+	static const uint8_t vault_id[VAULT_ID_LEN];
+	scoped(secret_freep) struct secret *plain = NULL;
+	struct slot_secret holder = { SLOT_PASSPHRASE, pasted };
+	struct bundle_lock lock = { .passphrase = pasted };
+	struct buf file = BUF_INIT(BUNDLE_FILE_MAX);
+	struct error errors[3];
+	uint8_t slot[SLOT_LEN];
+	uint32_t passes;
+	memset(errors, 0, sizeof errors);
+	assert_true(secret_new(BUNDLE_ROOM, &plain, &errors[0]));
+	failing_from(FAIL_MAPS, ENOMEM, 1, FAIL_EVER);
+	bool is_made = slot_make(vault_id, &holder, root_key, slot, &errors[0]);
+	bool is_calibrated = slot_calibrate(&passes, &errors[1]);
+	bool is_sealed = bundle_seal(plain, 8, &lock, &file, &errors[2]);
+	assert_true(failing_stop() >= 3);
+	assert_false(is_made || is_calibrated || is_sealed);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(errors[i].code, ERR_UNEXPECTED);
+		assert_non_null(strstr(errors[i].message, "256")); /* MiB */
+		assert_told(&errors[i], "argon2", i);
+	}
+	assert_int_equal(file.len, 0);
+}
+
+/* What wipes itself behaves as the C library's does then: no block, and the old one as it was. */
+static void blocks__that_wipe_themselves_are_none_without_memory(void **state)
+{
+	(void)state;
+	char *old = wipe_strdup("as it was");
+	assert_non_null(old);
+	failing_from(FAIL_MEMORY, ENOMEM, 1, FAIL_EVER);
+	void *blocks[] = { wipe_malloc(8), wipe_calloc(2, 8), wipe_strdup("text"), wipe_realloc(old, 4000),
+			   wipe_realloc(NULL, 8) };
+	assert_int_equal(failing_stop(), 5);
+	for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+		assert_null(blocks[i]);
+	assert_string_equal(old, "as it was");
+	wipe_free(old);
 }
 
 static void memory__is_missed_and_told_by_pairs_rules_and_bundles(void **state)
@@ -246,6 +314,7 @@ static void arena__that_gets_no_memory_is_told(void **state)
 	without(FAIL_MEMORY, "arena", an_arena_opens);
 	without(FAIL_MAPS, "arena, pages", an_arena_opens);
 	without(FAIL_FENCES, "arena, fences", an_arena_opens);
+	without(FAIL_MUTEXES, "libsodium, its first lock", an_arena_opens);
 }
 
 /* ---- a vault ---- */
@@ -626,6 +695,9 @@ int main(void)
 	const struct CMUnitTest things[] = {
 		T(memory__is_missed_and_told_by_keys_seals_and_slots),
 		T(memory__is_missed_and_told_by_pairs_rules_and_bundles),
+		T(secret__whose_file_cannot_be_read_is_told_and_an_interruption_is_none),
+		T(passphrases__without_the_memory_they_cost_are_told_to_take_it),
+		cmocka_unit_test(blocks__that_wipe_themselves_are_none_without_memory),
 		cmocka_unit_test(arena__that_gets_no_memory_is_told),
 	};
 	const struct CMUnitTest vaults[] = {

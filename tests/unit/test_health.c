@@ -367,6 +367,25 @@ static void history__keeps_the_newest_sixteen(void **state)
 
 /* ---- names ---- */
 
+/* What is in force is remembered when the last line of the history is not it, though an older one may be. */
+static void history__gets_what_is_in_force_once(void **state)
+{
+	(void)state;
+	struct health h = { .counter = 0 };
+	struct judgement one = { .version = 1, .verdict = VERDICT_HEALTHY }, two = { .version = 2, .verdict = VERDICT_HEALTHY };
+	const struct judgement *steps[] = { &one, &one, &two, &one, &one };
+	static const size_t counts[] = { 1, 1, 2, 3, 3 };
+	for (size_t i = 0; i < COUNT_OF(steps); i++) {
+		health_remember_in_force(&h, steps[i]);
+		assert_int_equal(h.history_count, counts[i]);
+		assert_int_equal(h.history[h.history_count - 1].version, steps[i]->version);
+	}
+	one.verdict = VERDICT_REVOKED;
+	health_remember_in_force(&h, &one);
+	assert_int_equal(h.history_count, 4);
+	assert_int_equal(h.history[3].verdict, VERDICT_REVOKED);
+}
+
 static void verdict__names_exits_and_groups(void **state)
 {
 	(void)state;
@@ -474,6 +493,30 @@ static void health__what_faded_and_what_lists_say_cut_short_is_not_ours(void **s
 	buf_done(&out);
 }
 
+/* Where it has one form only: no part that says nothing, nothing behind the last one, and 0 or 1 where that is all. */
+static void health__written_another_way_is_not_ours(void **state)
+{
+	(void)state;
+	struct health plain = full(), sights = with_sights(), back;
+	struct buf out = BUF_INIT(16384);
+	encoded(&plain, &out);
+	for (size_t i = 0; i < 9; i++)
+		buf_append_uint(&out, 1, 0); /* never reported, nothing faded */
+	assert_false(health_decode(buf_bytes(&out), &back));
+	buf_clear(&out);
+	encoded(&sights, &out);
+	buf_append_uint(&out, 1, 0);
+	assert_false(health_decode(buf_bytes(&out), &back));
+	out.len--;
+	assert_true(health_decode(buf_bytes(&out), &back));
+	const struct sight *last = &sights.sights[sights.sight_count - 1];
+	uint8_t *own = out.at + out.len - 8 - 8 - 1 - 1; /* before times and two moments */
+	assert_int_equal(*own, last->is_own);
+	*own = 2;
+	assert_false(health_decode(buf_bytes(&out), &back));
+	buf_done(&out);
+}
+
 static bool is_taken(const struct sight *s, size_t count)
 {
 	struct health h = { .reported_at = 1, .sight_count = count }, back;
@@ -513,6 +556,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(health__what_faded_and_what_lists_say_cut_short_is_not_ours),
 		cmocka_unit_test(health__what_no_list_says_is_not_ours),
+		cmocka_unit_test(health__written_another_way_is_not_ours),
 		cmocka_unit_test(health__comes_back_as_it_was_and_encodes_to_the_same_bytes),
 		cmocka_unit_test(health__cut_short_or_with_a_byte_more_is_not_ours_and_leaves_the_result_alone),
 		cmocka_unit_test(health__every_change_of_a_byte_is_refused_or_is_another_health),
@@ -527,6 +571,7 @@ int main(void)
 		cmocka_unit_test(speaking__is_current_else_pending_else_nobody),
 		cmocka_unit_test(history__grows_only_when_the_verdict_of_that_version_changed),
 		cmocka_unit_test(history__keeps_the_newest_sixteen),
+		cmocka_unit_test(history__gets_what_is_in_force_once),
 		cmocka_unit_test(verdict__names_exits_and_groups),
 		cmocka_unit_test(probe__names),
 	};

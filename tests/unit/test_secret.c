@@ -1,6 +1,9 @@
 #include "core/secret.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,6 +162,38 @@ static void secret__more_than_expected_is_refused_and_not_repeated(void **state)
 	assert_false(secret_read(-1, 10, &s, &err));
 	assert_int_equal(err.code, ERR_USAGE);
 	assert_null(s);
+	int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_false(secret_read(folder, 10, &s, &err));
+	close(folder);
+	assert_int_equal(err.code, ERR_USAGE);
+	assert_null(s);
+}
+
+static void secret__that_finds_no_room_is_not_read(void **state)
+{
+	(void)state;
+	struct secret *s = NULL;
+	struct error err;
+	char left[8];
+	int fd = pipe_with("token", 5);
+	assert_false(secret_read(fd, SECRET_ARENA_SMALL, &s, &err));
+	assert_int_equal(err.code, ERR_UNEXPECTED);
+	assert_null(s);
+	assert_int_equal(read(fd, left, sizeof left), 5);
+	close(fd);
+}
+
+static void secret__still_held_when_its_arena_closes_may_be_freed_after(void **state)
+{
+	(void)state;
+	struct error err;
+	struct secret *s = made_of("held too long"), *next = NULL;
+	secret_arena_close();
+	assert_false(secret_new(1, &next, &err));
+	secret_free(s);
+	assert_true(secret_arena_open(SECRET_ARENA_SMALL, &err));
+	assert_true(secret_new(SECRET_ARENA_SMALL, &next, &err)); /* all of it is free */
+	secret_free(next);
 }
 
 /* In a child of its own, as the limit cannot be taken back by everyone. */
@@ -255,6 +292,45 @@ static void secret__whether_all_is_locked_is_told_under_every_limit(void **state
 				 rows[i].wanted);
 }
 
+/* As a kernel before 4.4 or a container's filter refuses it: all pages are locked at once then. */
+static bool is_mlock2_gone(void)
+{
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mlock2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = COUNT_OF(lines), .filter = lines };
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static int truth_without_mlock2(void)
+{
+	struct error err;
+	secret_arena_close();
+	long before = locked_kib();
+	if (!is_mlock2_gone() || !secret_arena_open(SECRET_ARENA_SMALL, &err))
+		return CANNOT_TELL;
+	if (locked_kib() - before < (long)(SECRET_ARENA_SMALL / 1024))
+		return secret_arena_is_locked() ? LIES : IS_NOT_LOCKED;
+	return secret_arena_is_locked() ? IS_LOCKED : LIES;
+}
+
+static void secret__where_pages_cannot_be_locked_one_by_one_all_are(void **state)
+{
+	(void)state;
+	if (getenv("UNDER_VALGRIND") || truth_in_a_child(8 << 20, SECRET_ARENA_SMALL, 1) == CANNOT_TELL)
+		skip();
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(truth_without_mlock2());
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), IS_LOCKED);
+}
+
 static int open_arena(void **state)
 {
 	(void)state;
@@ -282,7 +358,10 @@ int main(void)
 		cmocka_unit_test(secret__neighbours_do_not_touch),
 		cmocka_unit_test(secret__everything_a_descriptor_gives_is_read),
 		cmocka_unit_test(secret__more_than_expected_is_refused_and_not_repeated),
+		cmocka_unit_test(secret__that_finds_no_room_is_not_read),
+		cmocka_unit_test(secret__still_held_when_its_arena_closes_may_be_freed_after),
 		cmocka_unit_test(secret__an_arena_that_could_not_be_locked_says_so),
+		cmocka_unit_test(secret__where_pages_cannot_be_locked_one_by_one_all_are),
 		cmocka_unit_test(secret__whether_all_is_locked_is_told_under_every_limit),
 	};
 	return cmocka_run_group_tests(tests, open_arena, close_arena);

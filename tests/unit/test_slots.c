@@ -490,6 +490,11 @@ static void slot__told_of_without_a_key_and_wrapped_anew_under_its_id(void **sta
 	s.bytes[4 + SLOT_LEN + 12] = SLOT_DEFAULT_OPS - 1;
 	slots_info(value(&s), 1, &info);
 	assert_true(info.is_below_policy);
+	s.bytes[4 + SLOT_LEN + 12] = SLOT_DEFAULT_OPS;
+	s.bytes[4 + SLOT_LEN + 18] = 3; /* 192 MiB: passes do not make up for memory */
+	slots_info(value(&s), 1, &info);
+	assert_int_equal(info.mem_kib, 192 * 1024);
+	assert_true(info.is_below_policy);
 }
 
 static void calibration__stays_between_the_policy_and_what_readers_take(void **state)
@@ -519,6 +524,22 @@ static void slots__what_is_left_of_damaged_ones(void **state)
 	assert_false(slots_salvage(bytes_of(s.bytes, 0), left.bytes, &left.len));
 }
 
+static void slots__salvaged_of_more_than_a_vault_has_are_as_many_as_it_takes(void **state)
+{
+	(void)state;
+	static uint8_t many[4 + (SLOTS_MAX + 2) * SLOT_LEN];
+	struct slots one = { .len = 0 }, left = { .len = 0 };
+	scoped(secret_freep) struct secret *root_key = key_of(1), *holder = key_of(2);
+	struct error err;
+	make(&one, SLOT_KEY_FILE, holder, root_key);
+	for (size_t i = 0; i < SLOTS_MAX + 2; i++)
+		memcpy(many + 4 + i * SLOT_LEN, one.bytes + 4, SLOT_LEN);
+	assert_true(slots_salvage(bytes_of(many, sizeof many), left.bytes, &left.len));
+	assert_int_equal(left.len, SLOTS_VALUE_MAX);
+	assert_int_equal(left.bytes[0], SLOTS_MAX);
+	assert_int_equal(open_with(&left, SLOT_KEY_FILE, holder, root_key, &err), ERR_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +558,7 @@ int main(void)
 		cmocka_unit_test(slot__told_of_without_a_key_and_wrapped_anew_under_its_id),
 		cmocka_unit_test(calibration__stays_between_the_policy_and_what_readers_take),
 		cmocka_unit_test(slots__what_is_left_of_damaged_ones),
+		cmocka_unit_test(slots__salvaged_of_more_than_a_vault_has_are_as_many_as_it_takes),
 		cmocka_unit_test(slot__no_salt_nonce_or_id_comes_twice),
 		cmocka_unit_test(recovery__is_eight_groups_that_decode_back),
 		cmocka_unit_test(recovery__is_read_as_people_type_it),

@@ -108,6 +108,10 @@ static void wipe__blocks_behave_like_those_of_malloc(void **state)
 	assert_true(fresh && empty);
 	wipe_free(fresh);
 	wipe_free(empty);
+	void *of_nothing = wipe_calloc(5, 0);
+	assert_non_null(of_nothing);
+	assert_int_equal(wipe_size(of_nothing), 0);
+	wipe_free(of_nothing);
 	for (size_t len = 0; len < 70; len++) {
 		scoped(wipe_freep) void *at = wipe_malloc(len);
 		assert_int_equal((uintptr_t)at % _Alignof(max_align_t), 0);
