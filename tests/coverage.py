@@ -131,7 +131,7 @@ class Steps:
     def faults(self):
         """Of each verb and request a few points; those of full disks and of strace are among the end-to-end tests."""
         self.env["FAULTS"] = os.environ.get("FAULTS") or "60"
-        self.run("faults", [sys.executable, "tests/faults.py", *"memory calls online init agent courier start once".split()], 5400)
+        self.run("faults", [sys.executable, "tests/faults.py", *"memory calls online init agent courier start start-calls once".split()], 5400)
 
     def ended(self, rc):
         for name in self.failed:
