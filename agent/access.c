@@ -190,12 +190,13 @@ void access_freep(struct access **a)
 
 /* ---- one caller ---- */
 
+/* No rule is for the group that is nobody's: read_who has refused it. */
 static bool is_in_group(const struct access_caller *caller, gid_t gid)
 {
 	bool is_in = caller->gid == gid;
 	for (size_t i = 0; i < caller->group_count && !is_in; i++)
 		is_in = caller->groups[i] == gid;
-	return is_in && gid != NOBODY;
+	return is_in;
 }
 
 static bool is_for(const struct rule *rule, const struct access_caller *caller)

@@ -201,7 +201,7 @@ static bool take_all(struct alerts *a, struct bytes causes, struct bytes members
 {
 	uint64_t format, count;
 	uint32_t member_count;
-	if (!take_below(&causes, 1, FORMAT + 1, &format) || format != FORMAT ||
+	if (!bytes_take_uint(&causes, 1, &format) || format != FORMAT ||
 	    !bytes_take_u32(&causes, &member_count) || !take_lines(&causes, a) ||
 	    !take_below(&causes, 2, ALERT_CAUSES_ROOM + 1, &count))
 		return false;

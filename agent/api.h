@@ -51,7 +51,7 @@ void api_opened(struct api *api, struct vault_opener *opener, struct audit *audi
 void api_closed(struct api *api, const struct error *why);
 void api_finish(struct api *api, struct errand *e);
 void api_progress(struct api *api, const struct news *n);
-/* before NULL: it is new; after NULL: it is gone. Both are only looked at. */
+/* before NULL: it is new; after NULL: it is gone; never both. Both are only looked at. */
 void api_on_change(struct api *api, const struct holding *before, const struct holding *after);
 void api_trouble(struct api *api, const struct error *err, bool is_degraded);
 void api_lost(struct api *api, const struct error *err);

@@ -42,6 +42,14 @@ struct judgement *ruling_place(struct health *h, const struct credential *c, uin
 	return j;
 }
 
+static void suspect(struct judgement *j, enum verdict outcome, int64_t at)
+{
+	/* Refused the same way once more, before the second look was due: that look comes no later for it. */
+	if (!j->suspected || verdict_exit(j->suspected) != verdict_exit(outcome))
+		j->suspected_at = at;
+	j->suspected = outcome;
+}
+
 static void stand(struct judgement *j, enum verdict verdict, const struct evidence *evidence)
 {
 	j->suspected = VERDICT_UNCHECKED;
@@ -76,24 +84,12 @@ void ruling_apply(struct judgement *j, enum ruling ruling, enum verdict outcome,
 	j->attempted_at = evidence->at;
 	j->last_outcome = ruling == RULING_OUTAGE ? OUTCOME_UNREACHABLE : outcome;
 	describe_attempt(j, ruling, evidence);
-	switch (ruling) {
-	case RULING_SUSPECT:
-		/* Refused the same way once more, before the second look was due: that look comes no later for it. */
-		if (!j->suspected || verdict_exit(j->suspected) != verdict_exit(outcome))
-			j->suspected_at = evidence->at;
-		j->suspected = outcome;
-		break;
-	case RULING_VERDICT:
+	if (ruling == RULING_SUSPECT)
+		suspect(j, outcome, evidence->at);
+	else if (ruling == RULING_VERDICT)
 		stand(j, outcome, evidence);
-		break;
-	case RULING_DISAGREED:
-	case RULING_OUTAGE:
+	else if (ruling != RULING_TRANSIENT) /* TikTok disagreed with the suspicion, or had an outage */
 		j->suspected = VERDICT_UNCHECKED;
-		break;
-	case RULING_NONE:
-	case RULING_TRANSIENT:
-		break;
-	}
 }
 
 static void plan_second_look(const struct judgement *j, const struct settings *settings, int64_t now, int64_t *next)

@@ -383,7 +383,9 @@ static bool list_step(struct job *job, int64_t *ret_wait_ms, struct error *err)
 		job_commit(job, store_pending, r);
 		return true;
 	case LIST_LOCK:
-		return lock(r, ret_wait_ms, err);
+		if (!lock(r, ret_wait_ms, err))
+			return false;
+		return r->phase == LIST_READ ? read_or_wait(r, ret_wait_ms) : true;
 	case LIST_READ:
 	case LIST_WAIT:
 		return read_or_wait(r, ret_wait_ms);

@@ -22,15 +22,6 @@ struct span {
 		(first), (last) + 1                                                                                    \
 	}
 
-enum text_test {
-	TEXT_ANY = 0,
-	TEXT_PIXEL_PAIR,
-	TEXT_SCOPE,
-	TEXT_ADVERTISER,
-	TEXT_NAMES_DATA,
-	TEXT_INVALID_GRANT,
-	TEXT_INVALID_CLIENT
-};
 enum history { HISTORY_ANY = 0, HISTORY_PROVEN };
 enum listing { LISTING_ANY = 0, LISTING_HOLDS, LISTING_UNBOUND, LISTING_LACKS, LISTING_ITSELF };
 
@@ -48,7 +39,7 @@ struct row {
 	const char *name;
 	unsigned transports, bodies, endpoints, kinds;
 	struct span http, codes[10];
-	enum text_test text;
+	bool (*text)(const char *text); /* NULL = whatever the text */
 	enum history history;
 	enum listing listing;
 	enum verdict outcome;
@@ -109,6 +100,72 @@ struct row {
 #define ADVICE_COUNTRY "TikTok bars this host's IP address or its country: let pixelvault ask from another address"
 #define ADVICE_UNKNOWN "TikTok's answer could not be judged; the verdict stands: look at code and text, and check again"
 
+/* ---- texts ---- */
+
+static bool is_word_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '-';
+}
+
+/* "user.data" and "data.0.event" are paths to some other field; "... data." ends a sentence. */
+static bool stands_alone(const char *start, const char *word, size_t len)
+{
+	const char *end = word + len;
+	if (word > start && (is_word_char(word[-1]) || word[-1] == '.'))
+		return false;
+	return !is_word_char(*end) && !(*end == '.' && is_word_char(end[1]));
+}
+
+/* The phrase is TikTok's way to say that *another* field is missing: "advertiser_ids: Missing data for required field."
+ */
+static bool names_data(const char *text)
+{
+	static const char missing[] = "missing ", rest[] = "data for required field", word[] = "data";
+	for (const char *at = text; (at = strcasestr(at, word)); at += sizeof word - 1) {
+		bool is_phrase = at - text >= (ptrdiff_t)(sizeof missing - 1) &&
+				 strncasecmp(at - (sizeof missing - 1), missing, sizeof missing - 1) == 0 &&
+				 strncasecmp(at, rest, sizeof rest - 1) == 0;
+		if (!is_phrase && stands_alone(text, at, sizeof word - 1))
+			return true;
+	}
+	return false;
+}
+
+/* "invalid_grant" alone, or what Login Kit says of it behind a colon. */
+static bool names_error(const char *text, const char *error)
+{
+	size_t len = strlen(error);
+	return strncmp(text, error, len) == 0 && (text[len] == ':' || text[len] == '\0');
+}
+
+static bool refuses_pair(const char *text)
+{
+	return strcasestr(text, "operate pixel code") != NULL;
+}
+
+static bool lacks_scope(const char *text)
+{
+	return strcasestr(text, "does not grant you") != NULL;
+}
+
+static bool lacks_advertiser(const char *text)
+{
+	const char *advertiser = strcasestr(text, "advertiser");
+	return advertiser && (strcasestr(advertiser, "doesn't exist") || strcasestr(advertiser, "does not exist"));
+}
+
+static bool is_invalid_grant(const char *text)
+{
+	return names_error(text, "invalid_grant");
+}
+
+static bool is_invalid_client(const char *text)
+{
+	return names_error(text, "invalid_client") || names_error(text, "unauthorized_client");
+}
+
+/* ---- the table ---- */
+
 /* First row that fits. Row 1 (a token or Pixel broken by local rules) makes no call and so has no answer to judge. */
 static const struct row rows[] = {
 	/* 429 comes first, whatever its body says: the edge throttles in front of all that could know the token. */
@@ -151,13 +208,13 @@ static const struct row rows[] = {
 	{ "12", .bodies = JSON_CODE, .codes = { ONE(40102) }, .outcome = VERDICT_EXPIRED, .advice = ADVICE_EXPIRED },
 	{ "13", .bodies = JSON_CODE, .codes = { ONE(40103), ONE(40107) }, .outcome = VERDICT_EXPIRED,
 	  .advice = ADVISE_CONSENT },
-	{ "13", .bodies = IN(BODY_NAMED), .endpoints = REFRESH, .text = TEXT_INVALID_GRANT, .outcome = VERDICT_EXPIRED,
+	{ "13", .bodies = IN(BODY_NAMED), .endpoints = REFRESH, .text = is_invalid_grant, .outcome = VERDICT_EXPIRED,
 	  .advice = ADVISE_CONSENT },
-	{ "14", .bodies = JSON_CODE, .codes = { FROM_TO(40001, 40002) }, .text = TEXT_PIXEL_PAIR,
+	{ "14", .bodies = JSON_CODE, .codes = { FROM_TO(40001, 40002) }, .text = refuses_pair,
 	  .history = HISTORY_PROVEN, .outcome = VERDICT_NO_PERMISSION, .advice = ADVICE_LOST_RIGHT },
-	{ "14", .bodies = JSON_CODE, .codes = { FROM_TO(40001, 40002) }, .text = TEXT_PIXEL_PAIR,
+	{ "14", .bodies = JSON_CODE, .codes = { FROM_TO(40001, 40002) }, .text = refuses_pair,
 	  .outcome = VERDICT_MISMATCHED, .advice = ADVICE_MISMATCHED },
-	{ "15", .bodies = JSON_CODE, .codes = { ONE(40001) }, .text = TEXT_SCOPE, .outcome = VERDICT_NO_PERMISSION,
+	{ "15", .bodies = JSON_CODE, .codes = { ONE(40001) }, .text = lacks_scope, .outcome = VERDICT_NO_PERMISSION,
 	  .advice = ADVICE_SCOPE },
 	{ "15", .bodies = JSON_CODE, .codes = { ONE(40130), ONE(40118), ONE(40125) }, .outcome = VERDICT_NO_PERMISSION,
 	  .advice = ADVICE_SCOPE },
@@ -167,19 +224,19 @@ static const struct row rows[] = {
 	  .outcome = VERDICT_NO_PERMISSION, .advice = ADVICE_UNBOUND },
 	{ "18", .bodies = JSON_CODE, .codes = { ONE(40106), ONE(40114), ONE(40119), ONE(40300), ONE(40301) },
 	  .outcome = VERDICT_NO_PERMISSION, .advice = ADVICE_ADVERTISER },
-	{ "18", .bodies = JSON_CODE, .codes = { ONE(40001) }, .text = TEXT_ADVERTISER, .outcome = VERDICT_NO_PERMISSION,
+	{ "18", .bodies = JSON_CODE, .codes = { ONE(40001) }, .text = lacks_advertiser, .outcome = VERDICT_NO_PERMISSION,
 	  .advice = ADVICE_ADVERTISER },
 	{ "19", .bodies = JSON_CODE,
 	  .codes = { ONE(40101), ONE(40110), ONE(40113), ONE(40115), ONE(40116), ONE(40124) },
 	  .outcome = OUTCOME_UNKNOWN, .flags = FINDING_NOT_THE_PAIR, .advice = ADVICE_APP },
-	{ "19", .bodies = IN(BODY_NAMED), .endpoints = REFRESH, .text = TEXT_INVALID_CLIENT, .outcome = OUTCOME_UNKNOWN,
+	{ "19", .bodies = IN(BODY_NAMED), .endpoints = REFRESH, .text = is_invalid_client, .outcome = OUTCOME_UNKNOWN,
 	  .flags = FINDING_NOT_THE_PAIR, .advice = ADVICE_APP },
 	{ "20", .bodies = JSON_CODE, .codes = { ONE(40007) }, .outcome = OUTCOME_UNKNOWN,
 	  .flags = FINDING_ABOUT_THE_PAIR, .advice = ADVICE_NO_PIXEL },
 	{ "20b", .bodies = JSON_CODE, .endpoints = EVENTS, .kinds = IN(PROBE_DRY), .codes = { ONE(0), ONE(20001) },
 	  .outcome = VERDICT_UNPROVEN, .advice = ADVICE_UNPROVEN },
 	{ "20b", .bodies = JSON_CODE, .endpoints = EVENTS, .kinds = IN(PROBE_DRY), .codes = { ONE(40002) },
-	  .text = TEXT_NAMES_DATA, .outcome = VERDICT_UNPROVEN, .advice = ADVICE_UNPROVEN },
+	  .text = names_data, .outcome = VERDICT_UNPROVEN, .advice = ADVICE_UNPROVEN },
 	{ "21", .bodies = JSON_CODE, .codes = { ONE(40000), ONE(40002), ONE(40062), ONE(40063) },
 	  .outcome = OUTCOME_UNKNOWN, .flags = FINDING_ABOUT_THE_PAIR, .advice = ADVICE_REQUEST },
 	{ "22", .bodies = JSON_CODE, .codes = { ONE(41000) }, .outcome = OUTCOME_UNREACHABLE,
@@ -206,66 +263,6 @@ static bool spans_hold(const struct span *spans, size_t count, int32_t number)
 	return false;
 }
 
-static bool is_word_char(char c)
-{
-	return isalnum((unsigned char)c) || c == '_' || c == '-';
-}
-
-/* "user.data" and "data.0.event" are paths to some other field; "... data." ends a sentence. */
-static bool stands_alone(const char *start, const char *word, size_t len)
-{
-	const char *end = word + len;
-	if (word > start && (is_word_char(word[-1]) || word[-1] == '.'))
-		return false;
-	return !is_word_char(*end) && !(*end == '.' && is_word_char(end[1]));
-}
-
-/* The phrase is TikTok's way to say that *another* field is missing: "advertiser_ids: Missing data for required field."
- */
-static bool names_data(const char *text)
-{
-	static const char missing[] = "missing ", rest[] = "data for required field", word[] = "data";
-	for (const char *at = text; (at = strcasestr(at, word)); at += sizeof word - 1) {
-		bool is_phrase = at - text >= (ptrdiff_t)(sizeof missing - 1) &&
-				 strncasecmp(at - (sizeof missing - 1), missing, sizeof missing - 1) == 0 &&
-				 strncasecmp(at, rest, sizeof rest - 1) == 0;
-		if (!is_phrase && stands_alone(text, at, sizeof word - 1))
-			return true;
-	}
-	return false;
-}
-
-/* "invalid_grant" alone, or what Login Kit says of it behind a colon. */
-static bool names_error(const char *text, const char *error)
-{
-	size_t len = strlen(error);
-	return strncmp(text, error, len) == 0 && (text[len] == ':' || text[len] == '\0');
-}
-
-static bool text_passes(enum text_test test, const char *text)
-{
-	const char *advertiser;
-	switch (test) {
-	case TEXT_ANY:
-		return true;
-	case TEXT_PIXEL_PAIR:
-		return strcasestr(text, "operate pixel code") != NULL;
-	case TEXT_SCOPE:
-		return strcasestr(text, "does not grant you") != NULL;
-	case TEXT_ADVERTISER:
-		advertiser = strcasestr(text, "advertiser");
-		return advertiser &&
-		       (strcasestr(advertiser, "doesn't exist") || strcasestr(advertiser, "does not exist"));
-	case TEXT_NAMES_DATA:
-		return names_data(text);
-	case TEXT_INVALID_GRANT:
-		return names_error(text, "invalid_grant");
-	case TEXT_INVALID_CLIENT:
-		return names_error(text, "invalid_client") || names_error(text, "unauthorized_client");
-	}
-	return false;
-}
-
 static bool listing_is(enum listing wanted, const struct question_context *asked)
 {
 	enum listing found = asked->is_list ? LISTING_ITSELF : !asked->lists_pixel ? LISTING_LACKS : asked->is_unbound ? LISTING_UNBOUND : LISTING_HOLDS;
@@ -278,7 +275,7 @@ static bool row_fits(const struct row *row, const struct answer *answer, const s
 	       is_in(row->endpoints, asked->endpoint) && is_in(row->kinds, asked->kind) &&
 	       spans_hold(&row->http, 1, answer->http) && spans_hold(row->codes, COUNT_OF(row->codes), answer->code) &&
 	       (row->history == HISTORY_ANY || asked->was_healthy) && listing_is(row->listing, asked) &&
-	       text_passes(row->text, answer->text);
+	       (!row->text || row->text(answer->text));
 }
 
 struct finding verdict_judge(const struct answer *answer, const struct question_context *asked)

@@ -131,7 +131,8 @@ class Steps:
     def faults(self):
         """Of each verb and request a few points; those of full disks and of strace are among the end-to-end tests."""
         self.env["FAULTS"] = os.environ.get("FAULTS") or "60"
-        self.run("faults", [sys.executable, "tests/faults.py", *"memory calls pairs online init agent courier agent-calls courier-calls start once".split()], 5400)
+        self.run("faults", [sys.executable, "tests/faults.py", *"memory calls pairs online init agent courier agent-calls courier-calls start".split(),
+                            "start-calls", "once"], 5400)
 
     def ended(self, rc):
         for name in self.failed:

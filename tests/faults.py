@@ -157,6 +157,17 @@ def numbered(part, what):
     return work
 
 
+def calls_of_start(lab):
+    started, tried, broken, points = time.monotonic(), 0, [], lab.start_call_points()
+    for point in points if EVERYTHING else rng.sample(points, min(2 * int(EACH or 20), len(points))):
+        try:
+            lab.try_start_call(*point)
+        except Broken as e:
+            broken.append(("start", point, str(e)))
+        tried += 1
+    return tell("agent, start, calls", 1, tried, len(points), broken, started, "program")
+
+
 def modules(*names):
     """End-to-end tests that belong to it: on real full disks, and as strace injects faults."""
     started = time.monotonic()
@@ -182,6 +193,7 @@ def main():
              ("agent-calls", lambda: with_agent("--keeper", True, calls_of_requests, AgentCalls)),
              ("courier-calls", lambda: with_agent("--courier", True, calls_of_courier, AgentCalls)),
              ("start", lambda: with_agent("vault-agent", False, numbered("agent, start", "start"))),
+             ("start-calls", lambda: with_agent("vault-agent", False, calls_of_start)),
              ("once", lambda: with_agent("vault-agent", False, numbered("agent, --once", "once"))),
              ("disks", lambda: modules("test_agent_disk", "test_faults"))]
     passed = failed = 0

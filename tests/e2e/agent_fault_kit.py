@@ -20,6 +20,16 @@ from running_agent import AgentCase
 
 REFUSALS = {408, 413, 500, 503}  # what a request that lacks memory may be answered with
 ENDING = "no memory left: ending"
+# What an agent makes of sockets, descriptors and its own rights while it starts, and how each may fail. Where the library of
+# its HTTP cannot take a descriptor out of its set, that ends the process itself.
+ENDED_BY_LIBRARY = "Fatal error in GNU libmicrohttpd"
+START_CALLS = {"socket": "EMFILE", "socketpair": "EMFILE", "bind": "EADDRINUSE", "listen": "EADDRINUSE", "connect": "EAGAIN", "accept4": "EMFILE",
+               "getsockopt": "EINVAL", "setsockopt": "EINVAL", "epoll_create1": "EMFILE", "epoll_ctl": "ENOMEM",
+               "eventfd2": "EMFILE", "timerfd_create": "EMFILE", "signalfd4": "EMFILE", "memfd_create": "EMFILE", "pipe2": "EMFILE", "lseek": "EIO",
+               "prctl": "EPERM", "capget": "EPERM", "capset": "EPERM", "landlock_create_ruleset": "EPERM", "landlock_add_rule": "EPERM",
+               "landlock_restrict_self": "EPERM", "seccomp": "EPERM", "setrlimit": "EPERM", "prlimit64": "EPERM", "mlock": "ENOMEM",
+               "clone": "EAGAIN", "clone3": "EAGAIN", "vfork": "EAGAIN", "chmod": "EPERM", "fchmod": "EPERM", "mkdir": "ENOSPC",
+               "unlink": "EPERM", "rename": "EPERM", "link": "EPERM", "getpeername": "EINVAL", "getsockname": "EINVAL", "umask": "EPERM"}
 
 
 class Request:
@@ -337,6 +347,77 @@ class AgentLab(AgentCase):
         _, failed = self.set_failing(0, 0)
         self.judge_end("--once", first, last, r.returncode, r.stderr.decode("utf-8", "replace"))
         return failed > 0
+
+    # ---- the start, of which a system call fails in each of its processes ----
+
+    def strace(self, *options):
+        # In a group of its own: what is left of it is ended whole.
+        self.agent = subprocess.Popen(["strace", "-f", "--seccomp-bpf", "-o", self.path("trace"), *options, AGENT, "--config", self.config],
+                                      env=dict(self.env, PIXELVAULT_VAULT="", ASAN_OPTIONS="detect_leaks=0"), stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+
+    def start_call_points(self):
+        """(call, error, n), up to the most that one process makes of them until it is ready."""
+        self.strace("-e", "trace=" + ",".join(START_CALLS))
+        self.finish_start("without a fault")
+        most = {}
+        for line in self.read(self.path("trace")).decode("utf-8", "replace").splitlines():
+            pid, call = line.split(None, 1)
+            call = call.split("(")[0]
+            if call in START_CALLS:
+                most[pid, call] = most.get((pid, call), 0) + 1
+        return [(call, error, n) for call, error in START_CALLS.items() for n in range(1, max([0] + [c for (_, k), c in most.items() if k == call]) + 1)]
+
+    def finish_start(self, where):
+        """Ready, and then it hands out and ends as asked; or it has ended and said why."""
+        agent = self.agent
+        self.wait_for_start(20)
+        ready = self.is_well() or self.is_well()  # the first one's connection may be what fails
+        try:
+            if ready:
+                given = self.read_when_open()
+                if given not in (None, subprocess.run([harness.VAULT, "get", self.pixel], capture_output=True, env=self.env).stdout):
+                    raise Broken(where + ": another token")
+                os.kill(min(pid for pid in harness.descendants(agent.pid) if pid != agent.pid), signal.SIGTERM)
+            said = agent.communicate(timeout=30 * harness.PATIENCE)[1].decode("utf-8", "replace")
+        except (Broken, OSError, http.client.HTTPException, subprocess.TimeoutExpired) as e:
+            os.killpg(agent.pid, signal.SIGKILL)
+            said = agent.communicate()[1].decode("utf-8", "replace")
+            if ENDED_BY_LIBRARY in said:
+                return said
+            raise Broken("%s: %r; it said %s" % (where, e, said[-1400:])) from None
+        if ENDED_BY_LIBRARY in said:
+            return said
+        if agent.returncode < 0 or "killed by signal" in said or (not ready and agent.returncode == 0) or (agent.returncode and "hint: " not in said and "; ending" not in said):
+            raise Broken("%s: ended with %d: %s" % (where, agent.returncode, said[-400:]))
+        return said
+
+    def read_when_open(self):
+        """The token, as soon as it is given; None: it could not be unlocked, and says so. A connection whose own call fails is
+        dropped, and the next one served."""
+        end = time.monotonic() + 5 * harness.PATIENCE
+        dropped = 0
+        while time.monotonic() < end:
+            try:
+                status, _, data = self.http("GET", "/v1/pixels/%s/token" % self.pixel)
+            except (OSError, http.client.HTTPException):
+                dropped += 1
+                if dropped > 2:
+                    raise
+                continue
+            if status == 200:
+                return data
+            if status != 503:
+                raise Broken("answered %d: %r" % (status, data[:300]))
+            time.sleep(0.02)
+        return None
+
+    def try_start_call(self, call, error, n):
+        self.strace("-e", "trace=" + call, "-e", "inject=%s:error=%s:when=%d" % (call, error, n))
+        self.finish_start("%s %d of each process failed with %s" % (call, n, error))
+        r = subprocess.run([harness.VAULT, "verify"], capture_output=True, env=self.env)
+        if r.returncode:
+            raise Broken("%s %d: verify afterwards: %s" % (call, n, r.stderr))
 
     def judge_end(self, what, first, last, code, said):
         where = "%s, allocation %d%s: ended with %d: %s" % (what, first, "" if first == last else " and on", code, said[-400:])

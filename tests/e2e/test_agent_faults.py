@@ -111,6 +111,14 @@ class Starting(AgentLab):
         for first in rng.sample(range(1, 1500), OF_A_START):
             self.try_start(first, rng.choice((first, EVER)))
 
+    @harness.needs("strace")
+    def test_an_agent_whose_calls_fail_while_it_starts_serves_or_says_why_not(self):
+        self.build(only="vault-agent")
+        points = self.start_call_points()
+        for point in rng.sample(points, OF_A_START):
+            self.try_start_call(*point)
+        harness.notes.append("calls that failed while an agent started: %d of %d" % (OF_A_START, len(points)))
+
     def test_once_without_memory(self):
         self.build(only="vault-agent")
         for first in rng.sample(range(1, 4000), OF_A_START):

@@ -1,4 +1,5 @@
-"""The board's page in a real browser: a headless Chromium, started once for the module."""
+"""The board's page in a real browser, a headless Chromium, started once for the module; what can be seen of it without one is
+tried wherever there is none."""
 
 import http.client
 import os
@@ -38,9 +39,18 @@ chromium = None
 
 def setUpModule():
     global chromium
-    if VIA_AGENT or not browser.PROGRAM:
-        raise unittest.SkipTest("no chromium")
-    chromium = browser.Browser()
+    if VIA_AGENT:
+        raise unittest.SkipTest("it starts agents of its own")
+    if browser.PROGRAM:
+        chromium = browser.Browser()
+
+
+def new_page(case):
+    if not chromium:
+        case.skipTest("no chromium")
+    page = chromium.page()
+    case.addCleanup(page.close)
+    return page
 
 
 def tearDownModule():
@@ -54,8 +64,7 @@ class PageCase(Case):
 
     def setUp(self):
         super().setUp()
-        self.page = chromium.page()
-        self.addCleanup(self.page.close)
+        self.page = new_page(self)
 
     def made(self, *args):
         path = self.path("page.html")
@@ -274,8 +283,7 @@ class Served(AgentCase):
         pixel, token = new_pixel(), self.token()
         self.put(pixel, token, "--no-check")
         self.start_agent()
-        page = chromium.page()
-        self.addCleanup(page.close)
+        page = new_page(self)
         page.open(self.url())
         page.until("!!document.querySelector('#r code')")
         self.assertEqual(pixel, page.value("document.querySelector('#r code').textContent"))
@@ -299,13 +307,6 @@ class Served(AgentCase):
         status, head, loader = self.web(path="/")
         self.assertEqual((200, "no-store", "DENY"), (status, head["Cache-Control"], head["X-Frame-Options"]))
         self.assertNotIn(pixel.encode(), loader)
-        page = chromium.page()
-        self.addCleanup(page.close)
-        page.open("http://127.0.0.1:%d/" % self.port)
-        for where, words in (("", "needs its token"), ("0" * 64, "not the right one")):
-            page.value("location.hash='%s'" % where)  # as a person does who pastes another address
-            page.until("document.readyState==='complete'&&document.getElementById('s').textContent.indexOf('%s')>0" % words)
-            self.assertNotIn(pixel, page.value("document.documentElement.outerHTML"))
         right = self.bearer()
         for wrong in (None, "", right[:-1], right + "0", right.replace("Bearer", "Basic"), "Bearer " + right[7:].upper()):
             status, head, data = self.web(Authorization=wrong)
@@ -318,6 +319,17 @@ class Served(AgentCase):
         self.assertIn(pixel.encode(), self.web(Authorization=right)[2])
         self.assertIn("asked for without its token", self.log())
         self.assertNotIn(right[7:], self.log())
+
+    def test_a_browser_without_the_token_is_told_what_it_lacks(self):
+        pixel = new_pixel()
+        self.put(pixel, self.token(), "--no-check")
+        self.start_agent()
+        page = new_page(self)
+        page.open("http://127.0.0.1:%d/" % self.port)
+        for where, words in (("", "needs its token"), ("0" * 64, "not the right one")):
+            page.value("location.hash='%s'" % where)  # as a person does who pastes another address
+            page.until("document.readyState==='complete'&&document.getElementById('s').textContent.indexOf('%s')>0" % words)
+            self.assertNotIn(pixel, page.value("document.documentElement.outerHTML"))
 
     def test_it_is_a_page_and_nothing_else(self):
         pixel = new_pixel()

@@ -317,9 +317,66 @@ static void access__a_group_that_is_nobodys_gives_nothing(void **state)
 	config_free(config);
 }
 
+/* The first of several that fits is enough, and other sections of the file are no rules. */
+static void access__any_of_the_callers_groups_will_do(void **state)
+{
+	struct config *config = parse("[agent]\nuser = daemon\n[access team]\ngroup = 2001\npixels = *\nverbs = read\n");
+	static const gid_t first[] = { 2001, 7, 8 }, last[] = { 7, 8, 2001 }, none[] = { 7, 8, 9 };
+	static const struct {
+		const gid_t *groups;
+		const char *verbs;
+	} rows[] = { { first, "read" }, { last, "read" }, { none, "" } };
+	struct access *a;
+	struct error err;
+	char verbs[64];
+	(void)state;
+	assert_true(access_new(config, AGENT_UID, NULL, &a, &err));
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct access_view *view = view_of(a, 1500, 1500, rows[i].groups, 3);
+		verbs_of(view, A, NULL, verbs);
+		assert_string_equal(verbs, rows[i].verbs);
+		access_view_free(view);
+	}
+	access_free(a);
+	config_free(config);
+}
+
+/* settings_check refuses such files before: here is what holds without it. */
+static void access__rules_that_nobody_has_looked_at_give_no_more_than_they_say(void **state)
+{
+	static const char long_verb[] = "[access r]\nuser = 1001\npixels = " A "\nverbs = meta readreadreadreadread put\n",
+			  no_label[] = "[access r]\nuser = 1001\nlabels = shop\nverbs = meta\n";
+	struct config_key known[SETTINGS_KEYS_MAX];
+	struct config *config = NULL;
+	struct access *a = NULL;
+	struct error err;
+	char verbs[64];
+	(void)state;
+	size_t count = settings_keys(known);
+	assert_true(config_parse(&config, bytes_of_text(long_verb), "test.ini", known, count, &err));
+	assert_false(settings_check(config, &err));
+	assert_true(access_new(config, AGENT_UID, NULL, &a, &err));
+	struct access_view *view = view_of(a, 1001, 1, NULL, 0);
+	verbs_of(view, A, NULL, verbs);
+	assert_string_equal(verbs, "meta");
+	access_view_free(view);
+	access_free(a);
+	config_free(config);
+	config = NULL;
+	a = NULL;
+	assert_true(config_parse(&config, bytes_of_text(no_label), "test.ini", known, count, &err));
+	assert_false(settings_check(config, &err));
+	assert_false(access_new(config, AGENT_UID, NULL, &a, &err));
+	assert_null(a);
+	assert_true(err.message[0] && err.hint[0]);
+	config_free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(access__any_of_the_callers_groups_will_do),
+		cmocka_unit_test(access__rules_that_nobody_has_looked_at_give_no_more_than_they_say),
 		cmocka_unit_test(access__an_account_that_is_nobody_is_refused),
 		cmocka_unit_test(access__explains_to_the_owner_and_where_no_rule_matches),
 		cmocka_unit_test(access__a_group_that_is_nobodys_gives_nothing),

@@ -1,4 +1,6 @@
 /* What is told, to whom and when: histories in, messages out. */
+#include "tests/support/failing.h"
+
 #include "agent/alert.h"
 #include "agent/gravity.h"
 
@@ -776,6 +778,52 @@ static void test_the_book_survives_a_restart(void **state)
 	end(&other);
 }
 
+/* What was told is not owed once more, and a book that finds no room or no memory is told of. */
+static void test_the_book_says_what_was_told_and_fails_as_a_whole(void **state)
+{
+	struct world w, other;
+	struct error err;
+	struct alert_due due;
+	struct buf causes = BUF_INIT(1 << 20), members = BUF_INIT(1 << 20), small = BUF_INIT(8), rest = BUF_INIT(8);
+	struct pixel *p = pixels_new(3);
+	(void)state;
+	begin(&w);
+	begin(&other);
+	turn(p, 0, 3, VERDICT_EXPIRED);
+	(void)look(&w, p, 3);
+	assert_int_equal(deliver(&w), 1);
+	assert_true(alerts_encode(w.a, &causes, &members, &err));
+	memset(&err, 0, sizeof err);
+	assert_false(alerts_encode(w.a, &small, &rest, &err));
+	assert_true(err.code != ERR_NONE && err.message[0]);
+	buf_done(&small);
+	small = (struct buf)BUF_INIT(1 << 20);
+	memset(&err, 0, sizeof err);
+	assert_false(alerts_encode(w.a, &small, &rest, &err));
+	assert_true(err.code != ERR_NONE && err.message[0]);
+#ifndef IS_SANITIZED
+	failing_from(FAIL_MEMORY, ENOMEM, 1, FAIL_EVER);
+	bool is_read = alerts_decode(other.a, buf_bytes(&causes), buf_bytes(&members));
+	assert_true(failing_stop() > 0);
+	assert_false(is_read);
+	assert_int_equal(other.a->cause_count + other.a->member_count + other.a->line_count, 0);
+#endif
+	causes.at[0] = 0; /* a format before the first */
+	assert_false(alerts_decode(other.a, buf_bytes(&causes), buf_bytes(&members)));
+	causes.at[0] = 1;
+	assert_true(alerts_decode(other.a, buf_bytes(&causes), buf_bytes(&members)));
+	sinks(&other, 1, 0);
+	assert_false(look(&other, p, 3));
+	assert_false(alerts_next(other.a, w.now, &due));
+	buf_done(&causes);
+	buf_done(&members);
+	buf_done(&small);
+	buf_done(&rest);
+	free(p);
+	end(&w);
+	end(&other);
+}
+
 /* The label is read as the board reads it. */
 static void test_what_is_at_risk_goes_by_the_weight_of_the_board(void **state)
 {
@@ -846,6 +894,7 @@ int main(void)
 		cmocka_unit_test(test_who_joins_while_the_clock_is_behind_is_told_all_the_same),
 		cmocka_unit_test(test_who_sees_to_it_for_an_hour_does_so_for_no_year_when_the_clock_was_ahead),
 		cmocka_unit_test(test_the_book_survives_a_restart),
+		cmocka_unit_test(test_the_book_says_what_was_told_and_fails_as_a_whole),
 		cmocka_unit_test(test_what_is_at_risk_goes_by_the_weight_of_the_board),
 		cmocka_unit_test(test_rubbish_is_no_book),
 	};

@@ -261,6 +261,57 @@ static void plan__what_a_list_proved_is_due_by_itself_late_in_the_interval(void 
 	assert_true(h.next_check_at <= NOW + settings.interval_s);
 }
 
+/* Only what the list said just now speaks for the whole interval: not what it said before another question, nor what
+ * another question said. */
+static void plan__what_a_list_said_before_is_due_as_any_other(void **state)
+{
+	(void)state;
+	struct credential c = of_one(STAGE_CURRENT);
+	struct health listed = { .counter = 0 }, h;
+	struct evidence e = says(0, "OK", NOW);
+	const int64_t usual = schedule_next(c.pixel, &settings, 0, NOW + HOUR, 0);
+	e.probe = PROBE_LISTING;
+	assert_true(ruling_write(&listed, &c, 1, RULING_VERDICT, VERDICT_HEALTHY, &e, &settings));
+	ruling_plan(&listed, &c, &settings, NOW + HOUR);
+	assert_int_equal(listed.next_check_at, usual);
+	h = listed;
+	h.current.evidence.at = NOW + HOUR; /* the same list, and not yet believed */
+	ruling_plan(&h, &c, &settings, NOW + HOUR);
+	assert_int_equal(h.next_check_at, usual);
+	h.current.checked_at = NOW + HOUR;
+	ruling_plan(&h, &c, &settings, NOW + HOUR);
+	assert_int_not_equal(h.next_check_at, usual);
+	h.current.evidence.probe = PROBE_TEST;
+	ruling_plan(&h, &c, &settings, NOW + HOUR);
+	assert_int_equal(h.next_check_at, usual);
+	h.current.evidence.probe = PROBE_LISTING;
+	c.versions[0].expires_at = NOW + 3000 * HOUR; /* a date that TikTok gave: as for any token with one */
+	ruling_plan(&h, &c, &settings, NOW + HOUR);
+	assert_int_equal(h.next_check_at, schedule_next(c.pixel, &settings, NOW + 3000 * HOUR, NOW + HOUR, 0));
+}
+
+/* Its access token works for a while yet, and a person is needed all the same. */
+static void ruling__a_token_that_is_renewed_no_more_stays_expired_while_it_works(void **state)
+{
+	(void)state;
+	struct credential c = of_one(STAGE_CURRENT);
+	struct health h = { .counter = 0 };
+	struct evidence refused = says(40103, "expired", NOW), good = says(0, "OK", NOW + HOUR);
+	c.versions[0].renewal =
+		(struct renewal){ .family = FAMILY_ACCOUNTS, .issued_at = 5, .refused_at = NOW, .digest = { 1 } };
+	assert_true(ruling_write(&h, &c, 1, RULING_VERDICT, VERDICT_EXPIRED, &refused, &settings));
+	assert_true(ruling_write(&h, &c, 1, RULING_VERDICT, VERDICT_UNPROVEN, &good, &settings));
+	assert_int_equal(h.current.verdict, VERDICT_EXPIRED);
+	assert_int_equal(h.current.last_outcome, VERDICT_UNPROVEN);
+	assert_int_equal(h.current.checked_at, NOW + HOUR);
+	assert_int_equal(h.current.proven_at, 0);
+	assert_int_equal(h.current.evidence.code, 40103);
+	good.at += HOUR;
+	assert_true(ruling_write(&h, &c, 1, RULING_VERDICT, VERDICT_HEALTHY, &good, &settings));
+	assert_int_equal(h.current.verdict, VERDICT_EXPIRED);
+	assert_int_equal(h.current.proven_at, NOW + 2 * HOUR);
+}
+
 static void evidence__of_a_named_error_is_its_text(void **state)
 {
 	(void)state;
@@ -302,6 +353,8 @@ static void plan__a_suspicion_comes_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plan__what_a_list_said_before_is_due_as_any_other),
+		cmocka_unit_test(ruling__a_token_that_is_renewed_no_more_stays_expired_while_it_works),
 		cmocka_unit_test(evidence__of_a_named_error_is_its_text),
 		cmocka_unit_test(apply__no_ruling_changes_nothing),
 		cmocka_unit_test(plan__a_suspicion_comes_first),

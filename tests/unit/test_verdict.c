@@ -476,6 +476,20 @@ static void advice__is_one_short_sentence_for_all_but_healthy(void **state)
 	}
 }
 
+/* What another program sent, or a store held, may be a number that is none of them: nobody is condemned for it. */
+static void never__a_verdict_from_a_kind_that_nobody_knows(void **state)
+{
+	(void)state;
+	struct answer odd_body = with_code(40105, ""), odd_transport = with_code(40105, "");
+	odd_body.body = (enum body_kind)40;
+	odd_transport.transport = (enum transport)40;
+	odd_transport.body = (enum body_kind)40;
+	expect(judge(odd_body, PROBE_TEST), "24", OUTCOME_UNKNOWN, 0);
+	expect(judge(odd_transport, PROBE_TEST), "24", OUTCOME_UNKNOWN, 0);
+	expect(judge(with_code(0, ""), (enum probe_kind)40), "24", OUTCOME_UNKNOWN, 0);
+	assert_string_equal(verdict_advice((enum verdict)OUTCOME_COUNT), verdict_advice(OUTCOME_UNKNOWN));
+}
+
 static void transport__each_has_its_words(void **state)
 {
 	(void)state;
@@ -554,6 +568,7 @@ int main(void)
 		cmocka_unit_test(row_24__json_without_one_plain_code_is_unknown),
 		cmocka_unit_test(a_code__counts_whatever_the_http_status),
 		cmocka_unit_test(never__a_bad_verdict_without_a_code),
+		cmocka_unit_test(never__a_verdict_from_a_kind_that_nobody_knows),
 		cmocka_unit_test(never__healthy_from_http_200_alone),
 		cmocka_unit_test(never__a_dry_probe_proves_the_pair),
 		cmocka_unit_test(never__expired_from_time_outs_server_errors_html_throttling_or_country),
