@@ -316,7 +316,7 @@ bool reply_fail(int status, struct bytes body, struct error *err)
 	    !json_find_raw(body, "detail", &message) || !json_find_raw(body, "exit", &number) ||
 	    !json_as_text(type, name, sizeof name) || !json_as_int(number, &code) || code <= ERR_NONE ||
 	    code >= ERR_COUNT || strcmp(error_name((enum error_code)code), name) != 0 ||
-	    !json_as_text(message, told.message, sizeof told.message))
+	    !json_as_text(message, told.message, sizeof told.message) || !told.message[0])
 		return fail(err, ERR_UNEXPECTED, TXT_CLIENT_STATUS, status);
 	told.code = (enum error_code)code;
 	if (json_find_raw(body, "hint", &hint) && !json_as_text(hint, told.hint, sizeof told.hint))

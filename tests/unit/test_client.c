@@ -425,7 +425,7 @@ static void reply__a_problem_that_is_none_says_the_status(void **state)
 	static const char *const rows[] = {
 		"", "not json", "{}", "[]", "{\"type\":\"denied\",\"detail\":\"x\",\"exit\":4}",
 		"{\"type\":\"denied\",\"detail\":\"x\",\"exit\":99}", "{\"type\":\"ok\",\"detail\":\"x\",\"exit\":0}",
-		"{\"type\":5,\"detail\":\"x\",\"exit\":5}", "{\"type\":\"denied\",\"exit\":5}"
+		"{\"type\":5,\"detail\":\"x\",\"exit\":5}", "{\"type\":\"denied\",\"exit\":5}", "{\"type\":\"denied\",\"detail\":\"\",\"exit\":5}"
 	};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct error err = { .code = ERR_NONE };
