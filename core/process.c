@@ -36,11 +36,10 @@ bool process_harden(struct error *err)
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	struct rlimit none;
 	at_start.mask = umask(077);
-	if (!open_standard_fds() || prctl(PR_SET_DUMPABLE, 0) != 0 || getrlimit(RLIMIT_CORE, &at_start.core) != 0)
-		return fail(err, ERR_UNEXPECTED, TXT_HARDEN_FAILED, strerror(errno));
+	bool ok = open_standard_fds() && prctl(PR_SET_DUMPABLE, 0) == 0 && getrlimit(RLIMIT_CORE, &at_start.core) == 0;
 	none = at_start.core;
 	none.rlim_cur = 0;
-	if (setrlimit(RLIMIT_CORE, &none) != 0 || sigaction(SIGPIPE, &ignore, &at_start.on_pipe) != 0 ||
+	if (!ok || setrlimit(RLIMIT_CORE, &none) != 0 || sigaction(SIGPIPE, &ignore, &at_start.on_pipe) != 0 ||
 	    sigaction(SIGXFSZ, &ignore, &at_start.on_file_size) != 0)
 		return fail(err, ERR_UNEXPECTED, TXT_HARDEN_FAILED, strerror(errno));
 	return true;

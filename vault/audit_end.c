@@ -85,7 +85,7 @@ static void take_end(struct audit *a, uint64_t size, const struct audit_entry *l
 
 bool audit_is_cut(struct bytes line)
 {
-	return memchr(line.at, '\0', line.len);
+	return line.len && memchr(line.at, '\0', line.len);
 }
 
 static bool has_changed(const struct audit *a, uint64_t near, struct error *err)

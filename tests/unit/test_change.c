@@ -231,6 +231,14 @@ static bool store_it_blindly(void *context, struct change *ch, struct error *err
 	return change_store(ch, &c, err);
 }
 
+static bool drop_it_blindly(void *context, struct change *ch, struct error *err)
+{
+	struct credential c = { .created_at = 1 };
+	(void)context;
+	strcpy(c.pixel, A);
+	return change_drop_token(ch, &c, 1, err);
+}
+
 static void change__of_a_pixel_whose_records_are_damaged_is_refused(void **state)
 {
 	(void)state;
@@ -241,6 +249,7 @@ static void change__of_a_pixel_whose_records_are_damaged_is_refused(void **state
 		tamper(key);
 		refused_by(find_it, ERR_DAMAGED);
 		refused_by(store_it_blindly, ERR_DAMAGED); /* not written over either */
+		refused_by(drop_it_blindly, ERR_DAMAGED);
 		row_put_back(db, row_of(&rows, key));
 	}
 	key_of_pixel('m', A, key);

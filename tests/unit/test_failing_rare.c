@@ -4,6 +4,7 @@
 #include "tests/support/failing.h"
 
 #include "vault/backup.h"
+#include "vault/grant.h"
 #include "vault/repair.h"
 
 #include <setjmp.h>
@@ -142,6 +143,40 @@ static void prepare_vault(void)
 	put_token(opened, A, FIRST);
 	put_token(opened, B, FIRST);
 	put_token(opened, LIST, SECOND);
+	vault_close(opened);
+}
+
+/* B has a second version, with what renews it; beside it lie health, a mark, a note and a book. */
+static bool put_pair(void *context, struct change *ch, struct error *err)
+{
+	struct credential c;
+	struct version fresh = { .renewal = { .family = FAMILY_ACCOUNTS, .issued_at = 5 } };
+	struct grant g = { bytes_of_text("701"), bytes_of_text("secret"), bytes_of_text("rft.token") };
+	bool exists;
+	uint32_t number = 0, dropped = 0;
+	(void)context;
+	scoped(secret_freep) struct secret *token = secret_of_text(SECOND), *packed = NULL;
+	if (!grant_pack(&g, &packed, err) || !change_find(ch, B, &c, &exists, err) ||
+	    !credential_add(&c, &fresh, 7, &number, &dropped, err) || !change_put_token(ch, &c, number, token, err) ||
+	    !change_put_grant(ch, &c, number, packed, err) || !credential_promote(&c, number, 7))
+		return false;
+	change_note(ch, "put", B, number);
+	return change_store(ch, &c, err);
+}
+
+static void prepare_full(void)
+{
+	struct error err;
+	struct health_update update = { .pixel = B, .health.failures = 3 };
+	struct read_mark mark = { .name = "shop", .version = 1, .at = 5 };
+	struct book book = { .name = "pages", .value = bytes_of_text("what stands in it") };
+	prepare_vault();
+	struct vault *opened = must_open(&place);
+	assert_true(vault_change(opened, put_pair, NULL, &err));
+	assert_true(vault_store_health(opened, &update, 1, &err));
+	assert_true(vault_mark_read(opened, B, &mark, &err));
+	assert_true(vault_store_note(opened, "note", bytes_of_text("text"), &err));
+	assert_true(vault_store_books(opened, &book, 1, &err));
 	vault_close(opened);
 }
 
@@ -339,6 +374,81 @@ static bool mend_slots(struct error *err)
 	return open_then(&where, err) && vault_mend_slots(v, err);
 }
 
+static bool rotate_it(struct error *err)
+{
+	uint8_t bytes[32];
+	scoped(secret_freep) struct secret *key = NULL;
+	struct rotate_key_report report;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(KEY_SEED + i * 7);
+	if (!secret_copy(bytes_of(bytes, sizeof bytes), &key, err))
+		return false;
+	struct slot_holder holder = { .secret = { SLOT_KEY_FILE, key } };
+	memcpy(holder.id, vault_opened_by(v), SLOT_ID_LEN);
+	return vault_rotate_key(v, &holder, 1, 0, &report, err);
+}
+
+static bool wrap_one(void *context, const struct vault_item *item, struct error *err)
+{
+	struct vault_opener *o = context;
+	struct buf wrapped = BUF_INIT(4096);
+	scoped(secret_freep) struct secret *token = NULL;
+	if (!item->credential || !item->sealed_current.len)
+		return true;
+	const struct credential *c = item->credential;
+	uint32_t number = credential_staged(c, STAGE_CURRENT)->number;
+	bool good = vault_opener_wrap(o, c->pixel, number, item->sealed_current, &wrapped, err) &&
+		    vault_opener_open(o, c->pixel, number, buf_bytes(&wrapped), &token, err);
+	buf_done(&wrapped);
+	return good;
+}
+
+static bool any_mark(void *context, const struct read_mark *mark, struct error *err)
+{
+	(void)context, (void)mark, (void)err;
+	return true;
+}
+
+static bool read_secrets(struct error *err)
+{
+	struct credential c;
+	scoped(secret_freep) struct secret *token = NULL, *grant = NULL;
+	if (!vault_find(v, B, false, &c, err))
+		return false;
+	const struct version *current = credential_staged(&c, STAGE_CURRENT);
+	return vault_token(v, &c, current, "get", &token, err) && vault_grant(v, &c, current, "refresh", &grant, err);
+}
+
+static bool read_all(struct error *err)
+{
+	struct vault_opener *o = NULL;
+	struct vault_position at;
+	struct read_mark mark;
+	struct buf text = BUF_INIT(65536);
+	size_t parts;
+	bool is_found;
+	if (!vault_opener_new(v, &o, err))
+		return false;
+	bool good = vault_load(v, wrap_one, o, &at, err) && read_secrets(err) && vault_book(v, "pages", &text, &parts, err) &&
+		    vault_note(v, "note", &text, err) && vault_find_mark(v, B, "shop", &mark, &is_found, err) &&
+		    vault_each_mark(v, B, any_mark, NULL, err);
+	vault_opener_free(o);
+	buf_done(&text);
+	return good;
+}
+
+/* What lies beside: many at once. */
+static bool write_beside(struct error *err)
+{
+	struct mark_update marks[2] = { { .pixel = A, .mark = { .name = "shop", .version = 1, .at = 7 } },
+					{ .pixel = B, .mark = { .name = "till", .version = 1, .at = 8 } } };
+	struct health_update health[2] = { { .pixel = A, .health.failures = 1 }, { .pixel = B, .health.failures = 2 } };
+	struct book books[2] = { { .name = "pages", .value = bytes_of_text("another text") },
+				 { .name = "more", .value = bytes_of_text("text") } };
+	return vault_mark_reads(v, marks, 2, err) && vault_store_health(v, health, 2, err) &&
+	       vault_store_books(v, books, 2, err) && vault_store_note(v, "note", bytes_of_text("other"), err);
+}
+
 static bool lock_and_anchor(struct error *err)
 {
 	struct vault_lock *lock = NULL;
@@ -473,6 +583,9 @@ static const struct work works[] = {
 	{ "adopt", prepare_no_anchor, begin_nothing, adopt_it, check_adopted },
 	{ "accept-loss", prepare_bad_log, begin_nothing, accept_it, check_accepted },
 	{ "mend-slots", prepare_bad_slots, begin_nothing, mend_slots, check_mended },
+	{ "rotate-key", prepare_full, begin_vault, rotate_it, check_vault },
+	{ "read", prepare_full, begin_vault, read_all, check_vault },
+	{ "beside", prepare_full, begin_vault, write_beside, check_vault },
 	{ "lock", prepare_vault, begin_vault, lock_and_anchor, check_vault },
 };
 

@@ -132,6 +132,59 @@ static void fresh__refuses_what_is_too_long(void **state)
 	memset(ret, 0, sizeof ret);
 	assert_false(fresh_name(path, "new", ret, 20, &err));
 	assert_int_equal(err.code, ERR_USAGE);
+	char long_name[NAME_MAX + 1], whole[PATH_MAX];
+	memset(long_name, 'x', NAME_MAX);
+	long_name[NAME_MAX] = '\0'; /* fits, and with what is made beside it no more */
+	snprintf(path, sizeof path, "%s/%s", scratch, long_name);
+	assert_false(fresh_name(path, "new", whole, sizeof whole, &err));
+	assert_int_equal(err.code, ERR_USAGE);
+	touch("copy");
+	fresh_sweep(path, "new"); /* nothing of such a name can be there */
+	assert_true(is_there("copy"));
+}
+
+static void fresh__what_another_account_left_and_numbers_of_no_process_stay(void **state)
+{
+	(void)state;
+	char name[64], path[PATH_MAX], unused[PATH_MAX];
+	touch("copy.new-4294967297-0123abcd"); /* more than any process has */
+	snprintf(name, sizeof name, "copy.new-%ld-0123abcd", dead_process());
+	touch(name);
+	in_scratch(path, name);
+	bool is_given = chown(path, 65534, 65534) == 0;
+	make_name(unused);
+	assert_true(is_there("copy.new-4294967297-0123abcd"));
+	assert_int_equal(is_there(name), is_given);
+}
+
+static pid_t parent_of_all;
+
+/* Whom this account may not even ask about is alive. */
+static int sweep_as_other(void)
+{
+	char name[64], path[PATH_MAX];
+	if (setresgid(65533, 65533, 65533) != 0 || setresuid(65533, 65533, 65533) != 0)
+		return 9;
+	snprintf(name, sizeof name, "copy.new-%ld-0123abcd", (long)parent_of_all);
+	touch(name);
+	in_scratch(path, "copy");
+	fresh_sweep(path, "new");
+	return is_there(name) ? 0 : 1;
+}
+
+static void fresh__what_a_process_of_another_account_is_making_stays(void **state)
+{
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("SKIPPED: only root can become somebody else\n");
+		skip();
+	}
+	parent_of_all = getpid();
+	assert_int_equal(chmod(scratch, 0777), 0);
+	pid_t pid = fork_child();
+	if (pid == 0)
+		_exit(sweep_as_other());
+	assert_int_equal(ended(pid), 0);
 }
 
 int main(void)
@@ -144,6 +197,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fresh__everything_else_stays, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(fresh__a_link_is_not_followed_and_stays, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(fresh__refuses_what_is_too_long, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(fresh__what_another_account_left_and_numbers_of_no_process_stay,
+						scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(fresh__what_a_process_of_another_account_is_making_stays, scratch_make,
+						scratch_remove),
 	};
 	return cmocka_run_group_tests(tests, open_arena, close_arena);
 }

@@ -469,7 +469,138 @@ static void open__refuses_tables_and_bookkeeping_that_are_not_exactly_ours(void 
 	}
 }
 
+/* Root may look into somebody's whole vault; a file whose owner is not its folder's was put there by others. */
+static void open__of_a_file_that_is_neither_ours_nor_its_folders_owners_is_refused(void **state)
+{
+	(void)state;
+	char path[PATH_MAX], still[PATH_MAX];
+	struct error err;
+	struct store *s = fresh_store(path);
+	store_close(s);
+	if (!backend->is_file || geteuid() != 0) {
+		print_message("SKIPPED: only root can give files away\n");
+		skip();
+	}
+	assert_int_equal(chown(path, 65534, 65534), 0);
+	assert_int_equal(store_open(backend->ops, path, &s, &err), STORE_CORRUPT);
+	assert_non_null(strstr(err.message, "belongs to uid 65534"));
+	assert_int_equal(chown(scratch, 65533, 65533), 0);
+	assert_int_equal(store_open(backend->ops, path, &s, &err), STORE_CORRUPT);
+	assert_int_equal(chown(scratch, 65534, 65534), 0);
+	store_close(opened(path)); /* all of one account's */
+	assert_int_equal(chown(path, 0, 0), 0);
+	assert_int_equal(store_open(backend->ops, path, &s, &err), STORE_CORRUPT);
+	assert_int_equal(chown(scratch, 0, 0), 0);
+	/* Another account opens what is root's, as far as it may read. */
+	backend->fresh(still);
+	copy_file(path, still);
+	assert_int_equal(chmod(scratch, 0755), 0);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(chmod(still, 0600), 0);
+	pid_t pid = fork_child();
+	if (pid == 0) {
+		bool is_other = setresgid(65533, 65533, 65533) == 0 && setresuid(65533, 65533, 65533) == 0;
+		enum store_class whole = store_open_still(backend->ops, path, &s, &err);
+		enum store_class denied = store_open_still(backend->ops, still, &s, &err);
+		_exit(!is_other ? 1 : whole != STORE_OK ? 2 : denied != STORE_DENIED || err.code != ERR_STORAGE ? 3 : 0);
+	}
+	assert_int_equal(ended(pid), 0);
+}
+
+static void open_still__takes_a_path_as_it_is_written(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "a%41b.db", "what?immutable=0", "#1.db", "100%", "mode=rw&x.db" };
+	char path[PATH_MAX], odd[PATH_MAX], below[PATH_MAX];
+	struct error err;
+	struct store *s = fresh_store(path);
+	store_close(s);
+	if (!backend->is_file)
+		skip();
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		in_scratch(odd, names[i]);
+		copy_file(path, odd);
+		if (store_open_still(backend->ops, odd, &s, &err) != STORE_OK)
+			fail_msg("%s: %s", names[i], err.message);
+		assert_string_equal(text_of(s, "root"), "r0");
+		store_close(s);
+	}
+	snprintf(below, sizeof below, "%.300s/below", path);
+	assert_int_equal(store_open_still(backend->ops, below, &s, &err), STORE_NOT_FOUND);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+}
+
 /* ---- 1: atomic and durable ---- */
+
+/* What orders the commits was taken away or changed under an open store: nothing is written on top of it. */
+static void commit__without_its_bookkeeping_is_refused_as_corrupt(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *change;
+		bool hurts_puts;
+	} rows[] = { { "DELETE FROM meta WHERE k = 'seq'", true },
+		     { "UPDATE meta SET v = 'many' WHERE k = 'seq'", true },
+		     { "DELETE FROM meta WHERE k = 'horizon'", false } };
+	if (!backend->is_file)
+		skip();
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		char path[PATH_MAX];
+		struct store_pos at;
+		struct error err;
+		struct store *s = fresh_store(path);
+		sqlite3 *db;
+		assert_int_equal(commit_one(s, put("a", "1")), STORE_OK);
+		assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db, rows[i].change, NULL, NULL, NULL), SQLITE_OK);
+		sqlite3_close(db);
+		assert_int_equal(commit_one(s, put("a", "2")), rows[i].hurts_puts ? STORE_CORRUPT : STORE_OK);
+		assert_int_equal(commit_one(s, del("root")), STORE_CORRUPT);
+		assert_string_equal(text_of(s, "a"), rows[i].hurts_puts ? "1" : "2");
+		assert_string_equal(text_of(s, "root"), "r0");
+		assert_int_equal(store_head(s, &at, &err), rows[i].hurts_puts ? STORE_CORRUPT : STORE_OK);
+		store_close(s);
+	}
+}
+
+static void commit__beside_a_writer_that_does_not_end_is_told_to_try_again(void **state)
+{
+	(void)state;
+	char path[PATH_MAX];
+	struct error err;
+	struct store_op op = put("a", "1");
+	sqlite3 *db;
+	if (!backend->is_file)
+		skip();
+	struct store *s = fresh_store(path);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK); /* without our lock */
+	assert_int_equal(store_commit(s, NULL, 0, &op, 1, NULL, NULL, &err), STORE_UNAVAILABLE);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	sqlite3_close(db);
+	assert_int_equal(commit_one(s, op), STORE_OK);
+	store_close(s);
+}
+
+static void view__of_a_prefix_longer_than_any_key_is_our_own_mistake(void **state)
+{
+	(void)state;
+	char path[PATH_MAX], prefix[STORE_KEY_MAX + 2];
+	struct store_view *view;
+	struct store_cursor *cursor = NULL;
+	struct error err;
+	struct store *s = fresh_store(path);
+	memset(prefix, 'a', sizeof prefix);
+	prefix[STORE_KEY_MAX + 1] = '\0';
+	assert_int_equal(store_view_open(s, &view, &err), STORE_OK);
+	assert_int_equal(store_cursor_open(s, view, prefix, &cursor, &err), STORE_INVALID);
+	assert_null(cursor);
+	prefix[STORE_KEY_MAX] = '\0';
+	assert_int_equal(store_cursor_open(s, view, prefix, &cursor, &err), STORE_OK);
+	store_cursor_close(s, cursor);
+	store_view_close(s, view);
+	store_close(s);
+}
 
 static void commit__is_whole_or_not_at_all(void **state)
 {
@@ -2039,6 +2170,11 @@ int main(int argc, char **argv)
 		T(open__of_nothing_is_not_found),
 		T(open__refuses_what_is_not_a_store_as_corrupt),
 		T(open__refuses_tables_and_bookkeeping_that_are_not_exactly_ours),
+		T(open__of_a_file_that_is_neither_ours_nor_its_folders_owners_is_refused),
+		T(open_still__takes_a_path_as_it_is_written),
+		T(commit__without_its_bookkeeping_is_refused_as_corrupt),
+		T(commit__beside_a_writer_that_does_not_end_is_told_to_try_again),
+		T(view__of_a_prefix_longer_than_any_key_is_our_own_mistake),
 		T(commit__is_whole_or_not_at_all),
 		T(commit__what_was_acknowledged_survives_kill_at_any_moment),
 		T(commit__takes_the_batch_that_every_backend_takes),

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/support/vault_kit.h"
+#include "vault/backup.h"
 
 #define A "C0U2T02IU8J6B9GC2B90"
 #define B "C1U2T02IU8J6B9GC2B90"
@@ -149,6 +150,36 @@ static void sealed__everything_but_unlocking_is_refused_as_locked(void **state)
 	LOCKED(vault_each_mark(v, A, NULL, NULL, &err));
 	LOCKED(vault_verify(v, NULL, NULL, &report, &err));
 	LOCKED(vault_adopt(v, &err));
+	struct buf book = BUF_INIT(NOTE_MAX);
+	struct vault_opener *opener = NULL;
+	struct slot_info info;
+	struct slot_holder holder = { .id = { 0 } };
+	struct rotate_key_report rotated;
+	size_t parts;
+	bool is_followed, is_found;
+	struct error ignored;
+	scoped(secret_freep) struct secret *second = key_of(9);
+	struct slot_secret with_second = { SLOT_KEY_FILE, second };
+	struct vault *whole = open_it();
+	char checkpoint[CHECKPOINT_TEXT_MAX];
+	vault_checkpoint(whole, checkpoint);
+	vault_close(whole);
+	LOCKED(vault_adopt_checkpoint(v, checkpoint, &is_followed, &err));
+	LOCKED(vault_list_names(v, &note, &err));
+	LOCKED(vault_each_list(v, NULL, NULL, &err));
+	LOCKED(vault_book(v, "pages", &book, &parts, &err));
+	LOCKED(vault_store_books(v, &(struct book){ .name = "pages", .value = bytes_of_text("x") }, 1, &err));
+	LOCKED(vault_find_mark(v, A, "x", &mark, &is_found, &err));
+	LOCKED(vault_grant(v, &c, &version, "refresh", &token, &err));
+	LOCKED(vault_opener_new(v, &opener, &err));
+	LOCKED(vault_hold(v, &err));
+	LOCKED(vault_anchor_audit(v, &err));
+	LOCKED(vault_accept_loss(v, &err));
+	LOCKED(vault_add_slot(v, &with_second, 0, &info, &err));
+	LOCKED(vault_remove_slot(v, info.id, &err));
+	LOCKED(vault_mend_slots(v, &err));
+	LOCKED(vault_rotate_key(v, &holder, 1, 0, &rotated, &err));
+	assert_false(vault_has_lost(v, &ignored)); /* nothing was written */
 	vault_close(v);
 	vault_close(NULL);
 }
