@@ -121,6 +121,8 @@ void api_events_add(struct api *api, const struct holding *before, const struct 
 {
 	uint32_t was = before ? before->current : 0, is = after ? after->current : 0;
 	const struct holding *any = after ? after : before;
+	if (!any)
+		return;
 	enum verdict verdict = any->verdict;
 	if (was != is)
 		add(api, false, any, is, verdict);

@@ -115,7 +115,8 @@ static bool look(struct list_job *r, struct error *err)
 		end(r); /* another process did it while we waited */
 		return true;
 	}
-	if (!r->pasted) {
+	/* Once: where the new one could not be judged it is as open as before, and the one in use comes next. */
+	if (!r->pasted && !r->version) {
 		r->version = is_open(pending, &h) ? pending->number : current ? current->number : 0;
 		r->next_version = is_open(pending, &h) && current ? current->number : 0;
 	}

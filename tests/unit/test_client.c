@@ -1,5 +1,7 @@
 /* The client against a scripted server on a real socket: what it sends, how it reads answers cut anywhere, and what it
  * refuses. */
+#include "tests/support/failing.h"
+
 #include "agent/client.h"
 #include "core/clock.h"
 #include "core/json.h"
@@ -16,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -369,6 +372,222 @@ static void client__a_strangers_socket_is_told_nothing(void **state)
 	rmdir(dir);
 }
 
+/* Lets our connection wait in a full queue for a while, then takes all. */
+static void *accept_late(void *context)
+{
+	int listening = *(int *)context;
+	clock_sleep_ms(60);
+	for (int i = 0; i < 8; i++) {
+		int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		clock_sleep_ms(20);
+		if (fd >= 0)
+			close(fd);
+	}
+	return NULL;
+}
+
+static void client__a_full_queue_is_waited_for_and_other_paths_are_told(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/test-client-XXXXXX", path[64], below[80], far[200];
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct client *c = NULL;
+	struct error err;
+	pthread_t thread;
+	int waiting[4];
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/sock", dir);
+	snprintf(below, sizeof below, "%s/more", path);
+	memset(far, 'x', sizeof far);
+	far[sizeof far - 1] = '\0';
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	for (size_t i = 0; i < 4; i++) {
+		waiting[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)!connect(waiting[i], (struct sockaddr *)&address, sizeof address);
+	}
+	assert_int_equal(pthread_create(&thread, NULL, accept_late, &fd), 0);
+	assert_true(client_open(path, "", true, &c, &err));
+	assert_non_null(c);
+	client_freep(&c);
+	pthread_join(thread, NULL);
+	assert_true(client_open(below, "", true, &c, &err)); /* under a socket there is none */
+	assert_null(c);
+	assert_true(client_open(far, "", true, &c, &err)); /* and no socket can be as far as that */
+	assert_null(c);
+	for (size_t i = 0; i < 4; i++)
+		close(waiting[i]);
+	close(fd);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* As another user: where the path was told, that it is closed to us is told; a guess was wrong. */
+static void client__a_socket_that_is_closed_to_us_is_told_unless_it_was_a_guess(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/test-client-XXXXXX", path[64];
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chmod(dir, 0755), 0);
+	snprintf(path, sizeof path, "%s/sock", dir);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), status;
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(chmod(path, 0600), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct client *c = NULL;
+		struct error err;
+		bool is_fine = setuid(12345) == 0 && client_open(path, "", false, &c, &err) && !c &&
+			       !client_open(path, "", true, &c, &err) && err.code == ERR_DENIED && err.hint[0];
+		_exit(is_fine ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(fd);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* Names are looked up too, and one that is nobody's trusts nobody. */
+static void client__a_socket_of_the_agents_user_is_trusted_by_its_name(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/test-client-XXXXXX", path[64];
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct client *c = NULL;
+	struct error err;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/sock", dir);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(chown(path, 1, 1), 0);
+	assert_false(client_open(path, "no-such-user", true, &c, &err));
+	assert_int_equal(err.code, ERR_DENIED);
+	assert_true(client_open(path, "daemon", true, &c, &err));
+	assert_non_null(c);
+	client_freep(&c);
+	close(fd);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* --- what is large, what is cut, what lacks memory --- */
+
+struct slow_reader {
+	int fd;
+	size_t wanted, got;
+};
+
+static void *read_slowly(void *context)
+{
+	struct slow_reader *r = context;
+	static char bytes[65536];
+	static const char answer[] = OK_HEAD "Content-Length: 2\r\n\r\nok";
+	clock_sleep_ms(30);
+	while (r->got < r->wanted) {
+		ssize_t got = read(r->fd, bytes, sizeof bytes);
+		if (got <= 0)
+			return NULL;
+		r->got += (size_t)got;
+	}
+	(void)!write(r->fd, answer, sizeof answer - 1);
+	return NULL;
+}
+
+static void client__a_body_larger_than_what_a_socket_holds_arrives_whole(void **state)
+{
+	(void)state;
+	enum { LEN = 4 << 20 };
+	struct client_request put = { .method = "PUT", .target = "/v1/x", .wait_ms = 20000, .has_body = true };
+	struct client *c = NULL;
+	struct reply reply;
+	struct error err;
+	pthread_t thread;
+	int pair[2];
+	uint8_t *body = calloc(1, LEN);
+	assert_non_null(body);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	struct slow_reader reader = { .fd = pair[1], .wanted = LEN };
+	assert_true(client_adopt(pair[0], &c, &err));
+	assert_int_equal(pthread_create(&thread, NULL, read_slowly, &reader), 0);
+	put.body = bytes_of(body, LEN);
+	if (!client_ask(c, &put, &reply, &err))
+		fail_msg("%s", err.message);
+	assert_int_equal(reply.status, 200);
+	pthread_join(thread, NULL);
+	assert_true(reader.got >= LEN);
+	client_freep(&c);
+	close(pair[1]);
+	/* Nobody reads: its time is over. */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_true(client_adopt(pair[0], &c, &err));
+	put.wait_ms = 50;
+	assert_false(client_ask(c, &put, &reply, &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	client_freep(&c);
+	/* Nobody is there: told as gone. */
+	close(pair[1]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	close(pair[1]);
+	assert_true(client_adopt(pair[0], &c, &err));
+	assert_false(client_ask(c, &put, &reply, &err));
+	assert_int_equal(err.code, ERR_UNEXPECTED);
+	client_freep(&c);
+	free(body);
+}
+
+static bool talk_whole(struct client *c, struct error *err)
+{
+	struct reply reply;
+	struct buf body = BUF_INIT(4096);
+	scoped(secret_freep) struct secret *token = NULL;
+	bool is_end = false, is_done = client_ask(c, &get, &reply, err) && client_secret(c, 4096, &token, err) &&
+				       client_demand(c, &get, &reply, err);
+	while (is_done && !is_end)
+		is_done = client_some(c, &body, &is_end, err);
+	is_done = is_done && client_ask(c, &get, &reply, err) && client_body(c, &body, err);
+	buf_done(&body);
+	return is_done;
+}
+
+static void client__without_memory_says_so(void **state)
+{
+	(void)state;
+	static char head[3000];
+	size_t failed = 1;
+#ifdef IS_SANITIZED
+	skip();
+#endif
+	size_t used = (size_t)snprintf(head, sizeof head, OK_HEAD "Content-Length: 2\r\nX-Long: ");
+	memset(head + used, 'x', sizeof head - used - 8);
+	snprintf(head + sizeof head - 8, 8, "\r\n\r\nhi");
+	const char *const answers[] = { OK_HEAD "Content-Length: 40\r\n\r\n" TOKEN,
+					OK_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", head, NULL };
+	for (size_t n = 1; failed; n++) {
+		struct talk t;
+		struct error err = { .code = ERR_NONE };
+		begin(&t, answers, 0);
+		failing_from(FAIL_MEMORY, ENOMEM, n, n % 2 ? n : FAIL_EVER);
+		bool is_done = talk_whole(t.client, &err);
+		failed = failing_stop();
+		end(&t);
+		if (is_done == (failed > 0))
+			fail_msg("point %zu: %s with %zu failed", n, is_done ? "worked" : err.message, failed);
+		assert_true(is_done || (err.message[0] && err.hint[0]));
+	}
+}
+
 /* --- pure parts --- */
 
 static void reply__a_head_cut_short_anywhere_is_not_whole(void **state)
@@ -506,6 +725,11 @@ int main(void)
 		cmocka_unit_test(client__an_agent_that_hangs_up_or_says_nothing_is_told),
 		cmocka_unit_test(client__no_listener_is_no_agent_and_no_error),
 		cmocka_unit_test(client__a_strangers_socket_is_told_nothing),
+		cmocka_unit_test(client__a_full_queue_is_waited_for_and_other_paths_are_told),
+		cmocka_unit_test(client__a_socket_that_is_closed_to_us_is_told_unless_it_was_a_guess),
+		cmocka_unit_test(client__a_socket_of_the_agents_user_is_trusted_by_its_name),
+		cmocka_unit_test(client__a_body_larger_than_what_a_socket_holds_arrives_whole),
+		cmocka_unit_test(client__without_memory_says_so),
 		cmocka_unit_test(reply__a_head_cut_short_anywhere_is_not_whole),
 		cmocka_unit_test(reply__a_length_is_no_small_number_that_only_ends_like_it),
 		cmocka_unit_test(reply__events_are_taken_whole_and_comments_passed_over),
