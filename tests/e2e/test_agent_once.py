@@ -2,10 +2,11 @@
 
 import datetime
 import os
+import subprocess
 import time
 import unittest
 
-from harness import Case, cases, new_pixel, say, spread
+from harness import AGENT, Case, cases, new_pixel, say, spread
 
 
 @spread
@@ -54,6 +55,56 @@ class Once(Case):
     def test_what_is_for_a_sweep_only_is_said_by_its_name(self):
         for option in (["--deadline", "1m"], ["--splay", "1m"], ["--metrics-file", "x"], ["-q"]):
             self.assertIn(option[0], self.agent(*option, rc=2).err)
+
+    def test_on_a_terminal_good_news_is_told(self):
+        pixel, token = self.stored()
+        self.emu.revoke(token)
+        self.agent("--once", rc=10)
+        self.emu.works_again(token)
+        t = self.terminal("--once", "--config=" + self.config, program=AGENT)
+        self.assertEqual(0, t.wait(), t.text())
+        self.assertIn("%s: healthy (was revoked)" % pixel, t.text())
+        self.assertIn("1 Pixel, all is well", t.text())
+        other, _ = self.stored()
+        t = self.terminal("--once", "--", pixel, other, program=AGENT)
+        self.assertEqual(0, t.wait(), t.text())
+        self.assertIn("2 Pixels, all is well", t.text())
+        t = self.terminal("--once", "-q", program=AGENT)
+        self.assertEqual((0, ""), (t.wait(), t.text()))
+
+    def test_one_bad_one_among_many_is_named_alone(self):
+        pairs = [self.stored() for _ in range(10)]
+        self.emu.revoke(pairs[3][1])
+        r = self.agent("--once", rc=10)
+        [line] = r.err.splitlines()
+        self.assertIn(pairs[3][0], line)
+
+    def test_a_line_said_wrong_is_told_and_nothing_is_asked(self):
+        self.stored()
+        before = len(self.emu.asked())
+        for words, said in ((["--config"], "--config"), (["--once", "--splay"], "--splay"), (["--once", "--deadline=soon"], "--deadline"),
+                            (["--once", "--metrics-file"], "--metrics-file"), (["--once", "--metrics-file="], "--metrics-file"),
+                            (["--once", "--keeper"], "--keeper"), (["--once", "--courier"], "--courier"), (["--once", "--messenger"], "--messenger"),
+                            (["--once", "--colour"], "--colour"), (["--oncemore"], "--oncemore"), (["--configs=x"], "--configs"),
+                            ([new_pixel()], "--once")):
+            r = self.agent(*words, rc=2)
+            self.assertIn(said, r.err, say(r))
+            self.assertIn("hint: ", r.err, say(r))
+        self.agent("--once", "--", "--version", rc=15)  # behind it everything is a Pixel
+        self.agent("--once", "c0u2t02iu8j6b9gc2b90", rc=15)
+        self.assertEqual(before, len(self.emu.asked()))
+
+    def test_help_and_version_that_cannot_be_written_are_told_by_the_exit_code(self):
+        for option in ("--help", "--version", "-h", "-V"):
+            with open("/dev/full", "w") as full:
+                self.assertEqual(1, subprocess.run([AGENT, option], stdout=full, stderr=subprocess.DEVNULL).returncode)
+            self.assertEqual(0, subprocess.run([AGENT, "--once", option, "--nonsense"], stdout=subprocess.DEVNULL).returncode)
+
+    def test_what_only_we_start_is_not_for_hands(self):
+        for option in ("--keeper", "--courier", "--messenger"):
+            r = subprocess.run([AGENT, option], capture_output=True, stdin=subprocess.DEVNULL)
+            self.assertEqual(2, r.returncode, option)
+            self.assertIn(b"hint: ", r.stderr)
 
     @cases(revoked=("code-40105", 10), expired=("code-40102", 10), scope=("code-40130", 11), nothing_usable=("code-40104", 15),
            unclear=("unknown-code", 16), unreachable=("503", 9), throttled=("code-40133", 9))

@@ -97,6 +97,7 @@ class Peers(AgentCase):
             ("allowed", ALLOWED, ALLOWED, [], "meta read", "", ""),
             ("only by its group", GROUP, TEAM, [], "meta report", "meta report", ""),
             ("only by a supplementary group", EXTRA, EXTRA, [OTHER_TEAM, TEAM], "meta report", "meta report", ""),
+            ("the last of very many", EXTRA, EXTRA, [*range(30000, 30200), TEAM], "meta report", "meta report", ""),
             ("in another group", EXTRA, EXTRA, [OTHER_TEAM], "", "", ""),
             ("user before group", ALLOWED, TEAM, [], "meta read", "meta report", ""),
             ("a named Pixel before *", DENIED, DENIED, [], "meta", "read put", "meta"),

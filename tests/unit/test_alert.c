@@ -824,6 +824,59 @@ static void test_the_book_says_what_was_told_and_fails_as_a_whole(void **state)
 	end(&other);
 }
 
+#ifndef IS_SANITIZED
+static bool try_look(struct world *w, const struct pixel *p, size_t count, struct error *err)
+{
+	bool has_changed;
+	if (!alerts_begin(w->a, err))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct alert_fact f = fact_of(w, &p[i]);
+		if (!alerts_note(w->a, &f, err))
+			return false;
+	}
+	return alerts_note_general(w->a, ALERT_KIND_BLIND, w->now, err) && alerts_end(w->a, draw, w->now, &has_changed, err);
+}
+
+/* What was found until then may be told; whoever is not in the book yet comes into it with the next look. */
+static void test_a_look_without_memory_says_so_and_the_next_one_finds_all(void **state)
+{
+	size_t failed = 1;
+	(void)state;
+	for (size_t n = 1; failed; n++) {
+		struct world w;
+		struct error err = { .code = ERR_NONE };
+		struct pixel *p = pixels_new(60);
+		char value[32];
+		begin(&w);
+		give(p, 0, 60, "minted-by", "anna");
+		for (size_t i = 0; i < 60; i++) { /* as many values of the other one as there are Pixels */
+			snprintf(value, sizeof value, "v%zu", i);
+			give(p, i, i + 1, "id", value);
+		}
+		turn(p, 0, 40, VERDICT_REVOKED);
+		failing_from(FAIL_MEMORY, ENOMEM, n, n % 2 ? n : FAIL_EVER);
+		bool is_done = try_look(&w, p, 60, &err);
+		failed = failing_stop();
+		assert_true(is_done == (failed == 0));
+		if (!is_done) {
+			assert_true(err.code != ERR_NONE && err.message[0] && err.hint[0]);
+			alerts_drop(w.a);
+			(void)deliver(&w);
+			assert_true(try_look(&w, p, 60, &err));
+		}
+		(void)deliver(&w);
+		assert_true(w.raised >= 2);
+		size_t bad = 0;
+		for (size_t i = 0; i < w.a->cause_count; i++)
+			bad += w.a->causes[i].bad;
+		assert_int_equal(bad, 41); /* and the general one */
+		free(p);
+		end(&w);
+	}
+}
+#endif
+
 /* The label is read as the board reads it. */
 static void test_what_is_at_risk_goes_by_the_weight_of_the_board(void **state)
 {
@@ -895,6 +948,9 @@ int main(void)
 		cmocka_unit_test(test_who_sees_to_it_for_an_hour_does_so_for_no_year_when_the_clock_was_ahead),
 		cmocka_unit_test(test_the_book_survives_a_restart),
 		cmocka_unit_test(test_the_book_says_what_was_told_and_fails_as_a_whole),
+#ifndef IS_SANITIZED
+		cmocka_unit_test(test_a_look_without_memory_says_so_and_the_next_one_finds_all),
+#endif
 		cmocka_unit_test(test_what_is_at_risk_goes_by_the_weight_of_the_board),
 		cmocka_unit_test(test_rubbish_is_no_book),
 	};

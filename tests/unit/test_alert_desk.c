@@ -278,6 +278,92 @@ static void book__is_whole_or_not_there(void **state)
 	vault_close(v);
 }
 
+struct tested {
+	size_t told;
+	enum error_code code;
+};
+
+static void keep_tested(void *context, const struct delivery_result *result, const struct error *err)
+{
+	struct tested *t = context;
+	t->told++;
+	t->code = err && !result ? err->code : ERR_NONE;
+}
+
+/* By who keeps it, of an alert that stands, with an id that is one. */
+static void book__is_acknowledged_in_by_its_keeper_alone(void **state)
+{
+	struct error err;
+	struct buf text = BUF_INIT((size_t)1 << 20);
+	struct json j = JSON_INIT(&text);
+	struct tested tested = { .told = 0 };
+	char id[16] = "";
+	bool is_ours;
+	(void)state;
+	struct vault *v = open_it(), *other = open_it();
+	store(v, 3);
+	judge(v, 0, 1, VERDICT_REVOKED);
+	struct alert_desk *d = desk_of(v, true), *second = desk_of(other, false);
+	assert_true(alert_desk_claim(d, 0, &is_ours, &err) && is_ours); /* it is already */
+	look(d);
+	json_object(&j, NULL);
+	assert_true(alert_desk_json(d, &j, &err));
+	json_end_object(&j);
+	buf_append(&text, "", 1);
+	const char *at = strstr((const char *)text.at, "\"id\":\"");
+	assert_non_null(at);
+	snprintf(id, sizeof id, "%.*s", (int)strcspn(at + 6, "\""), at + 6);
+	assert_false(alert_desk_ack(d, "nonsense!", 0, &err));
+	assert_int_equal(err.code, ERR_USAGE);
+	assert_false(alert_desk_ack(d, "7Q2M-9FKD", 0, &err));
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_false(alert_desk_ack(second, id, 0, &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_true(alert_desk_ack(d, id, 3600, &err));
+	assert_true(alert_desk_ack(d, id, 0, &err));
+	judge(v, 0, 1, VERDICT_HEALTHY);
+	look(d);
+	alert_desk_test(d, "nobody", keep_tested, &tested);
+	assert_int_equal(tested.code, ERR_NOT_FOUND);
+	alert_desk_test(d, "ops", keep_tested, &tested); /* nothing can be sent here */
+	assert_int_equal(tested.code, ERR_CONFLICT);
+	assert_int_equal(tested.told, 2);
+	buf_done(&text);
+	alert_desk_free(d);
+	alert_desk_free(second);
+	vault_close(other);
+	vault_close(v);
+}
+
+/* More than a message names: the gravest are named, and the rest counted. */
+static void desk__names_the_gravest_in_a_message_and_counts_the_rest(void **state)
+{
+	int pair[2];
+	struct error err;
+	struct deliver *deliver;
+	struct alert_desk *d;
+	bool is_ours;
+	(void)state;
+	struct vault *v = open_it();
+	store(v, 100);
+	put_label(v, "C0000000000000000007", "weight=50");
+	judge(v, 0, 100, VERDICT_REVOKED);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	assert_true(deliver_new(NULL, pair[0], &deliver, &err));
+	assert_true(alert_desk_new(v, &settings, deliver, &d, &err) && alert_desk_set_sinks(d, &hook, 1, &err));
+	assert_true(alert_desk_claim(d, 0, &is_ours, &err) && is_ours);
+	look(d);
+	(void)alert_desk_turn(d);
+	assert_true(deliver_open(deliver) > 0); /* handed to the supervisor, to be taken to a messenger */
+	alert_desk_finish(d, clock_boot_ms() + 10);
+	alert_desk_drain(d, clock_boot_ms() + 10);
+	alert_desk_free(d);
+	deliver_free(deliver);
+	close(pair[0]);
+	close(pair[1]);
+	vault_close(v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +376,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(desk__owes_a_ping_to_the_sink_of_that_name_wherever_it_stands_after_a_reload,
 						vault_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(desk__stands_a_storm_of_ten_thousand, vault_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(book__is_acknowledged_in_by_its_keeper_alone, vault_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(desk__names_the_gravest_in_a_message_and_counts_the_rest, vault_make,
+						scratch_remove),
 		cmocka_unit_test_setup_teardown(book__is_whole_or_not_there, vault_make, scratch_remove),
 	};
 	return cmocka_run_group_tests(tests, open_arena, close_arena);

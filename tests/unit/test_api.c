@@ -1424,6 +1424,9 @@ static void credentials__an_address_names_unit_and_pixel(void **state)
 		ADDRESS("\0f00ba4/unit/shop.service/" A "/x", false),
 		ADDRESS("\0f00ba4/unit/shop service/" A, false),
 		ADDRESS("\0f00ba4/unit", false),
+		ADDRESS("\0f00ba4", false),
+		ADDRESS("\0f00ba4/unit/shop.service", false),
+		ADDRESS("\0f00ba4/unit/shop\x7f/" A, false),
 		ADDRESS("", false),
 	};
 	char unit[CREDENTIALS_UNIT_MAX + 1], pixel[PIXEL_CODE_MAX + 1];

@@ -1,4 +1,6 @@
 /* Files of many tokens: what is read from each shape, and every fault with its row and column. */
+#include "tests/support/failing.h"
+
 #include "agent/intake.h"
 
 #include <setjmp.h>
@@ -269,6 +271,45 @@ static int open_arena(void **state)
 	return secret_arena_open(SECRET_ARENA_LARGE, &err) ? 0 : -1;
 }
 
+#ifndef IS_SANITIZED
+/* No row is left out without a word: all of them are read, or why not is said. */
+static void a_file_that_memory_is_short_for_is_read_whole_or_not_at_all(void **state)
+{
+	static const char *const files[] = {
+		"pixel,token,test-code,expires,shop\n" P1 "," T1 ",TEST1,2030-01-01,berlin\n" P2 "," T2 ",,,\n" P3 "," T2 ",x y,never,\n",
+		P1 ";" T1 "\n" P2 ";" T2 "\n",
+		"PIXEL_A=" P1 "\nTOKEN_A='" T1 "'\nexport PIXEL_B=" P2 "\nTOKEN_B=\"" T2 "\"\nOTHER=1\n",
+		"[{\"pixel\":\"" P1 "\",\"token\":\"" T1 "\"},{\"pixel\":\"" P2 "\",\"token\":\"\\u0031" T2 "\"}]",
+		"{\"" P1 "\":\"" T1 "\",\"" P2 "\":{\"token\":\"" T2 "\"}}",
+	};
+	static const struct intake_request request = { .map_count = 0 };
+	(void)state;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		struct read r;
+		char whole[4096];
+		read_text(&r, files[i]);
+		snprintf(whole, sizeof whole, "%s", told(&r));
+		read_done(&r);
+		for (size_t n = 1, failed = 1; failed; n++) {
+			memset(&r, 0, sizeof r);
+			struct bytes bytes = bytes_of_text(files[i]);
+			assert_true(secret_copy(bytes, &r.file, &r.err));
+			failing_from(FAIL_MEMORY, ENOMEM, n, n % 2 ? n : FAIL_EVER);
+			bool is_sheet = sheet_read(r.file, sheet_guess(bytes), &r.sheet, &r.err);
+			r.is_read = is_sheet && intake_read(&r.sheet, &request, &r.in, &r.err);
+			failed = failing_stop();
+			if (is_sheet && !r.is_read)
+				sheet_done(&r.sheet);
+			if (r.is_read)
+				assert_string_equal(told(&r), whole);
+			else
+				assert_true(strncmp(whole, "error", 5) == 0 || (failed && r.err.message[0] && r.err.hint[0]));
+			read_done(&r);
+		}
+	}
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +324,9 @@ int main(void)
 		cmocka_unit_test(a_shorter_token_among_many_is_worth_a_word),
 		cmocka_unit_test(files_that_are_something_else),
 		cmocka_unit_test(a_map_that_is_wrong_is_named),
+#ifndef IS_SANITIZED
+		cmocka_unit_test(a_file_that_memory_is_short_for_is_read_whole_or_not_at_all),
+#endif
 	};
 	return cmocka_run_group_tests(tests, open_arena, NULL);
 }

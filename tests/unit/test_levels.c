@@ -66,6 +66,46 @@ static struct levels seen(const struct credential *c, const struct health *h)
 	return l;
 }
 
+/* NOW is the 3rd of December 2026. */
+static void period__is_a_month_or_two_moments_and_nothing_else(void **state)
+{
+	static const struct {
+		struct levels_ask ask;
+		int64_t from, until; /* 0 = refused */
+	} rows[] = {
+		{ { .month = "2026-11" }, BEGIN, END },
+		{ { .month = "2026-12" }, END, NOW },
+		{ { .month = "2025-12" }, 1764547200, 1767225600 },
+		{ { .since = BEGIN }, BEGIN, NOW },
+		{ { .since = BEGIN, .until = END }, BEGIN, END },
+		{ { .since = BEGIN, .until = NOW + DAY }, BEGIN, NOW },
+		{ { .month = NULL }, BEGIN, END }, /* the last whole one */
+		{ { .month = "2026-11", .since = BEGIN }, 0, 0 },
+		{ { .month = "2026-11", .until = END }, 0, 0 },
+		{ { .until = END }, 0, 0 },
+		{ { .since = END, .until = BEGIN }, 0, 0 },
+		{ { .since = NOW + DAY }, 0, 0 },
+		{ { .month = "2027-01" }, 0, 0 },
+		{ { .month = "2026-13" }, 0, 0 },
+		{ { .month = "2026-00" }, 0, 0 },
+		{ { .month = "2026-1" }, 0, 0 },
+		{ { .month = "2026/11" }, 0, 0 },
+		{ { .month = "20 6-11" }, 0, 0 },
+		{ { .month = "2026-1x" }, 0, 0 },
+		{ { .month = "9999-12" }, 0, 0 },
+		{ { .month = "" }, 0, 0 },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct levels_period p;
+		struct error err;
+		bool is_good = levels_period(&rows[i].ask, NOW, &p, &err);
+		if (is_good != (rows[i].from != 0) || (is_good && (p.from != rows[i].from || p.until != rows[i].until)))
+			fail_msg("row %zu: %lld to %lld", i, (long long)p.from, (long long)p.until);
+		assert_true(is_good || (err.code == ERR_USAGE && err.hint[0]));
+	}
+}
+
 static void levels__a_token_that_works_works_until_it_was_last_proven(void **state)
 {
 	(void)state;
@@ -453,6 +493,7 @@ static void levels__periods(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(period__is_a_month_or_two_moments_and_nothing_else),
 		cmocka_unit_test(levels__a_token_that_works_works_until_it_was_last_proven),
 		cmocka_unit_test(levels__an_incident_is_bounded_by_last_proof_and_first_refusal),
 		cmocka_unit_test(levels__a_new_token_mends_and_what_it_replaced_keeps_its_last_proof),
