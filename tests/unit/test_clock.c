@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 #include <time.h>
 
@@ -275,9 +277,30 @@ static void clock__wall_time_is_the_systems(void **state)
 	assert_true(difference >= -1 && difference <= 1);
 }
 
+/* Neither cut anywhere, nor with another character in the place of any. */
+static void parse__of_a_moment_that_is_not_whole_is_refused(void **state)
+{
+	(void)state;
+	static const char whole[] = "2024-02-29T23:59:60.25+05:30";
+	int64_t at;
+	struct error err;
+	assert_true(clock_parse(whole, &at, &err));
+	for (size_t cut = 1; cut < sizeof whole - 1; cut++) {
+		char text[sizeof whole];
+		snprintf(text, sizeof text, "%.*s", (int)cut, whole);
+		if (cut != 10 && clock_parse(text, &at, &err)) /* the date alone is one */
+			fail_msg("'%s' was taken", text);
+		strcpy(text, whole);
+		text[cut] = '?';
+		if (clock_parse(text, &at, &err))
+			fail_msg("'%s' was taken", text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(parse__of_a_moment_that_is_not_whole_is_refused),
 		cmocka_unit_test(clock__moments_print_as_rfc_3339_in_utc),
 		cmocka_unit_test(clock__moments_outside_1970_to_9999_print_as_a_dash),
 		cmocka_unit_test(clock__dates_agree_with_the_c_library_and_read_back),

@@ -472,11 +472,27 @@ static void utf8__text_of_strangers_is_safe_to_print(void **state)
 	assert_true(utf8_is_valid(bytes_of_text(text)));
 }
 
+/* First and last of each range, and what stands beside it. */
+static void utf8__what_turns_or_hides_text_is_harmful_and_its_neighbours_are_not(void **state)
+{
+	(void)state;
+	static const uint32_t harmful[] = { 0,      0x1f,   0x7f,   0x9f,   0x2028, 0x2029,
+					    0x202a, 0x202e, 0x2066, 0x2069, 0xfeff };
+	static const uint32_t fine[] = { 0x20, 0x7e, 0xa0, 0x2027, 0x202f, 0x2065, 0x206a, 0xfefe, 0xff00, 0x1f600 };
+	for (size_t i = 0; i < COUNT_OF(harmful); i++)
+		if (!utf8_is_harmful(harmful[i]))
+			fail_msg("U+%04x is let through", (unsigned)harmful[i]);
+	for (size_t i = 0; i < COUNT_OF(fine); i++)
+		if (utf8_is_harmful(fine[i]))
+			fail_msg("U+%04x is refused", (unsigned)fine[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json__commas_and_nesting_are_the_writers_business),
 		cmocka_unit_test(json__a_document_may_be_a_single_value),
+		cmocka_unit_test(utf8__what_turns_or_hides_text_is_harmful_and_its_neighbours_are_not),
 		cmocka_unit_test(json__text_is_escaped_in_values_and_keys),
 		cmocka_unit_test(json__bytes_that_are_not_utf8_become_the_replacement_character),
 		cmocka_unit_test(json__absent_values_and_times_that_never_were_are_null),
