@@ -1,6 +1,7 @@
 #include "agent/alert_desk.h"
 
 #include "agent/alert_words.h"
+#include "agent/decoy.h"
 #include "agent/metrics.h"
 #include "agent/status.h"
 #include "agent/text.h"
@@ -47,6 +48,8 @@ struct alert_desk {
 	size_t line_sink[ALERT_SINKS_MAX]; /* which of sinks a line is */
 	bool owes_ping[ALERT_SINKS_MAX + ALERT_PINGS_MAX];
 	struct open_delivery open[OPEN_MAX];
+	char (*decoys)[PIXEL_CODE_MAX + 1]; /* as the last look found them */
+	size_t decoy_count, decoy_room;
 	uint64_t last_id;
 	bool is_unstored, is_doubting;
 	struct error trouble;
@@ -158,6 +161,7 @@ void alert_desk_free(struct alert_desk *d)
 	buf_done(&d->causes.stored);
 	buf_done(&d->members.stored);
 	free(d->sinks);
+	free(d->decoys);
 	free(d);
 }
 
@@ -240,9 +244,19 @@ void alert_desk_set_settings(struct alert_desk *d, const struct settings *settin
 	d->settings = settings;
 }
 
+bool alert_desk_is_decoy(const struct alert_desk *d, const char *pixel)
+{
+	for (size_t i = 0; i < d->decoy_count; i++)
+		if (strcmp(d->decoys[i], pixel) == 0)
+			return true;
+	return false;
+}
+
 bool alert_desk_is_news(const struct alert_desk *d, const struct credential *c, const struct health *h)
 {
 	struct alert_fact fact;
+	if (decoy_is(c) || alert_desk_is_decoy(d, c->pixel))
+		return true; /* there are few, and whoever read one is known from a look only */
 	alert_fact_of(c, h, d->settings, vault_later_clock(d->vault), &fact);
 	return alerts_is_news(d->alerts, &fact);
 }
@@ -286,6 +300,20 @@ struct pass {
 	uint32_t failures;
 };
 
+static bool remember_decoy(struct alert_desk *d, const char *pixel, struct error *err)
+{
+	if (d->decoy_count == d->decoy_room) {
+		size_t room = d->decoy_room + d->decoy_room / 2 + 8;
+		void *moved = reallocarray(d->decoys, room, sizeof *d->decoys);
+		if (!moved)
+			return fail_no_memory(err);
+		d->decoys = moved;
+		d->decoy_room = room;
+	}
+	memcpy(d->decoys[d->decoy_count++], pixel, sizeof *d->decoys);
+	return true;
+}
+
 static bool note_fact(struct pass *pass, const struct alert_fact *fact, struct error *err)
 {
 	if (fact->checked_at > pass->checked_at)
@@ -301,6 +329,8 @@ static bool note_sound(void *context, const struct credential *c, const struct h
 {
 	struct pass *pass = context;
 	struct alert_fact fact;
+	if (decoy_is(c))
+		return remember_decoy(pass->desk, c->pixel, err);
 	alert_fact_of(c, h, pass->desk->settings, pass->now, &fact);
 	return note_fact(pass, &fact, err);
 }
@@ -315,6 +345,8 @@ static bool note_item(void *context, const struct vault_item *item, struct error
 	}
 	if (item->credential->deleted_at || item->credential->is_destroyed)
 		return true;
+	if (decoy_is(item->credential) && !item->damage)
+		return remember_decoy(pass->desk, item->credential->pixel, err);
 	alert_fact_of(item->credential, item->health, pass->desk->settings, pass->now, &fact);
 	if (item->damage) {
 		fact.kind = ALERT_KIND_DAMAGED;
@@ -328,12 +360,14 @@ static bool note_all(struct pass *pass, struct error *err)
 {
 	struct alert_desk *d = pass->desk;
 	struct vault_position unused;
+	d->decoy_count = 0;
 	if (!d->is_doubting) {
 		if (vault_each(d->vault, true, false, note_sound, pass, err))
 			return true;
 		if (err->code != ERR_DAMAGED)
 			return false;
 		d->is_doubting = true;
+		d->decoy_count = 0;
 		if (!alerts_begin(d->alerts, err))
 			return false;
 	}
@@ -343,6 +377,42 @@ static bool note_all(struct pass *pass, struct error *err)
 void alert_desk_doubt(struct alert_desk *d)
 {
 	d->is_doubting = true;
+}
+
+struct asking {
+	int64_t now, first_at; /* 0 = nobody asked within DECOY_ALARM_S */
+};
+
+static bool see_mark(void *context, const struct read_mark *mark, struct error *err)
+{
+	struct asking *a = context;
+	(void)err;
+	if (a->now - mark->at < DECOY_ALARM_S && (!a->first_at || mark->at < a->first_at))
+		a->first_at = mark->at;
+	return true;
+}
+
+/* Behind the walk: who asked for a decoy is read from elsewhere. */
+static bool note_decoys(struct pass *pass, struct error *err)
+{
+	struct alert_desk *d = pass->desk;
+	for (size_t i = 0; i < d->decoy_count; i++) {
+		struct asking asking = { .now = pass->now };
+		struct credential c;
+		struct health h;
+		struct alert_fact fact;
+		if (!vault_find(d->vault, d->decoys[i], false, &c, err) || !vault_health(d->vault, &c, &h, err) ||
+		    !vault_each_mark(d->vault, c.pixel, see_mark, &asking, err))
+			return false;
+		alert_fact_of(&c, &h, d->settings, pass->now, &fact);
+		if (asking.first_at && decoy_is(&c)) {
+			fact.kind = ALERT_KIND_DECOY;
+			fact.since = asking.first_at;
+		}
+		if (!note_fact(pass, &fact, err))
+			return false;
+	}
+	return true;
 }
 
 static bool note_list(void *context, const struct credential *c, const struct health *h, struct error *err)
@@ -396,7 +466,7 @@ bool alert_desk_look(struct alert_desk *d, struct error *err)
 	bool has_changed;
 	if (!d->lock)
 		return true;
-	if (!alerts_begin(d->alerts, err) || !note_all(&pass, err) || !note_lists(&pass, err) || !note_general(&pass, err) ||
+	if (!alerts_begin(d->alerts, err) || !note_all(&pass, err) || !note_decoys(&pass, err) || !note_lists(&pass, err) || !note_general(&pass, err) ||
 	    !alerts_end(d->alerts, draw, clock_wall(), &has_changed, err)) {
 		alerts_drop(d->alerts);
 		return false;

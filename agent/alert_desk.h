@@ -30,6 +30,8 @@ void alert_desk_set_settings(struct alert_desk *d, const struct settings *settin
 bool alert_desk_is_news(const struct alert_desk *d, const struct credential *c, const struct health *h);
 /* Has the book this Pixel as one in trouble? */
 bool alert_desk_knows(const struct alert_desk *d, const char *pixel);
+/* Was it a decoy at the last look? */
+bool alert_desk_is_decoy(const struct alert_desk *d, const char *pixel);
 /* The same for the listing tokens, which it looks at; damage is news. */
 bool alert_desk_has_list_news(const struct alert_desk *d);
 /* Some record was found damaged: from now on looks tell which. */

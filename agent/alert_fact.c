@@ -1,5 +1,6 @@
 #include "agent/alert_fact.h"
 
+#include "agent/decoy.h"
 #include "agent/gravity.h"
 #include "agent/renewals.h"
 #include "agent/status.h"
@@ -12,6 +13,7 @@ enum alert_severity alert_severity_of(enum alert_kind kind, int64_t step)
 	switch (kind) {
 	case ALERT_KIND_REFUSED:
 	case ALERT_KIND_DAMAGED:
+	case ALERT_KIND_DECOY:
 		return SEVERITY_CRITICAL;
 	case ALERT_KIND_DUE:
 		return step != ALERT_STEP_OLD && step <= (int64_t)3 * DAY ? SEVERITY_CRITICAL : SEVERITY_WARNING;
@@ -70,6 +72,8 @@ void alert_fact_of(const struct credential *c, const struct health *h, const str
 				    .checked_at = j ? j->checked_at : 0,
 				    .attempted_at = j ? j->attempted_at : 0,
 				    .failures = h->failures };
+	if (decoy_is(c))
+		return; /* what TikTok says of it concerns nobody; who asked for it stands elsewhere */
 	bool is_list = name_is_list(c->pixel);
 	const struct fading *f = is_list ? NULL : upkeep_refused_newer(c, h);
 	if (j && verdict_is_bad(j->verdict)) {

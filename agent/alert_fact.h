@@ -23,7 +23,7 @@ struct alert_fact {
 	uint32_t failures; /* attempts in vain, in a row */
 };
 
-/* Points into c. */
+/* Points into c. Of a decoy: that nothing is wrong; whether somebody asked for it, the marks of its readers tell. */
 void alert_fact_of(const struct credential *c, const struct health *h, const struct settings *settings, int64_t now,
 		   struct alert_fact *ret);
 enum alert_severity alert_severity_of(enum alert_kind kind, int64_t step);

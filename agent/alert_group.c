@@ -1,5 +1,6 @@
 /* Which Pixels in trouble belong together, and what they have in common. */
 #include "agent/alert_own.h"
+#include "agent/decoy.h"
 #include "agent/gravity.h"
 
 #include <stdlib.h>
@@ -86,10 +87,10 @@ static bool tally_of(struct look *l, const struct label *label, uint32_t *ret, s
 	return true;
 }
 
-/* Its weight says nothing about why. */
+/* Its weight says nothing about why, and that decoys are some goes without saying. */
 static bool tells_why(const struct label *label)
 {
-	return strcmp(label->key, WEIGHT_LABEL) != 0;
+	return strcmp(label->key, WEIGHT_LABEL) != 0 && strcmp(label->key, DECOY_LABEL) != 0;
 }
 
 bool look_add_labels(struct look *l, const struct alert_fact *fact, bool is_kept, size_t *ret_at, size_t *ret_count,

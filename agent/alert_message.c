@@ -26,7 +26,7 @@ bool alert_severity_by_name(const char *name, enum alert_severity *ret)
 const char *alert_kind_name(enum alert_kind kind)
 {
 	static const char *const names[] = { "test",  "refused", "due",	    "stand-in",	  "damaged",
-					     "blind", "clock",	 "listing", "listing-due" };
+					     "blind", "clock",	 "listing", "listing-due", "decoy" };
 	return (unsigned)kind < COUNT_OF(names) ? names[kind] : "test";
 }
 

@@ -27,6 +27,7 @@ enum alert_kind {
 	ALERT_KIND_CLOCK,    /* this machine's clock lies behind what it was; no entries */
 	ALERT_KIND_LISTING,  /* a listing token is refused: the entries are lists, no Pixels */
 	ALERT_KIND_LISTING_DUE, /* one ends soon, or is older than max-age */
+	ALERT_KIND_DECOY,       /* somebody asked for the token of a decoy (agent/decoy.h) */
 	ALERT_KIND_COUNT
 };
 

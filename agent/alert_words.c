@@ -48,6 +48,9 @@ static void add_trouble(char *text, size_t size, const struct cause *c)
 	case ALERT_KIND_DAMAGED:
 		add(text, size, "%s", SAY_ALERT_DAMAGED);
 		break;
+	case ALERT_KIND_DECOY:
+		add(text, size, "%s", SAY_ALERT_DECOY);
+		break;
 	case ALERT_KIND_BLIND:
 		add(text, size, "%s", SAY_ALERT_BLIND);
 		break;
@@ -99,6 +102,8 @@ static void write_advice(const struct cause *c, struct alert_message *m)
 		advice = ADVISE_ALERT_LISTING;
 	else if (c->kind == ALERT_KIND_DAMAGED)
 		advice = ADVISE_ALERT_DAMAGED;
+	else if (c->kind == ALERT_KIND_DECOY)
+		advice = ADVISE_ALERT_DECOY;
 	else if (c->kind == ALERT_KIND_BLIND)
 		advice = ADVISE_ALERT_BLIND;
 	else if (c->kind == ALERT_KIND_CLOCK)

@@ -252,6 +252,8 @@ void api_deny(struct api *api, struct call *call, const char *pixel)
 	const struct route *route = call->route;
 	struct audit_who who = api_who(call, NULL);
 	note_denial(api, &who, route->name, pixel);
+	if (pixel && route->verb == ACCESS_READ)
+		api_note_asking(api, &who, call->unnamed, pixel);
 	if (pixel)
 		(void)!fail(&err, ERR_DENIED, TXT_API_DENIED_PIXEL, access_verb_name(route->verb), pixel);
 	else
@@ -263,6 +265,8 @@ void api_denied(struct api *api, const struct peer *peer, const char *verb, cons
 {
 	struct audit_who who = { .is_known = true, .uid = peer->uid, .gid = peer->gid, .pid = peer->pid };
 	note_denial(api, &who, verb, pixel);
+	if (pixel)
+		api_note_asking(api, &who, NULL, pixel);
 }
 
 /* The Pixel in the path; NULL = it names none. */

@@ -2,6 +2,7 @@
 #include "agent/api_own.h"
 
 #include "agent/consumer.h"
+#include "agent/decoy.h"
 #include "agent/objects.h"
 #include "agent/text.h"
 #include "core/clock.h"
@@ -200,6 +201,16 @@ static void note_reader(struct api *api, const struct audit_who *who, char *unna
 	e->number = version;
 	api->notes_under_way++;
 	api_post(api, e);
+}
+
+/* Nothing was given. Of a Pixel that somebody uses this tells nothing, of a decoy all. */
+void api_note_asking(struct api *api, const struct audit_who *who, char *unnamed, const char *pixel)
+{
+	const struct holding *h = holdings_find(api->setup.holdings, pixel);
+	struct credential c;
+	struct health unused;
+	if (h && h->current && holding_decode(h, &c, &unused) && decoy_is(&c))
+		note_reader(api, who, unnamed, pixel, h->current);
 }
 
 /* An acknowledgement was stored in place of what was noted: the next read is to be seen again. */

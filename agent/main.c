@@ -341,7 +341,7 @@ static void tell_the_world(struct vault *v, const struct settings *settings, con
 	struct error why;
 	bool was_answered = r->end == SWEEP_COMPLETE && (r->transient < r->pixels || !r->pixels);
 	struct alert_round round = { .config = line->config,
-				     .has_news = has_news || r->bad || r->due || r->transient,
+				     .has_news = has_news || r->bad || r->due || r->transient || r->decoys,
 				     .pings = was_answered && !line->pixel_count,
 				     .until_ms = until_ms,
 				     .metrics = &metrics };

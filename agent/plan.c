@@ -1,5 +1,6 @@
 #include "agent/plan.h"
 
+#include "agent/decoy.h"
 #include "agent/pixel_map.h"
 #include "agent/schedule.h"
 
@@ -46,10 +47,12 @@ void plan_free(struct plan *p)
 	free(p);
 }
 
-/* A refused token that nobody was given is not asked about again until it is put again; a Pixel without any token
- * never. */
+/* A refused token that nobody was given is not asked about again until it is put again; a Pixel without any token, and
+ * a decoy, never. */
 static bool is_asked_about(const struct credential *c, const struct health *h)
 {
+	if (decoy_is(c))
+		return false;
 	if (credential_staged(c, STAGE_CURRENT))
 		return true;
 	const struct version *pending = credential_staged(c, STAGE_PENDING);

@@ -322,6 +322,7 @@ enum sweep_end { SWEEP_COMPLETE, SWEEP_CANARY, SWEEP_BREAKER, SWEEP_OUTAGE, SWEE
 
 struct check_result {
 	size_t listed; /* proven or refuted by a list, so that they were not asked */
+	size_t decoys; /* passed over; somebody may have asked for their tokens */
 	size_t pixels, asked, bad, newly_bad, transient, promoted, due;
 	size_t verdicts[OUTCOME_COUNT]; /* Pixels by the verdict that speaks for them */
 	enum sweep_end end;

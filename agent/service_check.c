@@ -483,6 +483,7 @@ static void conclude(struct check *run)
 	r->notice = notice_of(run);
 	count_targets(run);
 	r->listed = run->targets.listed;
+	r->decoys = run->targets.decoys;
 	r->exit = graver(r->exit, run->lists_exit);
 	/* Cut short is never "all is well", whichever token the trouble was met with. */
 	if (r->end != SWEEP_COMPLETE)

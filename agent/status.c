@@ -1,5 +1,6 @@
 #include "agent/status.h"
 
+#include "agent/decoy.h"
 #include "agent/mend.h"
 #include "agent/renewals.h"
 #include "agent/text.h"
@@ -38,7 +39,7 @@ bool status_is_older(const struct credential *c, int64_t max_age_s, int64_t now)
 bool status_is_due(const struct credential *c, const struct settings *settings, int64_t now)
 {
 	const struct version *v = speaking_version(c);
-	return v && (expires_soon(c, settings, now) || is_older(v, settings->max_age_s, now));
+	return v && !decoy_is(c) && (expires_soon(c, settings, now) || is_older(v, settings->max_age_s, now));
 }
 
 enum need status_need(const struct status_row *row, const struct settings *settings, int64_t max_age_s, int64_t now)
@@ -246,7 +247,9 @@ static void choose_advice(struct status_row *row, const struct settings *setting
 	const struct fading *newer = upkeep_refused_newer(row->credential, row->health);
 	bool was_lost;
 	row->is_unlisted = lost != NULL;
-	if (name_is_list(row->credential->pixel))
+	if (decoy_is(row->credential))
+		advise(row, "%s", ADVISE_DECOY);
+	else if (name_is_list(row->credential->pixel))
 		advise_on_list(row);
 	else if (row->verdict == VERDICT_EXPIRED && renewal_is_refused(row->credential, &was_lost))
 		advise(row, "%s", was_lost ? ADVISE_PAIR_LOST : ADVISE_CONSENT);
@@ -293,7 +296,7 @@ void status_of(const struct credential *c, const struct health *h, const struct 
 		ret->speaking = j;
 	ret->verdict = ret->speaking ? j->verdict : VERDICT_UNCHECKED;
 	/* A token that TikTok refused and that nobody was given is not asked about again until it is put again. */
-	if (!credential_staged(c, STAGE_CURRENT) && verdict_is_bad(ret->verdict))
+	if (decoy_is(c) || (!credential_staged(c, STAGE_CURRENT) && verdict_is_bad(ret->verdict)))
 		ret->next_check_at = 0;
 	ret->is_due = status_is_due(c, settings, now);
 	if (speaking_version(c))

@@ -1,5 +1,6 @@
 #include "agent/sweep_targets.h"
 
+#include "agent/decoy.h"
 #include "agent/renewals.h"
 #include "agent/status.h"
 #include "agent/upkeep.h"
@@ -157,6 +158,10 @@ static bool collect(void *context, const struct credential *c, const struct heal
 	struct targets *t = x->targets;
 	if (!status_matches(c, NULL, 0, x->request->labels, x->request->label_count))
 		return true;
+	if (!x->request->pixel_count && decoy_is(c)) {
+		t->decoys++;
+		return true;
+	}
 	struct target *at = with_room(t->at, &t->room, t->count, sizeof *at);
 	if (!at)
 		return fail_no_memory(err);

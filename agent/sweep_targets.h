@@ -38,6 +38,7 @@ struct targets {
 	struct pair *pairs;
 	size_t count, room, pair_count, pair_room;
 	size_t listed; /* left out, as a list judged them a moment ago */
+	size_t decoys; /* left out: nobody named them */
 };
 
 /* One pass over the vault, or a look at each Pixel named: ERR_NOT_FOUND for one that is not stored. Pairs come out in

@@ -444,6 +444,7 @@
 #define ADVISE_PENDING_BELONGS                                                                                         \
 	"the new token (version %u) works for Pixel '%s', not for this one: put this Pixel's own: vault put %s"
 #define ADVISE_PENDING_OPEN "the new token (version %u) waits to be proven: run 'check'; version %u is still handed out"
+#define ADVISE_DECOY "a decoy: nobody has a reason to read it, and TikTok is not asked; whoever asks for its token raises an alert"
 #define ADVISE_SUSPECTED "TikTok refused the token once (%s): run 'check' for the second look that decides"
 #define ADVISE_EXPIRED "the token was to expire on %.10s: generate a new one in Events Manager and 'put' it"
 #define ADVISE_EXPIRES "the token expires on %.10s: generate a new one in Events Manager and 'put' it"
@@ -571,6 +572,7 @@
 #define SAY_ALERT_OLD "the token is older than max-age"
 #define SAY_ALERT_STAND_IN "the newest token is %s, an older one stands in"
 #define SAY_ALERT_DAMAGED "the record in the vault is damaged"
+#define SAY_ALERT_DECOY "somebody asked for the token of a decoy"
 #define SAY_ALERT_BLIND "TikTok gives no verdict about any Pixel"
 #define SAY_ALERT_CLOCK "this machine's clock lies behind what it was"
 #define SAY_ALERT_WELL "well again after %s: "
@@ -585,6 +587,9 @@
 	"Pixels that only this list proves are asked about one by one until then; see what each needs: 'vault listing " \
 	"list'"
 #define ADVISE_ALERT_DAMAGED "run 'vault verify' and restore what it names from a backup"
+#define ADVISE_ALERT_DECOY                                                                                             \
+	"nobody has a reason to: see who it was (vault audit show --pixel, vault rollout), what else that account read, "      \
+	"and rotate that"
 #define ADVISE_ALERT_BLIND "see what 'vault check' says: network, TikTok's status page, or too many questions from this host"
 #define ADVISE_ALERT_CLOCK "set the clock right (timedatectl): what expires is judged by the later of the two"
 #define TXT_API_ALERT "the body needs '%s', a text", "send {\"id\":\"7Q2M-9FKD\"} or {\"sink\":\"ops\"}"

@@ -125,8 +125,11 @@ bool worker_hand_over_item(void *context, const struct vault_item *item, struct 
 
 static void marks_are_seen_to(struct worker *w)
 {
-	for (size_t i = 0; i < w->mark_count; i++)
+	for (size_t i = 0; i < w->mark_count; i++) {
 		tend_hurry(w->tend, w->marks[i].pixel); /* a retirement may have waited for this one */
+		if (w->desk && alert_desk_is_decoy(w->desk, w->marks[i].pixel))
+			worker_note_news(w);
+	}
 	w->mark_count = 0;
 }
 
@@ -135,7 +138,7 @@ static void marks_are_seen_to(struct worker *w)
 bool worker_store_marks(struct worker *w, struct error *err)
 {
 	size_t count = w->mark_count;
-	marks_are_seen_to(w);
+	marks_are_seen_to(w); /* what follows from them is looked at in a later turn */
 	return count == 0 || vault_mark_reads(w->vault, w->marks, count, err);
 }
 

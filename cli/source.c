@@ -146,7 +146,7 @@ bool source_alerts(struct invocation *inv, const struct check_request *r, const 
 	bool is_whole = !r->pixel_count && !r->label_count;
 	bool was_answered = result->end == SWEEP_COMPLETE && (result->transient < result->pixels || !result->pixels);
 	struct alert_round round = { .config = inv->globals.config,
-				     .has_news = result->bad || result->due || result->transient,
+				     .has_news = result->bad || result->due || result->transient || result->decoys,
 				     .pings = is_whole && was_answered,
 				     .until_ms = clock_boot_ms() + ALERTS_MOST_MS };
 	if (inv->agent)
