@@ -106,6 +106,8 @@ MISTAKES = [
     ("peer-is-whoever-we-are", "e2e:test_peers.Peers.test_every_cell_is_as_the_rules_say",
      ("agent/listener.c", "c->peer = (struct peer){ .uid = who.uid,",
       "c->peer = (struct peer){ .uid = getuid(),")),
+    ("refused-at-a-decoy-not-noted", "e2e:test_decoy.WithAnAgent.test_one_who_is_refused",
+     ("agent/api.c", "if (pixel && route->verb == ACCESS_READ)", "if (!pixel && route->verb == ACCESS_READ)")),
     ("rule-for-nobody", "unit:test_config.a_rule_for_uid_65534",
      ("agent/settings.c", "&number) && number == 65534);",
       "&number) && number == UINT32_MAX);")),

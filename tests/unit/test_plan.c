@@ -1,3 +1,4 @@
+#include "agent/decoy.h"
 #include "agent/forecast.h"
 #include "agent/plan.h"
 #include "agent/settings.h"
@@ -222,6 +223,24 @@ static void plan__what_nobody_was_given_is_not_asked_about(void **state)
 	plan_free(p);
 }
 
+static void plan__a_decoy_is_not_asked_about(void **state)
+{
+	(void)state;
+	struct plan *p = fresh();
+	struct error err;
+	const char *due[4];
+	struct health h = { .next_check_at = NOW };
+	struct credential decoy = pixel_with("C0DECOY0000000000000", STAGE_CURRENT);
+	assert_true(plan_note(p, &decoy, &h, &settings, NOW, NOW_MS, &err));
+	assert_int_equal(plan_due(p, NOW_MS, due, 4), 1);
+	decoy.label_count = 1;
+	snprintf(decoy.labels[0].key, sizeof decoy.labels[0].key, DECOY_LABEL);
+	assert_true(plan_note(p, &decoy, &h, &settings, NOW, NOW_MS, &err));
+	assert_int_equal(plan_due(p, NOW_MS, due, 4), 0);
+	assert_int_equal(plan_next_ms(p), INT64_MAX);
+	plan_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +253,7 @@ int main(void)
 		cmocka_unit_test(plan__a_suspect_brings_controls_along),
 		cmocka_unit_test(plan__where_all_are_suspected_they_are_each_others_controls),
 		cmocka_unit_test(plan__what_nobody_was_given_is_not_asked_about),
+		cmocka_unit_test(plan__a_decoy_is_not_asked_about),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
