@@ -52,45 +52,69 @@ static size_t count_characters(const struct secret *s)
 	return count;
 }
 
-static bool check_passphrase(const struct new_key *k, struct error *err)
+static bool check_passphrase(const struct secret *passphrase, struct error *err)
 {
-	size_t count = count_characters(k->secret);
-	if (count < PASSPHRASE_MIN_CHARS)
-		return fail(err, ERR_USAGE, TXT_PASSPHRASE_SHORT, count, PASSPHRASE_MIN_CHARS);
+	size_t count = count_characters(passphrase);
+	return count >= PASSPHRASE_MIN_CHARS || fail(err, ERR_USAGE, TXT_PASSPHRASE_SHORT, count, PASSPHRASE_MIN_CHARS);
+}
+
+static bool read_passphrase(int fd, bool is_new, struct secret **ret, struct error *err)
+{
+	scoped(secret_freep) struct secret *read = NULL;
+	if (!unlock_read_passphrase(fd, &read, err) || (is_new && !check_passphrase(read, err)))
+		return false;
+	*ret = take(read);
+	return true;
+}
+
+bool passphrase_file(const char *path, bool is_new, struct secret **ret, struct error *err)
+{
+	scoped(file_closep) int fd = -1;
+	return file_open_trusted(path, true, ERR_LOCKED, &fd, err) && read_passphrase(fd, is_new, ret, err);
+}
+
+bool passphrase_fd(int64_t fd, bool is_new, struct secret **ret, struct error *err)
+{
+	int mode = fcntl((int)fd, F_GETFL); /* an option's number is less than 2^32: one that is no int is negative here */
+	if (mode < 0 || (mode & O_ACCMODE) == O_WRONLY)
+		return fail(err, ERR_USAGE, TXT_FD_NOT_OPEN, (long long)fd);
+	return read_passphrase((int)fd, is_new, ret, err);
+}
+
+bool passphrase_ask_new(const char *prompt, struct secret **ret, struct error *err)
+{
+	scoped(secret_freep) struct secret *first = NULL, *again = NULL;
+	struct question_on_tty once = { .prompt = prompt, .echo = ECHO_OFF, .max = PASSPHRASE_MAX };
+	struct question_on_tty twice = { .prompt = ASK_AGAIN, .echo = ECHO_OFF, .max = PASSPHRASE_MAX };
+	if (!term_ask(&once, &first, err) || !check_passphrase(first, err) || !term_ask(&twice, &again, err))
+		return false;
+	if (!secret_equal(first, again))
+		return fail(err, ERR_USAGE, TXT_PASSPHRASE_DIFFERS);
+	*ret = take(first);
 	return true;
 }
 
 bool new_key_passphrase_file(const char *path, struct new_key *k, struct error *err)
 {
-	scoped(file_closep) int fd = -1;
 	k->kind = SLOT_PASSPHRASE;
 	k->passphrase_file = path;
-	return file_open_trusted(path, true, ERR_LOCKED, &fd, err) && unlock_read_passphrase(fd, &k->secret, err) &&
-	       check_passphrase(k, err);
+	return passphrase_file(path, true, &k->secret, err);
 }
 
 bool new_key_passphrase_fd(int64_t fd, struct new_key *k, struct error *err)
 {
-	int mode = fd <= INT_MAX ? fcntl((int)fd, F_GETFL) : -1;
 	k->kind = SLOT_PASSPHRASE;
-	if (mode < 0 || (mode & O_ACCMODE) == O_WRONLY)
-		return fail(err, ERR_USAGE, TXT_FD_NOT_OPEN, (long long)fd);
-	return unlock_read_passphrase((int)fd, &k->secret, err) && check_passphrase(k, err);
+	return passphrase_fd(fd, true, &k->secret, err);
 }
 
 bool new_key_ask(struct invocation *inv, struct new_key *k, struct error *err)
 {
-	scoped(secret_freep) struct secret *again = NULL;
 	char prompt[sizeof ASK_NEW_PASSPHRASE + 16];
 	k->kind = SLOT_PASSPHRASE;
 	if (!term_may_ask(&inv->globals))
 		return fail(err, ERR_LOCKED, TXT_INIT_NO_KEY);
 	snprintf(prompt, sizeof prompt, ASK_NEW_PASSPHRASE, PASSPHRASE_MIN_CHARS);
-	struct question_on_tty first = { .prompt = prompt, .echo = ECHO_OFF, .max = PASSPHRASE_MAX };
-	struct question_on_tty second = { .prompt = ASK_AGAIN, .echo = ECHO_OFF, .max = PASSPHRASE_MAX };
-	if (!term_ask(&first, &k->secret, err) || !check_passphrase(k, err) || !term_ask(&second, &again, err))
-		return false;
-	return secret_equal(k->secret, again) || fail(err, ERR_USAGE, TXT_PASSPHRASE_DIFFERS);
+	return passphrase_ask_new(prompt, &k->secret, err);
 }
 
 bool new_key_from_options(const struct invocation *inv, struct new_key *k, bool *ret_is_given, struct error *err)

@@ -13,6 +13,11 @@ struct new_key {
 };
 void new_key_done(struct new_key *k);
 
+/* A passphrase; of a new one at least PASSPHRASE_MIN_CHARS, and it is typed twice. Before asking: term_may_ask. */
+must_check bool passphrase_file(const char *path, bool is_new, struct secret **ret, struct error *err);
+must_check bool passphrase_fd(int64_t fd, bool is_new, struct secret **ret, struct error *err);
+must_check bool passphrase_ask_new(const char *prompt, struct secret **ret, struct error *err);
+
 /* The 32 bytes in a file, or 32 new ones where there is none at this path. */
 must_check bool new_key_file(const char *path, struct new_key *k, struct error *err);
 must_check bool new_key_passphrase_file(const char *path, struct new_key *k, struct error *err);
