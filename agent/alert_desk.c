@@ -392,27 +392,34 @@ static bool see_mark(void *context, const struct read_mark *mark, struct error *
 	return true;
 }
 
-/* Behind the walk: who asked for a decoy is read from elsewhere. */
+/* Whoever damages the notes of who asked must not thereby silence all alerts. */
+static bool note_decoy(struct pass *pass, const char *pixel, struct error *err)
+{
+	struct vault *v = pass->desk->vault;
+	struct asking asking = { .now = pass->now };
+	struct credential c;
+	struct health h = { .failures = 0 };
+	struct alert_fact fact;
+	if (!vault_find(v, pixel, false, &c, err))
+		return err->code == ERR_NOT_FOUND; /* removed behind the walk */
+	bool is_read = vault_health(v, &c, &h, err) && vault_each_mark(v, pixel, see_mark, &asking, err);
+	if (!is_read && err->code != ERR_DAMAGED)
+		return false;
+	alert_fact_of(&c, &h, pass->desk->settings, pass->now, &fact);
+	if (!is_read || asking.first_at) {
+		fact.kind = is_read ? ALERT_KIND_DECOY : ALERT_KIND_DAMAGED;
+		fact.since = is_read ? asking.first_at : pass->now;
+	}
+	return note_fact(pass, &fact, err);
+}
+
+/* Behind the walk: who asked for one is read from elsewhere. */
 static bool note_decoys(struct pass *pass, struct error *err)
 {
-	struct alert_desk *d = pass->desk;
-	for (size_t i = 0; i < d->decoy_count; i++) {
-		struct asking asking = { .now = pass->now };
-		struct credential c;
-		struct health h;
-		struct alert_fact fact;
-		if (!vault_find(d->vault, d->decoys[i], false, &c, err) || !vault_health(d->vault, &c, &h, err) ||
-		    !vault_each_mark(d->vault, c.pixel, see_mark, &asking, err))
-			return false;
-		alert_fact_of(&c, &h, d->settings, pass->now, &fact);
-		if (asking.first_at && decoy_is(&c)) {
-			fact.kind = ALERT_KIND_DECOY;
-			fact.since = asking.first_at;
-		}
-		if (!note_fact(pass, &fact, err))
-			return false;
-	}
-	return true;
+	bool ok = true;
+	for (size_t i = 0; ok && i < pass->desk->decoy_count; i++)
+		ok = note_decoy(pass, pass->desk->decoys[i], err);
+	return ok;
 }
 
 static bool note_list(void *context, const struct credential *c, const struct health *h, struct error *err)

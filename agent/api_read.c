@@ -203,7 +203,7 @@ static void note_reader(struct api *api, const struct audit_who *who, char *unna
 	api_post(api, e);
 }
 
-/* Nothing was given. Of a Pixel that somebody uses this tells nothing, of a decoy all. */
+/* Nothing was given, or only to be looked at. Of a Pixel that somebody uses this tells nothing, of a decoy all. */
 void api_note_asking(struct api *api, const struct audit_who *who, char *unnamed, const char *pixel)
 {
 	const struct holding *h = holdings_find(api->setup.holdings, pixel);
@@ -474,6 +474,8 @@ static void answer_collected(struct api *api, const struct collected_read *read)
 	}
 	if (!read->read.is_look)
 		note_reader(api, &read->who, call->unnamed, pixel, c.number);
+	else
+		api_note_asking(api, &read->who, call->unnamed, pixel);
 }
 
 void api_read_settle(struct api *api)
@@ -574,6 +576,8 @@ void api_read_finish(struct api *api, struct ticket *t, struct errand *e)
 	api->reads++;
 	if (!r.is_look)
 		note_reader(api, &e->who, call->unnamed, e->pixel, e->number);
+	else
+		api_note_asking(api, &e->who, call->unnamed, e->pixel);
 	hand_out(api, call, &r, &c, take(e->secret));
 }
 

@@ -1,5 +1,6 @@
 #include "cli/handout.h"
 
+#include "agent/decoy.h"
 #include "agent/text.h"
 #include "cli/output.h"
 #include "cli/source.h"
@@ -104,7 +105,7 @@ bool handout_take(struct invocation *inv, const struct handout_request *r, struc
 		return false;
 	if (is_bad)
 		say(inv, SAY_NOT_HEALTHY, r->pixel, ret->version->number, verdict_name(ret->verdict), r->pixel);
-	if (!r->is_look)
+	if (!r->is_look || decoy_is(&ret->credential))
 		mark_reader(inv, ret, r->reader);
 	return true;
 }

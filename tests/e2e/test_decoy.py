@@ -109,6 +109,16 @@ class WithAnAgent(Decoys, test_alerts_agent.Running):
         self.settled()
         self.is_about(self.waits_for(1)[0], "alert", pixel)
 
+    def test_who_wants_to_be_remembered_as_nobody_is_remembered(self):
+        pixel, _ = self.decoy()
+        (other, _), = self.many(1)
+        self.start_agent()
+        for code in (other, pixel):
+            self.assertEqual(200, self.http("GET", "/v1/pixels/%s/token" % code, Prefer="unnoted")[0])
+        self.is_about(self.waits_for(1)[0], "alert", pixel)
+        self.assertIn(b"uid:%d" % os.getuid(), self.vault("rollout", pixel).out)
+        self.assertNotIn(b"uid:", self.vault("rollout", other).out)
+
     def test_an_acknowledged_one_is_silent(self):
         pixel, _ = self.decoy()
         self.start_agent()
