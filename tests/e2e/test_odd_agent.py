@@ -60,7 +60,7 @@ class OddAgent(Case):
             if not more:
                 return None
             left -= len(more)
-        return True
+        return head.split()[1].decode().split("?")[0]
 
     def answer(self, body, status=200, kind="application/json", headers=""):
         body = body if isinstance(body, bytes) else body.encode()
