@@ -135,7 +135,10 @@ bool remote_get(struct client *c, const struct handout_request *r, bool as_json,
 		return false;
 	ret->version = (uint32_t)reply_number(&reply, "X-Version");
 	ret->verdict = verdict_of(&reply);
-	return client_secret(c, TOKEN_INPUT_MAX, &ret->body, err);
+	if (!client_secret(c, TOKEN_INPUT_MAX, &ret->body, err))
+		return false;
+	/* No token is empty: who asks in a script would go on with nothing. */
+	return secret_len(ret->body) || fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
 }
 
 /* ---- records ---- */
