@@ -141,6 +141,43 @@ class Storing(Listing):
         self.refuses(3, "listing", "rm", ADVERTISER, says="no listing token is stored")
         self.vault("verify")
 
+    def test_for_people_it_is_told_in_a_line(self):
+        codes, token = self.pixels(1)
+        self.assertIn("no listing token is stored", self.vault("listing", "list").err)
+        t = self.terminal("listing", "list")
+        self.assertEqual(0, t.wait(), t.text())
+        self.assertNotIn("LISTING", t.text())
+        self.emu.fault("code-50000", path="/bc/asset/get/")
+        self.assertRegex(self.vault("listing", "put", BC, stdin=token).err, "version 1 is stored, but the list could not be read")
+        self.emu.no_faults()
+        self.assertIn("this token is in use already, as version 1", self.vault("listing", "put", BC, stdin=token).err)
+        self.assertRegex(self.vault("listing", "put", ADVERTISER, "--no-check", stdin=token).err, "unread as you asked")
+        r = self.vault("listing", "list")
+        self.assertRegex(r.out.decode(), r"(?m)^%s +unchecked +2\S+Z +2\S+Z +-$" % BC)
+        self.assertRegex(r.out.decode(), r"(?m)^%s +unchecked +- " % ADVERTISER)
+        # One that TikTok refuses comes first, in red, and with what to do about it.
+        self.emu.revoke(token)
+        self.vault("check", rc=None)
+        t = self.terminal("listing", "list")
+        self.assertEqual(0, t.wait(), t.text())
+        self.assertRegex(t.text(), r"LISTING.*VERDICT.*READ.*NEXT.*EVIDENCE")
+        self.assertIn("\033[1;31mrevoked", t.text())
+        self.assertRegex(t.text(), r"\n\n(.*\n)*%s  \w+" % BC)
+        self.vault("listing", "rm", BC)
+        self.assertIn("is removed already; nothing to do", self.vault("listing", "rm", BC).err)
+
+    def test_its_tokens_are_destroyed_when_that_is_typed(self):
+        codes, token = self.pixels(1)
+        self.vault("listing", "put", BC, "--no-check", stdin=token)
+        for answer, rc, says in (("no\n", 1, "not confirmed"), ("\x04", 1, "not confirmed"), ("yes\n", 0, "destroyed")):
+            t = self.terminal("listing", "rm", BC, "--destroy")
+            t.expect("Destroy every token of %s for good" % BC)
+            t.send(answer)
+            self.assertEqual(rc, t.wait(), t.text())
+            self.assertIn(says, t.text())
+            self.assertEqual(1 if rc else 0, len(self.json("listing", "list")["listings"]))
+        self.vault("verify")
+
 
 @spread
 class Reading(Listing):

@@ -25,9 +25,16 @@ class OddAgent(Case):
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.socket)
         self.listener.listen(16)
-        self.addCleanup(self.listener.close)
         self.raw, self.raw_of = b"", {}
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.server = threading.Thread(target=self.serve, daemon=True)
+        self.server.start()
+        self.addCleanup(self.stop)
+
+    def stop(self):
+        """Wholly: a thread left in accept() would answer in the next test, whose listener gets the same descriptor."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.server.join(20)
+        self.listener.close()
 
     def serve(self):
         while True:

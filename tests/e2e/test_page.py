@@ -92,6 +92,31 @@ class PageFile(Case):
         self.assertIn("--html", self.error(2, "status", "--html", self.path("x.html"))["message"])
         self.assertFalse(os.path.exists(self.path("x.html")))
 
+    def test_a_place_that_cannot_be_looked_at_is_told(self):
+        self.refuses(2, "status", "--html", self.path("pixelvault.ini", "board.html"))
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_a_page_of_somebody_elses_stays_theirs(self):
+        path = self.write(self.path("board.html"), "old", 0o640)
+        for uid, gid in ((4003, 0), (0, 4003), (4003, 4003)):
+            os.chown(path, uid, gid)
+            self.vault("status", "--html", path)
+            st = os.stat(path)
+            self.assertEqual((uid, gid, 0o640), (st.st_uid, st.st_gid, self.mode(path)))
+            self.assertIn(b"No Pixels are stored", self.read(path))
+
+    def test_a_person_is_told_that_it_was_written(self):
+        for said in (r"\b0 Pixels\b", r"\b1 Pixel\b", r"\b2 Pixels\b"):
+            t = self.terminal("status", "--html", self.path("board.html"))
+            self.assertEqual(0, t.wait(), t.text())
+            self.assertRegex(t.text(), said)
+            self.stored()
+
+    def test_the_boards_address_is_told_where_there_is_one(self):
+        self.refuses(2, "status", new_pixel(), "--url")
+        self.refuses(2, "status", "-l", "a=b", "--url")
+        self.refuses(13, "status", "--url")
+
     def test_it_shows_the_pixels_that_were_chosen(self):
         (a, _), (b, _) = self.stored(), self.stored()
         self.vault("label", b, "shop=oslo")

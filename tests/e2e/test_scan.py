@@ -8,7 +8,7 @@ import subprocess
 import unittest
 import urllib.parse
 
-from harness import Case, new_pixel, new_token, rng
+from harness import Case, VAULT, new_pixel, new_token, rng
 
 
 class Kit(Case):
@@ -132,6 +132,55 @@ class Scan(Kit):
         self.assertEqual([("TIKTOK_TOKEN", self.pixel, None)], [(f["variable"], f["pixel"], f["line"]) for f in found])
         r = self.vault("scan", "--environ", rc=14)
         self.assertIn("/proc/%d/environ:TIKTOK_TOKEN: %s v1 current" % (p.pid, self.pixel), r.out.decode())
+
+    def test_of_an_environment_only_what_is_a_name_is_told(self):
+        variables = ["-S=%s" % self.text, "A-B=x%s" % self.text, "%s=%s" % ("N" * 300, self.text), "GOOD=a=%s" % self.text]
+        for variable in variables:
+            p = subprocess.Popen(["sleep", "60"], env={variable.split("=")[0]: variable.split("=", 1)[1]})
+            self.addCleanup(p.wait)
+            self.addCleanup(p.kill)
+            place = "/proc/%d/environ" % p.pid
+            found = [f["variable"] for f in self.scan("--environ")["found"] if f["path"] == place]
+            self.assertEqual(["GOOD"] if variable.startswith("GOOD") else [None], found, variable)
+            self.assertIn(place + (":GOOD: " if variable.startswith("GOOD") else ": "), self.vault("scan", "--environ", rc=14).out.decode())
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_another_users_environments_and_files_are_counted_as_not_looked_into(self):
+        p = subprocess.Popen(["sleep", "60"], env={"TIKTOK_TOKEN": self.text})
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        self.lay("closed", self.text)
+        os.makedirs(os.path.join(self.tree, "shut"), mode=0o700)
+        for top, _, names in os.walk(self.dir):
+            for name in [top] + [os.path.join(top, n) for n in names]:
+                if not name.startswith(self.tree + "/"):
+                    os.chown(name, 4002, 4002)
+        r = self.run_program(["setpriv", "--reuid=4002", "--regid=4002", "--clear-groups", VAULT, "scan", self.tree, "--environ"], rc=12)
+        self.assertRegex(r.err, "not looked into: '.*/closed'")
+        self.assertRegex(r.err, "not looked into: '.*/shut'")
+        self.assertRegex(r.err, "process(es)? of others could not be looked into: root may")
+        self.assertNotIn("/proc/%d/environ" % p.pid, r.out.decode())
+
+    def test_standard_input_that_cannot_be_read_is_told(self):
+        folder = os.open(self.tree, os.O_RDONLY)
+        try:
+            r = subprocess.run([VAULT, "scan", "-"], stdin=folder, capture_output=True, env=self.env, cwd=self.dir)
+        finally:
+            os.close(folder)
+        self.assertEqual(12, r.returncode, r.stderr)
+        self.assertIn(b"not looked into: '-'", r.stderr)
+
+    def test_the_kernels_own_files_and_what_is_named_a_pipe_are_passed_over(self):
+        self.assertEqual(0, self.scan("/proc/self", rc=0)["files"])
+        self.assertEqual(0, self.scan("/sys", rc=0)["files"])
+
+    def test_objects_that_are_not_gits_are_looked_into(self):
+        os.mkdir(os.path.join(self.tree, "objects"))
+        self.lay("objects/f", self.text)
+        self.lay("other", self.text)
+        self.assertEqual([("objects/f", 1), ("other", 1)], self.places())
+        # One may be left out by its whole path as well.
+        self.assertEqual([("other", 1)], self.places(self.tree, "--exclude", os.path.join(self.tree, "objects")))
 
     def test_a_file_full_of_tokens_does_not_fill_the_terminal(self):
         self.lay("f", (self.text + "\n") * 500)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -88,6 +89,74 @@ static void table__widths_count_characters_not_bytes(void **state)
 	assert_prints(&t, false, 0, "\xc3\xb6   x\nab  x\n");
 }
 
+static void utf8_of(uint32_t c, char ret[5])
+{
+	size_t len = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	static const uint8_t heads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	memset(ret, 0, 5);
+	for (size_t i = len; i-- > 1; c >>= 6)
+		ret[i] = (char)(0x80 | (c & 0x3f));
+	ret[0] = (char)(heads[len] | c);
+}
+
+/* The first and the last of each kind, and their neighbours. */
+static void table__wide_characters_take_two_columns_and_combining_ones_none(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t from, to;
+		unsigned width, before, after;
+	} kinds[] = {
+		{ 0x300, 0x36f, 0, 1, 1 },     { 0xfe00, 0xfe0f, 0, 1, 1 },   { 0x1100, 0x115f, 2, 1, 1 },   { 0x2e80, 0xa4cf, 2, 1, 1 },
+		{ 0xac00, 0xd7a3, 2, 1, 1 },   { 0xf900, 0xfaff, 2, 1, 1 },   { 0xfe30, 0xfe6f, 2, 1, 1 },   { 0xff00, 0xff60, 2, 1, 1 },
+		{ 0x1f300, 0x1faff, 2, 1, 1 }, { 0x20000, 0x3fffd, 2, 1, 1 },
+	};
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		char text[5];
+		utf8_of(kinds[i].from, text);
+		assert_int_equal(table_text_width(text), kinds[i].width);
+		utf8_of(kinds[i].to, text);
+		assert_int_equal(table_text_width(text), kinds[i].width);
+		utf8_of(kinds[i].from - 1, text);
+		assert_int_equal(table_text_width(text), kinds[i].before);
+		utf8_of(kinds[i].to + 1, text);
+		assert_int_equal(table_text_width(text), kinds[i].after);
+	}
+}
+
+static void table__a_long_cell_does_not_push_the_others_away(void **state)
+{
+	(void)state;
+	char text[101], expected[128];
+	scoped(table_done) struct table t;
+	table_init(&t, NULL, 2);
+	memset(text, 'x', 100);
+	text[100] = '\0';
+	add(&t, 0, "a", "one", NULL);
+	add(&t, 0, text, "two", NULL);
+	snprintf(expected, sizeof expected, "a%61sone\n", "");
+	struct buf out = BUF_INIT(4096);
+	struct error err;
+	assert_true(table_print(&t, false, 0, &out, &err));
+	assert_memory_equal(out.at, expected, strlen(expected));
+	buf_done(&out);
+}
+
+static void table__a_row_without_cells_is_an_empty_line(void **state)
+{
+	(void)state;
+	scoped(table_done) struct table t;
+	table_init(&t, NULL, 1);
+	table_row(&t, 1);
+	table_row(&t, 1);
+	table_row(&t, 0);
+	table_cell(&t, "a", TINT_NONE);
+	table_row(&t, 1);
+	table_cell(&t, "", TINT_BAD);
+	table_sort(&t);
+	assert_prints(&t, true, 0, "a\n\n\n\n");
+}
+
 static void table__lines_are_cut_to_the_terminal(void **state)
 {
 	(void)state;
@@ -160,6 +229,9 @@ int main(void)
 		cmocka_unit_test(table__nothing_in_it_prints_nothing),
 		cmocka_unit_test(table__what_a_terminal_would_act_on_is_a_question_mark),
 		cmocka_unit_test(table__widths_count_characters_not_bytes),
+		cmocka_unit_test(table__wide_characters_take_two_columns_and_combining_ones_none),
+		cmocka_unit_test(table__a_long_cell_does_not_push_the_others_away),
+		cmocka_unit_test(table__a_row_without_cells_is_an_empty_line),
 		cmocka_unit_test(table__lines_are_cut_to_the_terminal),
 		cmocka_unit_test(table__colour_changes_no_width),
 		cmocka_unit_test(table__surplus_cells_are_ignored),
