@@ -112,7 +112,7 @@ class Steps:
         """Programs two at a time: [(name, words)]."""
         started, before = time.monotonic(), len(self.failed)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda w: self.run(w[0], w[1], 900, quiet=True), work))
+            list(pool.map(lambda w: self.run(w[0], w[1], 2400, quiet=True), work))
         print("%s: %d run, %d failed (%.0f s)%s" % (what, len(work), len(self.failed) - before, time.monotonic() - started,
                                                     "".join("\n  FAILED: " + f for f in self.failed[before:])), flush=True)
 
