@@ -1,5 +1,6 @@
 #include "agent/levels.h"
 
+#include "agent/decoy.h"
 #include "agent/gravity.h"
 #include "agent/metrics.h"
 #include "agent/text.h"
@@ -312,7 +313,7 @@ bool levels_of(const struct credential *c, const struct health *h, const struct 
 	*ret = (struct levels){ .from = c->created_at > period->from ? c->created_at : period->from,
 				.weight = gravity_weight(c, &is_unusable),
 				.token_stored_at = current ? current->stored_at : 0 };
-	if (!is_before_end(period, ret->from) && period->until < period->now)
+	if (decoy_is(c) || (!is_before_end(period, ret->from) && period->until < period->now))
 		return false;
 	if (ret->from > period->until)
 		ret->from = period->until;

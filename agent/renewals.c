@@ -1,5 +1,6 @@
 #include "agent/renewals.h"
 
+#include "agent/decoy.h"
 #include "agent/pixel_map.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static const struct version *renewed(const struct credential *c)
 int64_t renewal_due_at(const struct credential *c, const struct settings *settings)
 {
 	const struct version *holder = credential_renewable(c), *v = renewed(c);
-	if (!holder || holder->renewal.refused_at)
+	if (!holder || holder->renewal.refused_at || decoy_is(c))
 		return 0;
 	const struct renewal *r = &v->renewal;
 	if (!version_has_token(v))
@@ -61,6 +62,8 @@ enum renewal_need renewal_need(const struct credential *c, const struct health *
 {
 	int64_t due_at = renewal_due_at(c, settings);
 	const struct version *v = credential_staged(c, STAGE_CURRENT);
+	if (decoy_is(c))
+		return RENEWAL_NONE;
 	if (renewal_unfetched(c, h))
 		return RENEWAL_OVER;
 	if (!due_at || !v)

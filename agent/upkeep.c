@@ -1,5 +1,6 @@
 #include "agent/upkeep.h"
 
+#include "agent/decoy.h"
 #include "agent/schedule.h"
 
 const struct version *upkeep_stand_in(const struct credential *c, const struct health *h)
@@ -139,6 +140,8 @@ int64_t upkeep_at(const struct credential *c, const struct health *h, const stru
 {
 	int64_t at = INT64_MAX;
 	const struct version *stand_in = settings->failover ? upkeep_stand_in(c, h) : NULL;
+	if (decoy_is(c)) /* that would be asking about it */
+		return INT64_MAX;
 	/* Nobody tells when the last consumer has moved on. */
 	if (upkeep_retiring(c))
 		return now;

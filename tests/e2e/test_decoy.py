@@ -3,6 +3,7 @@ for its token, given it or not, raises an alert and sees nothing of it."""
 
 import json
 import os
+import time
 import unittest
 
 import agent_harness
@@ -46,6 +47,19 @@ class WithoutAnAgent(Decoys, test_alerts.Alerts):
         self.assertIsNone(row["next_check_at"])
         self.assertEqual([], self.told())
 
+    def test_nor_about_what_stands_by_or_was_taken_out_and_it_has_no_part_in_service_levels(self):
+        self.configure(check={"grace": "1s", "interval": "1s", "failover": "yes"})
+        pixel, _ = self.decoy()
+        self.put(pixel, new_token(), "--no-check")
+        self.put(pixel, new_token(), "--no-check", "--standby")
+        self.vault("retire", pixel, "--force", rc=None)
+        for _ in range(3):
+            time.sleep(1.1)
+            self.once()
+        self.assertEqual([], self.emu.asked())
+        self.vault("check", pixel, rc=None)
+        self.assertNotIn(pixel, self.vault("levels", "--since", "2020-01-01", "--json", rc=None).out.decode())
+
     def test_who_names_it_has_it_asked_about_and_the_answer_alerts_nobody(self):
         pixel, _ = self.decoy()
         self.vault("check", pixel, rc=None)
@@ -83,7 +97,7 @@ class WithAnAgent(Decoys, test_alerts_agent.Running):
     for _name in [n for n in vars(test_alerts_agent.Running) if n.startswith("test_")]:
         locals()[_name] = None
 
-    def test_a_read_alerts_within_seconds_and_a_day_later_all_is_well(self):
+    def test_a_read_alerts_within_seconds_and_two_days_later_all_is_well(self):
         pixel, token = self.decoy()
         (other, _), = self.many(1)
         self.start_agent()
@@ -96,9 +110,18 @@ class WithAnAgent(Decoys, test_alerts_agent.Running):
         self.assertIn(b"till-7", self.vault("rollout", pixel).out)
         self.settled()
         self.assertEqual([], self.told())
-        self.pass_by(DAY + 600)
+        self.pass_by(DAY + 3600)
         self.settled()
-        m2, = [m for m in self.waits_for(1) if m["event"] == "recovery"]
+        self.assertEqual([], [m for m in self.told() if m["event"] == "recovery"])
+        self.pass_by(DAY)
+        found = []
+
+        def recovers():
+            self.settled()
+            found.extend(m for m in self.told() if m["event"] == "recovery")
+            return found
+        self.until(recovers, 30, "a recovery")
+        m2, = found
         self.assertEqual((m["id"], "decoy"), (m2["id"], m2["kind"]))
 
     def test_a_read_past_the_agent_is_found_by_its_next_look(self):
