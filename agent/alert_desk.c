@@ -392,18 +392,18 @@ static bool see_mark(void *context, const struct read_mark *mark, struct error *
 	return true;
 }
 
-/* Whoever damages the notes of who asked must not thereby silence all alerts. */
+/* Notes that cannot be read, damaged or on a bad part of the disk, must not silence all other alerts. */
 static bool note_decoy(struct pass *pass, const char *pixel, struct error *err)
 {
 	struct vault *v = pass->desk->vault;
-	struct asking asking = { .now = pass->now };
+	struct asking asking = { .now = clock_wall() }; /* by which they were noted, though that clock may once have been ahead */
 	struct credential c;
 	struct health h = { .failures = 0 };
 	struct alert_fact fact;
 	if (!vault_find(v, pixel, false, &c, err))
 		return err->code == ERR_NOT_FOUND; /* removed behind the walk */
 	bool is_read = vault_health(v, &c, &h, err) && vault_each_mark(v, pixel, see_mark, &asking, err);
-	if (!is_read && err->code != ERR_DAMAGED)
+	if (!is_read && err->code != ERR_DAMAGED && err->code != ERR_STORAGE)
 		return false;
 	alert_fact_of(&c, &h, pass->desk->settings, pass->now, &fact);
 	if (!is_read || asking.first_at) {

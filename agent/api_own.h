@@ -227,7 +227,7 @@ void api_read_stop(struct api *api);
 const char *api_reader_name(struct api *api, const struct audit_who *who, char *unnamed);
 /* The mark as of today, where its consumer was here since it was written. */
 void api_forget_reader(struct api *api, const char *name, const char *pixel);
-/* Somebody was refused this Pixel's token, or wants to be nobody: noted where it is a decoy (agent/decoy.h). unnamed: as in struct call, or NULL. */
+/* Somebody asks for this Pixel's token, or was refused it: noted where it is a decoy (agent/decoy.h). unnamed: as in struct call, or NULL. */
 void api_note_asking(struct api *api, const struct audit_who *who, char *unnamed, const char *pixel);
 void api_freshen(const struct api *api, const char *pixel, struct read_mark *mark);
 

@@ -2,7 +2,6 @@
 #include "agent/api_own.h"
 
 #include "agent/consumer.h"
-#include "agent/decoy.h"
 #include "agent/objects.h"
 #include "agent/text.h"
 #include "core/clock.h"
@@ -174,6 +173,15 @@ const char *api_reader_name(struct api *api, const struct audit_who *who, char *
 	return unnamed;
 }
 
+/* A decoy is asked for once: whoever comes through many Pixels at a time must not get by it unnoted. */
+static bool has_room_for_note(const struct api *api, const char *pixel)
+{
+	if (api->notes_under_way < NOTES_UNDER_WAY)
+		return true;
+	const struct holding *h = holdings_find(api->setup.holdings, pixel);
+	return h && h->is_decoy && api->notes_under_way < 2 * NOTES_UNDER_WAY;
+}
+
 /* unnamed: as in struct call. */
 static void note_reader(struct api *api, const struct audit_who *who, char *unnamed, const char *pixel, uint32_t version)
 {
@@ -189,7 +197,7 @@ static void note_reader(struct api *api, const struct audit_who *who, char *unna
 		noted->seen_at = now;
 		return;
 	}
-	if (api->notes_under_way >= NOTES_UNDER_WAY || !errand_new(ERRAND_MARK, &e, &unused))
+	if (!has_room_for_note(api, pixel) || !errand_new(ERRAND_MARK, &e, &unused))
 		return; /* at the next read */
 	grow_noted(api);
 	*place_of(api->noted, api->noted_groups, hash) = (struct noted){
@@ -203,14 +211,12 @@ static void note_reader(struct api *api, const struct audit_who *who, char *unna
 	api_post(api, e);
 }
 
-/* Nothing was given, or only to be looked at. Of a Pixel that somebody uses this tells nothing, of a decoy all. */
+/* Whatever is answered. Of a Pixel that somebody uses, asking alone tells nothing; of a decoy it tells all. */
 void api_note_asking(struct api *api, const struct audit_who *who, char *unnamed, const char *pixel)
 {
 	const struct holding *h = holdings_find(api->setup.holdings, pixel);
-	struct credential c;
-	struct health unused;
-	if (h && h->current && holding_decode(h, &c, &unused) && decoy_is(&c))
-		note_reader(api, who, unnamed, pixel, h->current);
+	if (h && h->is_decoy)
+		note_reader(api, who, unnamed, pixel, h->current ? h->current : h->pending);
 }
 
 /* An acknowledgement was stored in place of what was noted: the next read is to be seen again. */
@@ -474,8 +480,6 @@ static void answer_collected(struct api *api, const struct collected_read *read)
 	}
 	if (!read->read.is_look)
 		note_reader(api, &read->who, call->unnamed, pixel, c.number);
-	else
-		api_note_asking(api, &read->who, call->unnamed, pixel);
 }
 
 void api_read_settle(struct api *api)
@@ -504,6 +508,8 @@ static void serve_read(struct api *api, struct call *call, const struct read_req
 	struct choice c;
 	if (api_look(api, call, pixel))
 		return;
+	struct audit_who who = api_who(call, r->reader);
+	api_note_asking(api, &who, call->unnamed, pixel);
 	if (!choose(api, pixel, r, &c, &err) || !check_health(&c, r, &err)) {
 		call_answer_problem(call, 0, &err);
 		return;
@@ -576,8 +582,6 @@ void api_read_finish(struct api *api, struct ticket *t, struct errand *e)
 	api->reads++;
 	if (!r.is_look)
 		note_reader(api, &e->who, call->unnamed, e->pixel, e->number);
-	else
-		api_note_asking(api, &e->who, call->unnamed, e->pixel);
 	hand_out(api, call, &r, &c, take(e->secret));
 }
 

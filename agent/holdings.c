@@ -1,5 +1,6 @@
 #include "agent/holdings.h"
 
+#include "agent/decoy.h"
 #include "agent/pixel_map.h"
 #include "vault/codec.h"
 
@@ -45,6 +46,7 @@ static void fill_head(struct holding *h, const struct credential *c, const struc
 	h->current_verdict = current ? health->current.verdict : VERDICT_UNCHECKED;
 	h->proven_at = current ? health->current.proven_at : 0;
 	h->expires_at = current ? version_ends_at(current) : 0;
+	h->is_decoy = decoy_is(c);
 	h->names_another = health->current.belongs_to[0] || health->pending.belongs_to[0];
 	if (current)
 		memcpy(h->fingerprint, current->fingerprint, FINGERPRINT_LEN);

@@ -19,7 +19,7 @@ struct holding {
 	enum verdict current_verdict;
 	int64_t proven_at, expires_at; /* of current */
 	uint8_t fingerprint[FINGERPRINT_LEN], previous_fingerprint[FINGERPRINT_LEN];
-	bool is_due;
+	bool is_due, is_decoy;
 	bool names_another; /* its health says which other Pixel a token of it belongs to */
 	uint8_t id[PIXEL_ID_LEN]; /* what stands for it in the store; filled by who made it, before it is put */
 	/* behind the struct */

@@ -11,6 +11,7 @@
 
 #define HEAD_MS 3600000 /* the head of the audit log goes into the log, from where it can go to other machines */
 #define ALONE_MS 2000   /* an agent that is ending is waited for as long */
+#define DECOYS_KEPT 64  /* notes of who asked for a decoy that wait for a disk: they are the same alert */
 #define CLAIM_MS 5000   /* somebody else keeps the book of alerts: tried again after as long */
 
 /* ---- what is held ---- */
@@ -133,13 +134,27 @@ static void marks_are_seen_to(struct worker *w)
 	w->mark_count = 0;
 }
 
+/* They could not be stored. Who reads again is noted again, a day later; but nobody reads a decoy twice. */
+static void keep_decoys(struct worker *w)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < w->mark_count && kept < DECOYS_KEPT; i++)
+		if (w->desk && alert_desk_is_decoy(w->desk, w->marks[i].pixel))
+			w->marks[kept++] = w->marks[i];
+	w->mark_count = kept;
+	w->marks_ms = clock_boot_ms() + MARKS_MS;
+}
+
 /* A commit waits for the disk, and after a restart each consumer's first read of each Pixel is one to be noted: together
  * they cost no more than one. A crash loses a second of them, and the next reads bring them again. */
 bool worker_store_marks(struct worker *w, struct error *err)
 {
-	size_t count = w->mark_count;
-	marks_are_seen_to(w); /* what follows from them is looked at in a later turn */
-	return count == 0 || vault_mark_reads(w->vault, w->marks, count, err);
+	bool is_done = w->mark_count == 0 || vault_mark_reads(w->vault, w->marks, w->mark_count, err);
+	if (!is_done)
+		keep_decoys(w);
+	else
+		marks_are_seen_to(w);
+	return is_done;
 }
 
 /* Nobody waits for these: while another process keeps the vault's lock, whoever puts is not to wait for them, too. */
@@ -153,9 +168,12 @@ void worker_store_marks_in_time(struct worker *w, int64_t now_ms)
 		w->marks_ms = now_ms + MARKS_MS;
 		return;
 	}
-	marks_are_seen_to(w);
-	if (!is_done)
-		worker_tell_trouble(w, &err);
+	if (is_done) {
+		marks_are_seen_to(w);
+		return;
+	}
+	keep_decoys(w);
+	worker_tell_trouble(w, &err);
 }
 
 /* ---- closing ---- */
@@ -205,6 +223,7 @@ void worker_close_vault(struct worker *w)
 	alert_desk_freep(&w->desk);
 	if (w->vault) {
 		(void)!worker_store_marks(w, &ignored);
+		w->mark_count = 0; /* the next one may be another vault */
 		if (vault_anchor_audit(w->vault, &ignored))
 			worker_tell_head(w);
 	}

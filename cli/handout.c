@@ -81,7 +81,8 @@ static void mark_reader(struct invocation *inv, const struct handout *h, const c
 	bool is_fresh = is_done && is_found && last.version == mark.version && last.at <= mark.at &&
 			mark.at - last.at < MARK_REFRESH_S;
 	if (is_done && !is_fresh)
-		is_done = reader ? vault_mark_read(inv->vault, pixel, &mark, &err)
+		is_done = reader || decoy_is(&h->credential)
+				 ? vault_mark_read(inv->vault, pixel, &mark, &err)
 				 : vault_try_mark(inv->vault, pixel, &mark, &err);
 	if (!is_done && reader)
 		say(inv, SAY_MARK_FAILED, err.message);

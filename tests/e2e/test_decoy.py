@@ -3,6 +3,8 @@ for its token, given it or not, raises an alert and sees nothing of it."""
 
 import json
 import os
+import signal
+import socket
 import time
 import unittest
 
@@ -141,6 +143,32 @@ class WithAnAgent(Decoys, test_alerts_agent.Running):
         self.is_about(self.waits_for(1)[0], "alert", pixel)
         self.assertIn(b"uid:%d" % os.getuid(), self.vault("rollout", pixel).out)
         self.assertNotIn(b"uid:", self.vault("rollout", other).out)
+
+    def test_one_who_gets_nothing_for_his_asking_alerts_too(self):
+        pixel, _ = self.decoy()
+        self.start_agent()
+        self.vault("check", pixel, rc=None)
+        self.assertNotEqual(200, self.http("GET", "/v1/pixels/%s/token?healthy=1" % pixel)[0])
+        self.is_about(self.waits_for(1)[0], "alert", pixel)
+
+    def test_in_a_crowd_of_readers_one_is_seen(self):
+        """More notes at once than are kept under way for those who use their Pixels."""
+        (other, _), = self.many(1)
+        pixel, _ = self.decoy()
+        self.start_agent()
+        crowd = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+        for n, s in enumerate(crowd):
+            self.addCleanup(s.close)
+            s.settimeout(20)
+            s.connect(self.socket)
+        keeper = self.processes()["keeper"]
+        os.kill(keeper, signal.SIGSTOP)
+        for n, s in enumerate(crowd):
+            s.sendall(b"GET /v1/pixels/%s/token HTTP/1.1\r\nHost: a\r\nX-Consumer: c%d\r\n\r\n" % ((pixel if n == 99 else other).encode(), n))
+        os.kill(keeper, signal.SIGCONT)
+        for s in crowd:
+            self.assertIn(b" 200 ", s.recv(4096).split(b"\r\n")[0])
+        self.is_about(self.waits_for(1)[0], "alert", pixel)
 
     def test_an_acknowledged_one_is_silent(self):
         pixel, _ = self.decoy()
