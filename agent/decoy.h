@@ -3,7 +3,7 @@
  * One that carries the label `decoy`, whatever its value, holds a made-up token. TikTok is not asked about it unless
  * somebody names it, and nothing of it is renewed, tried in place of another token, or tidied up. Whoever is given its
  * token, or is refused it, is noted like any consumer, and for two days that is an alert: a process that goes through
- * what it finds gives itself away. */
+ * what it finds gives itself away. `export` and `scan`, which take all tokens with the key itself, note nobody. */
 #ifndef AGENT_DECOY_H
 #define AGENT_DECOY_H
 
