@@ -100,11 +100,9 @@ static void take_holding(struct keeper *k, struct news *n)
 {
 	struct holding *before = NULL;
 	struct error err;
-	if (!holdings_put(k->holdings, n->holding, &before, &err)) {
-		holding_free(n->holding);
-		log_error(&err);
-		return;
-	}
+	/* An acknowledged token that is not handed out, or an old one that is, would be worse than a new start. */
+	if (!holdings_put(k->holdings, n->holding, &before, &err))
+		worker_end_without_memory();
 	holdings_forget_damage(k->holdings, n->holding->id);
 	api_on_change(k->api, before, n->holding);
 	holding_free(before);
@@ -114,10 +112,8 @@ static void take_damage(struct keeper *k, const struct news *n)
 {
 	struct holding *before = NULL;
 	struct error err;
-	if (!holdings_note_damage(k->holdings, n->id, &n->err, &before, &err)) {
-		log_error(&err);
-		return;
-	}
+	if (!holdings_note_damage(k->holdings, n->id, &n->err, &before, &err))
+		worker_end_without_memory();
 	log_error(&n->err);
 	if (before)
 		api_on_change(k->api, before, NULL);

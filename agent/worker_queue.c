@@ -58,13 +58,17 @@ void news_free(struct news *n)
 }
 
 /* Without memory for a piece of news the process cannot go on telling the truth: it ends, and is started again. */
+void worker_end_without_memory(void)
+{
+	log_line(LOG_ERROR, "no memory left: ending");
+	_exit((int)ERR_UNEXPECTED);
+}
+
 struct news *worker_news(enum news_kind kind)
 {
 	struct news *n = calloc(1, sizeof *n);
-	if (!n) {
-		log_line(LOG_ERROR, "no memory left: ending");
-		_exit((int)ERR_UNEXPECTED);
-	}
+	if (!n)
+		worker_end_without_memory();
 	n->kind = kind;
 	return n;
 }
