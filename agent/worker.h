@@ -141,7 +141,7 @@ int worker_fd(const struct worker *w);          /* readable when there is news *
 int64_t worker_clock(const struct worker *w);
 struct news *worker_take(struct worker *w);     /* NULL = no more; free with news_free */
 /* For both threads, where going on would mean to know less than the vault holds. Whoever starts us starts another one. */
-_Noreturn void worker_end_without_memory(void);
+void worker_end_without_memory(void) __attribute__((noreturn));
 void news_free(struct news *n);
 /* NEWS_CLOSED was seen, and neither opener nor audit is used any more: only now the vault is closed. */
 void worker_let_go(struct worker *w);
