@@ -473,7 +473,8 @@ bool alert_desk_look(struct alert_desk *d, struct error *err)
 	bool has_changed;
 	if (!d->lock)
 		return true;
-	if (!alerts_begin(d->alerts, err) || !note_all(&pass, err) || !note_decoys(&pass, err) || !note_lists(&pass, err) || !note_general(&pass, err) ||
+	if (!alerts_begin(d->alerts, err) || !note_all(&pass, err) || !note_decoys(&pass, err) ||
+	    !note_lists(&pass, err) || !note_general(&pass, err) ||
 	    !alerts_end(d->alerts, draw, clock_wall(), &has_changed, err)) {
 		alerts_drop(d->alerts);
 		return false;

@@ -27,7 +27,7 @@ PROGRAMS = ("vault", "vault.so", "vault-agent")
 
 
 class Library:
-    """minimum: Debian 12's, or the version that has what is used. soname as it is needed; defines: a function that is of it."""
+    """minimum: Debian 12's, as no older one was ever tried, or the first that has what is used. soname as it is needed; defines: a function that is of it."""
 
     def __init__(self, name, minimum, soname, defines, licence, home, why):
         self.name, self.minimum, self.soname, self.defines, self.licence, self.home, self.why = \
@@ -36,8 +36,8 @@ class Library:
 
 LIBRARIES = (
     Library("libsodium", "1.0.18", "libsodium.so", "sodium_|crypto_", "ISC", "https://libsodium.org", "Debian 12's"),
-    Library("sqlite3", "3.37.0", "libsqlite3.so", "sqlite3_", "blessing", "https://sqlite.org", "STRICT tables"),
-    Library("inih", "53", "libinih.so", "ini_parse", "BSD-3-Clause", "https://github.com/benhoyt/inih", "ini_parse_string, long lines told"),
+    Library("sqlite3", "3.40.1", "libsqlite3.so", "sqlite3_", "blessing", "https://sqlite.org", "Debian 12's"),
+    Library("inih", "55", "libinih.so", "ini_parse", "BSD-3-Clause", "https://github.com/benhoyt/inih", "Debian 12's"),
     Library("libcurl", "7.85.0", "libcurl.so", "curl_", "curl", "https://curl.se", "CURLOPT_PROTOCOLS_STR"),
     Library("libcjson", "1.7.15", "libcjson.so", "cJSON_", "MIT", "https://github.com/DaveGamble/cJSON", "Debian 12's"),
     Library("libmicrohttpd", "0.9.75", "libmicrohttpd.so", "MHD_", "LGPL-2.1-or-later", "https://www.gnu.org/software/libmicrohttpd", "Debian 12's"),

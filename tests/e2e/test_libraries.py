@@ -131,7 +131,7 @@ class Refused(Libraries):
 
     def test_libraries_that_are_too_old_or_not_there_are_all_named_with_what_is_needed(self):
         said = self.answered({"sqlite3": "3.9.2", "libcurl": "7.85.0", "inih": ""}, 1)
-        self.assertIn("sqlite3 3.9.2 is too old: at least 3.37.0 is needed", said)
+        self.assertIn("sqlite3 3.9.2 is too old: at least 3.40.1 is needed", said)
         self.assertIn("inih is not installed", said)
         self.assertIn("make deps", said)
         self.assertNotIn("libcurl", said)
