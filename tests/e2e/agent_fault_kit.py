@@ -171,7 +171,7 @@ class AgentLab(AgentCase):
             raise Broken("without a fault it is %s: %r" % (answer, data[:300]))
 
     def restart_if_ended(self):
-        end = time.monotonic() + 5  # it may be about to
+        end = time.monotonic() + 30 * harness.PATIENCE  # it may be about to
         while self.is_running() and not self.is_well() and time.monotonic() < end:
             time.sleep(0.02)
         if self.is_running():
