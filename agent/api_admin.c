@@ -59,7 +59,7 @@ static bool may_guess(const struct api *api, const struct guesser *g, uid_t uid,
 		waiting += t->call->peer->uid == uid;
 	if (g->failures >= FAILURES_MOST)
 		return fail(err, ERR_DENIED, TXT_API_UNLOCK_OUT, FAILURES_MOST);
-	return waiting < WAITING_MOST || fail(err, ERR_DENIED, TXT_API_UNLOCK_BUSY);
+	return waiting < WAITING_MOST ? true : fail(err, ERR_DENIED, TXT_API_UNLOCK_BUSY);
 }
 
 void api_serve_unlock(struct api *api, struct call *call)

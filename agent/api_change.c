@@ -27,7 +27,7 @@ bool api_flag(const struct call *call, const char *name, bool *ret, struct error
 {
 	const char *value = call_param(call, name);
 	*ret = value != NULL;
-	return !value || strcmp(value, "1") == 0 || fail(err, ERR_USAGE, TXT_API_FLAG, name);
+	return !value || strcmp(value, "1") == 0 ? true : fail(err, ERR_USAGE, TXT_API_FLAG, name);
 }
 
 /* ---- put ---- */
@@ -36,7 +36,7 @@ bool api_no_check(const struct call *call, bool *ret, struct error *err)
 {
 	const char *check = call_param(call, "check");
 	*ret = check != NULL;
-	return !check || strcmp(check, "no") == 0 || fail(err, ERR_USAGE, TXT_API_CHECK_PARAM);
+	return !check || strcmp(check, "no") == 0 ? true : fail(err, ERR_USAGE, TXT_API_CHECK_PARAM);
 }
 
 /* May this caller know of every Pixel there is? */
@@ -74,7 +74,7 @@ static bool take_if_match(const struct call *call, struct errand *e, struct erro
 {
 	const char *tag = call->header(call, "If-Match");
 	e->has_if_version = tag != NULL;
-	return !tag || api_etag(tag, &e->if_version) || fail(err, ERR_USAGE, TXT_API_IF_MATCH);
+	return !tag || api_etag(tag, &e->if_version) ? true : fail(err, ERR_USAGE, TXT_API_IF_MATCH);
 }
 
 void api_serve_put(struct api *api, struct call *call)
@@ -162,7 +162,7 @@ static bool take_probe(const struct call *call, enum probe_choice *ret, struct e
 	for (size_t i = PROBE_CHOICE_DRY; wanted && i < COUNT_OF(names); i++)
 		if (strcmp(wanted, names[i]) == 0)
 			*ret = (enum probe_choice)i;
-	return !wanted || *ret != PROBE_CHOICE_AUTO || fail(err, ERR_USAGE, TXT_API_PROBE);
+	return !wanted || *ret != PROBE_CHOICE_AUTO ? true : fail(err, ERR_USAGE, TXT_API_PROBE);
 }
 
 static bool take_check_pixels(const struct call *call, struct errand *e, struct error *err)

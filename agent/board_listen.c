@@ -53,7 +53,7 @@ bool board_listen(const char *where, int *ret_fd, struct error *err)
 static bool path_of(const char *state_dir, char *ret, size_t size, struct error *err)
 {
 	int len = snprintf(ret, size, "%s/board-token", state_dir);
-	return (len > 0 && (size_t)len < size) || fail(err, ERR_CONFIG, TXT_SET_PATH_TOO_LONG, state_dir);
+	return len > 0 && (size_t)len < size ? true : fail(err, ERR_CONFIG, TXT_SET_PATH_TOO_LONG, state_dir);
 }
 
 static bool is_token(struct bytes text)

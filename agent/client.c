@@ -71,7 +71,7 @@ static int connect_patiently(int fd, const struct sockaddr_un *address)
 {
 	int64_t until = 0;
 	while (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
-		if (errno != EAGAIN && errno != EINTR)
+		if (!error_is_passing(errno))
 			return errno;
 		if (!until)
 			until = clock_boot_ms() + CONNECT_MS;
@@ -179,7 +179,7 @@ static bool send_all(struct client *c, struct bytes head, struct bytes body, str
 			return true;
 		if (put < 0 && errno == EAGAIN && !wait_for(c, POLLOUT, err))
 			return false;
-		if (put < 0 && errno != EAGAIN && errno != EINTR)
+		if (put < 0 && !error_is_passing(errno))
 			return fail(err, ERR_UNEXPECTED, TXT_CLIENT_BROKEN, strerror(errno));
 		size_t done = put > 0 ? (size_t)put : 0, of_head = done < head.len ? done : head.len;
 		head = bytes_of(head.at + of_head, head.len - of_head);
@@ -200,7 +200,7 @@ static bool receive(struct client *c, uint8_t *to, size_t len, size_t *ret, stru
 		}
 		if (got == 0 || errno == ECONNRESET)
 			return fail(err, ERR_UNEXPECTED, TXT_CLIENT_GONE);
-		if (errno != EAGAIN && errno != EINTR)
+		if (!error_is_passing(errno))
 			return fail(err, ERR_UNEXPECTED, TXT_CLIENT_BROKEN, strerror(errno));
 	}
 }

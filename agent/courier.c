@@ -322,7 +322,7 @@ static ssize_t hear_some(struct courier *c)
 static void hear(struct courier *c)
 {
 	ssize_t got = hear_some(c);
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+	if (got < 0 && error_is_passing(errno))
 		return;
 	if (got <= 0) {
 		give_up(c, "the courier ended before it answered");

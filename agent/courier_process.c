@@ -331,7 +331,7 @@ static bool read_probes(struct desk *d)
 	ssize_t got = recv(COURIER_FD, secret_room(d->in) + d->in_len, free_len, MSG_DONTWAIT);
 	if (got > 0)
 		d->in_len += (size_t)got;
-	return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+	return got > 0 || (got < 0 && error_is_passing(errno));
 }
 
 /* True: a pair waits to be sent behind the answer that is put next. */
@@ -419,7 +419,7 @@ static bool write_tail(struct desk *d)
 	ssize_t sent = send(COURIER_FD, d->tail.at + d->tail_sent, d->tail.len - d->tail_sent,
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0)
-		return errno == EAGAIN || errno == EINTR;
+		return error_is_passing(errno);
 	d->tail_sent += (size_t)sent;
 	if (d->tail_sent == d->tail.len) {
 		secret_freep(&d->pair);
@@ -437,7 +437,7 @@ static bool write_answers(struct desk *d)
 		return true;
 	ssize_t sent = send(COURIER_FD, (const uint8_t *)d->out + d->out_sent, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0)
-		return errno == EAGAIN || errno == EINTR;
+		return error_is_passing(errno);
 	size_t gone = (d->out_sent + (size_t)sent) / sizeof *d->out;
 	d->out_sent = (d->out_sent + (size_t)sent) % sizeof *d->out;
 	d->out_count -= gone;

@@ -228,7 +228,7 @@ static bool write_some(struct deliver *d, struct open_delivery *o)
 	ssize_t sent = send(o->fd, (const uint8_t *)o->parcel + o->written, sizeof *o->parcel - o->written,
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0)
-		return errno == EAGAIN || errno == EINTR;
+		return error_is_passing(errno);
 	o->written += (size_t)sent;
 	if (o->written == sizeof *o->parcel) {
 		struct epoll_event event = { .events = EPOLLIN, .data.ptr = o };
@@ -244,7 +244,7 @@ static bool read_some(struct open_delivery *o)
 		recv(o->fd, (uint8_t *)&o->receipt + o->read, sizeof o->receipt - o->read, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (got > 0)
 		o->read += (size_t)got;
-	return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+	return got > 0 || (got < 0 && error_is_passing(errno));
 }
 
 static void go_on(struct deliver *d, struct open_delivery *o, uint32_t events)

@@ -62,7 +62,7 @@ bool holding_new(const struct credential *c, const struct health *h, bool is_due
 	bool ok = credential_encode(c, &credential, err) && health_encode(h, &health, err);
 	if (ok) {
 		fresh = malloc(sizeof *fresh + credential.len + health.len + sealed.len + previous_sealed.len);
-		ok = fresh || fail_no_memory(err);
+		ok = fresh ? true : fail_no_memory(err);
 	}
 	if (ok) {
 		*fresh = (struct holding){ .is_due = is_due };

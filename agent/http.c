@@ -21,6 +21,7 @@
 #define HEAD_BYTES_MAX 32768
 #define HEAD_LINES_MAX 100
 #define EVENTS_MAX 64
+#define LOOK_AGAIN_MS 100
 #define SOCKETS_MAX 4096 /* descriptors from here on are simply added and removed each time */
 
 #define HEADER_NAME "Access-Token: "
@@ -76,7 +77,7 @@ static size_t on_body(char *at, size_t size, size_t count, void *context)
 	struct exchange *e = context;
 	size_t len = size * count;
 	buf_append(&e->got, at, len);
-	e->is_too_big = e->is_too_big || e->got.is_bad;
+	e->is_too_big = e->got.is_bad;
 	return e->is_too_big ? 0 : len;
 }
 
@@ -88,7 +89,7 @@ static size_t on_head(char *at, size_t size, size_t count, void *context)
 	(void)at;
 	e->head_bytes += len;
 	e->head_lines++;
-	e->is_too_big = e->is_too_big || e->head_bytes > HEAD_BYTES_MAX || e->head_lines > HEAD_LINES_MAX;
+	e->is_too_big = e->head_bytes > HEAD_BYTES_MAX || e->head_lines > HEAD_LINES_MAX;
 	return e->is_too_big ? 0 : len;
 }
 
@@ -112,9 +113,11 @@ static int on_connected(void *context, char *their_ip, char *our_ip, int their_p
 	struct curl_certinfo *certs = NULL;
 	long made = 1;
 	(void)their_ip, (void)our_ip, (void)their_port, (void)our_port;
-	if (curl_easy_getinfo(e->easy, CURLINFO_NUM_CONNECTS, &made) == CURLE_OK && made == 0)
+	(void)curl_easy_getinfo(e->easy, CURLINFO_NUM_CONNECTS, &made);
+	if (made == 0)
 		return CURL_PREREQFUNC_OK;
-	if (curl_easy_getinfo(e->easy, CURLINFO_CERTINFO, &certs) == CURLE_OK && certs && certs->num_of_certs > 0)
+	(void)curl_easy_getinfo(e->easy, CURLINFO_CERTINFO, &certs);
+	if (certs && certs->num_of_certs > 0)
 		for (const struct curl_slist *line = certs->certinfo[0]; line; line = line->next)
 			if (strncmp(line->data, alternatives, sizeof alternatives - 1) == 0 &&
 			    names_a_host(line->data + sizeof alternatives - 1))
@@ -125,7 +128,7 @@ static int on_connected(void *context, char *their_ip, char *our_ip, int their_p
 
 static struct watch *watch_of(struct http *h, int fd)
 {
-	return fd >= 0 && fd < SOCKETS_MAX && h->watches[fd].is_ours ? &h->watches[fd] : NULL;
+	return (unsigned)fd < SOCKETS_MAX && h->watches[fd].is_ours ? &h->watches[fd] : NULL;
 }
 
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
@@ -133,9 +136,9 @@ static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_so
 	struct http *h = context;
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	(void)purpose;
-	if (fd >= 0 && fd < SOCKETS_MAX)
+	if ((unsigned)fd < SOCKETS_MAX)
 		h->watches[fd] = (struct watch){ .is_ours = true };
-	return fd < 0 ? CURL_SOCKET_BAD : fd;
+	return fd; /* -1 is what it calls CURL_SOCKET_BAD */
 }
 
 static int on_close(void *context, curl_socket_t fd)
@@ -274,7 +277,7 @@ static CURLcode set_query(CURL *easy, const char *url, const char *query)
 	char whole[URL_MAX];
 	CURLcode rc = CURLE_OK;
 	int put = snprintf(whole, sizeof whole, "%s?%s", url, query);
-	if (put < 0 || (size_t)put >= sizeof whole)
+	if ((size_t)put >= sizeof whole)
 		return CURLE_URL_MALFORMAT;
 	SET(HTTPGET, 1L);
 	SET(URL, whole);
@@ -340,7 +343,7 @@ static bool join_path(CURLU *url, const char *path, char **ret)
 		len--;
 	int put = snprintf(joined, sizeof joined, "%.*s%s", (int)len, base, path);
 	curl_free(base);
-	return put > 0 && (size_t)put < sizeof joined && curl_url_set(url, CURLUPART_PATH, joined, 0) == CURLUE_OK &&
+	return (size_t)put < sizeof joined && curl_url_set(url, CURLUPART_PATH, joined, 0) == CURLUE_OK &&
 	       get_part(url, CURLUPART_URL, ret);
 }
 
@@ -358,7 +361,7 @@ static bool find_port(CURLU *url, uint16_t *ret)
 	bool is_good = curl_url_get(url, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK;
 	long port = is_good ? strtol(text, NULL, 10) : 0;
 	curl_free(text);
-	if (port < 1 || port > UINT16_MAX)
+	if (port != (uint16_t)port || port == 0)
 		return false;
 	*ret = (uint16_t)port;
 	return true;
@@ -403,7 +406,7 @@ static bool make_headers(struct http *h, struct error *err)
 {
 	h->headers = curl_slist_append(NULL, "Content-Type: application/json");
 	h->form_headers = curl_slist_append(NULL, "Content-Type: application/x-www-form-urlencoded");
-	return (h->headers && h->form_headers) || fail_no_memory(err);
+	return h->headers && h->form_headers ? true : fail_no_memory(err);
 }
 
 static bool make_exchanges(struct http *h, struct error *err)
@@ -424,18 +427,17 @@ static bool make_exchanges(struct http *h, struct error *err)
 
 static bool make_multi(struct http *h, struct error *err)
 {
-	h->multi = curl_multi_init();
 	h->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (!h->multi || h->epoll < 0)
+	h->multi = curl_multi_init();
+	if (h->epoll < 0 || !h->multi)
 		return fail_no_memory(err);
-	if (curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||
-	    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h) != CURLM_OK ||
-	    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK ||
-	    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h) != CURLM_OK ||
-	    curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) != CURLM_OK ||
-	    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)h->in_flight) != CURLM_OK)
-		return fail(err, ERR_UNEXPECTED, TXT_HTTP_OPTION, "curl_multi_setopt");
-	return true;
+	int wrong = (int)curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket) |
+		    (int)curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h) |
+		    (int)curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timer) |
+		    (int)curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h) |
+		    (int)curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) |
+		    (int)curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)h->in_flight);
+	return wrong ? fail(err, ERR_UNEXPECTED, TXT_HTTP_OPTION, "curl_multi_setopt") : true;
 }
 
 /* Options are tried now, not at the first question: a libcurl that lacks one never gets a token. */
@@ -588,8 +590,7 @@ static void collect_finished(struct http *h)
 		struct exchange *e = NULL;
 		CURL *easy = message->easy_handle;
 		CURLcode result = message->data.result; /* the message dies with the next call */
-		if (message->msg != CURLMSG_DONE || curl_easy_getinfo(easy, CURLINFO_PRIVATE, &e) != CURLE_OK)
-			continue;
+		(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &e);
 		(void)curl_multi_remove_handle(h->multi, easy);
 		e->result = result;
 		e->place = PLACE_FINISHED;
@@ -599,13 +600,21 @@ static void collect_finished(struct http *h)
 	}
 }
 
-static void run_timer(struct http *h)
+/* What libcurl could not do, for want of memory, it names no time for: without one, nobody would ever look whether the time
+ * of what is under way is over. */
+static void let_libcurl(struct http *h, curl_socket_t fd, int action)
 {
 	int running;
+	if (curl_multi_socket_action(h->multi, fd, action, &running) != CURLM_OK && h->due_ms < 0)
+		h->due_ms = clock_boot_ms() + LOOK_AGAIN_MS;
+}
+
+static void run_timer(struct http *h)
+{
 	if (h->due_ms < 0 || (h->due_ms > 0 && h->due_ms > clock_boot_ms()))
 		return;
 	h->due_ms = -1;
-	(void)curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	let_libcurl(h, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int until_due(const struct http *h, int64_t wait_ms)
@@ -623,10 +632,10 @@ static int until_due(const struct http *h, int64_t wait_ms)
 static void tell_libcurl(struct http *h, int fd, uint32_t got)
 {
 	struct watch *w = watch_of(h, fd);
-	int running, action = (got & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
-			      (got & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (got & EPOLLERR ? CURL_CSELECT_ERR : 0);
+	int action = (got & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (got & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+		     (got & EPOLLERR ? CURL_CSELECT_ERR : 0);
 	if (!w || w->is_wanted) {
-		(void)curl_multi_socket_action(h->multi, fd, action, &running);
+		let_libcurl(h, fd, action);
 		return;
 	}
 	/* An idle connection that speaks or ends: libcurl sees it when it next wants to use it. */

@@ -264,7 +264,7 @@ static bool demand(const struct reading *r, enum field field, struct error *err)
 			return fail(err, ERR_USAGE, TXT_INTAKE_TWO_COLUMNS, first, i + 1, field_name(field));
 		first = i + 1;
 	}
-	return first || fail(err, ERR_USAGE, TXT_INTAKE_NO_COLUMN, field_name(field));
+	return first ? true : fail(err, ERR_USAGE, TXT_INTAKE_NO_COLUMN, field_name(field));
 }
 
 static bool has_field(const struct reading *r, enum field field)

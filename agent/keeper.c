@@ -407,7 +407,7 @@ static bool make_socket_folder(const char *folder, gid_t group, struct error *er
 	if (!file_make_folder(folder, err))
 		return false;
 	bool is_fine = group == (gid_t)-1 || (chown(folder, (uid_t)-1, group) == 0 && chmod(folder, 0750) == 0);
-	return is_fine || fail(err, ERR_STORAGE, TXT_KEEPER_FOLDER, folder, strerror(errno));
+	return is_fine ? true : fail(err, ERR_STORAGE, TXT_KEEPER_FOLDER, folder, strerror(errno));
 }
 
 static bool bind_sockets(struct keeper *k, struct error *err)

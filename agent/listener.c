@@ -772,7 +772,7 @@ static enum arrival look_at(struct connection *c)
 {
 	uint8_t *room = secret_room(c->l->room);
 	ssize_t len = recv(c->fd, room, FAST_HEAD_MAX, MSG_PEEK | MSG_DONTWAIT);
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+	if (len < 0 && error_is_passing(errno))
 		return expect(c) ? ARRIVAL_NONE : ARRIVAL_END;
 	if (len <= 0)
 		return ARRIVAL_END;
@@ -1157,7 +1157,7 @@ static bool add(struct listener *l, const struct socket *socket, struct error *e
 	struct socket *s = &l->sockets[l->socket_count++];
 	*s = *socket;
 	poll_socket(l, s, true);
-	return s->is_polled || fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, strerror(errno));
+	return s->is_polled ? true : fail(err, ERR_UNEXPECTED, TXT_LISTEN_FAILED, strerror(errno));
 }
 
 bool listener_add(struct listener *l, int fd, struct error *err)

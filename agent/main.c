@@ -106,7 +106,7 @@ static bool take_span(const char *name, int64_t *to, int argc, char *const argv[
 		return true;
 	if (!value)
 		return fail(err, ERR_USAGE, TXT_AGENT_NO_VALUE, name);
-	return clock_parse_span(value, to) || fail(err, ERR_USAGE, TXT_AGENT_BAD_SPAN, name);
+	return clock_parse_span(value, to) ? true : fail(err, ERR_USAGE, TXT_AGENT_BAD_SPAN, name);
 }
 
 static bool take_once_option(struct command_line *ret, int argc, char *const argv[], int *i, bool *ret_is_it,

@@ -84,7 +84,7 @@ static bool stage_all(void *context, struct change *change, struct error *err)
 		im->result->wrong++;
 	}
 	im->is_given_up = im->is_trial || im->result->wrong;
-	return !im->is_given_up || fail(err, ERR_CONFLICT, TXT_IMPORT_WRONG, im->result->wrong, im->request->count);
+	return im->is_given_up ? fail(err, ERR_CONFLICT, TXT_IMPORT_WRONG, im->result->wrong, im->request->count) : true;
 }
 
 static bool try_or_store(struct import *im, bool is_trial, struct error *err)

@@ -439,8 +439,7 @@ static void describe_put(struct list_job *r)
 	if (!vault_find(r->job.service->vault, r->name, false, &c, &ignored) ||
 	    !vault_health(r->job.service->vault, &c, &h, &ignored))
 		return;
-	const struct version *v = credential_numbered(&c, r->version);
-	ret->stage = v ? v->stage : STAGE_RETIRED;
+	ret->stage = credential_stage_of(&c, r->version);
 	const struct judgement *j = ret->stage == STAGE_CURRENT ? &h.current : &h.pending;
 	ret->verdict = j->version == r->version ? j->verdict : VERDICT_UNCHECKED;
 	ret->exit = r->request.no_check            ? ERR_NONE

@@ -58,7 +58,7 @@ static void report_rollback(struct rollback *r)
 	struct put_result *ret = &r->result;
 	memcpy(ret->pixel, r->pixel, sizeof ret->pixel);
 	ret->version = r->version;
-	ret->stage = v ? v->stage : STAGE_RETIRED;
+	ret->stage = credential_stage_of(&r->credential, r->version);
 	ret->verdict = verdict_is_transient(outcome) ? VERDICT_UNCHECKED : outcome;
 	ret->was_asked = true;
 	ret->outcome = outcome;
@@ -282,7 +282,7 @@ bool service_retire(struct service *s, const char *pixel, bool is_forced, struct
 	r.is_at_once = is_forced || !names[0] || !s->settings->grace_s || is_over;
 	if (!vault_change(s->vault, retire, &r, err))
 		return false;
-	return r.is_at_once || fail(err, ERR_CONFLICT, TXT_RETIRE_WAITS, ret->version, pixel, names,
+	return r.is_at_once ? true : fail(err, ERR_CONFLICT, TXT_RETIRE_WAITS, ret->version, pixel, names,
 				    clock_format(r.retire_by, text));
 }
 

@@ -106,7 +106,7 @@ static bool may_have(struct put *p, struct change *change, struct error *err)
 		return false;
 	if (version && p->request.hides_others)
 		return fail(err, ERR_CONFLICT, TXT_PUT_SOMEBODYS, p->request.pixel);
-	return !version || fail(err, ERR_CONFLICT, TXT_PUT_ANOTHERS, other, version, p->request.pixel);
+	return version ? fail(err, ERR_CONFLICT, TXT_PUT_ANOTHERS, other, version, p->request.pixel) : true;
 }
 
 static struct version *holder(struct put *p, enum stage stage)
@@ -229,7 +229,7 @@ static bool refuse_shared_pair(struct put *p, struct change *change, struct erro
 {
 	bool is_shared;
 	return service_renewed_elsewhere(p->job.service, change, p->grant_fingerprint, p->pixel, &is_shared, err) &&
-	       (!is_shared || fail(err, ERR_CONFLICT, TXT_PUT_SHARED_PAIR));
+	       (is_shared ? fail(err, ERR_CONFLICT, TXT_PUT_SHARED_PAIR) : true);
 }
 
 /* Without a token it is known by its refresh token. */
@@ -254,8 +254,8 @@ static bool may_stand_by(struct put *p, struct change *change, struct error *err
 	if (!change_health(change, &p->credential, &h, err))
 		return false;
 	const struct version *open = mend_unjudged(&(struct holder){ &p->credential, &h });
-	return !open || open->is_aside || holder(p, STAGE_PENDING) == open ||
-	       fail(err, ERR_CONFLICT, TXT_PENDING_OPEN, open->number, p->pixel);
+	return !open || open->is_aside || holder(p, STAGE_PENDING) == open ? true
+		: fail(err, ERR_CONFLICT, TXT_PENDING_OPEN, open->number, p->pixel);
 }
 
 /* The version that will hold the token: one that does already, or a new one. */
@@ -340,10 +340,9 @@ static const struct judgement *judgement_of(const struct health *h, uint32_t ver
 
 static void report(const struct put *p, struct put_result *ret)
 {
-	const struct version *v = credential_numbered(&p->credential, p->version);
 	const struct judgement *j = judgement_of(&p->health, p->version);
 	ret->version = p->version;
-	ret->stage = v ? v->stage : STAGE_RETIRED;
+	ret->stage = credential_stage_of(&p->credential, p->version);
 	ret->is_unchanged = p->is_unchanged;
 	ret->verdict = j->verdict;
 	ret->evidence = j->evidence;
@@ -655,7 +654,7 @@ static bool read_document(struct put *p, struct service *s, struct error *err)
 	p->result.removed = p->document.removed;
 	p->token = take(p->document.access_token);
 	vault_fingerprint_bytes(s->vault, grant.refresh_token, p->grant_fingerprint);
-	return p->token || !p->request.no_check || fail(err, ERR_USAGE, TXT_PUT_NO_CHECK_NO_TOKEN);
+	return p->token || !p->request.no_check ? true : fail(err, ERR_USAGE, TXT_PUT_NO_CHECK_NO_TOKEN);
 }
 
 static bool prepare(struct put *p, struct service *s, struct error *err)

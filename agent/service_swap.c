@@ -215,8 +215,8 @@ static bool swap_asked(struct job *job, const struct asked *asked, struct error 
 	if (verdict_is_bad(outcome) || verdict_is_transient(outcome))
 		return refuse(s, err);
 	s->at++;
-	return s->at < 2 || s->is_move || is_known_as_crossed(s) ||
-	       fail(err, ERR_CONFLICT, TXT_SWAP_UNKNOWN, s->sides[0].pixel, s->sides[1].pixel);
+	return s->at < 2 || s->is_move || is_known_as_crossed(s) ? true
+		: fail(err, ERR_CONFLICT, TXT_SWAP_UNKNOWN, s->sides[0].pixel, s->sides[1].pixel);
 }
 
 /* ---- the commit ---- */
@@ -386,7 +386,7 @@ static void report_side(const struct swap *s, struct side *side, struct put_resu
 	const struct version *v = credential_numbered(&side->credential, side->version);
 	memcpy(ret->pixel, side->pixel, sizeof ret->pixel);
 	ret->version = side->version;
-	ret->stage = v ? v->stage : STAGE_RETIRED;
+	ret->stage = credential_stage_of(&side->credential, side->version);
 	ret->verdict = verdict_of(&side->health, side->version);
 	ret->is_unchanged = !side->takes;
 	ret->was_asked = side->takes && !s->no_check;
@@ -407,10 +407,9 @@ static void report(struct swap *s)
 		report_side(s, from, &r->from);
 		return;
 	}
-	const struct version *v = credential_numbered(&from->credential, from->given.number);
 	memcpy(r->from.pixel, from->pixel, sizeof from->pixel);
 	r->from.version = from->given.number;
-	r->from.stage = v ? v->stage : STAGE_RETIRED;
+	r->from.stage = credential_stage_of(&from->credential, from->given.number);
 }
 
 /* Is there a pair to be proven, at this side or behind it? */

@@ -947,7 +947,7 @@ static bool check_vault_path(const struct settings *s, struct error *err)
 	struct stat st;
 	bool is_folder = strcmp(base, ".") == 0 || strcmp(base, "..") == 0 ||
 			 (stat(s->vault_path, &st) == 0 && S_ISDIR(st.st_mode));
-	return !is_folder || refuse_source(ROW_VAULT, s, folder.what, folder.hint, ERR_USAGE, err);
+	return is_folder ? refuse_source(ROW_VAULT, s, folder.what, folder.hint, ERR_USAGE, err) : true;
 }
 
 static bool is_told(const struct settings *s, size_t i)

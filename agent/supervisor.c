@@ -374,7 +374,7 @@ static bool pass_accounts(struct supervisor *s, struct bytes table, struct error
 	if (!file_write_all(fd, table, "accounts", err))
 		return false;
 	bool is_sent = lseek(fd, 0, SEEK_SET) == 0 && link_send(s->link, LINK_ACCOUNTS, NULL, fd);
-	return is_sent || fail(err, ERR_UNEXPECTED, TXT_SUPERVISOR_FAILED, "the keeper does not listen");
+	return is_sent ? true : fail(err, ERR_UNEXPECTED, TXT_SUPERVISOR_FAILED, "the keeper does not listen");
 }
 
 /* What the names in the rules mean today. What is wrong with the configuration the keeper finds too, and says. */

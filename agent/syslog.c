@@ -53,7 +53,7 @@ static bool send_in_time(int fd, const struct buf *datagram, int64_t until_ms)
 	while (send(fd, datagram->at, datagram->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		struct pollfd event = { .fd = fd, .events = POLLOUT };
 		int64_t left_ms = until_ms - clock_boot_ms();
-		if ((errno != EAGAIN && errno != EINTR) || left_ms <= 0)
+		if (!error_is_passing(errno) || left_ms <= 0)
 			return false;
 		(void)poll(&event, 1, (int)left_ms);
 	}

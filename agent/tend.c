@@ -21,7 +21,7 @@ struct tend {
 bool tend_new(struct tend **ret, struct error *err)
 {
 	*ret = calloc(1, sizeof **ret);
-	return *ret || fail_no_memory(err);
+	return *ret ? true : fail_no_memory(err);
 }
 
 static struct tended *tended_at(const struct tend *t, size_t i)

@@ -260,7 +260,7 @@ static bool read_result(struct bytes answer, struct delivery_result *ret, struct
 	ret->outcome = strcmp(outcome, "delivered") == 0 ? DELIVERY_DONE
 		       : strcmp(outcome, "refused") == 0 ? DELIVERY_REFUSED
 							 : DELIVERY_LATER;
-	return outcome[0] || fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
+	return outcome[0] ? true : fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
 }
 
 static bool try_through_agent(struct invocation *inv, const char *sink, struct delivery_result *ret, struct error *err)

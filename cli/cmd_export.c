@@ -92,7 +92,7 @@ static bool write_document(struct export *x, struct error *err)
 	json_end_object(&j);
 	if (x->document.is_bad)
 		return fail(err, ERR_USAGE, TXT_EXPORT_LARGE, BUNDLE_PLAIN_MAX);
-	return x->written || fail(err, ERR_NOT_FOUND, TXT_EXPORT_NOTHING);
+	return x->written ? true : fail(err, ERR_NOT_FOUND, TXT_EXPORT_NOTHING);
 }
 
 static bool choose_lock(struct invocation *inv, uint8_t key[BUNDLE_KEY_LEN], struct secret **ret_passphrase,
@@ -115,10 +115,10 @@ static bool check_target(struct invocation *inv, const char *path, struct error 
 	if (!own_file_spare(inv->settings, path, err))
 		return false;
 	if (lstat(path, &st) != 0)
-		return errno == ENOENT || fail(err, ERR_STORAGE, TXT_EXPORT_TARGET, path, strerror(errno));
+		return errno == ENOENT ? true : fail(err, ERR_STORAGE, TXT_EXPORT_TARGET, path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return fail(err, ERR_CONFLICT, TXT_EXPORT_NOT_PLAIN, path);
-	return option_is_given(inv, "force") || fail(err, ERR_CONFLICT, TXT_EXPORT_EXISTS, path);
+	return option_is_given(inv, "force") ? true : fail(err, ERR_CONFLICT, TXT_EXPORT_EXISTS, path);
 }
 
 static void tell_export(const struct export *x, const char *path)

@@ -166,7 +166,7 @@ static bool may_go_on(struct import_work *w, struct error *err)
 	if (!w->intake.is_guessed || w->is_dry_run || option_is_given(w->inv, "yes") || !term_may_ask(&w->inv->globals))
 		return true;
 	snprintf(prompt, sizeof prompt, ASK_IMPORT, w->count);
-	return confirm(w, prompt, &is_yes, err) && (is_yes || fail(err, ERR_UNEXPECTED, TXT_IMPORT_NOT_CONFIRMED));
+	return confirm(w, prompt, &is_yes, err) && (is_yes ? true : fail(err, ERR_UNEXPECTED, TXT_IMPORT_NOT_CONFIRMED));
 }
 
 /* ---- afterwards ---- */
@@ -239,7 +239,7 @@ static bool check_options(struct import_work *w, struct error *err)
 		return true;
 	if (is_stdin(w))
 		return fail(err, ERR_USAGE, TXT_SHRED_STDIN);
-	return lstat(w->path, &st) != 0 || !S_ISLNK(st.st_mode) || fail(err, ERR_USAGE, TXT_SHRED_LINK, w->path);
+	return lstat(w->path, &st) != 0 || !S_ISLNK(st.st_mode) ? true : fail(err, ERR_USAGE, TXT_SHRED_LINK, w->path);
 }
 
 /* Who shreds a file means the tokens, and may not think of what else stands in it. */
@@ -247,8 +247,8 @@ static bool spares_the_rest(const struct import_work *w, struct error *err)
 {
 	size_t unused = w->is_sealed ? 0 : w->intake.unused;
 	const char *what = w->sheet.format == SHEET_ENV ? "variable" : "column";
-	return !unused || !option_is_given(w->inv, "shred") ||
-	       fail(err, ERR_USAGE, TXT_SHRED_REST, w->path, unused, what, unused == 1 ? "" : "s");
+	return !unused || !option_is_given(w->inv, "shred") ? true
+		: fail(err, ERR_USAGE, TXT_SHRED_REST, w->path, unused, what, unused == 1 ? "" : "s");
 }
 
 bool cmd_import(struct invocation *inv, struct error *err)

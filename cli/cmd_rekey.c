@@ -18,7 +18,7 @@ static bool choose_slot(struct invocation *inv, struct slot_info *ret, struct er
 	if (!slot_that_opened(inv->vault, ret, err))
 		return false;
 	/* Who came in by the recovery key lost another one, and wants that one replaced. */
-	return ret->kind != SLOT_RECOVERY || option_is_given(inv, "recovery") || fail(err, ERR_USAGE, TXT_REKEY_WHICH);
+	return ret->kind != SLOT_RECOVERY || option_is_given(inv, "recovery") ? true : fail(err, ERR_USAGE, TXT_REKEY_WHICH);
 }
 
 static bool choose_secret(struct invocation *inv, const struct slot_info *slot, struct unlock_key *opener,
@@ -47,8 +47,8 @@ static bool is_free(struct invocation *inv, const struct slot_info *slot, const 
 	struct slot_info found;
 	struct error why;
 	if (vault_try_secret(inv->vault, &holder, &found, &why))
-		return memcmp(found.id, slot->id, SLOT_ID_LEN) == 0 ||
-		       fail(err, ERR_CONFLICT, TXT_REKEY_TAKEN, slot_kind_text(k->kind));
+		return memcmp(found.id, slot->id, SLOT_ID_LEN) == 0 ? true
+			: fail(err, ERR_CONFLICT, TXT_REKEY_TAKEN, slot_kind_text(k->kind));
 	if (why.code == ERR_WRONG_KEY)
 		return true;
 	*err = why;

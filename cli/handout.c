@@ -40,7 +40,7 @@ static bool choose_version(struct invocation *inv, const struct handout_request 
 		h->version = credential_numbered(c, r->number);
 		if (h->version && vault_is_withheld(inv->vault, c, h->version))
 			return fail(err, ERR_NOT_FOUND, TXT_GET_TAKEN, r->number, c->pixel);
-		return h->version || fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, c->pixel, r->number);
+		return h->version ? true : fail(err, ERR_NOT_FOUND, TXT_GET_NO_VERSION, c->pixel, r->number);
 	}
 	h->version = credential_staged(c, r->is_previous ? STAGE_PREVIOUS : STAGE_CURRENT);
 	if (h->version)

@@ -58,7 +58,7 @@ bool slot_named(const struct vault *v, const char *text, struct slot_info *ret, 
 		}
 	if (found > 1)
 		return fail(err, ERR_USAGE, TXT_SLOT_ID_SHORT, text);
-	return found || fail(err, ERR_NOT_FOUND, TXT_SLOT_NO_ID, error_repeatable(text));
+	return found ? true : fail(err, ERR_NOT_FOUND, TXT_SLOT_NO_ID, error_repeatable(text));
 }
 
 bool slot_that_opened(const struct vault *v, struct slot_info *ret, struct error *err)

@@ -55,7 +55,7 @@ static size_t count_characters(const struct secret *s)
 static bool check_passphrase(const struct secret *passphrase, struct error *err)
 {
 	size_t count = count_characters(passphrase);
-	return count >= PASSPHRASE_MIN_CHARS || fail(err, ERR_USAGE, TXT_PASSPHRASE_SHORT, count, PASSPHRASE_MIN_CHARS);
+	return count >= PASSPHRASE_MIN_CHARS ? true : fail(err, ERR_USAGE, TXT_PASSPHRASE_SHORT, count, PASSPHRASE_MIN_CHARS);
 }
 
 static bool read_passphrase(int fd, bool is_new, struct secret **ret, struct error *err)
@@ -167,7 +167,7 @@ bool new_key_recovery(struct new_key *k, struct error *err)
 		if (!matches && !term_show(SHOW_RECOVERY_WRONG, err))
 			return false;
 	}
-	return matches || fail(err, ERR_USAGE, TXT_RECOVERY_WRONG);
+	return matches ? true : fail(err, ERR_USAGE, TXT_RECOVERY_WRONG);
 }
 
 /* ---- files ---- */

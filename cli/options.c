@@ -408,7 +408,7 @@ static bool parse_plain(struct parser *p, char *text, struct error *err)
 		for (size_t i = 0; i < p->command_count; i++)
 			if (strcmp(p->commands[i].name, text) == 0)
 				inv->command = &p->commands[i];
-		return inv->command || refuse_command(p, text, err);
+		return inv->command ? true : refuse_command(p, text, err);
 	}
 	inv->args[inv->arg_count++] = text;
 	if (inv->command->flags & FIRST_ARGUMENT_ENDS_OPTIONS)

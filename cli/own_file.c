@@ -44,5 +44,5 @@ bool own_file_spare(const struct settings *s, const char *path, struct error *er
 	if (!is_own && file_absolute(path, real, sizeof real, &ignored) &&
 	    file_absolute(s->vault_path, vault, sizeof vault, &ignored))
 		is_own = is_beside_vault(vault, real) || is_of_state(s, vault, real);
-	return !is_own || fail(err, ERR_CONFLICT, TXT_OWN_FILE, path);
+	return is_own ? fail(err, ERR_CONFLICT, TXT_OWN_FILE, path) : true;
 }

@@ -115,7 +115,7 @@ static bool is_there(const char *path, uid_t uid, gid_t gid, pieces_fn *pieces, 
 	struct stat st;
 	*ret = false;
 	if (lstat(path, &st) != 0)
-		return errno == ENOENT || fail(err, ERR_STORAGE, TXT_RENDER_UNWRITABLE, path, strerror(errno));
+		return errno == ENOENT ? true : fail(err, ERR_STORAGE, TXT_RENDER_UNWRITABLE, path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return fail(err, ERR_USAGE, TXT_RENDER_NO_FILE, path);
 	if (st.st_uid != uid || st.st_gid != gid || (st.st_mode & 07777) != MODE)
@@ -156,8 +156,8 @@ static bool fill(int fd, const char *path, uid_t uid, gid_t gid, pieces_fn *piec
 		return fail(err, ERR_DENIED, TXT_RENDER_OWNER, path, (unsigned)uid, (unsigned)gid, strerror(errno));
 	if (!pieces(context, write_piece, &fd, err))
 		return false;
-	return (fchmod(fd, MODE) == 0 && fsync(fd) == 0) ||
-	       fail(err, ERR_STORAGE, TXT_RENDER_UNWRITABLE, path, strerror(errno));
+	return fchmod(fd, MODE) == 0 && fsync(fd) == 0 ? true
+		: fail(err, ERR_STORAGE, TXT_RENDER_UNWRITABLE, path, strerror(errno));
 }
 
 static bool put_in_place(int fd, const char *path, const char *beside, struct error *err)

@@ -138,7 +138,7 @@ bool remote_get(struct client *c, const struct handout_request *r, bool as_json,
 	if (!client_secret(c, TOKEN_INPUT_MAX, &ret->body, err))
 		return false;
 	/* No token is empty: who asks in a script would go on with nothing. */
-	return secret_len(ret->body) || fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
+	return secret_len(ret->body) ? true : fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
 }
 
 /* ---- records ---- */
@@ -214,7 +214,7 @@ bool remote_find(struct client *c, const char *pixel, bool with_past, struct cre
 	bool is_done = get_records(c, &target, &body, &unused, err) &&
 		       each_record(buf_bytes(&body), keep_single, &single, &count, err);
 	buf_done(&body);
-	return is_done && (count == 1 || fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE));
+	return is_done && (count == 1 ? true : fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE));
 }
 
 /* What the agent leaves out of a list, for one who may not see it or because it is not there, a single question tells. */
@@ -501,7 +501,7 @@ bool remote_swap(struct client *c, const struct swap_request *r, struct remote_s
 	ret->body = (struct buf)BUF_INIT(ANSWER_BYTES_MAX);
 	ret->result.is_move = r->is_move;
 	return remote_order(c, "POST", &target, json, &ret->body, err) &&
-	       (read_swap(buf_bytes(&ret->body), &ret->result) || fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE));
+	       (read_swap(buf_bytes(&ret->body), &ret->result) ? true : fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE));
 }
 
 /* ---- rotate ---- */
@@ -658,7 +658,7 @@ static bool follow(struct client *c, const struct check_request *r, struct buf *
 			memmove(text->at, rest.at, rest.len);
 		text->len = rest.len;
 	}
-	return is_done || fail(err, ERR_UNEXPECTED, TXT_CLIENT_GONE);
+	return is_done ? true : fail(err, ERR_UNEXPECTED, TXT_CLIENT_GONE);
 }
 
 bool remote_check(struct client *c, const struct check_request *r, struct remote_check *ret, struct error *err)
@@ -681,8 +681,8 @@ static bool is_long_object(struct bytes text, struct error *err)
 {
 	static const struct json_limits limits = { .depth = 16, .nodes = (size_t)1 << 24 };
 	const char *why;
-	return (text.len && text.at[0] == '{' && json_check(text, limits, &why)) ||
-	       fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
+	return text.len && text.at[0] == '{' && json_check(text, limits, &why) ? true
+		: fail(err, ERR_UNEXPECTED, TXT_CLIENT_NONSENSE);
 }
 
 bool remote_plan(struct client *c, const struct plan_request *r, struct buf *ret, struct error *err)

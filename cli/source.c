@@ -25,7 +25,7 @@ bool source_demand_agent(struct invocation *inv, struct error *err)
 	const struct settings *s = inv->settings;
 	if (!inv->agent && !client_open(s->socket, s->user, s->socket_is_told, &inv->agent, err))
 		return false;
-	return inv->agent || fail(err, ERR_UNEXPECTED, TXT_NO_AGENT, s->socket);
+	return inv->agent ? true : fail(err, ERR_UNEXPECTED, TXT_NO_AGENT, s->socket);
 }
 
 bool source_renew(struct invocation *inv, struct error *err)

@@ -2,6 +2,7 @@
 
 #include "core/utf8.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -70,4 +71,9 @@ bool fail_class(struct error *err, enum error_code code, const char *class, cons
 bool fail_no_memory(struct error *err)
 {
 	return fail(err, ERR_UNEXPECTED, "out of memory", "free some memory, then look what is stored and try again");
+}
+
+bool error_is_passing(int number)
+{
+	return number == EAGAIN || number == EINTR;
 }

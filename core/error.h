@@ -51,6 +51,9 @@ must_check bool fail_class(struct error *err, enum error_code code, const char *
 
 must_check bool fail_no_memory(struct error *err) __attribute__((cold));
 
+/* Of a call that does not wait: nothing can be had at the moment, or a signal came in between. The same is tried again. */
+bool error_is_passing(int number);
+
 /* The name of a code in JSON ("not-found") and its meaning in one line ("no such Pixel or version"). */
 const char *error_name(enum error_code code);
 const char *error_meaning(enum error_code code);

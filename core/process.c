@@ -117,7 +117,7 @@ bool process_library(const char *name, char *ret, size_t size, struct error *err
 	if (!find_self(self, &prefix))
 		return fail(err, ERR_UNEXPECTED, TXT_LIBRARY_MISSING, name);
 	int put = snprintf(ret, size, "%s%s/%s", self, *prefix ? "/../lib/pixelvault" : "", name);
-	return (put > 0 && (size_t)put < size) || fail(err, ERR_UNEXPECTED, TXT_LIBRARY_MISSING, name);
+	return put > 0 && (size_t)put < size ? true : fail(err, ERR_UNEXPECTED, TXT_LIBRARY_MISSING, name);
 }
 
 static _Noreturn void become(const struct process_plan *plan, pid_t parent)

@@ -49,7 +49,7 @@ static bool read_checkpoint(const char *text, struct checkpoint *ret, struct err
 	ret->generation = ok ? strtoull(at, &end, 10) : 0;
 	at = ok ? end : at;
 	ok = ok && !errno && *at++ == ':' && take_hex(&at, ret->mac, DIGEST_LEN, '\0');
-	return ok || fail(err, ERR_USAGE, TXT_CHECKPOINT_FORM);
+	return ok ? true : fail(err, ERR_USAGE, TXT_CHECKPOINT_FORM);
 }
 
 /* The root remembers the MACs of 32 generations; what lies further back can only be counted. */

@@ -96,7 +96,7 @@ bool bundle_key_decode(const char *text, uint8_t ret[BUNDLE_KEY_LEN], struct err
 	    len != BUNDLE_KEY_LEN)
 		return fail(err, ERR_USAGE, TXT_BUNDLE_KEY_FORM);
 	bundle_key_encode(ret, again);
-	return strcmp(again, text) == 0 || fail(err, ERR_USAGE, TXT_BUNDLE_KEY_SUM);
+	return strcmp(again, text) == 0 ? true : fail(err, ERR_USAGE, TXT_BUNDLE_KEY_SUM);
 }
 
 /* ---- 64 bytes: what encrypts, then what commits ---- */
@@ -206,7 +206,7 @@ bool bundle_refuse(const char *path, struct error *err)
 	uint8_t magic[sizeof MAGIC - 1];
 	scoped(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	return fd < 0 || read(fd, magic, sizeof magic) != (ssize_t)sizeof magic ||
-	       !bundle_is(bytes_of(magic, sizeof magic)) || fail(err, ERR_USAGE, TXT_BUNDLE_NO_VAULT, path);
+	       !bundle_is(bytes_of(magic, sizeof magic)) ? true : fail(err, ERR_USAGE, TXT_BUNDLE_NO_VAULT, path);
 }
 
 static bool is_zero(const uint8_t *at, size_t len)

@@ -425,6 +425,12 @@ const struct version *credential_renewable(const struct credential *c)
 													       : NULL;
 }
 
+enum stage credential_stage_of(const struct credential *c, uint32_t number)
+{
+	const struct version *v = credential_numbered(c, number);
+	return v ? v->stage : STAGE_RETIRED;
+}
+
 const struct version *credential_unfetched(const struct credential *c)
 {
 	const struct version *pending = credential_staged(c, STAGE_PENDING);

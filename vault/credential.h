@@ -147,6 +147,8 @@ must_check bool family_by_name(const char *name, enum family *ret);
 /* A pending version of a family may wait for its first token: it was stored so that the refresh token is safe. */
 bool version_has_token(const struct version *v);
 bool version_has_grant(const struct version *v);
+/* STAGE_RETIRED when there is none of this number (any more). */
+enum stage credential_stage_of(const struct credential *c, uint32_t number);
 /* When its token ends, as far as anybody said: the person, else TikTok. 0 = unknown. */
 int64_t version_ends_at(const struct version *v);
 /* The version whose refresh token renews what consumers get: current's, or, where current is an older token of the same

@@ -113,7 +113,7 @@ static bool read_field(struct bytes text, const struct field *f, struct secret *
 		is_there = json_find_raw(text, name, &raw);
 	}
 	if (!is_there || bytes_equal(raw, bytes_of_text("null")))
-		return !f->is_needed || fail(err, ERR_MALFORMED, TXT_GRANT_MISSING, f->name);
+		return f->is_needed ? fail(err, ERR_MALFORMED, TXT_GRANT_MISSING, f->name) : true;
 	if (!secret_new(raw.len + 1, &value, err))
 		return false;
 	char *room = (char *)secret_room(value);

@@ -91,7 +91,7 @@ static bool may_go(const struct edit *e, struct bytes now, size_t place, struct 
 	bool is_unproven = !e->v->is_opener_known || memcmp(e->v->opened_by, e->out, SLOT_ID_LEN) == 0;
 	if (is_unproven)
 		return fail(err, ERR_CONFLICT, TXT_SLOT_IN_USE);
-	return place_of(now, e->v->opened_by) != SIZE_MAX || fail(err, ERR_CONFLICT, TXT_SLOT_OPENER_GONE);
+	return place_of(now, e->v->opened_by) != SIZE_MAX ? true : fail(err, ERR_CONFLICT, TXT_SLOT_OPENER_GONE);
 }
 
 static bool apply(void *context, struct change *ch, struct error *err)
@@ -144,7 +144,7 @@ static bool make_proven(struct vault *v, const struct slot_secret *holder, uint3
 			 secret_equal(found, v->root_key);
 	sodium_stackzero(STACK_OF_A_KDF);
 	slots_info(bytes_of(value, sizeof value), 0, ret_info);
-	return is_proven || fail(err, ERR_UNEXPECTED, TXT_SLOT_UNPROVEN);
+	return is_proven ? true : fail(err, ERR_UNEXPECTED, TXT_SLOT_UNPROVEN);
 }
 
 bool vault_add_slot(struct vault *v, const struct slot_secret *holder, uint32_t passes, struct slot_info *ret,

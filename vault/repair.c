@@ -717,8 +717,8 @@ static bool repair_all(void *context, struct change *ch, struct error *err)
 
 static bool is_same_vault(const struct vault *v, const struct repair_wish *wish, struct error *err)
 {
-	return memcmp(v->root.vault_id, wish->from->root.vault_id, VAULT_ID_LEN) == 0 ||
-	       fail(err, ERR_CONFLICT, TXT_RESTORE_OTHER, v->path);
+	return memcmp(v->root.vault_id, wish->from->root.vault_id, VAULT_ID_LEN) == 0 ? true
+		: fail(err, ERR_CONFLICT, TXT_RESTORE_OTHER, v->path);
 }
 
 bool vault_plan_repair(struct vault *v, const struct repair_wish *wish, struct repair *ret, struct error *err)

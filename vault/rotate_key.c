@@ -450,8 +450,8 @@ static bool bridge(struct new_epoch *r, const struct anchor *remembered, unsigne
 		memcpy(ret->audit_head, at.mac, DIGEST_LEN);
 	}
 	struct error why;
-	return anchor_advance(&r->v->anchor_file, r->next->keys, ret, block, &why) ||
-	       fail(err, ERR_STORAGE, TXT_ROTATE_ANCHOR, r->v->anchor_file.path);
+	return anchor_advance(&r->v->anchor_file, r->next->keys, ret, block, &why) ? true
+		: fail(err, ERR_STORAGE, TXT_ROTATE_ANCHOR, r->v->anchor_file.path);
 }
 
 /* An intent that is durable, the anchor for the new key, the commit, the anchor, the outcome. */
@@ -481,8 +481,7 @@ static bool slots_are_unmoved(const struct vault *v, struct error *err)
 {
 	uint8_t digest[DIGEST_LEN];
 	seal_digest(buf_bytes(&v->slots), digest);
-	return sodium_memcmp(digest, v->root.slots_digest, DIGEST_LEN) == 0 ||
-	       fail(err, ERR_CONFLICT, TXT_ROTATE_SLOTS);
+	return sodium_memcmp(digest, v->root.slots_digest, DIGEST_LEN) == 0 ? true : fail(err, ERR_CONFLICT, TXT_ROTATE_SLOTS);
 }
 
 static bool rotate_held(struct new_epoch *r, struct error *err)

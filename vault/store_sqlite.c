@@ -1351,7 +1351,7 @@ static enum store_class sqlite_publish(const char *fresh, const char *path, bool
 /* It was closed, which empties its log; but closing cannot say that it failed. */
 static bool is_whole(const char *fresh, struct error *err)
 {
-	return !has_log(fresh) || fail(err, ERR_STORAGE, TXT_STORE_IO, fresh, strerror(EIO));
+	return has_log(fresh) ? fail(err, ERR_STORAGE, TXT_STORE_IO, fresh, strerror(EIO)) : true;
 }
 
 static enum store_class create_locked(const char *path, const struct store_op *ops, size_t count,

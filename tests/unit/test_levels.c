@@ -437,6 +437,107 @@ static void levels__a_pair_that_is_renewed_no_more_is_not_called_dead(void **sta
 	assert_int_equal(l.unknown_s, 29 * DAY);
 }
 
+/* Its end is known, so what comes after is not waited for. */
+static const struct levels_period until_now = { .from = BEGIN, .until = NOW, .now = NOW };
+
+static void levels__a_pixel_from_the_future_has_no_time_yet(void **state)
+{
+	(void)state;
+	struct credential c = stored(NOW + DAY); /* by a clock that was ahead */
+	struct health h = healthy_until(NOW + DAY, NOW + DAY);
+	struct levels l;
+	assert_true(levels_of(&c, &h, &until_now, &l));
+	assert_int_equal(l.from, NOW);
+	assert_int_equal(l.working_s + l.dead_s + l.unknown_s, 0);
+	assert_true(l.is_clock_unsure);
+	assert_false(levels_of(&c, &h, &november, &l));
+}
+
+static void levels__what_ended_before_or_began_after_is_no_incident_of_it(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - 90 * DAY);
+	struct health h = { .failures = 0 };
+	heard(&h, BEGIN - 80 * DAY, 1, VERDICT_HEALTHY);
+	heard(&h, BEGIN - 60 * DAY, 1, VERDICT_REVOKED);
+	heard(&h, BEGIN - 50 * DAY, 1, VERDICT_HEALTHY);
+	heard(&h, END + DAY, 1, VERDICT_REVOKED);
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.incident_count, 0);
+	assert_int_equal(l.dead_s, 0);
+}
+
+static void levels__a_first_token_that_waits_is_the_one_that_speaks(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = { .pending = { .version = 1 } };
+	c.versions[0].stage = STAGE_PENDING;
+	heard(&h, BEGIN - DAY, 1, VERDICT_HEALTHY);
+	heard(&h, BEGIN + 10 * DAY, 1, VERDICT_REVOKED);
+	struct levels l = seen(&c, &h);
+	assert_int_equal(l.token_stored_at, 0); /* none is in use */
+	assert_int_equal(l.dead_s, 20 * DAY);
+	assert_int_equal(l.incident_count, 1);
+	assert_int_equal(l.incidents[0].version, 1);
+}
+
+/* Of a full history the beginning is not known: a refused token that nobody has any more may never have been in use. */
+static void levels__a_full_history_is_read_with_care(void **state)
+{
+	static const struct {
+		enum stage stage;
+		bool was_in_use;
+	} rows[] = { { STAGE_RETIRED, false }, { STAGE_PREVIOUS, true } };
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct credential c = stored(BEGIN - 200 * DAY);
+		struct health h = { .failures = 0 };
+		c.version_count = 2;
+		c.versions[0].stage = rows[i].stage;
+		c.versions[1] = (struct version){ .number = 2, .stage = STAGE_CURRENT, .stored_at = BEGIN + 20 * DAY, .staged_at = BEGIN + 20 * DAY };
+		for (size_t k = 0; k < HEALTH_HISTORY_MAX; k++)
+			h.history[h.history_count++] = (struct health_change){ .at = BEGIN + (int64_t)k * HOUR, .version = 1,
+									      .verdict = k % 2 ? VERDICT_EXPIRED : VERDICT_REVOKED,
+									      .probe = PROBE_TEST };
+		h.current = (struct judgement){ .version = 2 };
+		struct levels l = seen(&c, &h);
+		assert_false(l.is_cut); /* it goes back to the beginning of the month all the same */
+		assert_int_equal(l.dead_s > 0, rows[i].was_in_use);
+		h.history[0].at++;
+		l = seen(&c, &h);
+		assert_true(l.is_cut);
+	}
+}
+
+static void levels__of_what_gave_way_the_last_good_answer_is_its_proof(void **state)
+{
+	(void)state;
+	struct credential c = stored(BEGIN - DAY);
+	struct health h = healthy_until(BEGIN - DAY, BEGIN + 2 * DAY);
+	a_second(&c, &h, BEGIN + 10 * DAY);
+	heard(&h, BEGIN + 10 * DAY, 2, VERDICT_HEALTHY);
+	h.fading[0].checked_at = BEGIN + 8 * DAY;
+	struct levels l = seen(&c, &h);
+	int64_t working = l.working_s;
+	h.fading[0].verdict = VERDICT_REVOKED; /* the later answer was no good one */
+	l = seen(&c, &h);
+	assert_int_equal(working - l.working_s, 6 * DAY);
+}
+
+static void levels__sums_stay_within_what_can_be_counted(void **state)
+{
+	struct levels_sums sums = { .pixels = 0 };
+	struct levels l = { .from = BEGIN, .working_s = INT64_MAX / 2, .dead_s = INT64_MAX / 2, .weight = 1000 };
+	struct error err;
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		assert_true(levels_add(&sums, &l, &november, &err));
+	assert_true(sums.working_s > 0 && sums.dead_s > 0);
+	assert_int_equal(sums.pixels, 4);
+	levels_sums_done(&sums);
+}
+
 static void levels__sums_and_ages(void **state)
 {
 	(void)state;
@@ -513,6 +614,12 @@ int main(void)
 		cmocka_unit_test(levels__a_pixel_nobody_asked_about_is_not_known),
 		cmocka_unit_test(levels__times_that_are_not_in_order_count_nothing_twice),
 		cmocka_unit_test(levels__a_pair_that_is_renewed_no_more_is_not_called_dead),
+		cmocka_unit_test(levels__a_pixel_from_the_future_has_no_time_yet),
+		cmocka_unit_test(levels__what_ended_before_or_began_after_is_no_incident_of_it),
+		cmocka_unit_test(levels__a_first_token_that_waits_is_the_one_that_speaks),
+		cmocka_unit_test(levels__a_full_history_is_read_with_care),
+		cmocka_unit_test(levels__of_what_gave_way_the_last_good_answer_is_its_proof),
+		cmocka_unit_test(levels__sums_stay_within_what_can_be_counted),
 		cmocka_unit_test(levels__sums_and_ages),
 		cmocka_unit_test(levels__periods),
 	};

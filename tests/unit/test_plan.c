@@ -122,6 +122,103 @@ static void forecast__counts_what_is_overdue_now_and_once(void **state)
 	forecast_done(&f);
 }
 
+/* The first of a thousand moments at which a step before the end lies between two turns of the interval. */
+static void forecast__says_when_it_is_the_end_that_is_looked_at(void **state)
+{
+	static const char code[] = "C0ONE000000000000000";
+	struct health h = { .current = { .version = 1, .attempted_at = NOW - 60 } };
+	int64_t expires_at = NOW + 25 * HOUR, step = 0;
+	(void)state;
+	settings.expiry_warning_s[0] = 24 * HOUR;
+	do {
+		expires_at += 1009;
+		step = schedule_next(code, &settings, expires_at, NOW, 0);
+	} while (step == schedule_next(code, &settings, 0, NOW, 0));
+	assert_true(expires_at < NOW + 300 * HOUR);
+	struct forecast_row row = row_of(&h, expires_at, step);
+	assert_int_equal(row.why, FORECAST_EXPIRY);
+	assert_int_equal(row.expires_at, expires_at);
+	assert_int_equal(row_of(&h, expires_at, step + 60).why, FORECAST_INTERVAL);
+	settings.expiry_warning_s[0] = 0;
+}
+
+static void forecast__asks_about_each_token_that_may_still_be_good(void **state)
+{
+	struct credential c = pixel_with("C0ONE000000000000000", STAGE_CURRENT);
+	struct health h = { .current = { .version = 1, .attempted_at = NOW - 60 } };
+	struct forecast_row row;
+	(void)state;
+	c.version_count = 2;
+	c.versions[1] = (struct version){ .number = 2, .stage = STAGE_PENDING };
+	assert_true(forecast_row_of(&c, &h, &settings, NOW + 60, NOW, &row));
+	assert_int_equal(row.questions, 2);
+	h.pending = (struct judgement){ .version = 2, .verdict = VERDICT_REVOKED };
+	assert_true(forecast_row_of(&c, &h, &settings, NOW + 60, NOW, &row));
+	assert_int_equal(row.questions, 1);
+	h.pending.verdict = VERDICT_UNCHECKED;
+	c.versions[1].renewal.family = FAMILY_ACCOUNTS; /* and its first token was not fetched yet */
+	assert_true(forecast_row_of(&c, &h, &settings, NOW + 60, NOW, &row));
+	assert_int_equal(row.questions, 1);
+}
+
+static void forecast__of_a_pixel_whose_first_token_waits_is_of_that_one(void **state)
+{
+	struct credential c = pixel_with("C0ONE000000000000000", STAGE_PENDING);
+	struct health h = { .pending = { .version = 1 } };
+	struct forecast_row row;
+	(void)state;
+	c.versions[0].expires_at = NOW + 99;
+	assert_true(forecast_row_of(&c, &h, &settings, NOW + 60, NOW, &row));
+	assert_int_equal(row.expires_at, NOW + 99);
+	assert_int_equal(row.questions, 1);
+	c.version_count = 0; /* it has none any more */
+	h = (struct health){ .failures = 0 };
+	assert_false(forecast_row_of(&c, &h, &settings, 0, NOW, &row));
+	assert_int_equal(row.expires_at + row.proven_at + row.attempted_at, 0);
+	assert_true(forecast_row_of(&c, &h, &settings, NOW + 60, NOW, &row));
+	assert_int_equal(row.why, FORECAST_FIRST);
+}
+
+static struct forecast_row renewed_at(const char *pixel, int64_t at, int64_t renewal_at)
+{
+	struct forecast_row row = { .at = at, .renewal_at = renewal_at, .questions = 1, .why = FORECAST_SECOND_LOOK };
+	snprintf(row.pixel, sizeof row.pixel, "%s", pixel);
+	return row;
+}
+
+/* What comes next of a Pixel is a question or a renewal; only what lies within the span is counted. */
+static void forecast__puts_questions_and_renewals_in_their_order(void **state)
+{
+	struct forecast f = FORECAST_INIT;
+	struct forecast_sums sums = { .probes = 0 };
+	struct buf out = BUF_INIT(65536);
+	struct json j = JSON_INIT(&out);
+	struct error err;
+	(void)state;
+	forecast_begin(&f, &settings, NOW, 24 * HOUR);
+	forecast_sort(&f); /* of nothing */
+	const struct forecast_row rows[] = { renewed_at("C0FOUR", NOW + 40 * HOUR, NOW + 30 * HOUR), renewed_at("C0TWO", NOW + 9, NOW + 2),
+					     renewed_at("C0ONE", 0, NOW + 1), renewed_at("C0THREE", NOW + 3, NOW + 7),
+					     renewed_at("C0LAST", NOW + 50 * HOUR, 0) };
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_true(forecast_add(&f, &rows[i], &err));
+	forecast_sort(&f);
+	assert_string_equal(forecast_at(&f, 0)->pixel, "C0ONE");
+	assert_string_equal(forecast_at(&f, 1)->pixel, "C0TWO");
+	assert_string_equal(forecast_at(&f, 2)->pixel, "C0THREE");
+	assert_string_equal(forecast_at(&f, 3)->pixel, "C0FOUR");
+	assert_string_equal(forecast_at(&f, 4)->pixel, "C0LAST");
+	forecast_json_begin(&j, &f);
+	for (size_t i = 0; i < forecast_count(&f); i++)
+		forecast_json_add(&j, &f, forecast_at(&f, i), &sums);
+	forecast_json_end(&j, &f, &sums);
+	assert_int_equal(sums.renewals, 3);
+	assert_int_equal(sums.second_looks, 2); /* the others come after the span */
+	assert_int_equal(sums.overdue, 0);
+	buf_done(&out);
+	forecast_done(&f);
+}
+
 static void plan__a_wall_clock_that_jumps_neither_stops_nor_storms(void **state)
 {
 	(void)state;
@@ -247,6 +344,10 @@ int main(void)
 		cmocka_unit_test(plan__gives_what_is_due_and_the_longest_overdue_first),
 		cmocka_unit_test(forecast__says_why_a_pixel_is_asked_about),
 		cmocka_unit_test(forecast__counts_what_is_overdue_now_and_once),
+		cmocka_unit_test(forecast__says_when_it_is_the_end_that_is_looked_at),
+		cmocka_unit_test(forecast__asks_about_each_token_that_may_still_be_good),
+		cmocka_unit_test(forecast__of_a_pixel_whose_first_token_waits_is_of_that_one),
+		cmocka_unit_test(forecast__puts_questions_and_renewals_in_their_order),
 		cmocka_unit_test(plan__a_wall_clock_that_jumps_neither_stops_nor_storms),
 		cmocka_unit_test(plan__written_down_by_a_longer_interval_they_are_spread_over_the_new_one),
 		cmocka_unit_test(plan__never_planned_is_due_within_the_interval),
