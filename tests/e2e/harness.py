@@ -318,6 +318,18 @@ class Timed(unittest.TestCase):
         if not seconds < limit * PATIENCE:
             raise TooLate("%.2f s, and may take %g s: %s" % (seconds, limit * PATIENCE, words))
 
+    @contextlib.contextmanager
+    def subTest(self, *words, **more):
+        """Being too late is for the whole test, which begins again; any other failure is the part's own."""
+        late = None
+        with super().subTest(*words, **more):
+            try:
+                yield
+            except TooLate as e:
+                late = e
+        if late:
+            raise late
+
     def assertSameDay(self, day):
         """What is done once a day is done again behind midnight: `day` is today() from before it was done."""
         if day != today():
