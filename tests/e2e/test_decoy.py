@@ -184,6 +184,15 @@ class WithAnAgent(Decoys, test_alerts_agent.Running):
         self.settled()
         self.assertEqual([], self.told())
 
+    def test_another_decoy_is_no_part_of_what_was_acknowledged(self):
+        (first, _), (second, _) = self.decoy(), self.decoy()
+        self.start_agent()
+        self.assertEqual(200, self.http("GET", "/v1/pixels/%s/token" % first)[0])
+        m, = self.waits_for(1)
+        self.vault("alert", "ack", m["id"], env={"PIXELVAULT_VAULT": None})
+        self.assertEqual(200, self.http("GET", "/v1/pixels/%s/token" % second)[0])
+        self.is_about(self.waits_for(1)[0], "alert", second)
+
     @unittest.skipUnless(os.geteuid() == 0, "NEEDS ROOT: becomes another user")
     def test_one_who_is_refused_alerts_too_and_sees_what_everybody_sees(self):
         pixel, _ = self.decoy()
