@@ -18,8 +18,8 @@ export BUILD=$build logs
 echo "$work" | xargs -P 2 -I PROGRAM sh -c '
 	name=$(basename "$1") log=$logs/$(basename "$1").log
 	case $name in
-	test_*) CMOCKA_MESSAGE_OUTPUT=tap timeout 300 "$1" >"$log" 2>&1 ;;
-	*) timeout 300 "$1" tests/fuzz/corpus/"${name#replay_fuzz_}" >"$log" 2>&1 ;;
+	test_*) CMOCKA_MESSAGE_OUTPUT=tap timeout 600 "$1" >"$log" 2>&1 ;;
+	*) timeout 600 "$1" tests/fuzz/corpus/"${name#replay_fuzz_}" >"$log" 2>&1 ;;
 	esac
 	echo $? >"$log.status"' one PROGRAM
 

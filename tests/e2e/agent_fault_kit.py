@@ -138,13 +138,14 @@ class AgentLab(AgentCase):
 
     # ---- the fault ----
 
-    def set_failing(self, first, last):
-        """From now on; gives how many were asked for and failed since the last time."""
+    def set_failing(self, first, last, length=0):
+        """From now on, of those of this length (0: of any); gives how many were asked for and failed since the last time."""
         if not os.path.exists(self.tally):
-            self.write(self.tally, bytes(32))
+            self.write(self.tally, bytes(40))
         with open(self.tally, "r+b", 0) as f:
             seen = struct.unpack("QQQQ", f.read(32))
             os.pwrite(f.fileno(), struct.pack("Q", 0), 16)
+            os.pwrite(f.fileno(), struct.pack("Q", length), 32)
             os.pwrite(f.fileno(), struct.pack("QQ", 0, 0), 0)
             os.pwrite(f.fileno(), struct.pack("Q", last), 24)
             os.pwrite(f.fileno(), struct.pack("Q", first), 16)
@@ -170,7 +171,7 @@ class AgentLab(AgentCase):
             raise Broken("without a fault it is %s: %r" % (answer, data[:300]))
 
     def restart_if_ended(self):
-        end = time.monotonic() + 5  # it may be about to
+        end = time.monotonic() + 30 * harness.PATIENCE  # it may be about to
         while self.is_running() and not self.is_well() and time.monotonic() < end:
             time.sleep(0.02)
         if self.is_running():
@@ -232,7 +233,15 @@ class AgentLab(AgentCase):
             self.restart_if_ended()
             if "killed by signal" in self.log():
                 raise Broken("a process died: " + self.log()[-400:])
-            self.judge_state(request, ask, answer)
+            try:
+                self.judge_state(request, ask, answer)
+            except (OSError, http.client.HTTPException):
+                # It had answered, and was about to end, when it was asked whether it is well.
+                ended = self.broken_off
+                self.restart_if_ended()
+                if self.broken_off == ended:
+                    raise
+                self.judge_state(request, ask, answer)
             if request.undo:
                 self.run_once(request.undo())
             self.clean(request.ask())
@@ -301,7 +310,7 @@ class AgentLab(AgentCase):
         shown = self.asks(200, "GET", "/v1/pixels/" + self.pixel)["pixels"][0]
         if shown["verdict"] != "healthy":
             raise Broken("%sthe verdict is %s now" % (where, shown["verdict"]))
-        self.until(lambda: self.asks(200, "POST", "/v1/pixels/%s/check" % self.pixel)["exit"] == 0, 20, where + "a check that works again")
+        self.until(lambda: self.asks(200, "POST", "/v1/pixels/%s/check" % self.pixel)["exit"] == 0, 40, where + "a check that works again")
         return failed > 0
 
     # ---- the start, of an agent and of --once ----

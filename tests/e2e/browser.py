@@ -67,7 +67,7 @@ class Browser:
         text, self.rest = self.rest.split(b"\0", 1)
         return json.loads(text)
 
-    def call(self, method, session=None, timeout=30, **params):
+    def call(self, method, session=None, timeout=90, **params):
         self.last += 1
         order = {"id": self.last, "method": method, "params": params}
         if session:
@@ -108,7 +108,7 @@ class Page:
         self.browser.events = [e for e in self.browser.events if e not in mine]
         return [e["params"] for e in mine]
 
-    def open(self, url, timeout=30):
+    def open(self, url, timeout=90):
         self.browser.events = [e for e in self.browser.events if e.get("sessionId") != self.session]
         self.call("Page.navigate", url=url)
         until = time.monotonic() + timeout * PATIENCE
@@ -121,7 +121,12 @@ class Page:
             raise RuntimeError("%s: %s" % (expression, got["exceptionDetails"]))
         return got["result"].get("value")
 
-    def until(self, expression, seconds=10):
+    def processor_s(self):
+        """What the page's process has used of a processor."""
+        self.call("Performance.enable")
+        return next(m["value"] for m in self.call("Performance.getMetrics")["metrics"] if m["name"] == "ProcessTime")
+
+    def until(self, expression, seconds=30):
         end = time.monotonic() + seconds * PATIENCE
         while self.value("!!(" + expression + ")") is not True:
             if time.monotonic() > end:

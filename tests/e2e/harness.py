@@ -116,7 +116,7 @@ class Emulator:
         self.process = subprocess.Popen([EMULATOR, "--dir", self.dir, "--die-with-parent"], stdin=subprocess.DEVNULL,
                                         stdout=self.log_file, stderr=self.log_file)
         atexit.register(self.stop)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60 * PATIENCE
         while "ready" not in self.read("stderr"):
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("the emulator did not start: " + open(self.log_file.name).read())
@@ -263,7 +263,7 @@ class Terminal:
         self.seen += data
         return bool(data)
 
-    def expect(self, pattern, timeout=15):
+    def expect(self, pattern, timeout=30):
         end = time.monotonic() + timeout * PATIENCE
         while True:
             found = re.search(pattern, self.text())
@@ -317,6 +317,11 @@ class Timed(unittest.TestCase):
     def assertSoon(self, seconds, limit, words=""):
         if not seconds < limit * PATIENCE:
             raise TooLate("%.2f s, and may take %g s: %s" % (seconds, limit * PATIENCE, words))
+
+    def assertSameDay(self, day):
+        """What is done once a day is done again behind midnight: `day` is today() from before it was done."""
+        if day != today():
+            raise TooLate("another day has begun")
 
     def _callTestMethod(self, method):
         for is_last in (False, False, True):
@@ -425,7 +430,7 @@ class Case(Timed):
         self.keeper_log = open(self.path("agent.log"), "ab")
         self.keeper = subprocess.Popen([AGENT, "--config", self.config], stdin=subprocess.DEVNULL, env=self.env,
                                        stdout=self.keeper_log, stderr=self.keeper_log, cwd=self.dir)
-        end = time.monotonic() + 20 * PATIENCE
+        end = time.monotonic() + 60 * PATIENCE
         while not (self.health() or {}).get("ready"):
             if self.keeper.poll() is not None or time.monotonic() > end:
                 self.fail("the agent is not ready: " + self.read(self.path("agent.log")).decode("utf-8", "replace"))
@@ -438,7 +443,7 @@ class Case(Timed):
         keeper, self.keeper = self.keeper, None
         keeper.terminate()
         try:
-            keeper.wait(15 * PATIENCE)
+            keeper.wait(60 * PATIENCE)
         except subprocess.TimeoutExpired:
             keeper.kill()
             keeper.wait()
@@ -682,6 +687,33 @@ def direct_only(reason):
 
 def needs(program):
     return unittest.skipUnless(shutil.which(program), "no " + program)
+
+
+def today():
+    """As the programs count days."""
+    return time.strftime("%Y-%m-%d", time.gmtime())
+
+
+def is_there(pid):
+    """A process that has ended and that nobody waits for is not."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def free_port():
+    """A port for a program that is yet to be started: none of those that the kernel gives to whoever connects or lets it choose,
+    as all other tests do."""
+    first, last = 32768, 60999
+    with contextlib.suppress(OSError), open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        first, last = map(int, f.read().split())
+    others = [*range(10000, first), *range(last + 1, 65000)] or [0]  # all may be the kernel's
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.bind(("127.0.0.1", random.SystemRandom().choice(others)))
+            return s.getsockname()[1]
 
 
 def descendants(pid):

@@ -264,7 +264,7 @@ class Log:
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
-        self.socket.settimeout(5)
+        self.socket.settimeout(60)
 
     def take(self, count):
         return [self.socket.recv(65536).decode() for _ in range(count)]

@@ -302,8 +302,13 @@ class Jumps(Moved):
     @cases(back=-10 * YEAR, on=10 * YEAR)
     def test_a_reader_waits_as_long_as_it_said(self, seconds):
         path, got = "/v1/pixels/%s/token" % self.pixels[0], []
+        def connections():
+            return int(re.search(r"(?m)^pixelvault_connections (\d+)", self.asks(200, "GET", "/metrics").decode()).group(1))
+
         reader = threading.Thread(target=lambda: got.append(self.http("GET", path, If_None_Match='"1"', Prefer="wait=60")[0]))
+        before = connections()
         reader.start()
+        self.until(lambda: connections() > before, 20, "the reader is there")
         time.sleep(0.3)
         self.jump(wall=seconds)
         self.jump(boot=50)

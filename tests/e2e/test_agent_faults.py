@@ -1,6 +1,7 @@
 """A sample of `make faults` for the agent: allocations and file calls that fail while it answers, while its courier asks, while
 it starts."""
 
+import http.client
 import os
 import unittest
 
@@ -8,8 +9,9 @@ import harness
 from agent_call_kit import AgentCallLab
 from agent_fault_kit import AgentLab
 from fault_kit import EVER
-from harness import IS_SANITIZED, rng
+from harness import IS_SANITIZED, new_pixel, new_token, rng
 
+TABLE_FIRST = 64  # places, as agent/pixel_map.c has them
 OF_A_REQUEST, OF_THE_COURIER, OF_A_START = 2, 4, 6  # points
 
 
@@ -31,6 +33,31 @@ class Answering(AgentLab):
             if request.name in ("ack", "put a pair that is renewed"):
                 _, broken = self.sweep(request, [(n, n) for n in range(1, 25)])
                 self.assertEqual([], broken[:2])
+
+    def test_a_token_that_no_memory_was_found_to_hand_out_ends_the_agent_or_was_not_acknowledged(self):
+        """The 33rd Pixel, for which the table of what is handed out grows."""
+        self.build()
+        for _ in range(TABLE_FIRST // 2 - 5):
+            self.put(new_pixel(), new_token(), "--no-check")
+        tried = ended = 0
+        is_in_reach = True
+        while is_in_reach:
+            tried += 1
+            self.start_over()
+            pixel, token = new_pixel(), new_token()
+            self.set_failing(tried, tried, TABLE_FIRST * 2 * 8)
+            try:
+                answer, _, data = self.http("PUT", "/v1/pixels/%s/token?check=no" % pixel, token)
+            except (OSError, http.client.HTTPException):
+                answer, data = None, b""
+            is_in_reach = self.set_failing(0, 0)[1] > 0
+            before = self.broken_off
+            self.restart_if_ended()
+            ended += self.broken_off - before
+            if answer == 200:
+                self.assertEqual((200, token.encode()), self.http("GET", "/v1/pixels/%s/token" % pixel)[::2])
+            self.vault("rm", "--destroy", "--yes", pixel, rc=None)
+        self.assertGreater(ended, 0, "the table did not grow in any of %d" % tried)
 
     def test_a_courier_without_memory_is_started_again_and_nobody_is_condemned(self):
         self.build(only="--courier")

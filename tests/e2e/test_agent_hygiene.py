@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from harness import BUILD, IS_SANITIZED, cases, new_pixel, spread
+from harness import BUILD, IS_SANITIZED, PATIENCE, cases, new_pixel, spread
 from running_agent import AgentCase
 from test_hygiene import forms
 
@@ -61,6 +61,14 @@ class Searched(AgentCase):
                     hits.add((process, name.rsplit("-", 1)[0], mapping))
         return sorted(hits)
 
+    def left(self, secrets, outside=(), **how):
+        """Hits that stay, in other processes than these: whoever has the answer may look before the agent has taken its next
+        step, or seen that a peer is gone."""
+        end = time.monotonic() + 10 * PATIENCE
+        while (found := [h for h in self.scan(secrets, **how) if h[0] not in outside]) and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
+
 
 @spread
 class Memory(Searched):
@@ -91,10 +99,10 @@ class Memory(Searched):
 
     def test_every_verb_leaves_tokens_and_key_in_locked_memory_only(self):
         pixel, second, secrets = self.secrets_at_work()
-        found = [("put",) + hit for hit in self.scan(secrets)]
+        found = [("put",) + hit for hit in self.left(secrets)]
         for what, do in self.verbs(pixel, second):
             do()
-            found += [(what,) + hit for hit in self.scan(secrets)]
+            found += [(what,) + hit for hit in self.left(secrets)]
         self.assertEqual([], found)
 
     def test_after_lock_nothing_is_left_anywhere(self):
@@ -102,23 +110,23 @@ class Memory(Searched):
         for what, do in self.verbs(pixel, second):
             do()
         self.asks(200, "POST", "/v1/lock")
-        self.assertEqual([], self.scan(secrets, allowed=()))
+        self.assertEqual([], self.left(secrets, allowed=()))
         self.assertEqual("locked", self.asks(503, "GET", "/v1/pixels/%s/token" % pixel)["type"])
-        self.assertEqual([], self.scan(secrets, allowed=()))
+        self.assertEqual([], self.left(secrets, allowed=()))
         self.asks(200, "POST", "/v1/unlock", b"")
         self.asks(200, "GET", "/v1/pixels/%s/token" % pixel)
-        self.assertEqual([], self.scan(secrets))
+        self.assertEqual([], self.left(secrets))
         self.asks(200, "POST", "/v1/lock")
-        self.assertEqual([], self.scan(secrets, allowed=()))
+        self.assertEqual([], self.left(secrets, allowed=()))
 
     def test_a_wrong_key_leaves_nothing(self):
         pixel, second, secrets = self.secrets_at_work()
         self.asks(200, "POST", "/v1/lock")
         wrong = os.urandom(32)
         self.asks(500, "POST", "/v1/unlock", wrong)
-        self.assertEqual([], self.scan({"wrong": wrong}, allowed=()))
+        self.assertEqual([], self.left({"wrong": wrong}, allowed=()))
         self.assertEqual(400, self.http("POST", "/v1/unlock", wrong + b"longer than a key may be")[0])
-        self.assertEqual([], self.scan({"wrong": wrong}, allowed=()))
+        self.assertEqual([], self.left({"wrong": wrong}, allowed=()))
 
     @cases(cut_head=b"PUT /v1/pixels/%s/token HTTP/1.1\r\nHost: x\r\nContent-Length: 40\r\n\r\n%s",
            chunked=b"PUT /v1/pixels/%s/token?check=no HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n%s")
@@ -129,9 +137,8 @@ class Memory(Searched):
             s.connect(self.socket)
             s.sendall(request % (pixel.encode(), second[:36]))
             time.sleep(0.2)
-        time.sleep(0.3)
         self.asks(200, "GET", "/healthz")
-        self.assertEqual([], self.scan({"second": second[:36]}))
+        self.assertEqual([], self.left({"second": second[:36]}))
 
     def test_a_token_where_it_does_not_belong_is_not_sent_back(self):
         pixel, second, secrets = self.secrets_at_work()
@@ -156,11 +163,11 @@ class Memory(Searched):
         before = self.emu.requests()
         t.start()
         self.until(lambda: self.emu.requests() > before, 5, "TikTok was asked")
-        hits = self.scan(secrets)
+        hits = self.left(secrets, outside=("courier",))
         self.emu.no_faults()
         t.join()
-        self.assertEqual([], [h for h in hits if h[0] != "courier"])
-        self.assertEqual([], self.scan(secrets))
+        self.assertEqual([], hits)
+        self.assertEqual([], self.left(secrets))
 
     def test_neither_arguments_nor_environments_nor_descriptors(self):
         pixel, second, secrets = self.secrets_at_work()
@@ -232,10 +239,10 @@ class Passphrase(Searched):
             self.skipTest("NOT TESTED: vault has no 'unlock' yet")
         self.assertEqual(0, r.rc, r.err)
         self.assertFalse(self.health()["locked"])
-        self.assertEqual([], self.scan(secrets, allowed=()))
+        self.assertEqual([], self.left(secrets, allowed=()))
         self.vault("lock", env={"PIXELVAULT_VAULT": None})
         self.assertTrue(self.health()["locked"])
-        self.assertEqual([], self.scan(secrets, allowed=()))
+        self.assertEqual([], self.left(secrets, allowed=()))
 
 
 class PairsOfTokens(Searched):
@@ -261,7 +268,7 @@ class PairsOfTokens(Searched):
 
     def scan_each(self, secrets, **how):
         """One by one: the search takes so many pieces at a time."""
-        return [hit for name, secret in secrets.items() for hit in self.scan({name: secret}, **how)]
+        return [hit for name, secret in secrets.items() for hit in self.left({name: secret}, **how)]
 
     def test_a_refresh_leaves_its_secrets_in_locked_memory_only(self):
         self.start_agent()

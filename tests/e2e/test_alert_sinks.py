@@ -99,7 +99,7 @@ class AllSinks(Case):
         if not os.path.exists(self.out):
             return []
         with open(self.out, "rb") as f:
-            return f.read().splitlines()
+            return f.read().split(b"\n")[:-1]  # the last may be half a line yet
 
     def heard(self):
         return [self.at("/web"), self.at("/chat"), self.mail.mails, self.paged()]

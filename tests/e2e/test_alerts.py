@@ -379,7 +379,7 @@ class Once(Alerts):
         self.write(self.config, self.read(self.config).decode().replace("[check]\n", "[check]\ninterval = 1s\n"))
         time.sleep(3.1)
         for command in (("status",), ("list",), ("label", pixel)):
-            self.assertRegex(self.vault(*command).err, r"^vault: the last check of all Pixels was \d+s ago, 'interval' is 1s.*\n$")
+            self.assertRegex(self.vault(*command).err, r"^vault: the last check of all Pixels was \d+[sm] ago, 'interval' is 1s.*\n$")
         self.assertEqual("", self.vault("get", pixel).err)
         self.assertEqual("", self.vault("status", "-q").err)
         checked = time.monotonic()

@@ -174,7 +174,7 @@ class Reloaded(AgentCase):
         self.until(lambda: self.log().count("reloaded") > before, 10, "an answer to SIGHUP")
 
     def until(self, holds, seconds, what):
-        end = time.monotonic() + seconds * harness.PATIENCE
+        end = time.monotonic() + max(seconds, 30) * harness.PATIENCE
         while not holds():
             self.assertLess(time.monotonic(), end, what)
             time.sleep(0.002)

@@ -5,7 +5,7 @@ import json
 import time
 import unittest
 
-from harness import Case, cases, direct_only, new_pixel, say, spread
+from harness import Case, cases, direct_only, new_pixel, say, spread, today
 from test_status import prove_shape
 
 
@@ -44,13 +44,14 @@ class Probes(Check):
     def test_live_has_a_fixed_id_per_day_so_that_repeats_fall_together(self):
         pixel, _ = self.stored(test_code=None)
         other, _ = self.stored(test_code=None)
-        ids = []
+        ids, day = [], today()
         for at in (pixel, pixel, other):
             self.vault("check", at, "--probe", "live")
             body = self.emu.last_body()
             self.assertNotIn("test_event_code", body)
             self.assertEqual(at, body["event_source_id"])
             ids.append((body["event_source_id"], body["data"][0]["event"], body["data"][0]["event_id"]))
+        self.assertSameDay(day)
         self.assertEqual(ids[0], ids[1])
         self.assertNotEqual(ids[1], ids[2])
 

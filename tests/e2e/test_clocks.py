@@ -158,7 +158,7 @@ class BothWays(AgentCase, Faked):
         self.assertEqual("", self.both("status").err)
 
     def test_by_one_that_is_behind(self):
-        self.vault("label", self.code, "a=b", env=self.at("+%d" % (50 * 86400)))
+        self.vault("label", self.code, "a=b", env=self.at("+%d" % (50 * 86400 + 43200)))  # half a day from where its words change
         self.agent_up()
         for words in (["status"], ["status", self.code]):
             r = self.both(*words, "--json")
@@ -171,7 +171,7 @@ class BothWays(AgentCase, Faked):
             status, head, body = self.http("GET", target)
             self.assertEqual((200, direct), (status, body))
             ahead = self.moment(head["x-judged-at"]) - datetime.datetime.now(datetime.timezone.utc)
-            self.assertEqual(49, ahead.days)
+            self.assertEqual(50, ahead.days)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 s.settimeout(20)
 s.bind(b"\\0" + sys.argv[2].encode())
 s.connect(sys.argv[1])
-sys.stdout.buffer.write(s.recv(65536))
+while data := s.recv(65536):
+    sys.stdout.buffer.write(data)
 """
 
 

@@ -12,7 +12,7 @@ import unittest
 import agent_harness
 import test_alerts
 import test_alerts_agent
-from harness import direct_only, new_pixel, new_token
+from harness import TooLate, direct_only, new_pixel, new_token
 from test_agent_clocks import DAY
 
 STRANGER = 20999
@@ -167,7 +167,8 @@ class WithAnAgent(Decoys, test_alerts_agent.Running):
             for n in range(100):
                 code = pixel if n == 99 else other
                 self.assertEqual(200, self.http("GET", "/v1/pixels/%s/token" % code, X_Consumer="c%d" % n)[0])
-            self.assertTrue(put.is_alive(), "the commit still waits")
+            if not put.is_alive():
+                raise TooLate("the commit waits no longer")
         finally:
             os.close(fd)
             put.join()

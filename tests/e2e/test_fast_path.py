@@ -572,8 +572,8 @@ class Connections(FastCase):
             for _ in range(5):
                 token = harness.new_token()
                 done = self.vault("put", self.codes[1], "--no-check", stdin=token)
-                self.assertSoon(done.took, 2)
-                self.assertSoon(self.vault("get", self.codes[1]).took, 2)
+                self.assertSoon(done.took, 4)  # who waits for a lock that is never free gives up after 5
+                self.assertSoon(self.vault("get", self.codes[1]).took, 4)
             for pid in pids:
                 self.assertEqual((0, 0), os.waitpid(pid, os.WNOHANG), "a reader ended")
         finally:

@@ -4,7 +4,7 @@ import os
 import time
 import unittest
 
-from harness import Case, FINGERPRINT, cases, direct_only, new_pixel, say, spread
+from harness import Case, FINGERPRINT, cases, direct_only, new_pixel, say, spread, today
 
 KEYS = {"schema", "pixel", "version", "token", "fingerprint", "verdict", "proven_at", "expires_at"}
 
@@ -102,14 +102,16 @@ class Get(Case):
     def test_get_changes_nothing_that_counts(self):
         pixel, token = new_pixel(), self.token()
         self.put(pixel, token, "--no-check")
-        before = self.sql("SELECT k, v FROM kv ORDER BY k")
+        before, day = self.sql("SELECT k, v FROM kv ORDER BY k"), today()
         self.get(pixel)
         after = self.sql("SELECT k, v FROM kv ORDER BY k")
         marks = [k for k, _ in after if k.startswith(b"e1/c/")]
         self.assertEqual((1, before), (len(marks), [row for row in after if row[0] not in marks]))
         for _ in range(3):
             self.get(pixel)
-        self.assertEqual(after, self.sql("SELECT k, v FROM kv ORDER BY k"), "who reads is noted once a day")
+        later = self.sql("SELECT k, v FROM kv ORDER BY k")
+        self.assertSameDay(day)
+        self.assertEqual(after, later, "who reads is noted once a day")
 
     def test_get_is_quick(self):
         pixel = new_pixel()

@@ -37,7 +37,7 @@ class Locks(Case):
             self.assertSoon(r.took, 8)
             r = self.vault("get", pixel)
             self.assertEqual(token, r.out.decode())
-            self.assertSoon(r.took, 1, "reading needs no lock" + say(r))
+            self.assertSoon(r.took, 3, "reading needs no lock, which is waited for 5 s" + say(r))
             self.vault("status")
             self.vault("list")
         finally:

@@ -120,12 +120,14 @@ class Shredding(Case):
     def test_a_file_that_was_put_there_while_it_was_shredded_stays(self):
         text = "pixel,token\n%s,%s\n" % (new_pixel(), self.token())
         csv, fresh = self.write(self.path("my.csv"), text), self.write(self.path("fresh"), "saved anew")
-        child = subprocess.Popen(["strace", "-f", "-o", self.path("trace"), "-e", "trace=fsync", "-e", "inject=fsync:delay_exit=300000", VAULT,
+        child = subprocess.Popen(["strace", "-f", "-o", self.path("trace"), "-e", "trace=fsync", "-e", "inject=fsync:delay_exit=600000", VAULT,
                                   "import", csv, "--shred", "--no-check"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL, env=traced(self.env))
         while self.read(csv) == text.encode() and child.poll() is None:
             time.sleep(0.005)
+        changed = time.monotonic()
         os.rename(fresh, csv)
+        self.assertSoon(time.monotonic() - changed, 0.5, "it is shredded by now")
         self.assertEqual(12, child.wait(60))
         self.assertEqual(b"saved anew", self.read(csv))
 

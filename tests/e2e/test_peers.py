@@ -227,7 +227,7 @@ class Peers(AgentCase):
             os.read(told[0], 1)
             self.write(config, text.replace("[access allowed]\nuser = %d" % ALLOWED, "[access allowed]\nuser = 20998"))
             os.kill(pid, 1)
-            for _ in range(200):
+            for _ in range(1200):
                 time.sleep(0.05)
                 if b"configuration reloaded" in self.read(self.path("agent.log")):
                     break

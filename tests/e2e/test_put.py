@@ -7,7 +7,7 @@ import select
 import time
 import unittest
 
-from harness import Case, FINGERPRINT, VERDICTS, VIA_AGENT, cases, direct_only, new_pixel, say, spread
+from harness import Case, FINGERPRINT, PATIENCE, VERDICTS, VIA_AGENT, cases, direct_only, new_pixel, say, spread
 
 KEYS = {"schema", "pixel", "version", "stage", "verdict", "fingerprint", "removed", "belongs_to"}
 
@@ -487,7 +487,7 @@ class Judged(Case):
         self.configure(tiktok={"timeout": "60s"})
         self.emu.fault("silence")
         p = self.start("put", b, stdin=token)
-        seen, end = b"", time.monotonic() + 4
+        seen, end = b"", time.monotonic() + 30 * PATIENCE
         while a.encode() not in seen and time.monotonic() < end:
             if select.select([p.stderr], [], [], 0.1)[0]:
                 data = os.read(p.stderr.fileno(), 4096)
@@ -582,12 +582,14 @@ class Judged(Case):
     def test_a_put_overtaken_by_another_does_not_promote_its_own(self):
         pixel, good = self.stored()
         slow, quick = self.more_token(pixel), self.token()
-        self.emu.knob("delay-ms", 1500)
+        self.emu.knob("delay-ms", 2500)
+        started = time.monotonic()
         p = self.start("put", pixel, stdin=slow)
-        end = time.monotonic() + 30
+        end = started + 30
         while not self.status(pixel)["pending"] and time.monotonic() < end:
             time.sleep(0.02)
         self.put(pixel, quick, "--no-check")
+        self.assertSoon(time.monotonic() - started, 2.4, "TikTok has answered")
         p.wait(60)
         self.assertEqual(quick, self.get(pixel))
         s = self.status(pixel)

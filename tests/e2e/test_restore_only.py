@@ -316,7 +316,7 @@ class RestoreOnly(harness.Case):
         self.assertEqual(self.others, self.vault("get", self.other, env=via, says_token=True).out.decode())
         r = self.only("--yes", env=via)
         self.assertIn("agent takes it up", r.err)
-        end = time.monotonic() + 10 * harness.PATIENCE
+        end = time.monotonic() + 30 * harness.PATIENCE
         while self.vault("get", self.pixel, env=via, rc=None, says_token=True).out.decode() != self.first:
             self.assertLess(time.monotonic(), end)
             time.sleep(0.05)

@@ -436,7 +436,7 @@ class WithAnAgent(AgentCase):
     def test_it_opens_the_vault_again_by_its_key_file(self):
         self.start_agent()
         self.vault("rotate-key")
-        self.until(lambda: self.vault("audit", "show").out.decode().count(" unlock ") == 2, 10, "the agent opened the vault again")
+        self.until(lambda: self.vault("audit", "show").out.decode().count(" unlock ") >= 2, 10, "the agent opened the vault again")
         self.until(lambda: self.health().get("ready"), 10, "the agent is ready again")
         self.assertEqual((200, self.stored_token.encode()), (self.read_token()[0], self.read_token()[2]))
         self.vault("slot", "add", "--key-file", self.path("second"))

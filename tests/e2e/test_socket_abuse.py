@@ -138,10 +138,10 @@ class Abuse(Abusers):
                     most = max(most, self.descriptors())
             self.assertLessEqual(most, self.base_fds + PER_USER + 64)
             # The newcomer is served, the oldest ones were closed for it.
-            opened[-1].settimeout(5 * harness.PATIENCE)
+            opened[-1].settimeout(30 * harness.PATIENCE)
             opened[-1].sendall(self.request())
             self.assertIn(b"200 OK", opened[-1].recv(4096))
-            self.assertTrue(is_closed(opened[0], 2))
+            self.assertTrue(is_closed(opened[0], 30 * harness.PATIENCE))
             self.assertFalse(is_closed(opened[-2], 0.3))
         for s in opened:
             s.close()
@@ -256,8 +256,10 @@ class Abuse(Abusers):
         s = self.dial()
         s.sendall(self.request())
         s.shutdown(socket.SHUT_WR)
-        self.assertIn(self.tokens[0].encode(), s.recv(4096))
-        self.assertTrue(is_closed(s, 2))
+        answer = b""
+        while data := s.recv(4096):
+            answer += data
+        self.assertIn(self.tokens[0].encode(), answer)
         self.all_is_as_before()
 
     def test_readers_that_never_read(self):
@@ -274,7 +276,7 @@ class Abuse(Abusers):
             time.sleep(WRITE_S + SLACK_S)
             for a in abusers:
                 # What was sent before it was given up can still be read, then comes the end.
-                self.assertTrue(is_closed(a["socket"], 10))
+                self.assertTrue(is_closed(a["socket"], 30 * harness.PATIENCE))
         self.all_is_as_before()
 
     def test_descriptors_that_are_passed_are_never_taken(self):
@@ -313,7 +315,7 @@ class Abuse(Abusers):
             self.assertLess((self.cpu_s() - cpu) / (time.monotonic() - since), 0.3)
         finally:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-        opened[-1].settimeout(5 * harness.PATIENCE)
+        opened[-1].settimeout(30 * harness.PATIENCE)
         opened[-1].sendall(self.request())
         self.assertIn(b"200 OK", opened[-1].recv(4096))
         for s in opened + [good]:

@@ -35,7 +35,7 @@ class Supervisor(Case):
         self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(self.systemd.close)
         self.systemd.bind(self.path("notify"))
-        self.systemd.settimeout(5 * PATIENCE)
+        self.systemd.settimeout(60 * PATIENCE)
         self.env["NOTIFY_SOCKET"] = self.path("notify")
 
     def supervise(self, *args, ready=True, **more):
@@ -188,7 +188,7 @@ class Supervisor(Case):
         killed = time.monotonic()
         os.kill(courier, signal.SIGKILL)
         self.until(lambda: self.said().count("courier hello") == 2)
-        self.assertSoon(time.monotonic() - killed, 0.5)
+        self.assertSoon(time.monotonic() - killed, 1)
         again = self.both(p)
         self.assertEqual(keeper, again[0])
         self.assertNotEqual(courier, again[1])
@@ -201,7 +201,7 @@ class Supervisor(Case):
         gaps = [b - a for a, b in zip(at, at[1:])]
         for gap, least in zip(gaps, (0, 100, 200, 400, 800)):
             self.assertGreaterEqual(gap, least - 20, gaps)
-            self.assertSoon((gap - least) / 1000, 0.2, gaps)
+            self.assertSoon((gap - least) / 1000, 0.3, gaps)
         os.unlink(self.path("courier-dies"))
         self.until(lambda: "courier hello" in self.said(), 10)
         self.assertIsNone(p.poll())
@@ -249,10 +249,12 @@ class Supervisor(Case):
     def test_the_watchdog_is_fed_until_the_keeper_hangs(self):
         p = self.supervise(env={"WATCHDOG_USEC": "800000"})
         keeper, _ = self.both(p)
-        self.assertGreaterEqual(self.pings(1.5 * PATIENCE), 4)
+        began = time.monotonic()
+        for _ in range(4):
+            self.assertEqual(b"WATCHDOG=1", self.systemd.recv(4096))
+        self.assertSoon(time.monotonic() - began, 1.5)
         os.kill(keeper, signal.SIGUSR1)
-        self.pings(0.5 * PATIENCE)
-        self.assertEqual(0, self.pings(1.0))
+        self.until(lambda: self.pings(1.0) == 0)
         self.assertIsNone(p.poll())
 
     def test_without_a_watchdog_there_are_no_pings(self):
@@ -300,8 +302,10 @@ class Supervisor(Case):
     # ---- a keeper that is silent from the start ----
 
     def later(self, p, seconds):
-        """It is woken, to see the time that has passed."""
-        self.write(self.path("clock"), struct.pack("=qq", 0, seconds))
+        """It is woken, to see the time that has passed. The file is mapped there: cut to nothing for a moment, as writing it anew
+        would, it would end who looks then."""
+        with open(self.path("clock"), "r+b") as f:
+            f.write(struct.pack("=qq", 0, seconds))
         p.send_signal(signal.SIGHUP)
 
     def stopped(self, p):
@@ -347,8 +351,7 @@ class Supervisor(Case):
         p, keeper = self.silent()
         p.terminate()
         self.hear("STOPPING=1")
-        self.write(self.path("clock"), struct.pack("=qq", 0, 41))
-        p.send_signal(signal.SIGHUP)
+        self.later(p, 41)
         self.ends(p, 1, "did not end and is killed")
         self.gone(keeper)
 

@@ -87,14 +87,19 @@ class Leaving(Case):
         self.vault("verify")
 
     def test_a_newer_token_meanwhile_lets_nobody_keep_the_one_that_was_to_go(self):
+        self.configure(check={"grace": "%ds" % (3 * harness.PATIENCE)})
         pixel, old, _ = self.two_versions()
         self.get(pixel, "--version", "1", "--as", "slow")
+        asked = time.monotonic()
         self.refuses(8, "retire", pixel, says="slow")
         newest = self.more_token(pixel)
         self.put(pixel, newest)
-        self.assertMoment(self.version(pixel, 1)["retire_by"])
-        self.assertIn("version 1", self.status(pixel)["advice"])
-        self.assertEqual(old, self.get(pixel, "--version", "1", "--as", "slow"), "until its deadline")
+        first, advice = self.version(pixel, 1), self.status(pixel)["advice"]
+        r = self.vault("get", pixel, "--version", "1", "--as", "slow", rc=None)
+        self.assertSoon(time.monotonic() - asked, 2, "its deadline is over")
+        self.assertMoment(first["retire_by"])
+        self.assertIn("version 1", advice)
+        self.assertEqual((0, old), (r.rc, r.out.decode()), "until its deadline")
         self.until(lambda: self.version(pixel, 1)["taken_at"], 6, "the deadline passes")
         self.refuses(3, "get", pixel, "--version", "1", says="given to nobody")
         self.assertEqual("previous", self.version(pixel, 2)["stage"], "of this one nobody said anything")

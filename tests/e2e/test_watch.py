@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import select
 import signal
 import struct
 import termios
@@ -35,6 +36,9 @@ class WatchCase(Case):
             t.wait()
 
     def forget(self, t):
+        """All that has come so far, also what nobody has read yet."""
+        while select.select([t.fd], [], [], 0)[0] and t.pump(0):
+            pass
         t.seen = b""
 
     def assertAsBefore(self, t):
@@ -86,13 +90,13 @@ class Watch(WatchCase):
         self.assertAsBefore(t)
 
     def first_that_fits(self, t, rows, columns, least):
-        """The picture that may be under way when the size changes is still of the old one; the second behind it is not."""
-        for _ in range(2):
-            t.expect("\033\\[J")
-            picture = t.text().split("\033[H")[-1].split("\033[J")[0].split("\n")
+        """What was under way when the size changed ends first, and the whole picture behind that may be of the old one, too;
+        the next is not."""
+        whole = "\033\\[H((?:(?!\033\\[H)[^\0])*?)\033\\[J"
+        for pictures in (whole, whole + "[^\0]*?" + whole):
+            picture = t.expect(pictures).groups()[-1].split("\n")
             if least <= len(picture) <= rows and all(len(re.sub("\033\\[[0-9;]*[a-zA-Z]", "", line)) <= columns for line in picture):
                 return picture
-            self.forget(t)
         self.fail("%d rows and %d columns: %r" % (rows, columns, picture))
 
     def test_it_fits_the_terminal_as_that_grows_and_shrinks(self):
@@ -171,7 +175,7 @@ class Live(WatchCase, AgentCase):
         t.expect("live; q ends")
         self.forget(t)
         self.asks(200, "PUT", "/v1/pixels/%s/token?check=no" % second, self.token())
-        t.expect(second, timeout=5)  # without events it would be seen after 30 seconds
+        t.expect(second, timeout=20)  # without events it would be seen after 30 seconds
 
 
 if __name__ == "__main__":

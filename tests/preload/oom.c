@@ -2,9 +2,9 @@
  *
  *     LD_PRELOAD=oom.so OOM_COUNT=FILE [OOM_ONLY=WORD] [OOM_ALONG=1] program...
  *
- * FILE holds four numbers of 8 bytes: how many allocations were asked for, how many failed, and the first and the last
- * that fail (0: none), of the program and of what it forks together: malloc and its kin, and mmap of fresh memory. They may
- * be written while the program runs. Without FILE all works as ever. What the loader itself asks for before the C library
+ * FILE holds five numbers of 8 bytes: how many allocations were asked for, how many failed, the first and the last that
+ * fail (0: none), and of which length those are that count (0, or nothing there: of any), of the program and of what it forks
+ * together: malloc and its kin, and mmap of fresh memory. They may be written while the program runs. Without FILE all works as ever. What the loader itself asks for before the C library
  * is up is not seen. OOM_ONLY: only in processes with this word among their arguments. OOM_ALONG: programs that are started
  * with an environment of their own get these variables too.
  *
@@ -48,7 +48,7 @@ static struct {
 } from = { __libc_malloc, __libc_calloc, __libc_realloc, __libc_memalign };
 
 static struct {
-	uint64_t asked, failed, first, last;
+	uint64_t asked, failed, first, last, len;
 } no_file, *tally;
 
 static struct {
@@ -119,13 +119,18 @@ static void __attribute__((constructor)) begin_again(void)
 	(void)dl_iterate_phdr(find_spared, NULL);
 }
 
-static int is_refused(const void *caller)
+static int is_refused(const void *caller, size_t len)
 {
 	int before = errno;
 	if (is_resting || (uintptr_t)caller - spared.from < spared.to - spared.from)
 		return 0;
 	if (!tally)
 		begin();
+	uint64_t only = __atomic_load_n(&tally->len, __ATOMIC_RELAXED);
+	if (only && only != len) {
+		errno = before;
+		return 0;
+	}
 	uint64_t n = __atomic_add_fetch(&tally->asked, 1, __ATOMIC_RELAXED);
 	uint64_t first = __atomic_load_n(&tally->first, __ATOMIC_RELAXED);
 	errno = before;
@@ -140,22 +145,22 @@ static int is_refused(const void *caller)
 
 void *malloc(size_t len)
 {
-	return is_refused(__builtin_return_address(0)) ? NULL : from.malloc(len);
+	return is_refused(__builtin_return_address(0), len) ? NULL : from.malloc(len);
 }
 
 void *calloc(size_t count, size_t len)
 {
-	return is_refused(__builtin_return_address(0)) ? NULL : from.calloc(count, len);
+	return is_refused(__builtin_return_address(0), count * len) ? NULL : from.calloc(count, len);
 }
 
 void *realloc(void *at, size_t len)
 {
-	return is_refused(__builtin_return_address(0)) ? NULL : from.realloc(at, len);
+	return is_refused(__builtin_return_address(0), len) ? NULL : from.realloc(at, len);
 }
 
 void *memalign(size_t align, size_t len)
 {
-	return is_refused(__builtin_return_address(0)) ? NULL : from.memalign(align, len);
+	return is_refused(__builtin_return_address(0), len) ? NULL : from.memalign(align, len);
 }
 
 void *aligned_alloc(size_t align, size_t len)
@@ -174,7 +179,7 @@ int posix_memalign(void **ret, size_t align, size_t len)
 
 void *mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
 {
-	if (fd < 0 && is_refused(__builtin_return_address(0)))
+	if (fd < 0 && is_refused(__builtin_return_address(0), len))
 		return MAP_FAILED;
 	return map(at, len, prot, flags, fd, offset);
 }

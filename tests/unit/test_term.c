@@ -212,7 +212,7 @@ static void hear(int number)
 static timer_t knock_soon(int number)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = number };
-	struct itimerspec soon = { .it_value = { .tv_nsec = 30000000 } };
+	struct itimerspec soon = { .it_value = { .tv_nsec = 200000000 } }; /* the question is put by then */
 	timer_t timer;
 	assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
 	assert_int_equal(timer_settime(timer, 0, &soon, NULL), 0);
