@@ -372,7 +372,7 @@ static void desk__that_can_have_nothing_forgets_nothing(void **state)
 	(void)state;
 	for (size_t f = 0; f < COUNT_OF(faults); f++) {
 		bool fails = true;
-		for (size_t n = 1; fails; n += is_all() ? 1 : faults[f].step) {
+		for (size_t n = 1; fails; n += is_all() && f ? 1 : is_all() ? 3 : faults[f].step) {
 			struct bench b = open_bench(both, 2);
 			struct told told = { .times = 0 };
 			struct error err = { .code = ERR_NONE };
