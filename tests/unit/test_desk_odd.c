@@ -395,9 +395,23 @@ static void desk__that_can_have_nothing_forgets_nothing(void **state)
 }
 #endif
 
+/* In memory where that can be: each point begins with a vault as it was. */
+static int make(void **state)
+{
+	struct error err;
+	strcpy(scratch, "/dev/shm/pixelvault-test-XXXXXX");
+	if (!mkdtemp(scratch) && scratch_make(state) != 0)
+		return -1;
+	set_place("home");
+	if (!create_at(&place, &err))
+		return -1;
+	find_anchor();
+	return 0;
+}
+
 int main(void)
 {
-#define TESTED(name) cmocka_unit_test_setup_teardown(name, vault_make, scratch_remove)
+#define TESTED(name) cmocka_unit_test_setup_teardown(name, make, scratch_remove)
 	const struct CMUnitTest tests[] = {
 		TESTED(desk__tells_the_damaged_from_the_sound_one_by_one),
 		TESTED(desk__of_what_was_removed_says_nothing_whatever_else_is_damaged),
