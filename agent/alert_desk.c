@@ -684,27 +684,30 @@ static const struct sink *sink_named(const struct alert_desk *d, const char *nam
 	return NULL;
 }
 
+static bool may_test(struct alert_desk *d, const struct sink *sink, const char *name, struct error *err)
+{
+	if (!sink)
+		return fail(err, ERR_NOT_FOUND, TXT_ALERT_NO_SINK, name);
+	return can_send(d) ? true : fail(err, ERR_CONFLICT, TXT_ALERT_BUSY);
+}
+
 void alert_desk_test(struct alert_desk *d, const char *name, alert_test_fn *done, void *context)
 {
 	const struct sink *sink = sink_named(d, name);
 	struct alert_message *message = malloc(sizeof *message);
 	struct error err;
-	struct open_delivery *o = NULL;
-	if (!message) {
-		(void)!fail_no_memory(&err);
-	} else if (!sink) {
-		(void)!fail(&err, ERR_NOT_FOUND, TXT_ALERT_NO_SINK, name);
-	} else if (!can_send(d)) {
-		(void)!fail(&err, ERR_CONFLICT, TXT_ALERT_BUSY);
-	} else {
-		alert_words_test(name, clock_wall(), message);
-		o = send(d, OPEN_TEST, sink, sink->type == SINK_PING ? NULL : message);
-		o->done = done;
-		o->context = context;
-	}
-	free(message);
-	if (!o)
+	if (!message || !may_test(d, sink, name, &err)) {
+		if (!message)
+			(void)!fail_no_memory(&err);
+		free(message);
 		done(context, NULL, &err);
+		return;
+	}
+	alert_words_test(name, clock_wall(), message);
+	struct open_delivery *o = send(d, OPEN_TEST, sink, sink->type == SINK_PING ? NULL : message);
+	o->done = done;
+	o->context = context;
+	free(message);
 }
 
 bool alert_desk_ack(struct alert_desk *d, const char *id, int64_t for_s, struct error *err)
