@@ -216,8 +216,8 @@ static void find_open_lines(struct alert_desk *d)
 static void move_owed_pings(struct alert_desk *d, const struct sink *sinks, size_t count)
 {
 	bool owes[COUNT_OF(d->owes_ping)] = { false };
-	for (size_t i = 0; i < count && i < COUNT_OF(owes); i++)
-		for (size_t old = 0; old < d->sink_count && old < COUNT_OF(owes); old++)
+	for (size_t i = 0; i < count; i++)
+		for (size_t old = 0; old < d->sink_count; old++)
 			if (d->owes_ping[old] && sinks[i].type == SINK_PING && strcmp(sinks[i].name, d->sinks[old].name) == 0)
 				owes[i] = true;
 	memcpy(d->owes_ping, owes, sizeof owes);
@@ -226,6 +226,7 @@ static void move_owed_pings(struct alert_desk *d, const struct sink *sinks, size
 bool alert_desk_set_sinks(struct alert_desk *d, const struct sink *sinks, size_t count, struct error *err)
 {
 	struct sink *copy = calloc(count + 1, sizeof *copy);
+	count = count < COUNT_OF(d->owes_ping) ? count : COUNT_OF(d->owes_ping); /* a configuration has no more */
 	if (!copy)
 		return fail_no_memory(err);
 	if (count)
@@ -620,7 +621,7 @@ static void take_outcomes(struct alert_desk *d, int64_t wait_ms, bool *ret_chang
 
 static void send_pings(struct alert_desk *d)
 {
-	for (size_t i = 0; i < d->sink_count && i < COUNT_OF(d->owes_ping); i++)
+	for (size_t i = 0; i < d->sink_count; i++)
 		if (d->owes_ping[i] && can_send(d)) {
 			d->owes_ping[i] = false;
 			(void)send(d, OPEN_PING, &d->sinks[i], NULL);
@@ -669,7 +670,7 @@ void alert_desk_finish(struct alert_desk *d, int64_t until_ms)
 
 void alert_desk_ping(struct alert_desk *d)
 {
-	for (size_t i = 0; i < d->sink_count && i < COUNT_OF(d->owes_ping); i++)
+	for (size_t i = 0; i < d->sink_count; i++)
 		d->owes_ping[i] = d->sinks[i].type == SINK_PING;
 }
 
@@ -683,18 +684,21 @@ static const struct sink *sink_named(const struct alert_desk *d, const char *nam
 	return NULL;
 }
 
+static bool may_test(struct alert_desk *d, const struct sink *sink, const char *name, struct error *err)
+{
+	if (!sink)
+		return fail(err, ERR_NOT_FOUND, TXT_ALERT_NO_SINK, name);
+	return can_send(d) ? true : fail(err, ERR_CONFLICT, TXT_ALERT_BUSY);
+}
+
 void alert_desk_test(struct alert_desk *d, const char *name, alert_test_fn *done, void *context)
 {
 	const struct sink *sink = sink_named(d, name);
 	struct alert_message *message = malloc(sizeof *message);
 	struct error err;
-	if (!message)
-		(void)!fail_no_memory(&err);
-	else if (!sink)
-		(void)!fail(&err, ERR_NOT_FOUND, TXT_ALERT_NO_SINK, name);
-	else if (!can_send(d))
-		(void)!fail(&err, ERR_CONFLICT, TXT_ALERT_BUSY);
-	if (!message || !sink || !can_send(d)) {
+	if (!message || !may_test(d, sink, name, &err)) {
+		if (!message)
+			(void)!fail_no_memory(&err);
 		free(message);
 		done(context, NULL, &err);
 		return;

@@ -34,11 +34,12 @@
 /* A vault in use keeps its log below this; a command that ends empties it. */
 #define WAL_PAGES_MAX 1024
 
-enum statement { BEGIN, BEGIN_WRITE, COMMIT, GET, PUT, DELETE, META_GET, META_SET, FENCE_GET, FENCE_SET, SINCE, STATEMENT_COUNT };
+enum statement { BEGIN, BEGIN_WRITE, COMMIT, ROLLBACK, GET, PUT, DELETE, META_GET, META_SET, FENCE_GET, FENCE_SET, SINCE, STATEMENT_COUNT };
 static const char *const sql[STATEMENT_COUNT] = {
 	[BEGIN] = "BEGIN",
 	[BEGIN_WRITE] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
+	[ROLLBACK] = "ROLLBACK",
 	[GET] = "SELECT v, mod FROM kv WHERE k = ?1",
 	[PUT] = "INSERT INTO kv(k, v, mod) VALUES(?1, ?2, ?3) ON CONFLICT(k) DO UPDATE SET v = ?2, mod = ?3",
 	[DELETE] = "DELETE FROM kv WHERE k = ?1",
@@ -271,6 +272,21 @@ static int run_prepared(struct sqlite_store *s, enum statement which)
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* What takes it back is made ready first: where memory runs out in between, none can be had for that either, and an open
+ * transaction would hold off all others, and us, for good. */
+static int begin_write(struct sqlite_store *s)
+{
+	sqlite3_stmt *unused;
+	int rc = statement(s, ROLLBACK, &unused);
+	return rc == SQLITE_OK ? run_prepared(s, BEGIN_WRITE) : rc;
+}
+
+static void roll_back(struct sqlite_store *s)
+{
+	if (sqlite3_get_autocommit(s->db) == 0)
+		(void)run_prepared(s, ROLLBACK);
 }
 
 static int bind_text(sqlite3_stmt *stmt, int i, const char *text)
@@ -825,7 +841,7 @@ static enum store_class transact(struct sqlite_store *s, const struct store_cond
 				 struct store_pos *ret, struct store_why *why, struct error *err)
 {
 	uint64_t seq = 0;
-	int rc = run_prepared(s, BEGIN_WRITE);
+	int rc = begin_write(s);
 	if (rc != SQLITE_OK)
 		return classify(s, rc, err);
 	enum store_class class = check_conditions(s, conditions, condition_count, ops, op_count, why, err);
@@ -833,8 +849,8 @@ static enum store_class transact(struct sqlite_store *s, const struct store_cond
 		rc = write_all(s, ops, op_count, &seq);
 		class = rc == SQLITE_OK ? finish(s, err) : classify(s, rc, err);
 	}
-	if (class != STORE_OK && sqlite3_get_autocommit(s->db) == 0)
-		(void)run(s, "ROLLBACK");
+	if (class != STORE_OK)
+		roll_back(s);
 	if (class == STORE_OK && ret) {
 		memcpy(ret->incarnation, s->incarnation, 16);
 		ret->rev = seq;
@@ -1153,14 +1169,14 @@ static enum store_class next_fence(struct sqlite_store *s, const char *name, str
 	end_reading(s);
 	int rc = become_writer(s);
 	if (rc == SQLITE_OK)
-		rc = run_prepared(s, BEGIN_WRITE);
+		rc = begin_write(s);
 	if (rc == SQLITE_OK) {
 		rc = read_fence(s, name, NULL, &fence);
 		if (rc == SQLITE_ROW || rc == SQLITE_DONE)
 			rc = write_fence(s, name, who, fence + 1);
 		class = rc == SQLITE_OK ? finish(s, err) : classify(s, rc, err);
-		if (class != STORE_OK && sqlite3_get_autocommit(s->db) == 0)
-			(void)run(s, "ROLLBACK");
+		if (class != STORE_OK)
+			roll_back(s);
 	} else {
 		class = classify(s, rc, err);
 	}

@@ -437,7 +437,9 @@ static void version__a_new_one_is_pending_and_retires_an_earlier_pending_one(voi
 	assert_int_equal(credential_numbered(&c, 1)->staged_at, 200);
 	assert_int_equal(credential_numbered(&c, 1)->stored_at, 100);
 	assert_int_equal(stage_of(&c, 2), STAGE_PENDING);
+	assert_int_equal(credential_stage_of(&c, 2), STAGE_PENDING);
 	assert_null(credential_numbered(&c, 3));
+	assert_int_equal(credential_stage_of(&c, 3), STAGE_RETIRED);
 	assert_null(credential_numbered(&c, 0));
 }
 

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/utf8.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,6 +55,15 @@ static void error__failing_fills_everything_and_is_false(void **state)
 	assert_false(fail_no_memory(&err));
 	assert_int_equal(err.code, ERR_UNEXPECTED);
 	assert_null(err.class);
+}
+
+static void error__of_a_call_that_does_not_wait_some_pass(void **state)
+{
+	(void)state;
+	assert_true(error_is_passing(EAGAIN));
+	assert_true(error_is_passing(EINTR));
+	assert_false(error_is_passing(EPIPE));
+	assert_false(error_is_passing(0));
 }
 
 static void error__control_characters_of_arguments_become_question_marks(void **state)
@@ -165,6 +175,7 @@ int main(void)
 		cmocka_unit_test(error__the_exit_codes_keep_their_numbers_and_names),
 		cmocka_unit_test(error__a_code_out_of_range_is_unexpected),
 		cmocka_unit_test(error__failing_fills_everything_and_is_false),
+		cmocka_unit_test(error__of_a_call_that_does_not_wait_some_pass),
 		cmocka_unit_test(error__control_characters_of_arguments_become_question_marks),
 		cmocka_unit_test(error__a_message_too_long_is_cut_and_still_utf8),
 		cmocka_unit_test(log__one_line_an_event_with_the_program_in_front),
