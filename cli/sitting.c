@@ -226,6 +226,8 @@ static void ask(struct turn *t, struct secret **ret)
 	*ret = NULL;
 	bool is_gone = err.code == ERR_LOCKED || err.code == ERR_UNEXPECTED;
 	t->sitting->empty_answers += err.code == ERR_USAGE;
+	if (is_gone)
+		show_error(&err); /* a terminal that is gone shows it to nobody; but memory may be what was lacking */
 	if (is_gone || has_left || t->sitting->empty_answers == EMPTY_ANSWERS)
 		leave(t);
 	else

@@ -49,6 +49,7 @@ static struct {
 	enum failing_kind kind;
 	int error;
 	size_t seen, failed, first, last;
+	void (*watch)(void); /* asked before each call that counts, with nothing armed */
 } failing;
 
 static inline void failing_from(enum failing_kind kind, int error, size_t first, size_t last)
@@ -70,7 +71,15 @@ static inline size_t failing_stop(void)
 
 static inline bool is_failing(enum failing_kind kind)
 {
-	if (!failing.is_armed || failing.kind != kind || ++failing.seen < failing.first || failing.seen > failing.last)
+	if (!failing.is_armed || failing.kind != kind)
+		return false;
+	failing.seen++;
+	if (failing.watch) {
+		failing.is_armed = false;
+		failing.watch();
+		failing.is_armed = true;
+	}
+	if (failing.seen < failing.first || failing.seen > failing.last)
 		return false;
 	failing.failed++;
 	errno = failing.error;
