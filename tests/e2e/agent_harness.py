@@ -94,14 +94,14 @@ class AgentCase(harness.Case):
 
     # ---- talking ----
 
-    def dial(self, timeout=10):
+    def dial(self, timeout=60):
         s = socket.socket(socket.AF_UNIX)
         self.addCleanup(s.close)
         s.settimeout(timeout)
         s.connect(self.socket)
         return s
 
-    def connect(self, timeout=10):
+    def connect(self, timeout=60):
         c = UnixConnection(self.socket, timeout)
         self.addCleanup(c.close)
         return c

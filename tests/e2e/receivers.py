@@ -86,7 +86,7 @@ class Server:
             threading.Thread(target=self.guard, args=(connection,), daemon=True).start()
 
     def guard(self, connection):
-        connection.settimeout(20)
+        connection.settimeout(60)
         try:
             self.handle(connection)
         except (OSError, ssl.SSLError, EOFError):

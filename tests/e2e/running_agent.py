@@ -37,7 +37,7 @@ class AgentCase(Case):
         if self.agent.poll() is None:
             self.agent.terminate()
             try:
-                self.agent.wait(10 * PATIENCE)
+                self.agent.wait(60 * PATIENCE)
             except Exception:
                 self.agent.kill()
                 raise

@@ -80,7 +80,7 @@ class AgentCase(Case):
                 os.kill(pid, signal.SIGKILL)
 
     def is_gone(self):
-        self.keeper.wait(10 * PATIENCE)
+        self.keeper.wait(60 * PATIENCE)
         self.keeper = None
 
 
@@ -430,7 +430,7 @@ class Crashing(AgentCase):
         time.sleep(0.7)
         first = self.process("--courier")
         self.crash("--courier")
-        check.join(20 * PATIENCE)
+        check.join(60 * PATIENCE)
         self.emu.no_faults()
         doc = json.loads(answers[0][1])
         self.assertEqual(("healthy", "unreachable"), (doc["pixels"][0]["verdict"],
@@ -464,7 +464,7 @@ class Crashing(AgentCase):
             time.sleep(random.uniform(0.01, 0.25))
             self.crash(*random.choice([("--keeper",), ("--keeper", "--courier")]))
             stop.set()
-            writer.join(20 * PATIENCE)
+            writer.join(60 * PATIENCE)
             self.is_gone()
             self.start_agent()
             now = self.token_of(pixel)
@@ -505,7 +505,7 @@ class Crashing(AgentCase):
         self.until("the second says why it is locked", lambda: "another agent serves" in self.read(self.path("second.log")).decode())
         self.assertTrue(self.health()["ready"], "the first goes on")
         p.terminate()
-        self.assertEqual(0, p.wait(10 * PATIENCE))
+        self.assertEqual(0, p.wait(60 * PATIENCE))
 
 
 class Audited(AgentCase):
@@ -543,7 +543,7 @@ class Signals(AgentCase):
         for _ in range(3):
             self.keeper.terminate()
             self.keeper.terminate()
-            self.assertEqual(0, self.keeper.wait(10 * PATIENCE), self.log())
+            self.assertEqual(0, self.keeper.wait(60 * PATIENCE), self.log())
             self.start_agent()
 
     def test_many_at_once_are_harmless(self):
@@ -575,8 +575,8 @@ class Signals(AgentCase):
         put.start()
         self.until("TikTok is asked", lambda: self.emu.log(pixel))
         self.keeper.terminate()
-        put.join(20 * PATIENCE)
-        self.assertEqual(0, self.keeper.wait(20 * PATIENCE))
+        put.join(60 * PATIENCE)
+        self.assertEqual(0, self.keeper.wait(60 * PATIENCE))
         self.keeper = None
         self.emu.no_faults()
         self.assertIn(answers[0][0], (200, 202, 409), answers)
@@ -615,14 +615,14 @@ class Signals(AgentCase):
         self.wait_until_they_wait(3)
         self.keeper.terminate()
         for t in threads:
-            t.join(10 * PATIENCE)
+            t.join(60 * PATIENCE)
         self.assertEqual(3, len(answers), self.log())
         for status, head, problem, _ in answers:
             self.assertEqual((503, "application/problem+json", "no-store", "1"),
                              (status, head["content-type"], head["cache-control"], head["retry-after"]))
             self.assertEqual(("conflict", 8, 503), (problem["type"], problem["exit"], problem["status"]))
             self.assertIn("again", problem["hint"])
-        self.assertEqual(0, self.keeper.wait(20 * PATIENCE))
+        self.assertEqual(0, self.keeper.wait(60 * PATIENCE))
         self.keeper = None
 
     def test_who_waits_is_told_at_once_also_while_tiktok_is_waited_for(self):
@@ -637,13 +637,13 @@ class Signals(AgentCase):
         self.wait_until_they_wait(2)
         told = time.monotonic()
         self.keeper.terminate()
-        reader.join(20 * PATIENCE)
-        put.join(20 * PATIENCE)
+        reader.join(60 * PATIENCE)
+        put.join(60 * PATIENCE)
         self.emu.no_faults()
         self.assertEqual(503, answers[0][0])
         self.assertSoon(answers[0][3] - told, 2, "the put alone waits for 5 s")
         self.assertIn(puts[0][0], (200, 202, 409), puts)
-        self.assertEqual(0, self.keeper.wait(20 * PATIENCE))
+        self.assertEqual(0, self.keeper.wait(60 * PATIENCE))
         self.keeper = None
 
     def test_locking_tells_who_waits(self):
@@ -652,7 +652,7 @@ class Signals(AgentCase):
         reader = self.waiter(pixel, answers)
         self.wait_until_they_wait(1)
         self.assertEqual(200, self.ask("POST", "/v1/lock")[0])
-        reader.join(10 * PATIENCE)
+        reader.join(60 * PATIENCE)
         self.assertEqual((503, "locked"), (answers[0][0], answers[0][2]["type"]))
 
 

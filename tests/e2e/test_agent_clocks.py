@@ -314,7 +314,7 @@ class Jumps(Moved):
         time.sleep(0.6)  # the agent looks four times a second
         self.assertEqual([], got)
         self.jump(boot=11)
-        reader.join(20 * PATIENCE)
+        reader.join(60 * PATIENCE)
         self.assertEqual([304], got)
 
     def test_a_clock_that_went_back_is_said(self):

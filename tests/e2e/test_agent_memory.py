@@ -173,7 +173,7 @@ class Locking(running_agent.AgentCase):
     def test_where_too_little_can_be_locked_it_refuses_and_says_what_to_do(self, limit):
         self.prepare("yes")
         for program in ([AGENT], [AGENT, "--once"]):
-            r = self.run_program([*self.limited(limit), *program, "--config", self.config], rc=1, timeout=20)
+            r = self.run_program([*self.limited(limit), *program, "--config", self.config], rc=1, timeout=60)
             self.assertRegex(r.err, r"(?m)^vault-agent: memory for secrets could not be locked$", say(r))
             self.assertRegex(r.err, r"(?m)^  hint: .*ulimit -l.*require-locked-memory", say(r))
         self.assertFalse(os.path.exists(self.socket), "it served nobody")

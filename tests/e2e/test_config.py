@@ -103,7 +103,7 @@ class Strict(Case):
         self.refuses(13, "list")
         os.rmdir(self.config)
         os.mkfifo(self.config, 0o600)
-        self.vault("list", rc=13, timeout=10)
+        self.vault("list", rc=13, timeout=30)
 
 
 class Order(Case):

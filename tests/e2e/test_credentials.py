@@ -12,7 +12,7 @@ from running_agent import AgentCase
 ASK = """
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-s.settimeout(20)
+s.settimeout(60)
 s.bind(b"\\0" + sys.argv[2].encode())
 s.connect(sys.argv[1])
 while data := s.recv(65536):
@@ -34,7 +34,7 @@ class Credentials(AgentCase):
     def given(self, address):
         """All that comes until the agent closes; None: from no address at all."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-            s.settimeout(20)
+            s.settimeout(60)
             if address is not None:
                 s.bind(address)
             s.connect(self.place)

@@ -78,7 +78,7 @@ class Demo(unittest.TestCase):
         below = harness.descendants(demo.pid)
         os.killpg(demo.pid, signal.SIGINT)
         demo.stdout.read()
-        self.assertEqual(130, demo.wait(20 * PATIENCE))
+        self.assertEqual(130, demo.wait(60 * PATIENCE))
         demo.stdout.close()
         self.assertEqual([], os.listdir(self.tmp))
         end = time.monotonic() + 30 * PATIENCE

@@ -76,7 +76,7 @@ class FastCase(AgentCase):
         theirs.close()
         s = socket.socket(fileno=array.array("i", extra[0][2][:4])[0])
         self.addCleanup(s.close)
-        s.settimeout(10)
+        s.settimeout(60)
         return s
 
     def exchange(self, request, uid=None):
@@ -435,7 +435,7 @@ class Connections(FastCase):
         lines = self.audit_lines()
         for i in range(1000):
             s = socket.socket(socket.AF_UNIX)
-            s.settimeout(10)
+            s.settimeout(60)
             s.connect(self.socket)
             s.sendall(self.request())
             if i % 10 < 7:
@@ -473,7 +473,7 @@ class Connections(FastCase):
         with self.served_in_time(1):  # each read waits for the disk
             for i in range(400):
                 s = socket.socket(socket.AF_UNIX)
-                s.settimeout(10)
+                s.settimeout(60)
                 s.connect(self.socket)
                 s.sendall(self.request())
                 time.sleep((0, 0.0003, 0.001, 0.003)[i % 4])
@@ -506,7 +506,7 @@ class Connections(FastCase):
         for s in idle:
             self.assertTrue(is_closed(s, 5 * harness.PATIENCE))
         self.assertSoon(time.monotonic() - started, 0.8, "they were waited for")
-        self.assertEqual(0, self.keeper.wait(10 * harness.PATIENCE))
+        self.assertEqual(0, self.keeper.wait(60 * harness.PATIENCE))
 
     def test_sigterm_leaves_no_half_an_answer(self):
         """Readers that are at it: each answer they see is whole."""
@@ -515,7 +515,7 @@ class Connections(FastCase):
             s.sendall(self.request())
         self.keeper.send_signal(signal.SIGTERM)
         for s in busy:
-            s.settimeout(10)
+            s.settimeout(60)
             rest = b""
             with contextlib.suppress(ConnectionError):
                 while True:
@@ -523,7 +523,7 @@ class Connections(FastCase):
                     self.assertEqual((self.expected, b""), (answer, rest))
                     s.sendall(self.request())
             self.assertEqual(b"", rest)
-        self.assertEqual(0, self.keeper.wait(10 * harness.PATIENCE))
+        self.assertEqual(0, self.keeper.wait(60 * harness.PATIENCE))
 
     @unittest.skipUnless(os.geteuid() == 0, "NEEDS ROOT: becomes another user")
     def test_rules_of_a_reload_hold_for_open_ones(self):

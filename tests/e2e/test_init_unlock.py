@@ -108,7 +108,7 @@ class KeyFile(Case):
         self.vault("list", rc=4)
         os.rmdir(self.key)
         os.mkfifo(self.key, 0o600)
-        self.vault("list", rc=4, timeout=10)
+        self.vault("list", rc=4, timeout=30)
 
     def test_a_wrong_key_is_6(self):
         self.init()

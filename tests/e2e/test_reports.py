@@ -43,7 +43,7 @@ class Reports(AgentCase):
         reported = time.monotonic()
         self.asks(202, "POST", "/v1/pixels/%s/report" % pixel, '{"code":40105}')
         for t in waiting:
-            t.join(20 * harness.PATIENCE)
+            t.join(60 * harness.PATIENCE)
         self.assertSoon(time.monotonic() - reported, 2)
         self.assertEqual({(200, old, '"1"')}, {g[:3] for g in got})
         # Many more reports: one failover, no flapping back.

@@ -50,7 +50,7 @@ class Run(Case):
 
     def test_it_really_becomes_the_command(self):
         p = self.start("run", "--env", "TT=" + self.pixel, "--", "sh", "-c", "echo $$", stdin=b"")
-        out, _ = p.communicate(timeout=20)
+        out, _ = p.communicate(timeout=60)
         self.assertEqual(p.pid, int(out))
 
     def test_the_childs_status_passes(self):

@@ -96,7 +96,7 @@ class Supervisor(Case):
 
     def ends(self, p, rc, says=None):
         """With this status; nothing of it is left."""
-        _, err = p.communicate(timeout=20 * PATIENCE)
+        _, err = p.communicate(timeout=60 * PATIENCE)
         self.assertEqual(rc, p.returncode, err)
         if says:
             self.assertIn(says, err.decode())

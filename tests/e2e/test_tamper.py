@@ -341,7 +341,7 @@ class Files(Tamper):
         self.vault("list", rc=(7, 13))
         os.rmdir(self.file)
         os.mkfifo(self.file, 0o600)
-        self.vault("list", rc=7, timeout=10)
+        self.vault("list", rc=7, timeout=30)
 
     def test_another_vault_with_the_same_key_in_its_place(self):
         mine = self.file
