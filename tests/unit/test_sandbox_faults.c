@@ -17,6 +17,7 @@
 
 #include "tests/support/scratch.h"
 
+#ifndef IS_SANITIZED
 /* ---- the kernel ---- */
 
 static struct {
@@ -32,7 +33,6 @@ static struct {
 
 static size_t calls, options;
 
-#ifndef IS_SANITIZED
 #define ASK_VERSION 1 /* LANDLOCK_CREATE_RULESET_VERSION */
 
 static long fake_capget(struct __user_cap_data_struct *ret)
