@@ -130,6 +130,58 @@ class Files(Import):
         self.refuses(2, "import", "-", "--shred")
         self.refuses(2, "import", path, "--shred", "--dry-run")
 
+    def test_what_waits_and_what_was_asked_for_wrongly_is_told(self):
+        (a, x), (b, y) = self.pairs(2)
+        self.put(a, self.token(), "--no-check")
+        path = self.csv([(a, x), (b, y)])
+        dry = self.vault("import", path, "--dry-run").err
+        r = self.vault("import", path)
+        self.assertRegex(r.err, r"current now: 1; that wait: 1")
+        self.assertNotEqual(x, self.get(a))
+        self.assertNotIn("imported:", dry)
+        r = self.vault("import", path, "-q")
+        self.assertEqual("", r.err)
+
+    def test_a_strange_first_row_and_a_long_name(self):
+        (a, x), (b, y) = self.pairs(2)
+        r = self.vault("import", self.csv([(a, x)], head="what it is,what it says\n"))
+        self.assertIn("first row is taken for a header", r.err)
+        self.assertNotIn("what it says", r.err)
+        long = "n" * 200
+        doc = self.json("import", self.source("Pixel,Token,%s,\n%s,%s,,\n" % (long, b, y)), "--dry-run")
+        self.assertEqual(["Pixel", "Token", "(long name)", None], [c["name"] for c in doc["columns"]])
+        self.assertEqual([None, None], [c["field"] for c in doc["columns"]][2:])
+
+    def test_the_same_token_under_another_pixel_is_told(self):
+        (a, x), (b, _) = self.pairs(2)
+        self.put(a, x, "--no-check")
+        path = self.csv([(b, x)])
+        warning, = self.json("import", path, "--dry-run", "--allow-shared")["warnings"]
+        self.assertEqual((2, "token"), (warning["row"], warning["field"]))
+        self.assertIn(a, self.vault("import", path, "--allow-shared").err)
+
+    def test_lines_of_env_files_are_named(self):
+        (a, x), = self.pairs(1)
+        path = self.source("TOKEN_%s=%s\nTOKEN_%s=no token...\n" % (a, x, new_pixel()), "x.env")
+        doc = self.wrong(15, path)
+        self.assertEqual([2], [p["row"] for p in doc["problems"]])
+        self.assertRegex(self.vault("import", path, rc=15).err, r"(?m)^vault: line 2")
+
+    def test_a_link_is_not_shredded_and_columns_are_mapped_so_often(self):
+        path = self.csv(self.pairs(1))
+        link = self.path("link.csv")
+        os.symlink(path, link)
+        self.error(2, "import", link, "--shred")
+        self.assertEqual([], self.stored())
+        self.error(2, "import", path, *(w for n in range(65) for w in ("--map", "%d=none" % (n + 3))))
+        more = self.source("Pixel,Token,A,B\n%s,%s,x,y\n" % self.pairs(1)[0], "more.csv")
+        self.assertIn("2 columns", self.vault("import", more, "--shred", rc=2).err)
+        self.assertTrue(os.path.exists(more))
+
+    def test_a_terminal_is_no_file(self):
+        t = self.terminal("import", "-")
+        self.assertEqual(2, t.wait())
+
     def test_a_terminal_is_asked_about_guesses_and_about_the_source(self):
         pairs = self.pairs(2)
         path = self.csv(pairs, head="")

@@ -93,6 +93,17 @@ class Run(Case):
                         env={"VAULT_ADDR": "http://x", "MINE": "1"})
         self.assertEqual("http://x 1", r.out.decode())
 
+    def test_ways_to_our_own_keys_do_not_reach_the_child(self):
+        show = ("--", "sh", "-c", 'printf "%s|%s|%s" "$PIXELVAULT_KEY_FILE" "$PIXELVAULT_PASSPHRASE_FILE" "$TT"')
+        r = self.run_it("--env", "TT=" + self.pixel, *show, env={"PIXELVAULT_KEY_FILE": self.key, "TT": "what it was before"})
+        self.assertEqual("||" + self.secret, r.out.decode())
+
+    def test_a_variable_is_bound_once(self):
+        for words in (("--env", "TT=" + self.pixel, "--env", "TT=" + self.pixel), ("--env", "TT=" + self.pixel, "--file", "TT=" + self.pixel)):
+            self.assertIn("TT", self.run_it(*words, "--", "true", rc=2).err)
+        r = self.run_it("--env", "TT=" + self.pixel, "--env", "TU=" + self.pixel, "--", "sh", "-c", 'printf "%s%s" "$TT" "$TU"')
+        self.assertEqual(2 * self.secret, r.out.decode())
+
     def test_the_child_may_dump_core_and_be_traced_as_ever(self):
         r = self.run_it("--env", "TT=" + self.pixel, "--", "sh", "-c", "ulimit -c")
         import resource

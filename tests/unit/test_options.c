@@ -160,12 +160,17 @@ static void options__values_of_the_wrong_form_are_refused(void **state)
 {
 	(void)state;
 	static const char *const numbers[] = { "", "-1", "+1", " 1", "1x", "4294967296", "99999999999999999999" };
+#define NAME_OF_32 "ABCDEFGHIJKLMNOPQRSTUVWXYZ_01234"
+#define NAME_OF_128 NAME_OF_32 NAME_OF_32 NAME_OF_32 NAME_OF_32
 	static const char *const bindings[] = { "T",          "=" PIXEL,     "1T=" PIXEL, "LD_PRELOAD=" PIXEL,
-						"A-B=" PIXEL, "PATH=" PIXEL, "A B=" PIXEL };
+						"A-B=" PIXEL, "PATH=" PIXEL, "A B=" PIXEL,
+						"A:B=" PIXEL, "A[B=" PIXEL,  "A{B=" PIXEL,
+						NAME_OF_128 "=" PIXEL };
 	for (size_t i = 0; i < COUNT_OF(numbers); i++)
 		REFUSED(ERR_USAGE, "--version", "3", "get", PIXEL, "--version", numbers[i]);
 	for (size_t i = 0; i < COUNT_OF(bindings); i++)
 		REFUSED(ERR_USAGE, "", "", "run", "--env", bindings[i], "--", "true");
+	REFUSED(ERR_USAGE, "--code", "", "report", PIXEL, "--code", "2147483648");
 	REFUSED(ERR_USAGE, "dry|test|live", "one of", "check", "--probe", "auto");
 	REFUSED(ERR_USAGE, "dry|test|live", "one of", "check", "--probe", "dry|test");
 	REFUSED(ERR_USAGE, "dry|test|live", "one of", "check", "--probe", "");
