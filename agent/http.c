@@ -591,6 +591,7 @@ static void collect_finished(struct http *h)
 		CURL *easy = message->easy_handle;
 		CURLcode result = message->data.result; /* the message dies with the next call */
 		(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &e);
+		assert(message->msg == CURLMSG_DONE && e);
 		(void)curl_multi_remove_handle(h->multi, easy);
 		e->result = result;
 		e->place = PLACE_FINISHED;
@@ -600,8 +601,8 @@ static void collect_finished(struct http *h)
 	}
 }
 
-/* What libcurl could not do, for want of memory, it names no time for: without one, nobody would ever look whether the time
- * of what is under way is over. */
+/* A libcurl that runs out of memory may set no timer: without one, nobody would ever look whether the time of what is under
+ * way is over. */
 static void let_libcurl(struct http *h, curl_socket_t fd, int action)
 {
 	int running;

@@ -34,7 +34,21 @@
 /* A vault in use keeps its log below this; a command that ends empties it. */
 #define WAL_PAGES_MAX 1024
 
-enum statement { BEGIN, BEGIN_WRITE, COMMIT, ROLLBACK, GET, PUT, DELETE, META_GET, META_SET, FENCE_GET, FENCE_SET, SINCE, STATEMENT_COUNT };
+enum statement {
+	BEGIN,
+	BEGIN_WRITE,
+	COMMIT,
+	ROLLBACK,
+	GET,
+	PUT,
+	DELETE,
+	META_GET,
+	META_SET,
+	FENCE_GET,
+	FENCE_SET,
+	SINCE,
+	STATEMENT_COUNT
+};
 static const char *const sql[STATEMENT_COUNT] = {
 	[BEGIN] = "BEGIN",
 	[BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -522,7 +536,9 @@ static enum store_class sqlite_open(const char *path, struct store **ret, struct
 		class = read_meta(s, err);
 	if (class != STORE_OK)
 		return class;
-	(void)run_prepared(s, COMMIT);
+	rc = run_prepared(s, COMMIT);
+	if (rc != SQLITE_OK)
+		return classify(s, rc, err);
 	*ret = &take(s)->head;
 	return STORE_OK;
 }
@@ -842,9 +858,9 @@ static enum store_class transact(struct sqlite_store *s, const struct store_cond
 {
 	uint64_t seq = 0;
 	int rc = begin_write(s);
-	if (rc != SQLITE_OK)
-		return classify(s, rc, err);
-	enum store_class class = check_conditions(s, conditions, condition_count, ops, op_count, why, err);
+	enum store_class class = rc == SQLITE_OK ? STORE_OK : classify(s, rc, err);
+	if (class == STORE_OK)
+		class = check_conditions(s, conditions, condition_count, ops, op_count, why, err);
 	if (class == STORE_OK) {
 		rc = write_all(s, ops, op_count, &seq);
 		class = rc == SQLITE_OK ? finish(s, err) : classify(s, rc, err);
@@ -1170,16 +1186,13 @@ static enum store_class next_fence(struct sqlite_store *s, const char *name, str
 	int rc = become_writer(s);
 	if (rc == SQLITE_OK)
 		rc = begin_write(s);
-	if (rc == SQLITE_OK) {
+	if (rc == SQLITE_OK)
 		rc = read_fence(s, name, NULL, &fence);
-		if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-			rc = write_fence(s, name, who, fence + 1);
-		class = rc == SQLITE_OK ? finish(s, err) : classify(s, rc, err);
-		if (class != STORE_OK)
-			roll_back(s);
-	} else {
-		class = classify(s, rc, err);
-	}
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		rc = write_fence(s, name, who, fence + 1);
+	class = rc == SQLITE_OK ? finish(s, err) : classify(s, rc, err);
+	if (class != STORE_OK)
+		roll_back(s);
 	sqlite_release(&s->head);
 	*ret_fence = fence + 1;
 	return class;

@@ -6,6 +6,7 @@
 #include "vault/backup.h"
 #include "vault/grant.h"
 #include "vault/repair.h"
+#include "vault/store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -672,6 +673,41 @@ static void rare__whose_files_cannot_be_written_loses_nothing(void **state)
 	wreck(faults, COUNT_OF(faults));
 }
 
+static bool is_wanted(void *context, struct error *err)
+{
+	(void)context, (void)err;
+	return true;
+}
+
+static void store__that_opened_without_memory_takes_changes(void **state)
+{
+	char path[PATH_MAX + 8];
+	struct error err;
+	struct store_op root = { .key = "root", .value = bytes_of_text("r") };
+	size_t failed = 1, refused = 0;
+	(void)state;
+#ifdef IS_SANITIZED
+	print_message("SKIPPED: under a sanitizer nothing can be made to fail\n");
+	skip();
+#endif
+	snprintf(path, sizeof path, "%s/s.db", scratch);
+	assert_int_equal(store_create(&store_sqlite, path, &root, 1, is_wanted, NULL, &err), STORE_OK);
+	for (size_t n = 1; failed; n++) {
+		struct store *s = NULL;
+		memset(&err, 0, sizeof err);
+		failing_from(FAIL_MEMORY, ENOMEM, n, n);
+		enum store_class class = store_open(&store_sqlite, path, &s, &err);
+		failed = failing_stop();
+		refused += class != STORE_OK;
+		if (class == STORE_OK && store_commit(s, NULL, 0, &root, 1, NULL, NULL, &err) != STORE_OK)
+			fail_msg("opened without allocation %zu, and then: %s", n, err.message);
+		if (class != STORE_OK && (err.code == ERR_NONE || !err.message[0] || !err.hint[0]))
+			fail_msg("not opened without allocation %zu, and nothing told", n);
+		store_close(s);
+	}
+	assert_true(refused > 0);
+}
+
 /* In memory where there is such a place: a disk would be waited for thousands of times. */
 static int make_place(void **state)
 {
@@ -696,6 +732,7 @@ int main(void)
 		T(rare__without_memory_loses_nothing),
 		T(rare__whose_files_cannot_be_read_loses_nothing),
 		T(rare__whose_files_cannot_be_written_loses_nothing),
+		T(store__that_opened_without_memory_takes_changes),
 	};
 	return cmocka_run_group_tests(tests, open_arena, close_arena);
 }
