@@ -94,8 +94,8 @@ static int end(struct child *c)
 	return ended(c->pid);
 }
 
-/* A port that takes connections and never says a word, and one that nobody listens at. */
-static int silent_fd;
+/* A port that takes connections and never says a word, and one that nobody listens at, nor can. */
+static int silent_fd, closed_fd;
 static int silent_port, closed_port;
 
 static int port_of(int *ret_fd, bool does_listen)
@@ -113,19 +113,18 @@ static int port_of(int *ret_fd, bool does_listen)
 
 static int make(void **state)
 {
-	int closed;
 	(void)state;
 	if (scratch_make(NULL) != 0)
 		return -1;
 	silent_port = port_of(&silent_fd, true);
-	closed_port = port_of(&closed, false);
-	close(closed);
+	closed_port = port_of(&closed_fd, false);
 	return 0;
 }
 
 static int drop(void **state)
 {
 	close(silent_fd);
+	close(closed_fd);
 	return scratch_remove(state);
 }
 
@@ -413,7 +412,8 @@ static void courier__without_memory_answers_all_the_same(void **state)
 				assert_int_equal(a.transport, TRANSPORT_CONNECT);
 			} else {
 				died++;
-				assert_int_equal(end(&c), 1000 + SIGFPE);
+				int code = end(&c); /* by SIGFPE in libcurl 7.88; a call that its sandbox forbids it is no excuse */
+				assert_true(code > 1000 && code != 1000 + SIGSYS);
 				c = start_armed();
 			}
 		}
@@ -657,7 +657,7 @@ static bool is_all(void)
 static void messenger__without_memory_lets_the_message_wait(void **state)
 {
 	struct parcel p = parcel_of(SINK_EXEC);
-	size_t done = 0;
+	size_t later = 0;
 	int code = 0;
 	(void)state;
 	make_command();
@@ -671,12 +671,12 @@ static void messenger__without_memory_lets_the_message_wait(void **state)
 			code = end(&c);
 			if (code == 98)
 				break;
-			done += got > 0 && r.outcome == DELIVERY_DONE;
+			later += got > 0 && r.outcome == DELIVERY_LATER;
 			if (code != 0 || (got <= 0 && n != 1) ||
 			    (got > 0 && r.outcome != DELIVERY_DONE && (r.outcome != DELIVERY_LATER || !r.reason[0])))
 				fail_msg("allocation %zu: status %d, %zd bytes: \"%s\", said: %s", n, code, got, r.reason, said(&c));
 		}
-	assert_true(done < 200);
+	assert_true(later > 0);
 }
 
 static void command__that_cannot_be_started_is_for_later(void **state)

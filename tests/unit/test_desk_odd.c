@@ -168,7 +168,7 @@ static void desk__tells_the_damaged_from_the_sound_one_by_one(void **state)
 	sql_do(db, "UPDATE kv SET v = zeroblob(length(v)) WHERE k = (SELECT min(k) FROM kv WHERE k LIKE 'e1/m/%')");
 	sqlite3_close(db);
 	look(&b);
-	assert_true(count_of(b.d, "\"kind\":\"damaged\"") >= 1);
+	assert_true(count_of(b.d, "\"kind\":\"damaged\"") == 2 || count_of(b.d, "2 Pixels") == 1);
 	assert_false(alert_desk_trouble(b.d, &err));
 	close_bench(&b);
 }
@@ -183,7 +183,7 @@ static bool delete_one(void *context, struct change *ch, struct error *err)
 	return change_store(ch, &c, err);
 }
 
-static void desk__of_what_was_removed_says_nothing_whatever_else_is_damaged(void **state)
+static void desk__of_what_was_removed_says_nothing_also_where_it_reads_all(void **state)
 {
 	(void)state;
 	struct bench b = open_bench(&ops, 1);
@@ -414,7 +414,7 @@ int main(void)
 #define TESTED(name) cmocka_unit_test_setup_teardown(name, make, scratch_remove)
 	const struct CMUnitTest tests[] = {
 		TESTED(desk__tells_the_damaged_from_the_sound_one_by_one),
-		TESTED(desk__of_what_was_removed_says_nothing_whatever_else_is_damaged),
+		TESTED(desk__of_what_was_removed_says_nothing_also_where_it_reads_all),
 		TESTED(desk__of_a_decoy_tells_the_first_of_those_who_asked_lately),
 		TESTED(desk__knows_a_sink_by_its_name_while_a_message_is_on_its_way),
 		TESTED(desk__that_ends_says_so_to_whoever_tries_a_sink),
