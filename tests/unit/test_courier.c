@@ -22,7 +22,8 @@
 #define TOKEN "tok-good-0123456789abcdef0123456789abcdef"
 
 static struct {
-	char folder[PATH_MAX]; /* of this program: build/tests/unit */
+	char folder[PATH_MAX]; /* of this program: its own below build/tests/unit, or that */
+	char agent[PATH_MAX];  /* the real vault-agent */
 	char emulator[PATH_MAX], dir[64];
 	char base_url[512], login_url[512], ca_file[128];
 	pid_t pid;
@@ -79,13 +80,29 @@ static void use_courier(const char *target)
 	assert_int_equal(symlink(target, link), 0);
 }
 
+/* What lies beside this program lies beside all of them; what we put there is for nobody else to find. */
+#define OWN_FOLDER "courier-XXXXXX"
+
+static bool is_in_own_folder(void)
+{
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (len <= 0)
+		return false;
+	self[len] = '\0';
+	*strrchr(self, '/') = '\0';
+	return strncmp(strrchr(self, '/') + 1, OWN_FOLDER, sizeof "courier-" - 1) == 0;
+}
+
 static void find_programs(void)
 {
 	ssize_t len = readlink("/proc/self/exe", emu.folder, sizeof emu.folder - 1);
 	assert_true(len > 0);
 	emu.folder[len] = '\0';
 	*strrchr(emu.folder, '/') = '\0';
-	snprintf(emu.emulator, sizeof emu.emulator, "%.*s/../tiktok-emulator", PATH_MAX - 32, emu.folder);
+	const char *up = is_in_own_folder() ? "/../../.." : "/../..";
+	snprintf(emu.emulator, sizeof emu.emulator, "%.*s%s/tests/tiktok-emulator", PATH_MAX - 64, emu.folder, up);
+	snprintf(emu.agent, sizeof emu.agent, "%.*s%s/vault-agent", PATH_MAX - 64, emu.folder, up);
 }
 
 static void start_emulator(void)
@@ -138,13 +155,15 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	char command[128];
+	char command[PATH_MAX + 128];
 	if (emu.pid) {
 		close(emu.stdin_fd);
 		waitpid(emu.pid, NULL, 0);
 		snprintf(command, sizeof command, "rm -rf %s", emu.dir);
 		assert_int_equal(system(command), 0);
 	}
+	snprintf(command, sizeof command, is_in_own_folder() ? "rm -rf '%s'" : "rm -f '%s/vault-agent'", emu.folder);
+	assert_int_equal(system(command), 0);
 	secret_arena_close();
 	return 0;
 }
@@ -154,7 +173,7 @@ static int before_each(void **state)
 	(void)state;
 	if (emu.pid) {
 		ctl(NULL, 0, "reset");
-		use_courier("../../vault-agent");
+		use_courier(emu.agent);
 	}
 	return 0;
 }
@@ -1118,7 +1137,7 @@ static void courier__a_refresh_that_no_courier_was_there_for_holds_up_none_that_
 	assert_int_equal(r.answer.transport, TRANSPORT_NO_COURIER);
 	assert_true(courier_takes(c, PROBE_REFRESH));
 	assert_true(courier_takes(c, PROBE_LISTING));
-	use_courier("../../vault-agent");
+	use_courier(emu.agent);
 	r = refresh(c, 2, FAMILY_ACCOUNTS, grant);
 	assert_non_null(r.pair);
 	courier_free(c);
@@ -1177,6 +1196,23 @@ static void courier__a_page_that_cannot_be_is_never_taken(void **state)
 
 #define TEST(name) cmocka_unit_test_setup(name, before_each)
 
+static void move_to_own_folder(char **argv)
+{
+	char self[PATH_MAX], folder[PATH_MAX + 32], moved[PATH_MAX + 64];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (len <= 0)
+		exit(1);
+	self[len] = '\0';
+	snprintf(folder, sizeof folder, "%.*s/" OWN_FOLDER, (int)(strrchr(self, '/') - self), self);
+	if (!mkdtemp(folder))
+		exit(1);
+	snprintf(moved, sizeof moved, "%s/test_courier", folder);
+	if (link(self, moved) == 0)
+		execv(moved, argv);
+	perror(moved);
+	exit(1);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -1217,5 +1253,7 @@ int main(int argc, char **argv)
 	};
 	if (argc == 2 && strcmp(argv[1], "--courier") == 0)
 		return lie_as_courier();
+	if (!is_in_own_folder() && !getenv("UNDER_VALGRIND")) /* which runs one after the other, and follows nobody */
+		move_to_own_folder(argv);
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

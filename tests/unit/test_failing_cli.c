@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/kept.h"
 #include "tests/support/scratch.h"
 
 #define A "C0U2T02IU8J6B9GC2B90"
@@ -196,67 +197,6 @@ static void must(const char *words, const char *input)
 	int status = run(words, input, NULL);
 	if (status != 0)
 		fail_msg("%s: %d: %s", words, status, said("err"));
-}
-
-/* ---- all files of the test, put back after each change ---- */
-
-#define FILES_MAX 64
-
-static struct {
-	size_t count;
-	struct {
-		char path[PATH_MAX];
-		mode_t mode;
-		uint8_t *bytes;
-		size_t len;
-	} at[FILES_MAX];
-} kept;
-
-static int keep_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-	(void)type, (void)walk;
-	if (strcmp(path, scratch) == 0 || S_ISSOCK(st->st_mode))
-		return 0;
-	assert_true(kept.count < FILES_MAX);
-	size_t i = kept.count++;
-	strcpy(kept.at[i].path, path);
-	kept.at[i].mode = st->st_mode;
-	kept.at[i].len = S_ISREG(st->st_mode) ? (size_t)st->st_size : 0;
-	kept.at[i].bytes = malloc(kept.at[i].len + 1);
-	assert_non_null(kept.at[i].bytes);
-	if (S_ISREG(st->st_mode))
-		assert_int_equal(file_bytes(path, kept.at[i].bytes, kept.at[i].len + 1), kept.at[i].len);
-	return 0;
-}
-
-static void forget_kept(void)
-{
-	for (size_t i = 0; i < kept.count; i++)
-		free(kept.at[i].bytes);
-	kept.count = 0;
-}
-
-static void keep_all(void)
-{
-	forget_kept();
-	assert_int_equal(nftw(scratch, keep_one, 16, FTW_PHYS), 0); /* folders before what is in them */
-}
-
-static int remove_below(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-	(void)st, (void)type;
-	return walk->level == 0 ? 0 : remove(path);
-}
-
-static void put_all_back(void)
-{
-	assert_int_equal(nftw(scratch, remove_below, 16, FTW_DEPTH | FTW_PHYS), 0);
-	for (size_t i = 0; i < kept.count; i++) {
-		if (S_ISDIR(kept.at[i].mode))
-			assert_int_equal(mkdir(kept.at[i].path, kept.at[i].mode & 07777), 0);
-		else
-			write_bytes(kept.at[i].path, kept.at[i].bytes, kept.at[i].len);
-	}
 }
 
 /* ---- the vault that all of it is tried on ---- */
