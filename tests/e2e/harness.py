@@ -318,6 +318,11 @@ class Timed(unittest.TestCase):
         if not seconds < limit * PATIENCE:
             raise TooLate("%.2f s, and may take %g s: %s" % (seconds, limit * PATIENCE, words))
 
+    def assertStill(self, seconds, window, words=""):
+        """What comes by itself after `window` seconds, on any machine and with any patience, has not come yet."""
+        if not seconds < window:
+            raise TooLate("%.2f s, and only within %g s it says something: %s" % (seconds, window, words))
+
     @contextlib.contextmanager
     def subTest(self, *words, **more):
         """Being too late is for the whole test, which begins again; any other failure is the part's own."""

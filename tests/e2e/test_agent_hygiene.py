@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from harness import BUILD, IS_SANITIZED, PATIENCE, cases, new_pixel, spread
+from harness import BUILD, IS_SANITIZED, TooLate, cases, new_pixel, spread
 from running_agent import AgentCase
 from test_hygiene import forms
 
@@ -63,10 +63,13 @@ class Searched(AgentCase):
 
     def left(self, secrets, outside=(), **how):
         """Hits that stay, in other processes than these: whoever has the answer may look before the agent has taken its next
-        step, or seen that a peer is gone."""
-        end = time.monotonic() + 10 * PATIENCE
-        while (found := [h for h in self.scan(secrets, **how) if h[0] not in outside]) and time.monotonic() < end:
+        step, or seen that a peer is gone. That it does soon: what only a deadline of two seconds or more wipes has stayed."""
+        began = looked = time.monotonic()
+        while (found := [h for h in self.scan(secrets, **how) if h[0] not in outside]) and looked - began < 10:
             time.sleep(0.05)
+            looked = time.monotonic()
+        if not found and looked > began:
+            self.assertSoon(looked - began, 1, "until it was gone")
         return found
 
 
@@ -164,6 +167,8 @@ class Memory(Searched):
         t.start()
         self.until(lambda: self.emu.requests() > before, 5, "TikTok was asked")
         hits = self.left(secrets, outside=("courier",))
+        if not t.is_alive():
+            raise TooLate("the probe is over")
         self.emu.no_faults()
         t.join()
         self.assertEqual([], hits)

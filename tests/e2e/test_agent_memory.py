@@ -35,14 +35,6 @@ def traces(pid, token):
     return found
 
 
-def traces_left(pid, token):
-    """Those that stay: whoever has the answer may look before the agent has taken its next step, or seen that we are gone."""
-    end = time.monotonic() + 10 * harness.PATIENCE
-    while (found := traces(pid, token)) and time.monotonic() < end:
-        time.sleep(0.05)
-    return found
-
-
 def more_of(s):
     data = s.recv(4096)
     if not data:
@@ -60,6 +52,17 @@ class Memory(AgentCase):
     def head(self, length):
         return ("PUT %s?check=no HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (self.token_path, length)).encode()
 
+    def traces_left(self, token):
+        """Those that stay: whoever has the answer may look before the keeper has taken its next step, or seen that we are gone.
+        That it does soon: what only a deadline of two seconds or more wipes has stayed."""
+        began = looked = time.monotonic()
+        while (found := traces(self.pid, token)) and looked - began < 10:
+            time.sleep(0.05)
+            looked = time.monotonic()
+        if not found and looked > began:
+            self.assertSoon(looked - began, 1, "until it was gone")
+        return found
+
     def test_the_search_finds_what_is_there(self):
         kept = harness.new_token()
         self.assertTrue(traces(os.getpid(), kept))
@@ -70,9 +73,9 @@ class Memory(AgentCase):
             status, _, body = ask(c, "GET", self.token_path, headers)
             self.assertEqual(200, status)
             self.assertIn(self.tokens[0].encode(), body)
-            self.assertEqual([], traces_left(self.pid, self.tokens[0]), "the connection is still open")
+            self.assertEqual([], self.traces_left(self.tokens[0]), "the connection is still open")
         c.close()
-        self.assertEqual([], traces_left(self.pid, self.tokens[0]))
+        self.assertEqual([], self.traces_left(self.tokens[0]))
 
     def test_no_trace_behind_a_put(self):
         c = self.connect()
@@ -83,7 +86,7 @@ class Memory(AgentCase):
         self.assertEqual(400, ask(c, "PUT", self.token_path + "?check=perhaps", body=refused)[0])
         self.assertEqual(404, ask(c, "PUT", "/v1/nowhere", body=refused)[0])
         for token in (whole, pieces, refused):
-            self.assertEqual([], traces_left(self.pid, token))
+            self.assertEqual([], self.traces_left(token))
 
     def test_no_trace_of_a_put_that_was_broken_off(self):
         token = harness.new_token()
@@ -92,7 +95,7 @@ class Memory(AgentCase):
         time.sleep(0.2)
         s.close()
         self.assertEqual(200, self.http("GET", "/healthz")[0])  # what we sent is read by now
-        self.assertEqual([], traces_left(self.pid, token))
+        self.assertEqual([], self.traces_left(token))
 
     def test_no_trace_of_a_put_that_came_with_another_request(self):
         token = harness.new_token()
@@ -101,7 +104,7 @@ class Memory(AgentCase):
         answers = b""
         while answers.count(b"HTTP/1.1 200") < 2:
             answers += more_of(s)
-        self.assertEqual([], traces_left(self.pid, token))
+        self.assertEqual([], self.traces_left(token))
 
     def test_no_trace_of_a_put_that_came_with_a_read(self):
         """They are looked at as one, for the read may be of the usual kind."""
@@ -116,7 +119,7 @@ class Memory(AgentCase):
             answers = b""
             while answers.count(b"HTTP/1.1 200") < requests.count(b" HTTP/1.1"):
                 answers += more_of(s)
-            self.assertEqual([], traces_left(self.pid, token), "the connection is still open")
+            self.assertEqual([], self.traces_left(token), "the connection is still open")
             s.close()
 
     def test_no_trace_of_a_put_behind_a_read_that_is_broken_off(self):
@@ -130,7 +133,7 @@ class Memory(AgentCase):
             time.sleep(0.2)
             s.close()
             self.assertEqual(200, self.http("GET", "/healthz")[0])  # what we sent is read by now
-            self.assertEqual([], traces_left(self.pid, token), request)
+            self.assertEqual([], self.traces_left(token), request)
 
 
 KIB, MIB = 1 << 10, 1 << 20

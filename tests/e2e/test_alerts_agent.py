@@ -163,9 +163,11 @@ class Running(Moved):
         self.start_agent()
         self.emu.revoke(token)
         self.check_all()
+
         def others():
             """What was on its way while minutes passed may have come twice, under its number."""
             return len({json.loads(r.body)["message_id"] for r in other.requests})
+
         self.until(lambda: others() == 1, 15, "the other one is told")
         for _ in range(20):
             self.pass_by(181)

@@ -37,7 +37,8 @@ class Locks(Case):
             self.assertSoon(r.took, 8)
             r = self.vault("get", pixel)
             self.assertEqual(token, r.out.decode())
-            self.assertSoon(r.took, 3, "reading needs no lock, which is waited for 5 s" + say(r))
+            self.assertSoon(r.took, 3, say(r))
+            self.assertStill(r.took, 4.9, "reading needs no lock, which is waited for 5 s" + say(r))
             self.vault("status")
             self.vault("list")
         finally:

@@ -218,7 +218,8 @@ class Direct(Case):
             self.assertEqual(b"held\n", holder.stdout.readline())
             r = self.vault("get", pixel)
             self.assertEqual((token, ""), (r.out.decode(), r.err), say(r))
-            self.assertSoon(r.took, 2, "it waits for no other writer")
+            self.assertSoon(r.took, 2)
+            self.assertStill(r.took, 4.9, "it waits for no other writer, as one who writes does for 5 s")
         finally:
             holder.kill()
             holder.wait()

@@ -95,8 +95,11 @@ class Run(Case):
 
     def test_ways_to_our_own_keys_do_not_reach_the_child(self):
         show = ("--", "sh", "-c", 'printf "%s|%s|%s" "$PIXELVAULT_KEY_FILE" "$PIXELVAULT_PASSPHRASE_FILE" "$TT"')
-        r = self.run_it("--env", "TT=" + self.pixel, *show, env={"PIXELVAULT_KEY_FILE": self.key, "TT": "what it was before"})
-        self.assertEqual("||" + self.secret, r.out.decode())
+        phrase = self.write(self.path("phrase"), "zwiebelring-wolkenkuckuck-marmelade\n")
+        self.vault("slot", "add", "--passphrase-file", phrase, env={"PIXELVAULT_VAULT": self.file})
+        for way in ({"PIXELVAULT_KEY_FILE": self.key}, {"PIXELVAULT_PASSPHRASE_FILE": phrase}):
+            r = self.run_it("--env", "TT=" + self.pixel, *show, env=dict(way, TT="what it was before"))
+            self.assertEqual("||" + self.secret, r.out.decode(), way)
 
     def test_a_variable_is_bound_once(self):
         for words in (("--env", "TT=" + self.pixel, "--env", "TT=" + self.pixel), ("--env", "TT=" + self.pixel, "--file", "TT=" + self.pixel)):

@@ -130,6 +130,7 @@ class Abuse(Abusers):
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         most = 0
         with self.served_in_time():
+            began = time.monotonic()
             for i in range(min(hard - 200, count)):
                 s = socket.socket(socket.AF_UNIX)
                 s.connect(self.socket)  # with a time limit the kernel would not wait for room in its queue
@@ -142,6 +143,7 @@ class Abuse(Abusers):
             opened[-1].sendall(self.request())
             self.assertIn(b"200 OK", opened[-1].recv(4096))
             self.assertTrue(is_closed(opened[0], 30 * harness.PATIENCE))
+            self.assertStill(time.monotonic() - began, IDLE_S - 5, "it is closed as idle by now")
             self.assertFalse(is_closed(opened[-2], 0.3))
         for s in opened:
             s.close()
@@ -256,9 +258,10 @@ class Abuse(Abusers):
         s = self.dial()
         s.sendall(self.request())
         s.shutdown(socket.SHUT_WR)
-        answer = b""
+        answer, asked = b"", time.monotonic()
         while data := s.recv(4096):
             answer += data
+        self.assertSoon(time.monotonic() - asked, 2, "an idle connection is closed after %d s" % IDLE_S)
         self.assertIn(self.tokens[0].encode(), answer)
         self.all_is_as_before()
 
@@ -274,9 +277,11 @@ class Abuse(Abusers):
                 a["since"] = time.monotonic()
                 abusers.append(a)
             time.sleep(WRITE_S + SLACK_S)
+            looked = time.monotonic()
             for a in abusers:
                 # What was sent before it was given up can still be read, then comes the end.
                 self.assertTrue(is_closed(a["socket"], 30 * harness.PATIENCE))
+            self.assertStill(time.monotonic() - looked, 10, "before long they are closed as idle")
         self.all_is_as_before()
 
     def test_descriptors_that_are_passed_are_never_taken(self):

@@ -253,8 +253,10 @@ class Supervisor(Case):
         for _ in range(4):
             self.assertEqual(b"WATCHDOG=1", self.systemd.recv(4096))
         self.assertSoon(time.monotonic() - began, 1.5)
+        hung = time.monotonic()
         os.kill(keeper, signal.SIGUSR1)
         self.until(lambda: self.pings(1.0) == 0)
+        self.assertSoon(time.monotonic() - hung, 2.5, "a second with the last pings in it, and a silent one")
         self.assertIsNone(p.poll())
 
     def test_without_a_watchdog_there_are_no_pings(self):

@@ -171,11 +171,13 @@ class Live(WatchCase, AgentCase):
         first, second = new_pixel(), new_pixel()
         self.put(first, self.token(), "--no-check")
         self.start_agent()
+        began = time.monotonic()
         t = self.watch(env={"PIXELVAULT_VAULT": None})
         t.expect("live; q ends")
         self.forget(t)
         self.asks(200, "PUT", "/v1/pixels/%s/token?check=no" % second, self.token())
-        t.expect(second, timeout=20)  # without events it would be seen after 30 seconds
+        t.expect(second, timeout=60)
+        self.assertStill(time.monotonic() - began, 29, "it is seen after 30 s without events, too")
 
 
 if __name__ == "__main__":
