@@ -136,12 +136,16 @@ enum probe_kind service_probe_kind(const struct settings *settings, enum probe_c
 
 /* ---- what jobs ask for ---- */
 
+/* Of the process, not of a service: a courier outlives one that is locked, and what it was asked for that one must be nobody's
+ * answer in the next. */
+static uint32_t last_number;
+
 static void enter(struct service *s, struct job *job, const struct job_ops *ops, const struct audit_who *who,
 		  struct job **at)
 {
 	job->ops = ops;
 	job->service = s;
-	job->number = ++s->last_number;
+	job->number = ++last_number;
 	if (who)
 		job->who = *who;
 	job->next = *at;

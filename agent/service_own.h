@@ -65,7 +65,6 @@ struct service {
 	struct pace pace;
 	struct sure_clock sure_clock;
 	struct job *jobs; /* in the order they were started */
-	uint32_t last_number;
 	/* what service_list_due knows */
 	struct buf lists; /* names */
 	bool has_lists;

@@ -729,6 +729,24 @@ class Locked(AgentCase):
         self.assertEqual((0, token), (r.rc, r.out.decode()))
         self.until("locked again", lambda: self.health()["locked"], 5)
 
+    def test_what_was_asked_before_it_was_locked_is_no_answer_to_what_is_asked_after(self):
+        (dead, its), (sound, good) = self.pair(), self.pair()
+        for pixel, token in ((dead, its), (sound, good)):
+            self.direct("put", pixel, "--no-check", "--test-code", "T1", stdin=token)
+        self.emu.revoke(its)
+        self.keeper_up()
+        self.emu.knob("delay-ms", 2000)
+        started = time.monotonic()
+        first = threading.Thread(target=self.ask, args=("POST", "/v1/pixels/%s/check" % dead))
+        first.start()
+        self.until("TikTok was asked", lambda: self.emu.requests() > 0, 2)
+        self.vault("lock")
+        self.vault("unlock")
+        self.assertStill(time.monotonic() - started, 1.8, "TikTok has answered already")
+        status, body = self.ask("POST", "/v1/pixels/%s/check" % sound)
+        first.join()
+        self.assertEqual((200, 0, "healthy"), (status, json.loads(body)["exit"], json.loads(body)["pixels"][0]["verdict"]), body)
+
     def test_a_wrong_key_opens_nothing(self):
         self.keeper_up()
         self.vault("lock")
