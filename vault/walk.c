@@ -258,9 +258,8 @@ static bool each_one(struct walk *w, const uint8_t *entry, const void *context, 
 		return true;
 	if ((c.deleted_at || c.is_destroyed) && !e->want_deleted)
 		return true;
-	if (e->with_health && !walk_health(w, entry, &c, &h, err))
-		return false;
-	return e->fn(e->context, &c, e->with_health ? &h : NULL, err);
+	return (!e->with_health || walk_health(w, entry, &c, &h, err)) &&
+	       e->fn(e->context, &c, e->with_health ? &h : NULL, err);
 }
 
 typedef bool walk_fn(struct walk *w, const uint8_t *entry, const void *context, struct error *err);
