@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,7 +227,7 @@ static void move_owed_pings(struct alert_desk *d, const struct sink *sinks, size
 bool alert_desk_set_sinks(struct alert_desk *d, const struct sink *sinks, size_t count, struct error *err)
 {
 	struct sink *copy = calloc(count + 1, sizeof *copy);
-	count = count < COUNT_OF(d->owes_ping) ? count : COUNT_OF(d->owes_ping); /* a configuration has no more */
+	assert(count <= COUNT_OF(d->owes_ping)); /* a configuration has no more */
 	if (!copy)
 		return fail_no_memory(err);
 	if (count)

@@ -77,7 +77,7 @@ static size_t on_body(char *at, size_t size, size_t count, void *context)
 	struct exchange *e = context;
 	size_t len = size * count;
 	buf_append(&e->got, at, len);
-	e->is_too_big = e->got.is_bad;
+	e->is_too_big = e->is_too_big || e->got.is_bad;
 	return e->is_too_big ? 0 : len;
 }
 
@@ -89,7 +89,7 @@ static size_t on_head(char *at, size_t size, size_t count, void *context)
 	(void)at;
 	e->head_bytes += len;
 	e->head_lines++;
-	e->is_too_big = e->head_bytes > HEAD_BYTES_MAX || e->head_lines > HEAD_LINES_MAX;
+	e->is_too_big = e->is_too_big || e->head_bytes > HEAD_BYTES_MAX || e->head_lines > HEAD_LINES_MAX;
 	return e->is_too_big ? 0 : len;
 }
 
@@ -343,7 +343,7 @@ static bool join_path(CURLU *url, const char *path, char **ret)
 		len--;
 	int put = snprintf(joined, sizeof joined, "%.*s%s", (int)len, base, path);
 	curl_free(base);
-	return (size_t)put < sizeof joined && curl_url_set(url, CURLUPART_PATH, joined, 0) == CURLUE_OK &&
+	return put > 0 && (size_t)put < sizeof joined && curl_url_set(url, CURLUPART_PATH, joined, 0) == CURLUE_OK &&
 	       get_part(url, CURLUPART_URL, ret);
 }
 
@@ -590,8 +590,8 @@ static void collect_finished(struct http *h)
 		struct exchange *e = NULL;
 		CURL *easy = message->easy_handle;
 		CURLcode result = message->data.result; /* the message dies with the next call */
-		(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &e);
-		assert(message->msg == CURLMSG_DONE && e);
+		if (message->msg != CURLMSG_DONE || curl_easy_getinfo(easy, CURLINFO_PRIVATE, &e) != CURLE_OK)
+			continue;
 		(void)curl_multi_remove_handle(h->multi, easy);
 		e->result = result;
 		e->place = PLACE_FINISHED;

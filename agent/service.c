@@ -297,14 +297,17 @@ static bool take_single(struct service *s, struct job *job, const struct reply *
 	return is_stored || asked.pair;
 }
 
-/* The answer to a job that ended meanwhile is nobody's. */
+/* The answer to a job that ended meanwhile is nobody's, and a pair of tokens that came with it is not kept. */
 static bool take_reply(struct service *s, const struct reply *reply)
 {
 	struct job *job = job_of(s, reply->id);
 	uint32_t tag = (uint32_t)reply->id;
 	struct error err;
-	if (!job || job->is_done)
+	if (!job || job->is_done) {
+		if (reply->pair)
+			courier_forget_pair(s->courier);
 		return true;
+	}
 	bool is_fine = tag == QUESTION_TAG ? take_single(s, job, reply, &err)
 					   : job->ops->answered(job, tag, &reply->answer, &err);
 	if (!is_fine)

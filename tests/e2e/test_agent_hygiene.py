@@ -258,18 +258,22 @@ class PairsOfTokens(Searched):
         tiktok = {"login-url": self.emu.base_url.replace("/open_api/v1.3", "/v2")}
         super().configure(tiktok=tiktok, **sections)
 
-    def renewed(self, family, kind, life):
-        """A pair that the agent renewed: everything that is secret about it."""
+    def given(self, family, kind, life, how=""):
+        """A pair that the agent will renew: its Pixel, and everything that is secret about it."""
         pixel, access, refresh = new_pixel(), "act." + self.token(), "rft." + self.token()
         self.emu.knob("refresh", "keeps")
         self.emu.pixel(pixel)
         self.emu.ctl("token", access, "pixels=" + pixel, "kind=" + kind, "scopes=8", "refresh=" + refresh)
         doc = {"client_id": "7012345678901234567", "client_secret": "emulator-app-secret", "refresh_token": refresh,
                "access_token": access, "expires_in": life}
-        self.asks(200, "PUT", "/v1/pixels/%s/token?family=%s&test-code=T1" % (pixel, family), json.dumps(doc).encode())
+        self.asks(200, "PUT", "/v1/pixels/%s/token?family=%s&test-code=T1%s" % (pixel, family, how), json.dumps(doc).encode())
+        return pixel, {"access": access[4:].encode(), "refresh": refresh[4:].encode(), "client-secret": b"r-app-secret"}
+
+    def renewed(self, family, kind, life):
+        """One that it has renewed."""
+        pixel, secrets = self.given(family, kind, life)
         self.until(lambda: self.asks(200, "GET", "/v1/pixels/" + pixel)["pixels"][0]["current"]["version"] == 2, 20, "renewed")
-        token = self.asks(200, "GET", "/v1/pixels/%s/token" % pixel)
-        return {"access": access[4:].encode(), "refresh": refresh[4:].encode(), "client-secret": b"r-app-secret", "new": token[4:]}
+        return dict(secrets, new=self.asks(200, "GET", "/v1/pixels/%s/token" % pixel)[4:])
 
     def scan_each(self, secrets, **how):
         """One by one: the search takes so many pieces at a time."""
@@ -289,6 +293,22 @@ class PairsOfTokens(Searched):
         del secrets["access"], secrets["new"]  # handed out from memory, sealed
         time.sleep(1)
         self.assertEqual([], self.scan_each(secrets, allowed=()))
+
+    def test_a_pair_that_came_for_one_who_was_locked_meanwhile_is_not_kept(self):
+        self.start_agent()
+        other, token = self.pair()
+        self.put(other, token, "--no-check", "--test-code", "T1")
+        self.emu.knob("delay-ms", 2000)
+        pixel, secrets = self.given("accounts", "tt_user", 2, "&check=no")
+        self.until(lambda: self.emu.requests() > 0, 20, "TikTok was asked to renew it")
+        began = time.monotonic()
+        self.asks(200, "POST", "/v1/lock")
+        self.vault("rm", "--destroy", "--yes", pixel, env={"PIXELVAULT_SOCKET": "none"})  # or the next refresh wiped what the first brought
+        self.asks(200, "POST", "/v1/unlock", b"")
+        self.assertStill(time.monotonic() - began, 1.8, "TikTok has answered")
+        # By the time of this answer the agent has had that one.
+        self.asks(200, "POST", "/v1/pixels/%s/check" % other)
+        self.assertEqual([], self.scan_each({"refresh": secrets["refresh"]}, allowed=(), outside=("courier",)))
 
 
 if __name__ == "__main__":

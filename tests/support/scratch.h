@@ -44,6 +44,13 @@ UNUSED static int scratch_make(void **state)
 	return mkdtemp(scratch) ? 0 : -1;
 }
 
+/* In memory where there is such a place: a disk would be waited for at each of many commits. */
+UNUSED static int scratch_make_in_memory(void **state)
+{
+	strcpy(scratch, "/dev/shm/pixelvault-test-XXXXXX");
+	return mkdtemp(scratch) ? 0 : scratch_make(state);
+}
+
 UNUSED static int scratch_remove(void **state)
 {
 	(void)state;

@@ -62,16 +62,24 @@ UNUSED static void find_anchor(void)
 	strcpy(anchor_path, file.path);
 }
 
-UNUSED static int vault_make(void **state)
+UNUSED static int vault_make_here(void)
 {
 	struct error err;
-	if (scratch_make(state) != 0)
-		return -1;
 	set_place("home");
 	if (!create_at(&place, &err))
 		return -1;
 	find_anchor();
 	return 0;
+}
+
+UNUSED static int vault_make(void **state)
+{
+	return scratch_make(state) == 0 ? vault_make_here() : -1;
+}
+
+UNUSED static int vault_make_in_memory(void **state)
+{
+	return scratch_make_in_memory(state) == 0 ? vault_make_here() : -1;
 }
 
 /* ---- changing through the real calls ---- */

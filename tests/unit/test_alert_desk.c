@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/desk_kit.h"
 #include "tests/support/vault_kit.h"
 
 static const struct settings settings = { .interval_s = 21600, .expiry_warning_s = { 30 * 86400 } };
@@ -86,22 +87,6 @@ static void look(struct alert_desk *d)
 	if (!alert_desk_look(d, &err))
 		fail_msg("look: %s", err.message);
 	assert_false(alert_desk_trouble(d, &err));
-}
-
-static size_t count_of(struct alert_desk *d, const char *what)
-{
-	struct buf text = BUF_INIT((size_t)64 << 20);
-	struct json j = JSON_INIT(&text);
-	struct error err;
-	size_t count = 0;
-	json_object(&j, NULL);
-	assert_true(alert_desk_json(d, &j, &err));
-	json_end_object(&j);
-	buf_append(&text, "", 1);
-	for (const char *at = (const char *)text.at; (at = strstr(at, what)); at++)
-		count++;
-	buf_done(&text);
-	return count;
 }
 
 static uint64_t revision(struct vault *v)

@@ -1091,13 +1091,10 @@ static void calls__that_are_interrupted_or_find_the_lock_taken_are_made_again(vo
 	wreck(faults, COUNT_OF(faults));
 }
 
-/* In memory where there is such a place: a disk would be waited for. */
 static int make_fast_place(void **state)
 {
 	struct error err;
-	(void)state;
-	strcpy(scratch, "/dev/shm/pixelvault-test-XXXXXX");
-	if (!mkdtemp(scratch) && scratch_make(state) != 0)
+	if (scratch_make_in_memory(state) != 0)
 		return -1;
 	scoped(secret_freep) struct secret *root = key_of(9);
 	in_scratch(anchor_path, "vault.db-0011.anchor");

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/desk_kit.h"
 #include "tests/support/vault_kit.h"
 
 #define A "C0U2T02IU8J6B9GC2B90"
@@ -127,22 +128,6 @@ static void end_with(struct bench *b, int fd, enum delivery_outcome outcome, str
 	assert_int_equal(send(fd, &r, sizeof r, MSG_NOSIGNAL), sizeof r);
 	close(fd);
 	alert_desk_drain(b->d, clock_boot_ms() + 100);
-}
-
-static size_t count_of(struct alert_desk *d, const char *what)
-{
-	struct buf text = BUF_INIT((size_t)1 << 20);
-	struct json j = JSON_INIT(&text);
-	struct error err;
-	size_t count = 0;
-	json_object(&j, NULL);
-	assert_true(alert_desk_json(d, &j, &err));
-	json_end_object(&j);
-	buf_append(&text, "", 1);
-	for (const char *at = (const char *)text.at; (at = strstr(at, what)); at++)
-		count++;
-	buf_done(&text);
-	return count;
 }
 
 /* ---- damage ---- */
@@ -395,23 +380,9 @@ static void desk__that_can_have_nothing_forgets_nothing(void **state)
 }
 #endif
 
-/* In memory where that can be: each point begins with a vault as it was. */
-static int make(void **state)
-{
-	struct error err;
-	strcpy(scratch, "/dev/shm/pixelvault-test-XXXXXX");
-	if (!mkdtemp(scratch) && scratch_make(state) != 0)
-		return -1;
-	set_place("home");
-	if (!create_at(&place, &err))
-		return -1;
-	find_anchor();
-	return 0;
-}
-
 int main(void)
 {
-#define TESTED(name) cmocka_unit_test_setup_teardown(name, make, scratch_remove)
+#define TESTED(name) cmocka_unit_test_setup_teardown(name, vault_make_in_memory, scratch_remove)
 	const struct CMUnitTest tests[] = {
 		TESTED(desk__tells_the_damaged_from_the_sound_one_by_one),
 		TESTED(desk__of_what_was_removed_says_nothing_also_where_it_reads_all),

@@ -613,18 +613,10 @@ static const struct vault_work works[] = {
 	{ "lists", list_it, false },
 };
 
-/* In memory where there is such a place: a disk would be waited for thousands of times. */
 static int make_vault(void **state)
 {
-	struct error err;
-	(void)state;
-	strcpy(scratch, "/dev/shm/pixelvault-test-XXXXXX");
-	if (!mkdtemp(scratch) && scratch_make(state) != 0)
+	if (vault_make_in_memory(state) != 0)
 		return -1;
-	set_place("home");
-	if (!create_at(&place, &err))
-		return -1;
-	find_anchor();
 	struct vault *v = open_it();
 	next_token(current);
 	wanted[0] = '\0';

@@ -552,9 +552,7 @@ static void agent__whose_caller_fails_at_files_serves_the_next(void **state)
 
 static int make_place(void **state)
 {
-	(void)state;
-	strcpy(scratch, "/dev/shm/pixelvault-test-XXXXXX");
-	if (!mkdtemp(scratch) && scratch_make(state) != 0)
+	if (scratch_make_in_memory(state) != 0)
 		return -1;
 	through_agent = false;
 	build();

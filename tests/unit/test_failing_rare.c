@@ -648,14 +648,6 @@ static void store__that_opened_without_memory_takes_changes(void **state)
 	assert_true(refused > 0);
 }
 
-/* In memory where there is such a place: a disk would be waited for thousands of times. */
-static int make_place(void **state)
-{
-	(void)state;
-	strcpy(scratch, "/dev/shm/pixelvault-test-XXXXXX");
-	return mkdtemp(scratch) || scratch_make(state) == 0 ? 0 : -1;
-}
-
 static int remove_place(void **state)
 {
 	forget_kept();
@@ -664,7 +656,7 @@ static int remove_place(void **state)
 	return scratch_remove(state);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, make_place, remove_place)
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_make_in_memory, remove_place)
 
 int main(void)
 {

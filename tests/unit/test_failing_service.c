@@ -227,13 +227,8 @@ static int make_vault(void **state)
 	settings.expiry_warning_s[0] = 30 * 86400;
 	settings.grace_s = 86400;
 	settings.failover = true;
-	strcpy(scratch, "/dev/shm/pixelvault-test-XXXXXX");
-	if (!mkdtemp(scratch) && scratch_make(NULL) != 0)
+	if (vault_make_in_memory(NULL) != 0)
 		return -1;
-	set_place("home");
-	if (!create_at(&place, &err))
-		return -1;
-	find_anchor();
 	struct vault *v = open_it();
 	assert_true(service_new(v, &settings, &s, &err));
 	store(s, A, OTHER("t0"), "T1", FAMILY_PLAIN);

@@ -452,20 +452,6 @@ static void repair__brings_a_pixel_that_the_vault_does_not_name(void **state)
 	vault_close(v);
 }
 
-/* In memory where there is such a place: a disk would be waited for at each of many commits. */
-static int fast_make(void **state)
-{
-	struct error err;
-	strcpy(scratch, "/dev/shm/pixelvault-test-XXXXXX");
-	if (!mkdtemp(scratch) && scratch_make(state) != 0)
-		return -1;
-	set_place("home");
-	if (!create_at(&place, &err))
-		return -1;
-	find_anchor();
-	return 0;
-}
-
 #define V(f) cmocka_unit_test_setup_teardown(f, vault_make, scratch_remove)
 
 int main(void)
@@ -477,7 +463,7 @@ int main(void)
 		V(plan__a_newer_token_that_the_backup_has_not_gives_way_only_when_told),
 		V(plan__what_the_backup_knows_as_destroyed_is_not_found),
 		V(deed__another_plan_than_what_would_be_done_changes_nothing),
-		cmocka_unit_test_setup_teardown(repair__of_any_two_rows_lost_or_changed_makes_whole_or_does_nothing, fast_make,
+		cmocka_unit_test_setup_teardown(repair__of_any_two_rows_lost_or_changed_makes_whole_or_does_nothing, vault_make_in_memory,
 						scratch_remove),
 		V(repair__takes_ids_of_pixels_and_lists),
 		V(repair__brings_a_pixel_that_the_vault_does_not_name),

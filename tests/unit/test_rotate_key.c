@@ -458,21 +458,7 @@ static void rotation__of_many_pixels_with_one_token_keeps_what_tells_of_it(void 
 	vault_close(v);
 }
 
-/* In memory where there is such a place: a disk would be waited for at each of many commits. */
-static int fast_make(void **state)
-{
-	struct error err;
-	strcpy(scratch, "/dev/shm/pixelvault-test-XXXXXX");
-	if (!mkdtemp(scratch) && scratch_make(state) != 0)
-		return -1;
-	set_place("home");
-	if (!create_at(&place, &err))
-		return -1;
-	find_anchor();
-	return 0;
-}
-
-#define F(f) cmocka_unit_test_setup_teardown(f, fast_make, scratch_remove)
+#define F(f) cmocka_unit_test_setup_teardown(f, vault_make_in_memory, scratch_remove)
 #define V(f) cmocka_unit_test_setup_teardown(f, vault_make, scratch_remove)
 
 int main(void)
