@@ -2,10 +2,11 @@
  * tests/e2e/test_supervisor.py.
  *
  *   stand_in [--config FILE]   the real supervisor, which starts this program again as
- *   stand_in --keeper ...      writes what it is told to PIXELVAULT_TEST_LOG; SIGUSR1: hangs; SIGUSR2: ends with 42;
- *                              stops as it starts while there is a file keeper-stops, which it takes away;
+ *   stand_in --keeper ...      writes what it is told to the file log in its folder; SIGUSR1: hangs; SIGUSR2: ends
+ *                              with 42; stops as it starts while there is a file keeper-stops, which it takes away;
  *                              PIXELVAULT_TEST_STUBBORN: does not end when told to; _NONSENSE: speaks another language
- *   stand_in --courier         lives until its socket closes, or not at all while a file courier-dies is in its folder
+ *   stand_in --courier         lives until its socket closes; while there is a file courier-dies, it writes down that
+ *                              it dies, and dies
  */
 #include "agent/link.h"
 #include "agent/supervisor.h"
@@ -33,7 +34,7 @@ static void on_signal(int number)
 static void note(const char *what, const char *text)
 {
 	char line[512];
-	int fd = open(getenv("PIXELVAULT_TEST_LOG"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int fd = open("log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	int len =
 		snprintf(line, sizeof line, "%lld %s%s%s\n", (long long)clock_boot_ms(), what, *text ? " " : "", text);
 	if (fd < 0 || write(fd, line, (size_t)len) != len)
@@ -122,8 +123,10 @@ static int keep(void)
 static int carry(void)
 {
 	char byte;
-	if (access("courier-dies", F_OK) == 0)
+	if (access("courier-dies", F_OK) == 0) {
+		note("dies", "");
 		return 1;
+	}
 	if (send(LINK_FD, "hello", 5, MSG_NOSIGNAL) != 5)
 		return 2;
 	while (read(LINK_FD, &byte, 1) > 0)
