@@ -5,6 +5,7 @@
 #include "agent/sandbox.h"
 #include "agent/text.h"
 #include "agent/tiktok.h"
+#include "agent/window.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -49,7 +50,7 @@ enum target { TARGET_EVENTS, TARGET_ACCOUNTS, TARGET_LOGIN, TARGET_ASSETS, TARGE
 /* The courier's desk: questions come in, exchanges run, answers go out. */
 struct desk {
 	struct http *http;
-	size_t in_flight;
+	struct window window; /* how many may be under way */
 	struct secret *in; /* probes as read; the last may be incomplete */
 	size_t in_len;
 	struct courier_answer *out;
@@ -283,7 +284,7 @@ static void start_refresh(struct desk *d, const struct courier_probe *p, struct 
 /* How many more questions may be taken up: each needs a place among the answers. */
 static size_t room(const struct desk *d)
 {
-	return d->in_flight - http_open(d->http) - d->out_count;
+	return d->window.size - http_open(d->http) - d->out_count;
 }
 
 /* A whole probe at the front of `from`: its length, head and token; 0 when it is not complete. */
@@ -395,6 +396,7 @@ static void collect_answers(struct desk *d)
 {
 	struct http_answer from;
 	while (http_next(d->http, &from)) {
+		window_answered(&d->window, from.waited_us);
 		struct answer a = {
 			.transport = from.transport, .http = from.status, .code = NO_CODE, .took_ms = from.took_ms
 		};
@@ -454,9 +456,11 @@ static bool is_worn_out(const struct desk *d)
 }
 
 /* Without end while there is something to do. */
-static int64_t patience(bool is_idle, bool has_rested)
+static int64_t patience(struct desk *d, bool is_idle, bool has_rested)
 {
-	return !is_idle ? -1 : has_rested ? LOOK_MS : REST_AFTER_MS;
+	if (is_idle)
+		return has_rested ? LOOK_MS : REST_AFTER_MS;
+	return http_open(d->http) == d->window.size ? window_full(&d->window, clock_boot_ms()) : -1;
 }
 
 /* Until the keeper closes its end or the time has come for another courier (true), or it says something that makes no
@@ -467,13 +471,15 @@ static bool work(struct desk *d)
 	for (;;) {
 		bool has_news = d->out_count > 0 || d->tail.len;
 		bool is_idle = http_open(d->http) == 0 && !has_news;
+		int64_t wait_ms = patience(d, is_idle, has_rested);
 		http_watch(d->http, COURIER_FD,
 			   (room(d) ? (uint32_t)EPOLLIN : 0) | (has_news ? (uint32_t)EPOLLOUT : 0));
-		uint32_t ready = http_work(d->http, patience(is_idle, has_rested));
+		uint32_t ready = http_work(d->http, wait_ms);
 		if (is_idle && !ready) {
 			if (is_worn_out(d) || (has_rested && shelf_was_replaced(&d->shelf)))
 				return true;
 			http_rest(d->http);
+			window_init(&d->window, d->window.most);
 			has_rested = true;
 		}
 		collect_answers(d);
@@ -501,14 +507,14 @@ static void apologise(struct desk *d, const char *why)
 static bool desk_open(struct desk *d, const struct courier_config *config, struct error *err)
 {
 	size_t probes = config->in_flight < PROBES_AT_ONCE ? config->in_flight : PROBES_AT_ONCE;
-	d->in_flight = config->in_flight;
+	window_init(&d->window, config->in_flight);
 	d->began_ms = clock_boot_ms();
 	if (getrandom(&d->nonce, sizeof d->nonce, 0) != sizeof d->nonce)
 		d->nonce = (uint64_t)clock_boot_ms() << 20;
-	d->out = calloc(d->in_flight, sizeof *d->out);
+	d->out = calloc(config->in_flight, sizeof *d->out);
 	if (!d->out)
 		return fail_no_memory(err);
-	return secret_arena_open(HTTP_SECRETS(d->in_flight) + probes * COURIER_PROBE_MAX + ARENA_SLACK, err) &&
+	return secret_arena_open(HTTP_SECRETS(config->in_flight) + probes * COURIER_PROBE_MAX + ARENA_SLACK, err) &&
 	       secret_new(probes * COURIER_PROBE_MAX, &d->in, err);
 }
 

@@ -31,6 +31,28 @@ class Pace(Case):
             if at_once < limit:
                 raise TooLate("%d at once, and %d should be" % (at_once, limit))
 
+    def test_a_connection_is_made_where_it_pays(self):
+        self.many(150)
+        self.configure(check={"rate": 10000, "in-flight": 30})
+        self.emu.reset()
+        self.vault("check")
+        made = self.emu.totals()["connections"]
+        if made == 30:
+            raise TooLate("%d connections, and TikTok answers at once" % made)
+        self.emu.reset()
+        self.emu.knob("delay-ms", 150)
+        self.vault("check")
+        self.assertEqual(30, self.emu.totals()["max-in-flight"], "TikTok lets us wait")
+
+    def test_connections_are_made_while_nobody_answers(self):
+        self.many(31)
+        self.configure(check={"rate": 10000, "in-flight": 30}, tiktok={"timeout": "2s"})
+        self.emu.reset()
+        self.emu.fault("silence", after=1)
+        took = self.vault("check", rc=9).took
+        self.assertEqual(31, self.emu.requests())
+        self.assertSoon(took, 4, "eight at a time would take 8 s")
+
     def test_several_at_once_save_time(self):
         self.many(13)
         self.configure(check={"in-flight": 6})

@@ -1,0 +1,31 @@
+/* agent/window.h - how many questions may be under way at once: as many as pay. Pure: the time comes in as an argument.
+ *
+ * Each question that is under way beside others needs a connection, whose handshake costs far more than a question does.
+ * So it begins with a few, and doubles up to `most` while that is what makes for speed: when even the quickest of as many
+ * answers as are under way let us wait (the other side is far away, or thinks), or when none came for a tenth of a second. */
+#ifndef AGENT_WINDOW_H
+#define AGENT_WINDOW_H
+
+#include <stdint.h>
+
+#define WINDOW_FIRST 8u
+#define WINDOW_QUICK_US 2000 /* with eight under way, 4,000 answers a second */
+#define WINDOW_STILL_MS 100
+
+struct window {
+	unsigned size, most;
+	unsigned heard;      /* answers since it was looked at last ... */
+	int64_t quickest_us; /* ... and how long the quickest let us wait */
+	int64_t full_at_ms;  /* since when it is full and silent; 0 = it is not */
+};
+
+void window_init(struct window *w, unsigned most);
+
+/* waited_us: from asking to the first byte of the answer; 0 = none came, as when nobody is there. */
+void window_answered(struct window *w, int64_t waited_us);
+
+/* All that may be under way is, and nothing came since the last call. It may be wider afterwards. Returns how long to wait
+ * for an answer before calling again; -1 = it is as wide as it gets. */
+int64_t window_full(struct window *w, int64_t now_ms);
+
+#endif
