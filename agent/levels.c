@@ -61,6 +61,8 @@ bool levels_period(const struct levels_ask *ask, int64_t now, struct levels_peri
 		return fail(err, ERR_USAGE, TXT_LEVELS_FUTURE);
 	if (ret->from >= now)
 		return fail(err, ERR_USAGE, TXT_LEVELS_FUTURE);
+	bool has_end = ask->until || ask->month || !ask->since;
+	ret->is_over = has_end && ret->until <= now;
 	if (ret->until > now)
 		ret->until = now;
 	if (ret->from >= ret->until)
@@ -68,10 +70,9 @@ bool levels_period(const struct levels_ask *ask, int64_t now, struct levels_peri
 	return true;
 }
 
-/* A period that lasts until now has all that happened so far. */
 static bool is_before_end(const struct levels_period *p, int64_t at)
 {
-	return at < p->until || (p->until == p->now && at == p->now);
+	return at < p->until || (!p->is_over && at == p->until);
 }
 
 /* ---- one Pixel ---- */
@@ -313,7 +314,7 @@ bool levels_of(const struct credential *c, const struct health *h, const struct 
 	*ret = (struct levels){ .from = c->created_at > period->from ? c->created_at : period->from,
 				.weight = gravity_weight(c, &is_unusable),
 				.token_stored_at = current ? current->stored_at : 0 };
-	if (decoy_is(c) || (!is_before_end(period, ret->from) && period->until < period->now))
+	if (decoy_is(c) || (period->is_over && !is_before_end(period, ret->from)))
 		return false;
 	if (ret->from > period->until)
 		ret->from = period->until;

@@ -17,6 +17,7 @@
 /* Half open, unless it lasts until now; Unix seconds. until is no later than now. */
 struct levels_period {
 	int64_t from, until, now;
+	bool is_over; /* what happens at `until` is not in it; one that lasts until now has what happens now */
 };
 
 /* What somebody asked for: since and until (0 = not said), or a month "2026-10" (NULL = not said); nothing: the last whole

@@ -15,7 +15,7 @@
 #define END (BEGIN + 30 * DAY)
 #define NOW (END + 2 * DAY)
 
-static const struct levels_period november = { .from = BEGIN, .until = END, .now = NOW };
+static const struct levels_period november = { .from = BEGIN, .until = END, .now = NOW, .is_over = true };
 
 static struct credential stored(int64_t at)
 {
@@ -467,6 +467,27 @@ static void levels__what_ended_before_or_began_after_is_no_incident_of_it(void *
 	assert_int_equal(l.dead_s, 0);
 }
 
+static void levels__the_first_second_of_a_month_is_not_the_last_ones(void **state)
+{
+	(void)state;
+	struct levels_period p;
+	struct error err;
+	struct credential c = stored(BEGIN - 90 * DAY), fresh = stored(END);
+	struct health h = healthy_until(BEGIN - 80 * DAY, END - HOUR), none = { .failures = 0 };
+	struct levels l;
+	heard(&h, END, 1, VERDICT_REVOKED);
+	assert_true(levels_period(&(struct levels_ask){ .month = NULL }, END, &p, &err));
+	assert_int_equal(p.until, END);
+	assert_true(levels_of(&c, &h, &p, &l));
+	assert_int_equal(l.incident_count, 0);
+	assert_false(levels_of(&fresh, &none, &p, &l));
+	/* That second is in what lasts until now. */
+	assert_true(levels_period(&(struct levels_ask){ .since = BEGIN }, END, &p, &err));
+	assert_true(levels_of(&c, &h, &p, &l));
+	assert_int_equal(l.incident_count, 1);
+	assert_true(levels_of(&fresh, &none, &p, &l));
+}
+
 static void levels__a_first_token_that_waits_is_the_one_that_speaks(void **state)
 {
 	(void)state;
@@ -616,6 +637,7 @@ int main(void)
 		cmocka_unit_test(levels__a_pair_that_is_renewed_no_more_is_not_called_dead),
 		cmocka_unit_test(levels__a_pixel_from_the_future_has_no_time_yet),
 		cmocka_unit_test(levels__what_ended_before_or_began_after_is_no_incident_of_it),
+		cmocka_unit_test(levels__the_first_second_of_a_month_is_not_the_last_ones),
 		cmocka_unit_test(levels__a_first_token_that_waits_is_the_one_that_speaks),
 		cmocka_unit_test(levels__a_full_history_is_read_with_care),
 		cmocka_unit_test(levels__of_what_gave_way_the_last_good_answer_is_its_proof),
