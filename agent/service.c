@@ -57,6 +57,13 @@ static void end_job(struct job *job)
 	job->ops->end(job, job->has_failed ? &job->err : NULL);
 }
 
+static void cut_short(struct job *job)
+{
+	job->has_failed = true;
+	(void)!fail(&job->err, ERR_CONFLICT, TXT_JOB_CUT_SHORT);
+	end_job(job);
+}
+
 void service_free(struct service *s)
 {
 	if (!s)
@@ -64,9 +71,7 @@ void service_free(struct service *s)
 	while (s->jobs) {
 		struct job *job = s->jobs;
 		s->jobs = job->next;
-		job->has_failed = true;
-		(void)!fail(&job->err, ERR_CONFLICT, TXT_JOB_CUT_SHORT);
-		end_job(job);
+		cut_short(job);
 	}
 	if (s->owns_courier)
 		courier_free(s->courier);
@@ -434,6 +439,21 @@ bool service_is_sweeping(const struct service *s)
 void service_stop_sweeps(struct service *s)
 {
 	s->is_stopping = true;
+}
+
+bool service_wind_up(struct service *s)
+{
+	s->is_stopping = true;
+	for (struct job **at = &s->jobs; *at;) {
+		struct job *job = *at;
+		if (job->ops->is_irreplaceable && job->ops->is_irreplaceable(job)) {
+			at = &job->next;
+			continue;
+		}
+		*at = job->next;
+		cut_short(job);
+	}
+	return !s->jobs;
 }
 
 /* ---- one job alone: the command line ---- */

@@ -382,10 +382,18 @@ static void refresh_end(struct job *job, const struct error *err)
 	free(r);
 }
 
+/* TikTok takes the old pair no longer once it has made a new one. */
+static bool refresh_is_irreplaceable(const struct job *job)
+{
+	const struct refresh *r = (const struct refresh *)job;
+	return r->has_pair || (r->phase == REFRESH_ASK && job->is_sent);
+}
+
 static const struct job_ops refresh_ops = { .step = refresh_step,
 					    .asked = refresh_asked,
 					    .committed = refresh_committed,
 					    .uncommitted = refresh_uncommitted,
+					    .is_irreplaceable = refresh_is_irreplaceable,
 					    .end = refresh_end };
 
 /* ---- starting ---- */

@@ -59,6 +59,13 @@ static void adopt_settings(struct worker *w)
 	apply_to_all(w);
 }
 
+/* The loop holds nothing of it any more, and nothing is on its way that would be lost. */
+static void close_when_done(struct worker *w)
+{
+	if (w->is_let_go && (!w->service || service_is_idle(w->service)))
+		worker_close_vault(w);
+}
+
 static void take_in(struct worker *w)
 {
 	pthread_mutex_lock(&w->in.lock);
@@ -85,8 +92,8 @@ static void take_in(struct worker *w)
 	}
 	if (courier >= 0)
 		courier_give(w->courier, courier);
-	if (is_let_go && w->is_closing)
-		worker_close_vault(w);
+	w->is_let_go = w->is_let_go || (is_let_go && w->is_closing);
+	close_when_done(w);
 	adopt_settings(w); /* before what was asked for after them */
 	while (first) {
 		struct errand *e = first;
@@ -234,6 +241,7 @@ static int turn(struct worker *w)
 	int64_t begun_us = now_us();
 	if (w->service)
 		wait_ms = service_step(w->service);
+	close_when_done(w);
 	if (w->puts) {
 		w->puts_before = w->puts;
 		w->puts_ended_us = now_us();

@@ -74,7 +74,8 @@ struct worker {
 	uint64_t list_changes; /* when they were told last */
 	bool is_missing;    /* there is no vault, and the loop was told so */
 	bool is_awaited;    /* as there was none at the start: it is opened when it is made, unless somebody says lock */
-	bool is_closing;    /* the loop was told, and has not let go yet */
+	bool is_closing;    /* the loop was told, and has not let go yet, or a refresh is under way */
+	bool is_let_go;     /* by the loop */
 	bool has_new_key;   /* rotate-key was run: once closed, the vault is opened again with a key of ours, if one does */
 	bool has_told_loss; /* of a write of this open vault */
 	bool has_given_up;  /* told to stop: nothing new is begun */

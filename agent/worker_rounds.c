@@ -21,6 +21,12 @@
 #define PING_LEAST_MS 60000
 #define PING_MOST_MS 3600000
 
+/* May something be begun that nobody asked for? */
+static bool is_free(const struct worker *w)
+{
+	return w->service && !w->is_closing && !w->has_given_up && !w->next_settings;
+}
+
 /* ---- a sweep nobody waits for ---- */
 
 void worker_log_change(void *context, const char *pixel, enum verdict was, const struct judgement *now)
@@ -57,8 +63,8 @@ void worker_sweep_what_is_due(struct worker *w)
 	const char *pixels[DUE_AT_ONCE];
 	int64_t now_ms = clock_boot_ms();
 	struct error err;
-	if (!w->service || w->is_sweeping || w->has_given_up || w->next_settings || now_ms < w->retry_ms ||
-	    service_is_sweeping(w->service) || plan_next_ms(w->plan) > now_ms)
+	if (!is_free(w) || w->is_sweeping || now_ms < w->retry_ms || service_is_sweeping(w->service) ||
+	    plan_next_ms(w->plan) > now_ms)
 		return;
 	size_t count = plan_due(w->plan, now_ms, pixels, COUNT_OF(pixels));
 	if (!count)
@@ -96,7 +102,7 @@ void worker_read_lists_that_are_due(struct worker *w)
 	char name[PIXEL_CODE_MAX + 1];
 	int64_t now_ms = clock_boot_ms();
 	struct error err;
-	if (!w->service || w->is_closing || w->is_listing || w->has_given_up || w->next_settings || now_ms < w->list_ms)
+	if (!is_free(w) || w->is_listing || now_ms < w->list_ms)
 		return;
 	w->list_ms = now_ms + LIST_LOOK_MS;
 	if (!service_list_due(w->service, name))
@@ -148,7 +154,7 @@ void worker_tend_what_is_due(struct worker *w)
 {
 	const char *pixel;
 	struct error err;
-	if (!w->service || w->has_given_up || w->next_settings)
+	if (!is_free(w))
 		return;
 	while (w->tended < TENDED_AT_ONCE && (pixel = tend_due(w->tend, clock_boot_ms()))) {
 		if (!service_start_upkeep(w->service, pixel, log_upkeep, upkeep_is_done, w, &err)) {
@@ -199,9 +205,7 @@ void worker_renew_what_is_due(struct worker *w)
 	char pixel[PIXEL_CODE_MAX + 1];
 	struct error err;
 	int64_t now_ms = clock_boot_ms();
-	const char *due = w->service && !w->is_renewing && !w->has_given_up && !w->next_settings
-				  ? renewals_due(w->renewals, now_ms)
-				  : NULL;
+	const char *due = is_free(w) && !w->is_renewing ? renewals_due(w->renewals, now_ms) : NULL;
 	if (!due)
 		return;
 	snprintf(pixel, sizeof pixel, "%s", due);

@@ -193,7 +193,9 @@ void worker_begin_closing(struct worker *w, const struct error *why)
 	w->opener = NULL;
 	vault_follow(w->vault, NULL, NULL, NULL);
 	w->relock_ms = INT64_MAX;
-	service_freep(&w->service); /* what runs ends here */
+	/* What runs ends here. A pair of tokens that TikTok gives in this moment is stored first, where the vault is sound. */
+	if (why || !w->service || service_wind_up(w->service))
+		service_freep(&w->service);
 	alert_desk_freep(&w->desk);
 	w->is_sweeping = w->is_renewing = w->is_listing = false;
 	if (why && why->code == ERR_DAMAGED)
@@ -220,6 +222,7 @@ void worker_tell_head(struct worker *w)
 void worker_close_vault(struct worker *w)
 {
 	struct error ignored;
+	service_freep(&w->service);
 	alert_desk_freep(&w->desk);
 	if (w->vault) {
 		(void)!worker_store_marks(w, &ignored);
@@ -232,7 +235,7 @@ void worker_close_vault(struct worker *w)
 	plan_clear(w->plan);
 	tend_clear(w->tend);
 	renewals_clear(w->renewals);
-	w->is_closing = false;
+	w->is_closing = w->is_let_go = false;
 	if (w->locker)
 		worker_finish(w, take(w->locker));
 }

@@ -504,7 +504,8 @@ const struct command commands[] = {
 	  "vault unlock --for 8h", OPTIONS(unlock_options), cmd_unlock },
 
 	{ "lock", GROUP_UPKEEP, NEEDS_SETTINGS, 0, 0, 0, "", "have the running agent forget the key",
-	  "Until the next unlock it hands out nothing (4).\n", "vault lock", NO_OPTIONS, cmd_lock },
+	  "Until the next unlock it hands out nothing (4). Where TikTok is renewing a pair of tokens in that moment, the\n"
+	  "key is forgotten once the new pair is stored.\n", "vault lock", NO_OPTIONS, cmd_lock },
 
 	{ "access", GROUP_UPKEEP, NEEDS_SETTINGS | THROUGH_AGENT, 2, 2, 0, "explain --user U PIXEL",
 	  "what an account may do with a Pixel, and why",

@@ -629,6 +629,48 @@ class Once(Refreshing):
         self.assertEqual(1, len(self.refreshes()))
         self.assertEqual(2, self.status(pixel)["current"]["version"])
 
+    def lock_while_it_is_asked(self, **tiktok):
+        """(Pixel, old token, a lock under way of an agent whose refresh is at TikTok): the environment leads to the agent."""
+        pixel, access, _, _ = self.stored_pair(2)
+        time.sleep(2.1)
+        self.configure(more="[agent]\nsocket = %s\n" % self.socket, tiktok=tiktok)
+        self.start_agent()
+        self.addCleanup(self.stop_agent)
+        self.until(self.refreshes)
+        asked = time.monotonic()
+        self.env.pop("PIXELVAULT_VAULT")
+        return pixel, access, self.start("lock"), asked
+
+    @direct_only("starts an agent of its own")
+    def test_an_agent_that_is_locked_meanwhile_stores_the_pair_and_hands_out_nothing(self):
+        self.emu.knob("delay-ms", 2500)
+        pixel, access, locking, asked = self.lock_while_it_is_asked()
+        self.until(lambda: self.vault("get", pixel, rc=None).rc == 4)
+        self.assertStill(time.monotonic() - asked, 2.4, "TikTok has answered")
+        self.assertIsNone(locking.poll(), "it waits for the pair")
+        out, err = locking.communicate(timeout=60)
+        self.assertEqual(0, locking.returncode, err)
+        self.emu.knob("delay-ms", 0)
+        self.vault("get", pixel, rc=4)
+        self.env["PIXELVAULT_VAULT"] = self.file
+        self.assertEqual((2, None), (self.status(pixel)["current"]["version"], self.renewal(pixel)["unanswered_since"]))
+        self.assertNotEqual(access, self.get(pixel))
+        self.assertEqual(1, len(self.refreshes()))
+        self.vault("audit", "verify")
+
+    @direct_only("starts an agent of its own")
+    def test_an_agent_that_is_locked_does_not_wait_without_end(self):
+        self.emu.fault("silence", path=PATHS[self.family])
+        pixel, access, locking, _ = self.lock_while_it_is_asked(timeout="2s")
+        begun = time.monotonic()
+        out, err = locking.communicate(timeout=60)
+        self.assertEqual(0, locking.returncode, err)
+        self.assertSoon(time.monotonic() - begun, 6)
+        self.emu.no_faults()
+        self.env["PIXELVAULT_VAULT"] = self.file
+        self.assertEqual(access, self.get(pixel))
+        self.assertMoment(self.renewal(pixel)["unanswered_since"])
+
     @direct_only("starts agents of its own")
     def test_two_agents_ask_once(self):
         """The second is refused the vault; what it would do at the same time, --once does."""
