@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/wipe.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -281,9 +282,11 @@ static void start_refresh(struct desk *d, const struct courier_probe *p, struct 
 	}
 }
 
-/* How many more questions may be taken up: each needs a place among the answers. */
+/* How many more questions may be taken up: each needs a place among the answers. Never less than none: the window becomes
+ * smaller only while nothing is open or waits to be sent. */
 static size_t room(const struct desk *d)
 {
+	assert(http_open(d->http) + d->out_count <= d->window.size);
 	return d->window.size - http_open(d->http) - d->out_count;
 }
 
@@ -455,7 +458,7 @@ static bool is_worn_out(const struct desk *d)
 	return d->has_fault && clock_boot_ms() - d->began_ms >= LOOK_MS;
 }
 
-/* Without end while there is something to do. */
+/* Without end while there is something to do. (Where answers that wait to be sent fill the window, sending them goes on.) */
 static int64_t patience(struct desk *d, bool is_idle, bool has_rested)
 {
 	if (is_idle)
@@ -479,7 +482,7 @@ static bool work(struct desk *d)
 			if (is_worn_out(d) || (has_rested && shelf_was_replaced(&d->shelf)))
 				return true;
 			http_rest(d->http);
-			window_init(&d->window, d->window.most);
+			window_reset(&d->window);
 			has_rested = true;
 		}
 		collect_answers(d);

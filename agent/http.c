@@ -711,7 +711,7 @@ bool http_next(struct http *h, struct http_answer *ret)
 {
 	struct exchange *e = h->finished;
 	long status = 0;
-	curl_off_t took_us = 0, asked_us = 0, began_us = 0;
+	curl_off_t took_us = 0, asked_us = 0;
 	if (!e)
 		return false;
 	h->finished = e->next;
@@ -720,14 +720,13 @@ bool http_next(struct http *h, struct http_answer *ret)
 	(void)curl_easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &status);
 	(void)curl_easy_getinfo(e->easy, CURLINFO_TOTAL_TIME_T, &took_us);
 	(void)curl_easy_getinfo(e->easy, CURLINFO_PRETRANSFER_TIME_T, &asked_us);
-	(void)curl_easy_getinfo(e->easy, CURLINFO_STARTTRANSFER_TIME_T, &began_us);
 	*ret = (struct http_answer){
 		.exchange = e,
 		.id = e->id,
 		.transport = transport_of(e),
 		.status = (int32_t)status,
 		.took_ms = (int32_t)(took_us / 1000),
-		.waited_us = began_us > asked_us ? began_us - asked_us : 0,
+		.waited_us = took_us - asked_us,
 		.token = token_of(e),
 		.reason = reason_of(e),
 	};

@@ -73,7 +73,7 @@ struct http_answer {
 	enum transport transport;
 	int32_t status; /* 0 = none was read */
 	int32_t took_ms;
-	int64_t waited_us; /* from asking to the first byte of the answer; 0 = none came */
+	int64_t waited_us;  /* from asking to the end of the answer; of what could not be asked, all of it */
 	struct bytes body;  /* empty unless transport is TRANSPORT_OK */
 	struct bytes token; /* what was sent */
 	const char *reason; /* libcurl's words when transport is not TRANSPORT_OK; foreign text in it */

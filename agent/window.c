@@ -8,7 +8,14 @@ static void look_again(struct window *w)
 
 void window_init(struct window *w, unsigned most)
 {
-	*w = (struct window){ .size = most < WINDOW_FIRST ? most : WINDOW_FIRST, .most = most };
+	*w = (struct window){ .most = most };
+	window_reset(w);
+}
+
+void window_reset(struct window *w)
+{
+	w->size = w->most < WINDOW_FIRST ? w->most : WINDOW_FIRST;
+	w->full_at_ms = 0;
 	look_again(w);
 }
 
@@ -42,5 +49,5 @@ int64_t window_full(struct window *w, int64_t now_ms)
 	if (now_ms - w->full_at_ms < WINDOW_STILL_MS)
 		return w->full_at_ms + WINDOW_STILL_MS - now_ms;
 	widen(w);
-	return WINDOW_STILL_MS;
+	return 0;
 }

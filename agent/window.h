@@ -2,7 +2,8 @@
  *
  * Each question that is under way beside others needs a connection, whose handshake costs far more than a question does.
  * So it begins with a few, and doubles up to `most` while that is what makes for speed: when even the quickest of as many
- * answers as are under way let us wait (the other side is far away, or thinks), or when none came for a tenth of a second. */
+ * answers as may be under way let us wait (the other side is far away, or thinks), or when none came for a tenth of a
+ * second. It never becomes smaller by itself: the connections are there. Whoever rests begins anew. */
 #ifndef AGENT_WINDOW_H
 #define AGENT_WINDOW_H
 
@@ -20,12 +21,13 @@ struct window {
 };
 
 void window_init(struct window *w, unsigned most);
+void window_reset(struct window *w); /* with a few again */
 
-/* waited_us: from asking to the first byte of the answer; 0 = none came, as when nobody is there. */
+/* An answer, or the end of an attempt. waited_us: from asking to its end; of what could not be asked, all of it. */
 void window_answered(struct window *w, int64_t waited_us);
 
-/* All that may be under way is, and nothing came since the last call. It may be wider afterwards. Returns how long to wait
- * for an answer before calling again; -1 = it is as wide as it gets. */
+/* To be called whenever all that may be under way is. Silence counts from the first such call behind an answer. Returns how
+ * long to wait for an answer before calling again; 0 = it is wider now; -1 = it is as wide as it gets. */
 int64_t window_full(struct window *w, int64_t now_ms);
 
 #endif

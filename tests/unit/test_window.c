@@ -73,9 +73,23 @@ static void window__is_not_widened_while_one_of_a_round_was_quick(void **state)
 		hear(&w, 1, NEAR_US);
 		assert_int_equal(w.size, 8);
 	}
-	/* Nobody is there: no connection more will find somebody. */
-	hear(&w, 100, 0);
+}
+
+static void window__begins_anew_after_a_rest(void **state)
+{
+	(void)state;
+	struct window w;
+	window_init(&w, 64);
+	hear(&w, 8 + 16 + 31, FAR_US);
+	assert_int_equal(window_full(&w, 1000), 100);
+	assert_int_equal(w.size, 32);
+	window_reset(&w);
 	assert_int_equal(w.size, 8);
+	assert_int_equal(window_full(&w, 9000), 100);
+	hear(&w, 7, FAR_US);
+	assert_int_equal(w.size, 8);
+	hear(&w, 1, FAR_US);
+	assert_int_equal(w.size, 16);
 }
 
 static void window__is_widened_while_no_answer_comes(void **state)
@@ -87,13 +101,13 @@ static void window__is_widened_while_no_answer_comes(void **state)
 	assert_int_equal(window_full(&w, 1001), 99);
 	assert_int_equal(window_full(&w, 1099), 1);
 	assert_int_equal(w.size, 8);
-	assert_true(window_full(&w, 1100) > 0);
+	assert_int_equal(window_full(&w, 1100), 0);
 	assert_int_equal(w.size, 16);
 	assert_int_equal(window_full(&w, 5000), 100);
-	assert_int_equal(window_full(&w, 5100), 100);
+	assert_int_equal(window_full(&w, 5100), 0);
 	assert_int_equal(w.size, 32);
 	assert_int_equal(window_full(&w, 5101), 100);
-	(void)window_full(&w, 5201);
+	assert_int_equal(window_full(&w, 5201), 0);
 	assert_int_equal(w.size, 64);
 	assert_int_equal(window_full(&w, 9000), -1);
 	assert_int_equal(w.size, 64);
@@ -122,6 +136,7 @@ int main(void)
 		cmocka_unit_test(window__stays_as_it_is_while_answers_are_quick),
 		cmocka_unit_test(window__doubles_with_each_round_of_answers_that_let_us_wait),
 		cmocka_unit_test(window__is_not_widened_while_one_of_a_round_was_quick),
+		cmocka_unit_test(window__begins_anew_after_a_rest),
 		cmocka_unit_test(window__is_widened_while_no_answer_comes),
 		cmocka_unit_test(window__counts_silence_from_the_last_answer),
 	};
