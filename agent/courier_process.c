@@ -458,11 +458,12 @@ static bool is_worn_out(const struct desk *d)
 	return d->has_fault && clock_boot_ms() - d->began_ms >= LOOK_MS;
 }
 
-/* Without end while there is something to do. (Where answers that wait to be sent fill the window, sending them goes on.) */
+/* Without end while there is something to do. (Where answers that wait to be sent fill the window, sending them goes on.) One
+ * that is to make room does so in the first moment in which nothing was asked: who is asked all the time has no longer one. */
 static int64_t patience(struct desk *d, bool is_idle, bool has_rested)
 {
 	if (is_idle)
-		return has_rested ? LOOK_MS : REST_AFTER_MS;
+		return is_worn_out(d) ? 0 : has_rested ? LOOK_MS : REST_AFTER_MS;
 	return http_open(d->http) == d->window.size ? window_full(&d->window, clock_boot_ms()) : -1;
 }
 

@@ -421,6 +421,30 @@ class Schedule(AgentCase):
         self.assertLessEqual(self.emu.requests() - before, 1, self.log())
 
 
+class WornOut(AgentCase):
+    check = {"rate": 10000, "interval": "90d"}
+
+    def test_a_courier_that_cannot_ask_makes_room_for_another_however_busy_it_is(self):
+        pixel, _ = self.stored()
+
+        def checked():
+            return json.loads(self.ask("POST", "/v1/pixels/%s/check" % pixel)[1])["exit"]
+
+        def is_another():
+            for _ in range(20):  # without a pause
+                checked()
+            return self.process("--courier") not in (None, first)
+
+        self.assertEqual(0, checked())
+        first = self.process("--courier")
+        self.emu.knob("cert", "expired")
+        self.emu.ctl("drop")
+        self.assertEqual(9, checked())
+        self.until("another courier", is_another, 15)
+        self.emu.knob("cert", "good")
+        self.until("it asks", lambda: checked() == 0, 10)
+
+
 class Crashing(AgentCase):
     def test_a_dead_courier_is_replaced_and_its_question_answered_as_unreachable(self):
         pixel, token = self.stored()
