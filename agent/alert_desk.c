@@ -51,7 +51,6 @@ struct alert_desk {
 	struct open_delivery open[OPEN_MAX];
 	char (*decoys)[PIXEL_CODE_MAX + 1]; /* as the last look found them */
 	size_t decoy_count, decoy_room;
-	uint64_t last_id;
 	bool is_unstored, is_doubting;
 	struct error trouble;
 };
@@ -546,11 +545,14 @@ static bool can_send(struct alert_desk *d)
 	return d->deliver && deliver_has_room(d->deliver) && free_place(d);
 }
 
+/* The process's: deliveries outlive a desk, and what became of one must not be taken for what became of the next desk's. */
+static uint64_t last_id;
+
 static struct open_delivery *send(struct alert_desk *d, enum open_kind kind, const struct sink *sink,
 				  const struct alert_message *message)
 {
 	struct open_delivery *o = free_place(d);
-	*o = (struct open_delivery){ .kind = kind, .id = ++d->last_id };
+	*o = (struct open_delivery){ .kind = kind, .id = ++last_id };
 	text_copy(o->sink, sizeof o->sink, sink->name);
 	deliver_send(d->deliver,
 		     &(struct delivery){ .id = o->id, .type = sink->type, .sink = sink->name, .message = message });

@@ -219,14 +219,14 @@ static void hand_answer(struct job *job, const struct asked *asked)
 		fail_job(job, &err);
 }
 
-/* Nothing was sent, so there is nothing to remember of it but when it may be. */
-static void answer_without_call(struct job *job)
+/* Nothing was sent, so there is nothing to remember of it but why. */
+static void answer_without_call(struct job *job, enum verdict outcome, const char *why)
 {
 	struct asked asked = { .answer = { .code = NO_CODE, .at = clock_wall() } };
-	asked.finding.outcome = OUTCOME_THROTTLED;
-	asked.finding.advice = verdict_advice(OUTCOME_THROTTLED);
+	asked.finding.outcome = outcome;
+	asked.finding.advice = verdict_advice(outcome);
 	asked.evidence = evidence_of(&asked.answer, PROBE_NONE);
-	snprintf(asked.evidence.text, sizeof asked.evidence.text, "not asked, an earlier throttle still holds");
+	snprintf(asked.evidence.text, sizeof asked.evidence.text, "%s", why);
 	hand_answer(job, &asked);
 }
 
@@ -235,7 +235,7 @@ static int64_t send_question(struct service *s, struct job *job)
 {
 	int64_t pause_s = breaker_pause_s(&s->breaker, clock_wall());
 	if (pause_s > PAUSE_MAX_S) {
-		answer_without_call(job);
+		answer_without_call(job, OUTCOME_THROTTLED, "not asked, an earlier throttle still holds");
 		return 0;
 	}
 	if (pause_s > 0)
@@ -447,6 +447,8 @@ bool service_wind_up(struct service *s)
 	for (struct job **at = &s->jobs; *at;) {
 		struct job *job = *at;
 		if (job->ops->is_irreplaceable && job->ops->is_irreplaceable(job)) {
+			if (job->is_asking && !job->is_sent)
+				answer_without_call(job, OUTCOME_UNREACHABLE, TXT_NOT_ASKED);
 			at = &job->next;
 			continue;
 		}

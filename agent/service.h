@@ -38,8 +38,9 @@ int service_fd(const struct service *s); /* to poll for reading; -1 = nothing to
 bool service_is_idle(const struct service *s);
 /* What runs shall end soon and keep what it learnt: sweeps ask nothing more. */
 void service_stop_sweeps(struct service *s);
-/* What runs ends now, but for a refresh that TikTok was asked for: its answer is a pair of tokens that exists nowhere else,
- * and the old pair may be worth nothing. True: nothing runs; else step on until service_is_idle. */
+/* What runs ends now, and nothing more is asked. But a refresh that was begun is let finish: TikTok's answer to it is a pair of
+ * tokens that exists nowhere else, and the old pair may be worth nothing then. True: nothing runs; else step on until
+ * service_is_idle. */
 must_check bool service_wind_up(struct service *s);
 bool service_is_sweeping(const struct service *s);
 

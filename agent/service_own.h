@@ -32,7 +32,8 @@ struct job_ops {
 	bool (*committed)(struct job *job, struct error *err);
 	/* It could not be made. True: the job goes on with its next step; false, or NULL here: it ends with err. */
 	bool (*uncommitted)(struct job *job, const struct error *err);
-	/* It has, or is about to be given, what exists nowhere else: it is let finish where others are ended. NULL: never. */
+	/* It has, or may be given, what exists nowhere else: it is let finish where others are ended, but a question that was
+	 * not sent yet is answered without. NULL: never. */
 	bool (*is_irreplaceable)(const struct job *job);
 	/* Tell whoever started it, and free all; err NULL: it was done. */
 	void (*end)(struct job *job, const struct error *err);

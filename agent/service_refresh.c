@@ -5,17 +5,17 @@
 #include "agent/text.h"
 #include "agent/tiktok.h"
 #include "core/clock.h"
+#include "core/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LOCK_NAME "refresh"
 #define LOCK_WAIT_MS 60000 /* another process may wait for TikTok */
 #define LOCK_LOOK_MS 20
 #define CONFIRM_DELAY_S 5
 #define STORE_AGAIN_MS 500
-#define STORE_FOR_MS 8000 /* a command waits no longer for room on the disk; the agent does for as long as it runs */
+#define STORE_FOR_MS 8000 /* a command, or an agent that shall lock or end, waits no longer for room on the disk */
 
 enum refresh_phase {
 	REFRESH_LOCK,
@@ -231,7 +231,7 @@ static bool look(struct refresh *r, struct error *err)
 
 static bool lock(struct refresh *r, int64_t *ret_wait_ms, struct error *err)
 {
-	if (vault_lock(r->job.service->vault, LOCK_NAME, 0, &r->lock, err))
+	if (vault_lock(r->job.service->vault, VAULT_LOCK_REFRESH, 0, &r->lock, err))
 		return look(r, err);
 	if (err->code != ERR_CONFLICT)
 		return false;
@@ -269,13 +269,11 @@ static bool refresh_step(struct job *job, int64_t *ret_wait_ms, struct error *er
 		return true;
 	int64_t until_ms = r->phase == REFRESH_WAIT ? r->ask_again_ms : r->store_again_ms;
 	int64_t left_ms = until_ms - clock_boot_ms();
-	if (r->phase == REFRESH_SETTLE_AGAIN && (left_ms <= 0 || job->service->is_stopping)) {
-		store(r);
-	} else if (job->service->is_stopping) { /* refused once only: no reason to condemn it */
+	if (r->phase == REFRESH_WAIT && job->service->is_stopping) { /* refused once only: no reason to condemn it */
 		r->asked.finding.outcome = OUTCOME_UNKNOWN;
 		store(r);
 	} else if (left_ms <= 0) {
-		ask(r);
+		(r->phase == REFRESH_WAIT ? ask : store)(r);
 	} else {
 		*ret_wait_ms = left_ms;
 	}
@@ -344,7 +342,9 @@ static bool refresh_uncommitted(struct job *job, const struct error *err)
 		return false;
 	if (!r->store_until_ms)
 		r->store_until_ms = job->service->owns_courier ? now + STORE_FOR_MS : INT64_MAX;
-	if (now >= r->store_until_ms || job->service->is_stopping)
+	if (job->service->is_stopping && r->store_until_ms > now + STORE_FOR_MS)
+		r->store_until_ms = now + STORE_FOR_MS;
+	if (now >= r->store_until_ms)
 		return false;
 	r->phase = REFRESH_SETTLE_AGAIN;
 	r->store_again_ms = now + STORE_AGAIN_MS;
@@ -374,6 +374,8 @@ static void refresh_end(struct job *job, const struct error *err)
 	ret->advice = r->asked.finding.advice;
 	if (ret->outcome == VERDICT_EXPIRED && r->was_open)
 		ret->advice = ADVISE_PAIR_LOST;
+	if (err && r->has_pair && !job->service->owns_courier) /* whoever asked for it may have gone */
+		log_line(LOG_ERROR, LOG_PAIR_LOST, r->pixel, err->message);
 	if (r->done)
 		r->done(r->context, err ? NULL : ret, err);
 	secret_free(r->grant);
@@ -382,11 +384,11 @@ static void refresh_end(struct job *job, const struct error *err)
 	free(r);
 }
 
-/* TikTok takes the old pair no longer once it has made a new one. */
+/* TikTok takes the old pair no longer once it has made a new one; and that it was, or was not, asked is to be written down. */
 static bool refresh_is_irreplaceable(const struct job *job)
 {
 	const struct refresh *r = (const struct refresh *)job;
-	return r->has_pair || (r->phase == REFRESH_ASK && job->is_sent);
+	return r->has_pair || r->phase == REFRESH_ASK || r->phase == REFRESH_WAIT;
 }
 
 static const struct job_ops refresh_ops = { .step = refresh_step,

@@ -270,7 +270,6 @@
 #define TXT_AGENT_LOCKED "the agent is locked", "open it: vault unlock"
 #define TXT_AGENT_NEW_KEY                                                                                              \
 	"the root key was changed (rotate-key), and the agent has no key that opens the vault", "open it: vault unlock"
-#define TXT_AGENT_CLOSING "the agent is locking itself at this moment", "try again"
 #define TXT_KEEPER_NOT_BY_HAND                                                                                         \
 	"--keeper is not for people: it needs a descriptor 3 from the supervisor", "start 'vault-agent' alone"
 #define TXT_KEEPER_ALONE                                                                                               \
@@ -335,7 +334,9 @@
 #define ADVISE_PAIR_LOST                                                                                               \
 	"TikTok may have changed the pair, and its answer was lost: authorise the app again, and 'put --family' what " \
 	"comes of it"
-#define TXT_JOB_CUT_SHORT "the agent ended before this was done", "look at 'status', then try again"
+#define TXT_JOB_CUT_SHORT "the agent was locked or ended before this was done", "look at 'status', then try again"
+#define TXT_NOT_ASKED "not asked: the agent is being locked"
+#define LOG_PAIR_LOST "%s: the new pair of tokens that TikTok gave could not be stored and is lost: %s; authorise the app again"
 #define TXT_NO_PREVIOUS_VERSION                                                                                        \
 	"Pixel '%s' has no previous token", "only a token that was current before can come back; see 'history'"
 #define TXT_ROLLBACK_MOVED "Pixel '%s' was changed meanwhile", "look at 'status', then try again if it is still needed"

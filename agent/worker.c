@@ -59,11 +59,25 @@ static void adopt_settings(struct worker *w)
 	apply_to_all(w);
 }
 
+/* Before whoever waits for that write is answered. */
+static void tell_loss(struct worker *w)
+{
+	struct error err;
+	if (!w->vault || w->has_told_loss || !vault_has_lost(w->vault, &err))
+		return;
+	struct news *n = worker_news(NEWS_LOSS);
+	n->err = err;
+	w->has_told_loss = true;
+	worker_tell(w, n);
+}
+
 /* The loop holds nothing of it any more, and nothing is on its way that would be lost. */
 static void close_when_done(struct worker *w)
 {
-	if (w->is_let_go && (!w->service || service_is_idle(w->service)))
-		worker_close_vault(w);
+	if (!w->is_let_go || (w->service && !service_is_idle(w->service)))
+		return;
+	tell_loss(w);
+	worker_close_vault(w);
 }
 
 static void take_in(struct worker *w)
@@ -195,18 +209,6 @@ static void keep_time(struct worker *w)
 		worker_begin_closing(w, NULL);
 }
 
-/* Before whoever waits for that write is answered. */
-static void tell_loss(struct worker *w)
-{
-	struct error err;
-	if (!w->vault || w->has_told_loss || !vault_has_lost(w->vault, &err))
-		return;
-	struct news *n = worker_news(NEWS_LOSS);
-	n->err = err;
-	w->has_told_loss = true;
-	worker_tell(w, n);
-}
-
 /* Who puts is not kept waiting for what others do, when all that his put read and changed was given on: the next look is
  * near. */
 static bool must_look(const struct worker *w)
@@ -269,7 +271,7 @@ static void wait_for_work(struct worker *w, int wait_ms)
 {
 	struct pollfd events[] = { { .fd = w->in.fd, .events = POLLIN },
 				   { .fd = w->service ? service_fd(w->service) : -1, .events = POLLIN },
-				   { .fd = deliver_fd(w->deliver), .events = POLLIN } };
+				   { .fd = w->desk ? deliver_fd(w->deliver) : -1, .events = POLLIN } };
 	(void)poll(events, COUNT_OF(events), wait_ms);
 }
 
@@ -279,8 +281,11 @@ static void wind_up(struct worker *w)
 	int64_t until = clock_boot_ms() + STOP_MS;
 	if (w->service)
 		service_stop_sweeps(w->service);
-	while (w->service && !service_is_idle(w->service) && clock_boot_ms() < until)
-		wait_for_work(w, turn(w));
+	while (w->service && !service_is_idle(w->service) && clock_boot_ms() < until) {
+		int wait_ms = turn(w);
+		if (w->service) /* else there is nothing to wait for */
+			wait_for_work(w, wait_ms);
+	}
 	service_freep(&w->service);
 	if (w->desk)
 		alert_desk_finish(w->desk, clock_boot_ms() + FAREWELL_MS);
@@ -347,6 +352,7 @@ static bool prepare(struct worker *w, const struct settings *settings, const cha
 	w->settings.config = NULL;
 	w->relock_ms = INT64_MAX;
 	w->wrapped[0].max = w->wrapped[1].max = TOKEN_MAX + 64;
+	w->waiting_end = &w->waiting;
 	w->in.courier = -1;
 	w->in.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->out.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

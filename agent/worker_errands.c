@@ -418,11 +418,22 @@ static const struct {
 	[ERRAND_ALERT_TEST] = { .as_job = start_test },
 };
 
+static void wait_for_closing(struct worker *w, struct errand *e)
+{
+	e->next = NULL;
+	*w->waiting_end = e;
+	w->waiting_end = &e->next;
+}
+
 static void unlock(struct worker *w, struct errand *e)
 {
 	struct error err;
-	if (w->is_closing)
-		(void)!fail(&err, ERR_CONFLICT, TXT_AGENT_CLOSING);
+	if (w->is_closing) {
+		wait_for_closing(w, e);
+		return;
+	}
+	if (w->has_given_up)
+		(void)!fail(&err, ERR_CONFLICT, TXT_JOB_CUT_SHORT);
 	else if (worker_open_vault(w, e->secret, &e->who, &err)) {
 		w->relock_ms = e->span_s ? clock_boot_ms() + e->span_s * 1000 : INT64_MAX;
 		worker_finish(w, e);
@@ -434,14 +445,25 @@ static void unlock(struct worker *w, struct errand *e)
 static void lock(struct worker *w, struct errand *e)
 {
 	w->is_awaited = w->has_new_key = false;
-	if (!w->vault || w->locker) {
+	if (!w->vault) {
 		worker_finish(w, e);
 		return;
 	}
 	worker_note_in_audit(w, &e->who, "lock");
-	w->locker = e;
+	wait_for_closing(w, e);
 	if (!w->is_closing)
 		worker_begin_closing(w, NULL);
+}
+
+void worker_end_waiting(struct worker *w)
+{
+	struct errand *e = w->waiting;
+	w->waiting = NULL;
+	w->waiting_end = &w->waiting;
+	for (struct errand *next; e; e = next) {
+		next = e->next;
+		worker_begin_errand(w, e);
+	}
 }
 
 void worker_begin_errand(struct worker *w, struct errand *e)

@@ -79,7 +79,7 @@ struct worker {
 	bool has_new_key;   /* rotate-key was run: once closed, the vault is opened again with a key of ours, if one does */
 	bool has_told_loss; /* of a write of this open vault */
 	bool has_given_up;  /* told to stop: nothing new is begun */
-	struct errand *locker; /* waits for the closing to be done */
+	struct errand *waiting, **waiting_end; /* lock and unlock: for the closing to be done */
 	int64_t look_ms, anchor_ms, head_ms, retry_ms, relock_ms;
 	uint64_t head_told; /* the sequence of the last head in the log */
 	struct mark_update marks[MARKS_AT_ONCE]; /* not stored yet */
@@ -132,5 +132,6 @@ void worker_see_to_alerts(struct worker *w);
 /* worker_errands.c: what the loop asks for */
 must_check bool worker_add_list(void *records, const struct credential *c, const struct health *h, struct error *err);
 void worker_begin_errand(struct worker *w, struct errand *e);
+void worker_end_waiting(struct worker *w); /* the vault is closed: those who waited for that are answered, in order */
 
 #endif

@@ -236,8 +236,7 @@ void worker_close_vault(struct worker *w)
 	tend_clear(w->tend);
 	renewals_clear(w->renewals);
 	w->is_closing = w->is_let_go = false;
-	if (w->locker)
-		worker_finish(w, take(w->locker));
+	worker_end_waiting(w);
 }
 
 /* ---- opening ---- */

@@ -1,4 +1,5 @@
 /* rekey and rotate-key: the same root key wrapped anew, and a new root key. */
+#include "agent/text.h"
 #include "cli/key_work.h"
 #include "cli/new_key.h"
 #include "cli/output.h"
@@ -8,6 +9,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#define RENEWAL_WAIT_MS 60000
 
 /* ---- rekey ---- */
 
@@ -297,14 +300,24 @@ static void print_rotated(struct invocation *inv, const struct survivors *s, con
 	output_json_end(inv, &j);
 }
 
+/* Whoever is being given a pair of tokens could not store it under the old key any more, and TikTok gives it once. */
+static bool keep_renewals_out(struct invocation *inv, struct vault_lock **ret, struct error *err)
+{
+	if (vault_lock(inv->vault, VAULT_LOCK_REFRESH, RENEWAL_WAIT_MS, ret, err))
+		return true;
+	return err->code == ERR_CONFLICT ? fail(err, ERR_CONFLICT, TXT_REFRESH_BUSY) : false;
+}
+
 bool cmd_rotate_key(struct invocation *inv, struct error *err)
 {
+	scoped(vault_unlockp) struct vault_lock *renewals = NULL;
 	scoped(unlock_key_done) struct unlock_key opener = { .secret = NULL };
 	scoped(survivors_done) struct survivors s = { .count = 0 };
 	struct rotate_key_report report;
 	uint32_t passes;
 	if (!key_work_open(inv, false, &opener, err) || !gather(inv, &opener, &s, err) ||
-	    !choose_passes(&s, &passes, err) || !vault_rotate_key(inv->vault, s.at, s.count, passes, &report, err))
+	    !choose_passes(&s, &passes, err) || !keep_renewals_out(inv, &renewals, err) ||
+	    !vault_rotate_key(inv->vault, s.at, s.count, passes, &report, err))
 		return false;
 	say(inv, SAY_ROTATED_KEY, report.pixels, report.pixels == 1 ? "" : "s", report.tokens,
 	    report.tokens == 1 ? "" : "s", s.count, s.count == 1 ? " opens" : "s open");

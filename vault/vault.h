@@ -322,6 +322,7 @@ struct vault_lock;
 must_check bool vault_lock(struct vault *v, const char *name, int64_t wait_ms, struct vault_lock **ret,
 			   struct error *err);
 void vault_unlockp(struct vault_lock **lock);
+#define VAULT_LOCK_REFRESH "refresh" /* held by whoever asks TikTok for a pair of tokens, until it is stored */
 
 /* ---- proof of everything ---- */
 

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -752,6 +753,26 @@ class Locked(AgentCase):
         self.assertSoon(time.monotonic() - unlocked, 0.9, "it is locked again")
         self.assertEqual((0, token), (r.rc, r.out.decode()))
         self.until("locked again", lambda: self.health()["locked"], 5)
+
+    def test_it_rests_though_a_message_was_under_way(self):
+        mute = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(mute.close)
+        self.configure(more="[alert ops]\ntype = webhook\nurl = https://127.0.0.1:%d/\ntime-limit = 1s\n" % mute.getsockname()[1])
+        self.start_agent()
+        testing = self.start("alert", "test", "ops")
+        mute.settimeout(60 * PATIENCE)
+        mute.accept()
+        self.vault("lock")
+        testing.communicate(timeout=60 * PATIENCE)
+        time.sleep(1.5)  # the message's time is over
+        before = self.processor_time()
+        time.sleep(2)
+        self.assertLess(self.processor_time() - before, 0.5)
+
+    def processor_time(self):
+        """The keeper's, in seconds."""
+        with open("/proc/%d/stat" % self.process("--keeper")) as f:
+            return sum(int(n) for n in f.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
 
     def test_what_was_asked_before_it_was_locked_is_no_answer_to_what_is_asked_after(self):
         (dead, its), (sound, good) = self.pair(), self.pair()

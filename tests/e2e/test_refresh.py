@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -670,6 +671,92 @@ class Once(Refreshing):
         self.env["PIXELVAULT_VAULT"] = self.file
         self.assertEqual(access, self.get(pixel))
         self.assertMoment(self.renewal(pixel)["unanswered_since"])
+
+    def assertStored(self, pixel, access):
+        self.emu.knob("delay-ms", 0)
+        self.env["PIXELVAULT_VAULT"] = self.file
+        self.assertEqual((2, None), (self.status(pixel)["current"]["version"], self.renewal(pixel)["unanswered_since"]))
+        self.assertNotEqual(access, self.get(pixel))
+        self.assertEqual(1, len(self.refreshes()))
+
+    @direct_only("starts an agent of its own")
+    def test_an_agent_that_is_told_to_end_while_it_locks_ends_when_the_pair_is_stored(self):
+        self.emu.knob("delay-ms", 2500)
+        pixel, access, locking, asked = self.lock_while_it_is_asked()
+        self.until(lambda: self.vault("get", pixel, rc=None).rc == 4)
+        self.stop_agent()
+        self.assertSoon(time.monotonic() - asked, 6)
+        locking.communicate(timeout=60)
+        self.assertStored(pixel, access)
+
+    @direct_only("starts an agent of its own")
+    def test_who_locks_or_unlocks_meanwhile_waits_too(self):
+        self.emu.knob("delay-ms", 2500)
+        pixel, access, locking, asked = self.lock_while_it_is_asked()
+        self.until(lambda: self.vault("get", pixel, rc=None).rc == 4)
+        self.assertStill(time.monotonic() - asked, 2, "TikTok has answered")
+        opening = self.start("unlock")
+        time.sleep(0.2)
+        self.vault("lock")
+        self.assertGreater(time.monotonic() - asked, 2.4, "the key is no longer there")
+        self.assertEqual([0, 0], [p.wait(60) for p in (locking, opening)])
+        self.vault("get", pixel, rc=4)
+        self.vault("unlock")
+        self.emu.knob("delay-ms", 0)
+        self.assertNotEqual(access, self.get(pixel))
+        self.assertStored(pixel, access)
+
+    def hold_the_store(self):
+        holder = sqlite3.connect(self.file, isolation_level=None)
+        self.addCleanup(holder.close)
+        holder.execute("begin immediate")
+        return holder
+
+    @direct_only("starts an agent of its own")
+    def test_an_agent_that_is_locked_tries_again_to_store_the_pair(self):
+        self.emu.knob("delay-ms", 2500)
+        pixel, access, locking, asked = self.lock_while_it_is_asked()
+        holder = self.hold_the_store()
+        self.assertStill(time.monotonic() - asked, 2.4, "TikTok has answered")
+        time.sleep(2.5 + 6)
+        self.assertIsNone(locking.poll(), "it tries again")
+        holder.execute("rollback")
+        self.assertEqual(0, locking.wait(60))
+        self.assertStored(pixel, access)
+
+    @direct_only("starts an agent of its own")
+    def test_a_pair_that_could_not_be_stored_is_told(self):
+        self.emu.knob("delay-ms", 1500)
+        pixel, access, locking, asked = self.lock_while_it_is_asked()
+        holder = self.hold_the_store()
+        self.assertStill(time.monotonic() - asked, 1.4, "TikTok has answered")
+        self.assertEqual(0, locking.wait(60))
+        holder.execute("rollback")
+        with open(self.path("agent.log")) as f:
+            self.assertRegex(f.read(), pixel + ": the new pair of tokens .* is lost: .*authorise the app again")
+
+    @direct_only("starts an agent of its own")
+    def test_a_refusal_that_was_not_confirmed_before_a_lock_leaves_nothing_open(self):
+        self.emu.fault("code-40103", path=PATHS[self.family])
+        pixel, access, locking, _ = self.lock_while_it_is_asked()
+        self.assertEqual(0, locking.wait(60))
+        self.emu.no_faults()
+        self.env["PIXELVAULT_VAULT"] = self.file
+        self.assertEqual((1, None), (self.status(pixel)["current"]["version"], self.renewal(pixel)["unanswered_since"]))
+
+    @direct_only("starts an agent of its own")
+    def test_the_root_key_is_not_changed_before_the_pair_is_stored(self):
+        self.emu.knob("delay-ms", 2500)
+        pixel, access, _, _ = self.stored_pair(2)
+        time.sleep(2.1)
+        self.configure(more="[agent]\nsocket = %s\n" % self.socket)
+        self.start_agent()
+        self.addCleanup(self.stop_agent)
+        self.until(self.refreshes)
+        self.vault("rotate-key")
+        self.assertStored(pixel, access)
+        self.env.pop("PIXELVAULT_VAULT")
+        self.until(lambda: self.vault("get", pixel, rc=None).out.decode() not in ("", access))
 
     @direct_only("starts agents of its own")
     def test_two_agents_ask_once(self):

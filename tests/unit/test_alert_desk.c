@@ -1,5 +1,6 @@
 /* The book of alerts in a real vault: one keeper, few commits, nothing lost with its process. */
 #include "agent/alert_desk.h"
+#include "agent/deliver_wire.h"
 #include "agent/link.h"
 #include "core/clock.h"
 
@@ -275,6 +276,49 @@ static void keep_tested(void *context, const struct delivery_result *result, con
 	t->code = err && !result ? err->code : ERR_NONE;
 }
 
+/* What became of a message of a desk that is gone is not taken for what became of the next desk's: an alert would count as told. */
+static void desk__is_not_told_of_what_another_one_sent(void **state)
+{
+	(void)state;
+	static const struct sink sinks[] = { { .name = "slow", .type = SINK_WEBHOOK }, { .name = "other", .type = SINK_WEBHOOK } };
+	struct receipt receipt = { .version = PARCEL_VERSION, .outcome = DELIVERY_DONE };
+	struct tested first = { .told = 0 }, second = { .told = 0 };
+	struct vault *v = open_it();
+	struct deliver *deliver;
+	struct alert_desk *d;
+	struct link_message m;
+	struct error err;
+	int link[2], messengers[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
+	assert_true(deliver_new(NULL, link[0], &deliver, &err));
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(alert_desk_new(v, &settings, deliver, &d, &err));
+		assert_true(alert_desk_set_sinks(d, sinks, COUNT_OF(sinks), &err));
+		alert_desk_test(d, sinks[i].name, keep_tested, i ? &second : &first);
+		(void)alert_desk_turn(d);
+		assert_int_equal(link_receive(link[1], &m, &messengers[i]), LINK_GOT_MESSAGE);
+		if (i == 0)
+			alert_desk_free(d);
+	}
+	assert_int_equal(first.told, 1); /* that it was cut short */
+	assert_int_equal(write(messengers[0], &receipt, sizeof receipt), sizeof receipt);
+	close(messengers[0]);
+	for (int i = 0; i < 5; i++)
+		(void)alert_desk_turn(d);
+	assert_int_equal(second.told, 0);
+	assert_int_equal(write(messengers[1], &receipt, sizeof receipt), sizeof receipt);
+	close(messengers[1]);
+	for (int i = 0; i < 5; i++)
+		(void)alert_desk_turn(d);
+	assert_int_equal(second.told, 1);
+	assert_int_equal(second.code, ERR_NONE);
+	alert_desk_free(d);
+	deliver_free(deliver);
+	close(link[0]);
+	close(link[1]);
+	vault_close(v);
+}
+
 /* By who keeps it, of an alert that stands, with an id that is one. */
 static void book__is_acknowledged_in_by_its_keeper_alone(void **state)
 {
@@ -361,6 +405,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(desk__owes_a_ping_to_the_sink_of_that_name_wherever_it_stands_after_a_reload,
 						vault_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(desk__stands_a_storm_of_ten_thousand, vault_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(desk__is_not_told_of_what_another_one_sent, vault_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(book__is_acknowledged_in_by_its_keeper_alone, vault_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(desk__names_the_gravest_in_a_message_and_counts_the_rest, vault_make,
 						scratch_remove),
