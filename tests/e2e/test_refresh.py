@@ -630,7 +630,7 @@ class Once(Refreshing):
         self.assertEqual(1, len(self.refreshes()))
         self.assertEqual(2, self.status(pixel)["current"]["version"])
 
-    def lock_while_it_is_asked(self, **tiktok):
+    def lock_while_it_is_asked(self, later=0, **tiktok):
         """(Pixel, old token, a lock under way of an agent whose refresh is at TikTok): the environment leads to the agent."""
         pixel, access, _, _ = self.stored_pair(2)
         time.sleep(2.1)
@@ -640,6 +640,7 @@ class Once(Refreshing):
         self.until(self.refreshes)
         asked = time.monotonic()
         self.env.pop("PIXELVAULT_VAULT")
+        time.sleep(later)
         return pixel, access, self.start("lock"), asked
 
     @direct_only("starts an agent of its own")
@@ -738,8 +739,9 @@ class Once(Refreshing):
     @direct_only("starts an agent of its own")
     def test_a_refusal_that_was_not_confirmed_before_a_lock_leaves_nothing_open(self):
         self.emu.fault("code-40103", path=PATHS[self.family])
-        pixel, access, locking, _ = self.lock_while_it_is_asked()
+        pixel, access, locking, asked = self.lock_while_it_is_asked(later=1)
         self.assertEqual(0, locking.wait(60))
+        self.assertStill(time.monotonic() - asked, 4.9, "it was asked a second time")
         self.emu.no_faults()
         self.env["PIXELVAULT_VAULT"] = self.file
         self.assertEqual((1, None), (self.status(pixel)["current"]["version"], self.renewal(pixel)["unanswered_since"]))
