@@ -630,11 +630,11 @@ class Once(Refreshing):
         self.assertEqual(1, len(self.refreshes()))
         self.assertEqual(2, self.status(pixel)["current"]["version"])
 
-    def lock_while_it_is_asked(self, later=0, **tiktok):
+    def lock_while_it_is_asked(self, later=0, check=None, **tiktok):
         """(Pixel, old token, a lock under way of an agent whose refresh is at TikTok): the environment leads to the agent."""
         pixel, access, _, _ = self.stored_pair(2)
         time.sleep(2.1)
-        self.configure(more="[agent]\nsocket = %s\n" % self.socket, tiktok=tiktok)
+        self.configure(more="[agent]\nsocket = %s\n" % self.socket, tiktok=tiktok, check={**self.check, **(check or {})})
         self.start_agent()
         self.addCleanup(self.stop_agent)
         self.until(self.refreshes)
@@ -739,7 +739,7 @@ class Once(Refreshing):
     @direct_only("starts an agent of its own")
     def test_a_refusal_that_was_not_confirmed_before_a_lock_leaves_nothing_open(self):
         self.emu.fault("code-40103", path=PATHS[self.family])
-        pixel, access, locking, asked = self.lock_while_it_is_asked(later=1)
+        pixel, access, locking, asked = self.lock_while_it_is_asked(later=1, check={"confirm-delay": "5s"})
         self.assertEqual(0, locking.wait(60))
         self.assertStill(time.monotonic() - asked, 4.9, "it was asked a second time")
         self.emu.no_faults()
