@@ -1356,13 +1356,17 @@ static bool move_to_place(const char *fresh, const char *path, bool may_replace)
 	return lstat(path, &st) != 0 && rename(fresh, path) == 0;
 }
 
-/* What a vault keeps in its log would be missing where its file alone is taken. */
+/* What a vault keeps in its log would be missing where its file alone is taken. True, with errno as the reason, also where
+ * that cannot be known; errno 0: it is there. */
 static bool has_log(const char *path)
 {
 	char log[PATH_MAX + 8];
 	struct stat st;
 	snprintf(log, sizeof log, "%s-wal", path);
-	return lstat(log, &st) != 0 ? errno != ENOENT && errno != ENOTDIR : st.st_size > 0;
+	if (lstat(log, &st) != 0)
+		return errno != ENOENT && errno != ENOTDIR;
+	errno = 0;
+	return st.st_size > 0;
 }
 
 static enum store_class sqlite_publish(const char *fresh, const char *path, bool may_replace, struct error *err)
@@ -1484,7 +1488,8 @@ static enum store_class sqlite_open_still(const char *path, struct store **ret, 
 	if (access(path, R_OK) != 0)
 		return refuse(STORE_DENIED, err, ERR_STORAGE, TXT_COPY_UNREADABLE, path, strerror(errno));
 	if (has_log(path))
-		return answer(STORE_CORRUPT, fail_class(err, ERR_DAMAGED, "format", TXT_COPY_LIVE, path, path));
+		return errno ? refuse(STORE_DENIED, err, ERR_STORAGE, TXT_COPY_UNREADABLE, path, strerror(errno))
+			     : answer(STORE_CORRUPT, fail_class(err, ERR_DAMAGED, "format", TXT_COPY_LIVE, path, path));
 	if (!uri_of(path, uri, sizeof uri))
 		return refuse(STORE_INVALID, err, ERR_USAGE, TXT_COPY_UNREADABLE, path, strerror(ENAMETOOLONG));
 	enum store_class class = open_db(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &s, err);

@@ -60,6 +60,13 @@ class FaultSweep(Sweep, Lab):
             self.holds("calls", name, points[-8:])
 
     @WITHOUT_SANITIZER
+    def test_a_copy_whose_log_cannot_be_looked_for_is_not_called_a_vault_in_use(self):
+        for name in ("restore", "backup"):
+            points = [("EIO", n, fault_kit.EVER) for n in self.calls_on(BY_NAME[name], "EIO", "-wal", "newfstatat")]
+            self.assertTrue(points, name)
+            self.holds("calls", name, points)
+
+    @WITHOUT_SANITIZER
     def test_restore_puts_nothing_in_place_that_it_could_not_see_whole(self):
         """The vault that is there, and what SQLite left beside the new one when it closed it."""
         points = [("EIO", n, n) for n in self.calls_on(BY_NAME["restore"], "EIO", "vault.db", "newfstatat")]
