@@ -630,14 +630,19 @@ class Once(Refreshing):
         self.assertEqual(1, len(self.refreshes()))
         self.assertEqual(2, self.status(pixel)["current"]["version"])
 
-    def lock_while_it_is_asked(self, later=0, check=None, **tiktok):
-        """(Pixel, old token, a lock under way of an agent whose refresh is at TikTok): the environment leads to the agent."""
+    def agent_asks(self, check=None, **tiktok):
+        """(Pixel, old token) of a refresh of an agent's, which is at TikTok."""
         pixel, access, _, _ = self.stored_pair(2)
         time.sleep(2.1)
         self.configure(more="[agent]\nsocket = %s\n" % self.socket, tiktok=tiktok, check={**self.check, **(check or {})})
         self.start_agent()
         self.addCleanup(self.stop_agent)
         self.until(self.refreshes)
+        return pixel, access
+
+    def lock_while_it_is_asked(self, later=0, **more):
+        """The same, and a lock of that agent under way: the environment leads to the agent."""
+        pixel, access = self.agent_asks(**more)
         asked = time.monotonic()
         self.env.pop("PIXELVAULT_VAULT")
         time.sleep(later)
@@ -746,14 +751,29 @@ class Once(Refreshing):
         self.assertEqual((1, None), (self.status(pixel)["current"]["version"], self.renewal(pixel)["unanswered_since"]))
 
     @direct_only("starts an agent of its own")
-    def test_the_root_key_is_not_changed_before_the_pair_is_stored(self):
-        self.emu.knob("delay-ms", 2500)
-        pixel, access, _, _ = self.stored_pair(2)
-        time.sleep(2.1)
-        self.configure(more="[agent]\nsocket = %s\n" % self.socket)
+    def test_a_refresh_that_was_not_sent_before_a_lock_leaves_nothing_open(self):
+        """It waits for a list that TikTok does not give: one of both is under way at a time."""
+        self.emu.fault("silence", path="/bc/asset/get/")
+        self.configure(more="[agent]\nsocket = %s\n" % self.socket, tiktok={"timeout": "60s"})
+        pixel, access, _, _ = self.stored_pair(12)
         self.start_agent()
         self.addCleanup(self.stop_agent)
-        self.until(self.refreshes)
+        self.env.pop("PIXELVAULT_VAULT")
+        listing = self.start("listing", "put", "bc:7100000000000000001", stdin=self.token())
+        self.until(self.emu.requests)
+        self.assertNotDue(6)
+        self.until(lambda: self.renewal(pixel)["unanswered_since"])
+        self.vault("lock")
+        listing.communicate(timeout=60)
+        self.env["PIXELVAULT_VAULT"] = self.file
+        self.assertEqual([], self.refreshes())
+        self.assertIsNone(self.renewal(pixel)["unanswered_since"])
+        self.assertEqual((access, "unreachable"), (self.get(pixel), self.status(pixel)["last_attempt"]["outcome"]))
+
+    @direct_only("starts an agent of its own")
+    def test_the_root_key_is_not_changed_before_the_pair_is_stored(self):
+        self.emu.knob("delay-ms", 2500)
+        pixel, access = self.agent_asks()
         self.vault("rotate-key")
         self.assertStored(pixel, access)
         self.env.pop("PIXELVAULT_VAULT")
