@@ -1,11 +1,20 @@
 #!/bin/sh
-# Runs what `make test` built: unit programs, the kept fuzz corpora, then the end-to-end tests; prints what failed and
-# ends with one line. ONLY=word picks programs and tests by name; UNIT_ONLY=1 leaves the end-to-end tests out.
+# Runs what `make test` built: unit programs, the kept fuzz corpora, then the end-to-end tests; prints what failed, once
+# more at the end, where whoever keeps but the last lines has it, and ends with one line. ONLY=word picks programs and
+# tests by name; UNIT_ONLY=1 leaves the end-to-end tests out.
 set -u
 build=${BUILD:-build} only=${1:-}
 logs=$build/test-logs
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
+: >"$logs/failed"
+
+finish() {
+	cat "$logs/failed"
+	echo "$passed passed, $failed failed$([ $skipped -gt 0 ] && echo ", $skipped skipped")"
+	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+	exit
+}
 
 # Two programs at a time: what each said goes to its log, how it ended to a file beside it.
 work=$(
@@ -31,8 +40,10 @@ for program in $work; do
 			passed=$((passed + 1))
 		else
 			failed=$((failed + 1))
-			echo "FAILED: $name"
-			tail -30 "$log"
+			{
+				echo "not ok - $name"
+				tail -30 "$log"
+			} | tee -a "$logs/failed"
 		fi
 		continue
 	fi
@@ -43,17 +54,15 @@ for program in $work; do
 	[ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 	if [ "$bad" -ne 0 ]; then
-		echo "FAILED: $name (status $status)"
-		grep -v -e '^ok ' -e '# *SKIP' "$log" | head -60
+		{
+			echo "FAILED: $name (status $status)"
+			grep -v -e '^ok ' -e '# *SKIP' "$log" | head -60
+		} | tee -a "$logs/failed"
 	fi
 done
 echo "unit and corpus: $passed passed, $failed failed, $skipped skipped"
 
-if [ -n "${UNIT_ONLY:-}" ]; then
-	echo "$passed passed, $failed failed$([ $skipped -gt 0 ] && echo ", $skipped skipped")"
-	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
-	exit
-fi
+[ -z "${UNIT_ONLY:-}" ] || finish
 
 # Twice: the command line on the vault itself, then the modules that must hold both ways through a running agent.
 for way in "" --via-agent; do
@@ -65,9 +74,8 @@ for way in "" --via-agent; do
 		passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + ${4:-0}))
 	else
 		failed=$((failed + 1))
-		echo "FAILED: the end-to-end tests did not finish"
+		echo "not ok - the end-to-end tests did not finish" | tee -a "$logs/failed"
 	fi
+	sed -n '/^not ok - /,/^  ([0-9]* s)$/p' "$logs/e2e$way.log" >>"$logs/failed"
 done
-
-echo "$passed passed, $failed failed$([ $skipped -gt 0 ] && echo ", $skipped skipped")"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+finish

@@ -343,7 +343,7 @@ class Timed(unittest.TestCase):
     def _callTestMethod(self, method):
         for is_last in (False, False, True):
             try:
-                return super()._callTestMethod(method)
+                return method()  # unittest's own would hide the lines of the test from what is told of a failure
             except TooLate as e:
                 if is_last:
                     raise

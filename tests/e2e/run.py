@@ -6,7 +6,7 @@ measure time alone and last.
     tests/e2e/run.py --via-agent   the modules that hold both ways, through a running agent
     tests/e2e/run.py --list        the names
 
-Prints each failing test with what it saw; the last line is `e2e: N passed, N failed, N skipped`."""
+Prints each failing test with what it saw, and how that ended once more below; the last line is `e2e: N passed, N failed, N skipped`."""
 
 import glob
 import json
@@ -163,8 +163,8 @@ def main():
     if "--times" in args:
         for test, took in sorted(run.times.items(), key=lambda i: -i[1])[:25]:
             print("  %6.2f s  %s" % (took, test))
-    for test, _ in run.failed:
-        print("failed: " + test)
+    for test, text in run.failed:
+        print("not ok - %s\n%s" % (test, "\n".join(line[:400] for line in text.strip().split("\n")[:20])))
     print("  (%.0f s)" % (time.monotonic() - started))
     print("e2e: %d passed, %d failed, %d skipped" % (run.passed, len(run.failed), len(run.skipped)), flush=True)
     sys.exit(1 if run.failed else 0)

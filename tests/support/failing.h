@@ -13,7 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -60,6 +62,25 @@ static inline void failing_from(enum failing_kind kind, int error, size_t first,
 	failing.first = first;
 	failing.last = last;
 	failing.is_armed = true;
+}
+
+/* The environment's FAILING: "all" tries every point, a number the sample of a run that said it. */
+static inline bool failing_all(void)
+{
+	const char *wanted = getenv("FAILING");
+	return wanted && strcmp(wanted, "all") == 0;
+}
+
+/* Where a sample begins: another one in each run, and said in its log. */
+static inline size_t failing_sample(void)
+{
+	static bool is_said;
+	const char *wanted = getenv("FAILING");
+	size_t sample = wanted && *wanted >= '0' && *wanted <= '9' ? strtoul(wanted, NULL, 10) : (size_t)getpid();
+	if (!is_said)
+		printf("# FAILING=%zu tries the same points again\n", sample);
+	is_said = true;
+	return sample;
 }
 
 /* How many failed. */

@@ -646,12 +646,6 @@ static void messenger__names_the_machine_with_letters_that_may_stand_anywhere(vo
 }
 
 #ifndef IS_SANITIZED
-static bool is_all(void)
-{
-	const char *all = getenv("FAILING");
-	return all && strcmp(all, "all") == 0;
-}
-
 /* What it could not do is for later, or, without the memory for the parcel itself, not even answered: the agent takes
  * that for later, too. */
 static void messenger__without_memory_lets_the_message_wait(void **state)
@@ -661,7 +655,7 @@ static void messenger__without_memory_lets_the_message_wait(void **state)
 	int code = 0;
 	(void)state;
 	make_command();
-	for (size_t n = 1; code != 98; n += is_all() || n < 4 ? 1 : 5)
+	for (size_t n = 1; code != 98; n += failing_all() || n < 4 ? 1 : 5)
 		for (int is_ever = 0; is_ever < 2 && code != 98; is_ever++) {
 			struct receipt r;
 			struct child c = start(messenger_main, config_path,

@@ -323,12 +323,6 @@ static const struct fault {
 	size_t step;
 } faults[] = { { FAIL_MEMORY, ENOMEM, 7 }, { FAIL_READS, EIO, 3 }, { FAIL_WRITES, ENOSPC, 2 }, { FAIL_SYNCS, EIO, 1 } };
 
-static bool is_all(void)
-{
-	const char *all = getenv("FAILING");
-	return all && strcmp(all, "all") == 0;
-}
-
 /* A look, what it sends, a sink that is tried, and what is shown. Each trouble is told. */
 static bool works(struct bench *b, struct told *told, struct error *err)
 {
@@ -357,7 +351,7 @@ static void desk__that_can_have_nothing_forgets_nothing(void **state)
 	(void)state;
 	for (size_t f = 0; f < COUNT_OF(faults); f++) {
 		bool fails = true;
-		for (size_t n = 1; fails; n += is_all() && f ? 1 : is_all() ? 3 : faults[f].step) {
+		for (size_t n = 1; fails; n += failing_all() && f ? 1 : failing_all() ? 3 : faults[f].step) {
 			struct bench b = open_bench(both, 2);
 			struct told told = { .times = 0 };
 			struct error err = { .code = ERR_NONE };

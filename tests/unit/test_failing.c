@@ -596,9 +596,8 @@ static void try_point(const struct fault *f, const struct vault_work *w, size_t 
 
 static void wreck(const struct fault *f, const struct vault_work *w)
 {
-	const char *all = getenv("FAILING");
-	size_t step = all && strcmp(all, "all") == 0 ? 1 : f->step, failed = 1;
-	for (size_t n = 1 + (size_t)getpid() % step; failed; n += step) {
+	size_t step = failing_all() ? 1 : f->step, failed = 1;
+	for (size_t n = 1 + failing_sample() % step; failed; n += step) {
 		try_point(f, w, n, n, &failed);
 		if (!f->is_once)
 			try_point(f, w, n, FAIL_EVER, &failed);

@@ -559,8 +559,6 @@ static size_t try_point(const struct fault *f, const struct work *w, size_t n, s
 
 static void wreck(const struct fault *faults, size_t count)
 {
-	const char *all = getenv("FAILING");
-	bool is_all = all && strcmp(all, "all") == 0;
 	size_t hit[8] = { 0 };
 #ifdef IS_SANITIZED
 	print_message("SKIPPED: under a sanitizer nothing can be made to fail\n");
@@ -573,8 +571,8 @@ static void wreck(const struct fault *faults, size_t count)
 		works[k].prepare();
 		keep_all();
 		for (size_t i = 0; i < count; i++) {
-			size_t step = is_all ? faults[i].step_of_all : faults[i].step, failed = 1;
-			for (size_t n = 1 + (size_t)getpid() % step; failed; n += step) {
+			size_t step = failing_all() ? faults[i].step_of_all : faults[i].step, failed = 1;
+			for (size_t n = 1 + failing_sample() % step; failed; n += step) {
 				failed = try_point(&faults[i], &works[k], n, n);
 				hit[i] += failed;
 				if (failed && !faults[i].is_once)

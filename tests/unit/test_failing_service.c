@@ -640,15 +640,9 @@ static void assert_unharmed(const struct work *w, size_t n, const struct tokens 
 	vault_close(v);
 }
 
-static bool is_all(void)
-{
-	const char *all = getenv("FAILING");
-	return all && strcmp(all, "all") == 0;
-}
-
 static void wreck(const struct work *w, const struct fault *fault, const struct tokens *before)
 {
-	size_t step = is_all() ? (w->is_slow ? 5 : 1) : fault->step, failed = 1;
+	size_t step = failing_all() ? (w->is_slow ? 5 : 1) : fault->step, failed = 1;
 	struct tokens after;
 	struct error err;
 	put_back();
@@ -658,7 +652,7 @@ static void wreck(const struct work *w, const struct fault *fault, const struct 
 	read_tokens(v, &after);
 	vault_close(v);
 	failed = 1;
-	size_t n = 1 + (size_t)getpid() % step;
+	size_t n = 1 + failing_sample() % step;
 	for (; failed; n += step)
 		for (int is_ever = 0; is_ever < 2; is_ever++) {
 			put_back();
@@ -681,7 +675,7 @@ static void wreck_all(const struct fault *faults, size_t count)
 	/* In a test run one kind of fault for each work, another one in each run. */
 	for (size_t i = 0; i < WORKS; i++)
 		for (size_t k = 0; k < count; k++)
-			if ((!works[i].is_slow || faults[k].kind == FAIL_MEMORY) && (is_all() || k == (i + (size_t)getpid()) % count))
+			if ((!works[i].is_slow || faults[k].kind == FAIL_MEMORY) && (failing_all() || k == (i + failing_sample()) % count))
 				wreck(&works[i], &faults[k], &before);
 }
 
