@@ -303,6 +303,11 @@ static void print_rotated(struct invocation *inv, const struct survivors *s, con
 /* Whoever is being given a pair of tokens could not store it under the old key any more, and TikTok gives it once. */
 static bool keep_renewals_out(struct invocation *inv, struct vault_lock **ret, struct error *err)
 {
+	if (vault_lock(inv->vault, VAULT_LOCK_REFRESH, 0, ret, err))
+		return true;
+	if (err->code != ERR_CONFLICT)
+		return false;
+	say(inv, SAY_ROTATE_WAITS);
 	if (vault_lock(inv->vault, VAULT_LOCK_REFRESH, RENEWAL_WAIT_MS, ret, err))
 		return true;
 	return err->code == ERR_CONFLICT ? fail(err, ERR_CONFLICT, TXT_REFRESH_BUSY) : false;

@@ -149,6 +149,7 @@
 #define SAY_REKEYED "another key is in place: %s; it was tried and opens the vault"
 #define SAY_REKEYED_SAME "wrapped anew: %s"
 #define SAY_ROTATE_DROPS "these keys open the vault no more: %s"
+#define SAY_ROTATE_WAITS "waiting, for a minute at most: TikTok is renewing a pair of tokens, and it is stored first"
 #define SAY_ROTATED_KEY                                                                                                \
 	"the root key is a new one: %" PRIu64 " Pixel%s and %" PRIu64 " token%s sealed anew, %zu key%s the vault"
 #define SAY_ROTATE_NOT_UNDONE                                                                                          \
