@@ -8,7 +8,7 @@
  *     NEWS_HOLDING   holdings_put(hs, n->holding, &before, &err); api_on_change(api, before, now_there); holding_free(before)
  *     NEWS_GONE      before = holdings_remove(hs, n->pixel);      api_on_change(api, before, NULL);      holding_free(before)
  *     NEWS_OPENED    api_opened(api, n->opener, n->audit)   the opener belongs to the api from now on
- *     NEWS_CLOSED    api_closed(api, &n->err); holdings_clear(hs); worker_let_go(w)   in this order
+ *     NEWS_CLOSED    api_closed(api, &n->err); holdings_clear(hs); worker_let_go(w, n->closing)   in this order
  *     NEWS_DONE      api_finish(api, n->errand)             takes it over
  *     NEWS_PROGRESS  api_progress(api, n)
  *     NEWS_TROUBLE   api_trouble(api, &n->err, n->is_degraded)

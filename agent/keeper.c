@@ -145,7 +145,7 @@ static void take_news(struct keeper *k, struct news *n)
 	case NEWS_CLOSED:
 		api_closed(k->api, &n->err);
 		holdings_clear(k->holdings);
-		worker_let_go(k->worker);
+		worker_let_go(k->worker, n->closing);
 		say_closed(k, &n->err);
 		break;
 	case NEWS_HOLDING:

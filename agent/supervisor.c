@@ -344,16 +344,17 @@ static void end_silent_keeper(struct supervisor *s)
 
 /* --- signals --- */
 
-static void reap(struct supervisor *s, int64_t now)
+/* By the clock as it is now: a pause is never shorter because we came late to what we did before. */
+static void reap(struct supervisor *s)
 {
 	int status;
 	pid_t pid;
 	/* In a container we may be process 1, and get orphans that are none of ours. */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == s->keeper) {
-			keeper_ended(s, status, now);
+			keeper_ended(s, status, clock_boot_ms());
 		} else if (pid == s->courier) {
-			courier_ended(s, status, now);
+			courier_ended(s, status, clock_boot_ms());
 		} else {
 			messenger_ended(s, pid, status);
 		}
@@ -414,7 +415,7 @@ static void take_signals(struct supervisor *s, int64_t now)
 	struct signalfd_siginfo signal;
 	while (read(s->signals, &signal, sizeof signal) == (ssize_t)sizeof signal) {
 		if (signal.ssi_signo == SIGCHLD) {
-			reap(s, now);
+			reap(s);
 		} else if (signal.ssi_signo == SIGHUP) {
 			notify_reloading(&s->notify);
 			tell_accounts(s);

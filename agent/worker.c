@@ -87,13 +87,12 @@ static void take_in(struct worker *w)
 	struct settings *settings = w->in.settings;
 	struct sinks_copy sinks = w->in.sinks;
 	int courier = w->in.courier;
-	bool is_let_go = w->in.is_let_go;
+	uint64_t let_go = w->in.let_go;
 	w->has_given_up = w->has_given_up || w->in.is_stopping;
 	w->in.first = w->in.last = NULL;
 	w->in.settings = NULL;
 	w->in.sinks = (struct sinks_copy){ NULL, 0 };
 	w->in.courier = -1;
-	w->in.is_let_go = false;
 	worker_hush(w->in.fd);
 	pthread_mutex_unlock(&w->in.lock);
 	if (settings) {
@@ -106,7 +105,7 @@ static void take_in(struct worker *w)
 	}
 	if (courier >= 0)
 		courier_give(w->courier, courier);
-	w->is_let_go = w->is_let_go || (is_let_go && w->is_closing);
+	w->is_let_go = w->is_closing && let_go == w->closings;
 	close_when_done(w);
 	adopt_settings(w); /* before what was asked for after them */
 	while (first) {

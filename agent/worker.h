@@ -123,6 +123,7 @@ struct news {
 	struct audit *audit;         /* borrowed until the taker has said worker_let_go */
 	struct holding *holding;
 	struct error err;
+	uint64_t closing; /* NEWS_CLOSED: its number */
 	struct check_result check;
 	struct buf text; /* belongs to the taker */
 	struct news *next;
@@ -143,8 +144,9 @@ struct news *worker_take(struct worker *w);     /* NULL = no more; free with new
 /* For both threads, where going on would mean to know less than the vault holds. Whoever starts us starts another one. */
 void worker_end_without_memory(void) __attribute__((noreturn));
 void news_free(struct news *n);
-/* NEWS_CLOSED was seen, and neither opener nor audit is used any more: only now the vault is closed. */
-void worker_let_go(struct worker *w);
+/* NEWS_CLOSED of this number was seen, and neither opener nor audit is used any more: only now the vault is closed. What
+ * was said of an earlier one is not said of a vault that was opened since. */
+void worker_let_go(struct worker *w, uint64_t closing);
 /* Copied; in force as soon as the sweep that runs has ended, which it is told to. */
 void worker_reload(struct worker *w, const struct settings *settings);
 /* Finish the commit in hand, store what sweeps learned, close the vault, end the thread. Its last news can be taken

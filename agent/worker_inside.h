@@ -30,7 +30,8 @@ struct inbox {
 	struct settings *settings; /* new ones, or NULL */
 	struct sinks_copy sinks;   /* that came with them */
 	int courier;               /* a new one's socket, or -1 */
-	bool is_let_go, is_stopping;
+	bool is_stopping;
+	uint64_t let_go; /* the last closing whose news was taken */
 	int fd;
 };
 
@@ -76,6 +77,7 @@ struct worker {
 	bool is_awaited;    /* as there was none at the start: it is opened when it is made, unless somebody says lock */
 	bool is_closing;    /* the loop was told, and has not let go yet, or a refresh is under way */
 	bool is_let_go;     /* by the loop */
+	uint64_t closings;  /* that were told; also where nothing was open */
 	bool has_new_key;   /* rotate-key was run: once closed, the vault is opened again with a key of ours, if one does */
 	bool has_told_loss; /* of a write of this open vault */
 	bool has_given_up;  /* told to stop: nothing new is begun */

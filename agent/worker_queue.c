@@ -164,10 +164,10 @@ void worker_give_courier(struct worker *w, int fd)
 	worker_ring(w->in.fd);
 }
 
-void worker_let_go(struct worker *w)
+void worker_let_go(struct worker *w, uint64_t closing)
 {
 	pthread_mutex_lock(&w->in.lock);
-	w->in.is_let_go = true;
+	w->in.let_go = closing;
 	pthread_mutex_unlock(&w->in.lock);
 	worker_ring(w->in.fd);
 }

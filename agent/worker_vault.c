@@ -183,6 +183,7 @@ void worker_tell_closed(struct worker *w, const struct error *why)
 	struct news *n = worker_news(NEWS_CLOSED);
 	if (why)
 		n->err = *why;
+	n->closing = ++w->closings;
 	w->is_missing = n->err.code == ERR_NOT_FOUND;
 	worker_tell(w, n);
 }

@@ -113,6 +113,7 @@ class Emulator:
             raise unittest.SkipTest("no " + EMULATOR)
         self.dir = tempfile.mkdtemp(prefix="emulator-")
         self.log_file = open(os.path.join(self.dir, "stderr"), "wb")
+        self.started = time.monotonic()  # before the zero of the moments in its log
         self.process = subprocess.Popen([EMULATOR, "--dir", self.dir, "--die-with-parent"], stdin=subprocess.DEVNULL,
                                         stdout=self.log_file, stderr=self.log_file)
         atexit.register(self.stop)

@@ -761,7 +761,8 @@ class Locked(AgentCase):
         self.start_agent()
         testing = self.start("alert", "test", "ops")
         mute.settimeout(60 * PATIENCE)
-        mute.accept()
+        peer, _ = mute.accept()
+        self.addCleanup(peer.close)
         self.vault("lock")
         testing.communicate(timeout=60 * PATIENCE)
         time.sleep(1.5)  # the message's time is over

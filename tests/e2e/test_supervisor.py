@@ -201,7 +201,7 @@ class Supervisor(Case):
         gaps = [b - a for a, b in zip(at, at[1:])]
         for gap, least in zip(gaps, (0, 100, 200, 400, 800)):
             self.assertGreaterEqual(gap, least - 2, gaps)
-            self.assertSoon((gap - least) / 1000, 0.3, gaps)
+            self.assertSoon((gap - least) / 1000, 1, gaps)
         os.unlink(self.path("courier-dies"))
         self.until(lambda: "courier hello" in self.said(), 10)
         self.assertIsNone(p.poll())
