@@ -1,5 +1,6 @@
 /* The sweep's hands: what agent/sweep.h decides is done here, with the courier, the vault and the clocks. */
 #include "agent/detective.h"
+#include "agent/head_start.h"
 #include "agent/renewals.h"
 #include "agent/service_own.h"
 #include "agent/status.h"
@@ -45,6 +46,10 @@ struct check {
 	struct vault_lock *lock;
 	int64_t lock_until_ms;
 	struct targets targets;
+	uint64_t generation;     /* of the vault as it was read */
+	struct head_start known; /* left by the last check of everything */
+	bool is_plain;           /* nothing comes before the Pixels */
+	bool has_proven;         /* somebody */
 	struct sweep sweep;
 	struct asking asking[ASKED_AT_ONCE];
 	size_t asking_count;
@@ -74,6 +79,11 @@ struct check {
 	struct secret *stray;
 	char owner[PIXEL_CODE_MAX + 1];
 };
+
+static bool is_of_all(const struct check *run)
+{
+	return !run->request.pixel_count && !run->request.label_count;
+}
 
 static struct check *check_of(struct job *job)
 {
@@ -192,6 +202,13 @@ static bool keep(struct check *run, size_t i, const struct evidence *evidence, s
 	return true;
 }
 
+/* While pairs are still being read, as many as there were the last time. */
+static size_t total(const struct check *run)
+{
+	bool is_more_known = run->targets.walk && run->known.pairs > run->sweep.count;
+	return is_more_known ? run->known.pairs : run->sweep.count;
+}
+
 static bool check_answered(struct job *job, uint32_t i, const struct answer *answer, struct error *err)
 {
 	struct check *run = check_of(job);
@@ -209,14 +226,14 @@ static bool check_answered(struct job *job, uint32_t i, const struct answer *ans
 	enum ruling ruling = sweep_answer(&run->sweep, i, &finding, answer->transport == TRANSPORT_OK, clock_boot_ms(),
 					  clock_wall());
 	run->job.service->breaker = run->sweep.breaker;
+	run->has_proven = run->has_proven || finding.outcome == VERDICT_HEALTHY;
 	if (finding.flags & (FINDING_LEAK_HINT | FINDING_NOT_THE_PAIR))
 		run->advice = finding.advice;
 	if (!service_store_breaker(run->job.service, err) || !keep(run, i, &evidence, err) ||
 	    !sweep_store_ruling(&run->store, pair, ruling, &evidence, NULL, err))
 		return false;
 	if (run->request.progress)
-		run->request.progress(run->request.context, run->sweep.answered, run->sweep.count, t->pixel,
-				      finding.outcome);
+		run->request.progress(run->request.context, run->sweep.answered, total(run), t->pixel, finding.outcome);
 	return true;
 }
 
@@ -324,6 +341,40 @@ static bool is_out_of_patience(struct check *run, int64_t now_ms)
 	return now_ms - run->stopped_at_ms >= STOP_GRACE_MS;
 }
 
+/* Evidence is kept by pair. */
+static bool make_kept_room(struct check *run, struct error *err)
+{
+	size_t wanted = run->targets.pair_room + 1;
+	if (run->targets.pair_count < run->kept_room)
+		return true;
+	struct evidence **kept = reallocarray(run->kept, wanted, sizeof *kept);
+	if (!kept)
+		return fail_no_memory(err);
+	for (size_t i = run->kept_room; i < wanted; i++)
+		kept[i] = NULL;
+	run->kept = kept;
+	run->kept_room = wanted;
+	return true;
+}
+
+static bool read_more(struct check *run, struct error *err)
+{
+	struct targets *t = &run->targets;
+	if (!targets_more(run->job.service, &run->request, t, err) || !make_kept_room(run, err))
+		return false;
+	sweep_grow(&run->sweep, t->pairs, t->pair_count, !t->walk);
+	return true;
+}
+
+/* With an answer awaited, the vault is read on meanwhile. */
+static bool use_wait(struct check *run, int64_t *ret_wait_ms, struct error *err)
+{
+	if (!run->targets.walk)
+		return true;
+	*ret_wait_ms = 0;
+	return read_more(run, err);
+}
+
 /* The pace is one for all that the service asks. */
 static struct sweep_step next_step(struct check *run, int64_t now_ms)
 {
@@ -362,7 +413,7 @@ static bool walk(struct check *run, int64_t *ret_wait_ms, struct error *err)
 		size_t room = service_room(run->job.service);
 		if (!room) {
 			*ret_wait_ms = ROOM_LOOK_MS;
-			return true;
+			return use_wait(run, ret_wait_ms, err);
 		}
 		struct sweep_step step = take_up_some(run, room, now_ms);
 		if (!ask(run, err))
@@ -371,10 +422,13 @@ static bool walk(struct check *run, int64_t *ret_wait_ms, struct error *err)
 			break;
 		if (step.act == SWEEP_ACT_WAIT) {
 			*ret_wait_ms = wait_of(run, &step);
-			return true;
+			return use_wait(run, ret_wait_ms, err);
 		}
 		now_ms = clock_boot_ms();
 	}
+	while (run->targets.walk) /* nobody is asked any more, but all are counted */
+		if (!read_more(run, err))
+			return false;
 	run->phase = CHECK_SETTLE;
 	*ret_wait_ms = 0;
 	sweep_settle(&run->sweep, &run->outages);
@@ -539,10 +593,15 @@ static void mark_missing(struct check *run)
 
 static bool set_out(struct check *run, struct error *err);
 
-static bool collect_again(struct check *run, struct error *err)
+/* From where the store stood before it: whatever others write from then on is seen when something is stored. */
+static bool collect(struct check *run, struct error *err)
 {
+	struct service *s = run->job.service;
 	targets_done(&run->targets);
-	return targets_collect(run->job.service, &run->request, &run->targets, err);
+	bool is_read = vault_position(s->vault, &run->store.at, err) &&
+		       targets_collect(s, &run->request, &run->targets, err);
+	run->generation = vault_generation(s->vault);
+	return is_read;
 }
 
 /* One after the other; then all is read again. */
@@ -559,12 +618,82 @@ static bool renew(struct check *run, int64_t *ret_wait_ms, struct error *err)
 			return refresh_start(s, t->pixel, when, 0, &run->job.who, one_is_renewed, run, &run->renewing, err);
 	}
 	if (run->has_renewed) {
-		if (!collect_again(run, err))
+		if (!collect(run, err))
 			return false;
 		mark_missing(run);
 	}
 	run->phase = CHECK_LISTS;
 	*ret_wait_ms = 0;
+	return true;
+}
+
+/* ---- a head start: asking begins before everything is read ---- */
+
+static void learn_what_comes_first(struct check *run)
+{
+	run->is_plain = is_of_all(run) && run->lists.len == 0;
+	for (size_t i = 0; run->is_plain && i < run->targets.count; i++) {
+		const struct target *t = &run->targets.at[i];
+		run->is_plain = t->current.family == FAMILY_PLAIN && t->pending.family == FAMILY_PLAIN;
+	}
+}
+
+/* Where this check proved nobody, it is who was so before, and is not refused now. */
+static bool store_canary(struct check *run, struct error *err)
+{
+	const struct pair *best = NULL;
+	struct proven last;
+	if (run->has_proven)
+		return true;
+	for (size_t i = 0; i < run->targets.pair_count; i++) {
+		const struct pair *p = &run->targets.pairs[i];
+		if (p->outcome == VERDICT_UNPROVEN && (!best || p->proven_at > best->proven_at))
+			best = p;
+	}
+	if (!best)
+		return true;
+	last.at = best->proven_at;
+	memcpy(last.pixel, run->targets.at[best->target].pixel, sizeof last.pixel);
+	return vault_store_proven(run->job.service->vault, &last, err);
+}
+
+/* Once for each generation. */
+static bool store_head_start(struct check *run, struct error *err)
+{
+	struct service *s = run->job.service;
+	struct head_start now = { run->generation, (uint32_t)run->targets.pair_count };
+	struct error why;
+	if (!run->is_plain || (now.generation == run->known.generation && now.pairs == run->known.pairs))
+		return true;
+	bool is_stored = store_canary(run, &why) && head_start_store(s->vault, &now, &why);
+	return service_tolerate(s, is_stored, &why, err);
+}
+
+/* Of the canary all must be as it should, or it is looked for among all. */
+static bool is_fit(const struct targets *t)
+{
+	const struct pair *p = t->pairs;
+	return t->pair_count == 1 && !verdict_is_bad(p->was) && !p->was_unclear && !p->suspected;
+}
+
+/* *ret: the canary is there, and the others may be read while it is asked about. */
+static bool begin_early(struct check *run, bool *ret, struct error *err)
+{
+	struct service *s = run->job.service;
+	struct proven last;
+	struct error why;
+	*ret = false;
+	if (!is_of_all(run) || run->request.is_urgent)
+		return true;
+	if (!head_start_read(s->vault, &run->known, err) || !vault_proven_last(s->vault, &last, err) ||
+	    !vault_position(s->vault, &run->store.at, err))
+		return false;
+	/* With the canary the vault's root is read, and with it the generation. */
+	if (!run->known.generation || !last.pixel[0] ||
+	    !targets_begin(s, &run->request, last.pixel, &run->targets, &why))
+		return true;
+	*ret = run->is_plain = vault_generation(s->vault) == run->known.generation && is_fit(&run->targets);
+	run->generation = run->known.generation;
 	return true;
 }
 
@@ -604,11 +733,10 @@ static bool note_list(void *context, const struct credential *c, const struct he
 static bool read_lists(struct check *run, int64_t *ret_wait_ms, struct error *err)
 {
 	struct service *s = run->job.service;
-	bool is_of_all = !run->request.pixel_count && !run->request.label_count;
 	*ret_wait_ms = RENEW_LOOK_MS;
 	if (run->listing)
 		return true;
-	if (is_of_all && !run->lists.max) {
+	if (is_of_all(run) && !run->lists.max) {
 		run->lists.max = LIST_NAMES_MAX;
 		if (!vault_each_list(s->vault, note_list, run, err))
 			return false;
@@ -623,7 +751,10 @@ static bool read_lists(struct check *run, int64_t *ret_wait_ms, struct error *er
 	if (run->has_listed)
 		run->request.listed_since = run->began_at;
 	*ret_wait_ms = 0;
-	return (!run->has_listed || collect_again(run, err)) && set_out(run, err);
+	if (run->has_listed && !collect(run, err))
+		return false;
+	learn_what_comes_first(run);
+	return set_out(run, err);
 }
 
 static bool begin(struct check *run, struct error *err)
@@ -639,19 +770,21 @@ static bool begin(struct check *run, struct error *err)
 	if (!service_ready(s, err))
 		return false;
 	courier_wake(s->courier);
-	return targets_collect(s, &run->request, &run->targets, err);
+	bool is_early;
+	if (!begin_early(run, &is_early, err))
+		return false;
+	return is_early ? set_out(run, err) : collect(run, err);
 }
 
 static bool set_out(struct check *run, struct error *err)
 {
 	if (!read_outages(run, err) || !sweep_store_init(&run->store, err))
 		return false;
-	run->kept_room = run->targets.pair_count + 1;
-	run->kept = calloc(run->kept_room, sizeof *run->kept);
-	if (!run->kept)
-		return fail_no_memory(err);
+	if (!make_kept_room(run, err))
+		return false;
 	struct sweep_limits limits = limits_of(run);
 	sweep_init(&run->sweep, run->targets.pairs, run->targets.pair_count, &limits, clock_boot_ms());
+	run->sweep.is_growing = run->targets.walk != NULL;
 	run->phase = CHECK_WALK;
 	return true;
 }
@@ -671,8 +804,7 @@ static bool lock(struct check *run, int64_t *ret_wait_ms, struct error *err)
 
 static bool finish(struct check *run, struct error *err)
 {
-	if (!sweep_store_flush(&run->store, err) ||
-	    !store_outages(run, err))
+	if (!sweep_store_flush(&run->store, err) || !store_outages(run, err) || !store_head_start(run, err))
 		return false;
 	conclude(run);
 	run->job.is_done = true;

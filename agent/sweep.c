@@ -33,6 +33,13 @@ void sweep_init(struct sweep *s, struct pair *pairs, size_t count, const struct 
 	}
 }
 
+void sweep_grow(struct sweep *s, struct pair *pairs, size_t count, bool is_all)
+{
+	s->pairs = pairs;
+	s->count = count;
+	s->is_growing = !is_all;
+}
+
 void sweep_stop(struct sweep *s, enum sweep_end why)
 {
 	if (!s->is_ended)
@@ -80,7 +87,7 @@ static struct sweep_step ask(struct sweep *s, size_t i, int64_t now)
 
 static struct sweep_step idle(const struct sweep *s, int64_t now_ms)
 {
-	if (s->in_flight)
+	if (s->in_flight || s->is_growing)
 		return wait_for(LONG_WAIT_MS);
 	if (s->is_ended || s->suspect_head == NO_PAIR)
 		return (struct sweep_step){ .act = SWEEP_ACT_DONE };
@@ -91,7 +98,7 @@ static struct sweep_step idle(const struct sweep *s, int64_t now_ms)
 struct sweep_step sweep_next(struct sweep *s, int64_t now_ms, int64_t now)
 {
 	/* One canary that nobody follows is an ordinary pair: its second look may come. */
-	if (!s->is_canary_done && s->next == s->count && !s->in_flight)
+	if (!s->is_canary_done && s->next == s->count && !s->in_flight && !s->is_growing)
 		s->is_canary_done = true;
 	size_t i = s->is_ended ? NO_PAIR : candidate(s, now_ms);
 	if (i == NO_PAIR)

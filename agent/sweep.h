@@ -56,6 +56,7 @@ struct sweep {
 	struct pace pace;
 	size_t next, in_flight, canaries;
 	bool is_canary_done, is_ended;
+	bool is_growing; /* more pairs come */
 	enum sweep_end end;
 	size_t suspect_head, suspect_tail;
 	size_t asked, answered, proven, transient, turned, silence;
@@ -64,6 +65,10 @@ struct sweep {
 
 /* Pairs in the order in which they shall be asked; the pairs most fit for a canary are brought to the front. */
 void sweep_init(struct sweep *s, struct pair *pairs, size_t count, const struct sweep_limits *limits, int64_t now_ms);
+
+/* The same pairs and behind them further ones, in the order in which they shall be asked; from sweep_init on is_growing was set.
+ * Nothing is over before is_all. */
+void sweep_grow(struct sweep *s, struct pair *pairs, size_t count, bool is_all);
 
 enum sweep_act { SWEEP_ACT_ASK, SWEEP_ACT_WAIT, SWEEP_ACT_DONE };
 struct sweep_step {

@@ -12,7 +12,7 @@ bool sweep_store_init(struct sweep_store *st, struct error *err)
 	st->known = calloc(SWEEP_BATCH_MAX, sizeof *st->known);
 	if (!st->updates || !st->owners || !st->known)
 		return fail_no_memory(err);
-	return vault_position(st->service->vault, &st->at, err);
+	return true;
 }
 
 void sweep_store_done(struct sweep_store *st)

@@ -25,7 +25,7 @@ struct sweep_store {
 	struct known *known;           /* what was held of them before: tells whether somebody else judged them since */
 	size_t count;
 	int64_t since_ms;
-	/* While nobody else writes to the vault, what was collected holds. */
+	/* While nobody else writes to the vault, what was collected behind this position holds. Set before it is. */
 	struct vault_position at;
 	bool has_moved;
 };

@@ -16,6 +16,7 @@ void targets_done(struct targets *t)
 {
 	for (size_t i = 0; i < t->count; i++)
 		free(t->at[i].health);
+	vault_walk_freep(&t->walk);
 	free(t->at);
 	free(t->pairs);
 	*t = (struct targets){ 0 };
@@ -156,7 +157,8 @@ static bool collect(void *context, const struct credential *c, const struct heal
 {
 	struct collecting *x = context;
 	struct targets *t = x->targets;
-	if (!status_matches(c, NULL, 0, x->request->labels, x->request->label_count))
+	bool is_here = strcmp(c->pixel, t->first) == 0;
+	if (is_here || !status_matches(c, NULL, 0, x->request->labels, x->request->label_count))
 		return true;
 	if (!x->request->pixel_count && decoy_is(c)) {
 		t->decoys++;
@@ -220,10 +222,15 @@ static bool collect_any(struct collecting *x, struct error *err)
 	return ok;
 }
 
+static struct collecting collecting(struct service *s, const struct check_request *request, struct targets *t)
+{
+	return (struct collecting){ s, request, t, vault_later_clock(s->vault), BUF_INIT(HEALTH_ROOM) };
+}
+
 bool targets_collect(struct service *s, const struct check_request *request, struct targets *ret, struct error *err)
 {
 	struct targets targets = { 0 };
-	struct collecting x = { s, request, &targets, vault_later_clock(s->vault), BUF_INIT(HEALTH_ROOM) };
+	struct collecting x = collecting(s, request, &targets);
 	bool ok = collect_any(&x, err);
 	buf_done(&x.scratch);
 	if (!ok) {
@@ -232,4 +239,34 @@ bool targets_collect(struct service *s, const struct check_request *request, str
 	}
 	*ret = targets;
 	return true;
+}
+
+bool targets_begin(struct service *s, const struct check_request *request, const char *first, struct targets *ret,
+		   struct error *err)
+{
+	struct targets targets = { 0 };
+	struct collecting x = collecting(s, request, &targets);
+	struct credential c;
+	struct health h;
+	bool ok = vault_find(s->vault, first, false, &c, err) && vault_health(s->vault, &c, &h, err) &&
+		  collect(&x, &c, &h, err) && vault_walk_new(s->vault, &targets.walk, err);
+	buf_done(&x.scratch);
+	if (!ok) {
+		targets_done(&targets);
+		return false;
+	}
+	memcpy(targets.first, c.pixel, sizeof targets.first);
+	*ret = targets;
+	return true;
+}
+
+bool targets_more(struct service *s, const struct check_request *request, struct targets *t, struct error *err)
+{
+	struct collecting x = collecting(s, request, t);
+	bool is_over;
+	bool ok = vault_walk_some(t->walk, collect, &x, &is_over, err);
+	buf_done(&x.scratch);
+	if (ok && is_over)
+		vault_walk_freep(&t->walk);
+	return ok;
 }

@@ -39,6 +39,8 @@ struct targets {
 	size_t count, room, pair_count, pair_room;
 	size_t listed; /* left out, as a list judged them a moment ago */
 	size_t decoys; /* left out: nobody named them */
+	struct vault_walk *walk; /* NULL = nobody is left to be collected */
+	char first[PIXEL_CODE_MAX + 1]; /* "" or who was collected ahead of all others */
 };
 
 /* One pass over the vault, or a look at each Pixel named: ERR_NOT_FOUND for one that is not stored. Pairs come out in
@@ -47,6 +49,12 @@ struct targets {
 must_check bool targets_collect(struct service *s, const struct check_request *request, struct targets *ret,
 				struct error *err);
 void targets_done(struct targets *t);
+
+/* The same of everything, a portion at a time: first one Pixel by name, then with each call some of the others, until
+ * t->walk is NULL. What grows moves. */
+must_check bool targets_begin(struct service *s, const struct check_request *request, const char *first, struct targets *ret,
+			      struct error *err);
+must_check bool targets_more(struct service *s, const struct check_request *request, struct targets *t, struct error *err);
 
 /* As much of the credential as health and tokens need. */
 void target_credential(const struct target *t, struct credential *ret);

@@ -77,29 +77,6 @@ static bool batch_commit(struct vault *v, struct sealed_batch *b, size_t count, 
 	return commit_sides(v, b->ops, count, err);
 }
 
-bool vault_store_health(struct vault *v, const struct health_update *updates, size_t count, struct error *err)
-{
-	struct sealed_batch b;
-	if (!vault_is_open(v, err))
-		return false;
-	if (count == 0)
-		return true;
-	bool ok = batch_new(&b, count, err);
-	for (size_t i = 0; ok && i < count; i++) {
-		uint8_t id[PIXEL_ID_LEN];
-		struct health next = updates[i].health;
-		/* Whoever saw a higher counter knows an older record that is put back. */
-		next.counter++;
-		keys_pixel_id(v->keys, updates[i].pixel, id);
-		key_for_pixel(v->root.epoch, 'h', id, b.keys[i]);
-		ok = health_seal(v, id, &next, &b.sealed[i], err);
-		b.ops[i] = (struct store_op){ .key = b.keys[i], .value = buf_bytes(&b.sealed[i]) };
-	}
-	ok = ok && batch_commit(v, &b, count, err);
-	batch_done(&b, count);
-	return ok;
-}
-
 static bool store_side(struct vault *v, char kind, const char *key, struct bytes value, struct error *err)
 {
 	struct seal_context context = vault_context(v, kind, bytes_of_text(key), 0);
@@ -139,6 +116,95 @@ bool vault_store_note(struct vault *v, const char *name, struct bytes value, str
 		return fail(err, ERR_UNEXPECTED, TXT_STORE_KEY, name);
 	key_for_note(v->root.epoch, name, key);
 	return store_side(v, 'a', key, value, err);
+}
+
+/* ---- health ---- */
+
+#define PROVEN "proven"
+
+static bool proven_encode(const struct proven *p, struct buf *ret, struct error *err)
+{
+	buf_append_uint(ret, 8, (uint64_t)p->at);
+	buf_append(ret, p->pixel, PIXEL_CODE_MAX);
+	return buf_ok(ret, err);
+}
+
+bool vault_proven_last(struct vault *v, struct proven *ret, struct error *err)
+{
+	struct buf note = BUF_INIT(NOTE_MAX);
+	bool is_read = vault_note(v, PROVEN, &note, err);
+	struct bytes from = buf_bytes(&note);
+	*ret = (struct proven){ 0 };
+	if (!bytes_take_i64(&from, &ret->at) || !bytes_take_copy(&from, ret->pixel, PIXEL_CODE_MAX))
+		*ret = (struct proven){ 0 };
+	buf_done(&note);
+	return is_read;
+}
+
+bool vault_store_proven(struct vault *v, const struct proven *p, struct error *err)
+{
+	struct buf note = BUF_INIT(NOTE_MAX);
+	bool is_stored = proven_encode(p, &note, err) && vault_store_note(v, PROVEN, buf_bytes(&note), err);
+	buf_done(&note);
+	return is_stored;
+}
+
+static void find_proven(const struct health_update *updates, size_t count, struct proven *ret)
+{
+	*ret = (struct proven){ 0 };
+	for (size_t i = 0; i < count; i++) {
+		const struct health *h = &updates[i].health;
+		int64_t at = h->current.proven_at > h->pending.proven_at ? h->current.proven_at : h->pending.proven_at;
+		if (at <= ret->at)
+			continue;
+		ret->at = at;
+		memcpy(ret->pixel, updates[i].pixel, sizeof ret->pixel);
+	}
+}
+
+/* One more operation, where one of the Pixels was proven later than all others. */
+static bool batch_proven(struct vault *v, struct sealed_batch *b, const struct proven *p, size_t *count, struct error *err)
+{
+	struct proven noted;
+	struct buf plain = BUF_INIT(NOTE_MAX);
+	size_t i = *count;
+	if (!vault_proven_last(v, &noted, err))
+		return false;
+	if (p->at <= noted.at)
+		return true;
+	key_for_note(v->root.epoch, PROVEN, b->keys[i]);
+	struct seal_context context = vault_context(v, 'a', bytes_of_text(b->keys[i]), 0);
+	bool is_sealed = proven_encode(p, &plain, err) && seal(v->keys, &context, buf_bytes(&plain), &b->sealed[i], err);
+	b->ops[i] = (struct store_op){ .key = b->keys[i], .value = buf_bytes(&b->sealed[i]) };
+	++*count;
+	buf_done(&plain);
+	return is_sealed;
+}
+
+bool vault_store_health(struct vault *v, const struct health_update *updates, size_t count, struct error *err)
+{
+	struct sealed_batch b;
+	struct proven last;
+	if (!vault_is_open(v, err))
+		return false;
+	if (count == 0)
+		return true;
+	size_t op_count = count;
+	find_proven(updates, count, &last);
+	bool ok = batch_new(&b, count + 1, err);
+	for (size_t i = 0; ok && i < count; i++) {
+		uint8_t id[PIXEL_ID_LEN];
+		struct health next = updates[i].health;
+		/* Whoever saw a higher counter knows an older record that is put back. */
+		next.counter++;
+		keys_pixel_id(v->keys, updates[i].pixel, id);
+		key_for_pixel(v->root.epoch, 'h', id, b.keys[i]);
+		ok = health_seal(v, id, &next, &b.sealed[i], err);
+		b.ops[i] = (struct store_op){ .key = b.keys[i], .value = buf_bytes(&b.sealed[i]) };
+	}
+	ok = ok && batch_proven(v, &b, &last, &op_count, err) && batch_commit(v, &b, op_count, err);
+	batch_done(&b, count + 1);
+	return ok;
 }
 
 /* ---- books: long notes ---- */

@@ -150,6 +150,15 @@ typedef bool vault_each_fn(void *context, const struct credential *c, const stru
 must_check bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each_fn *fn, void *context,
 			   struct error *err);
 
+/* The same with health, a portion at a time, each at an instant of its own, so that other things are done between: whoever is
+ * there all the while is met once, as it is when its portion comes. Listing tokens and what is deleted are passed over. What
+ * the callback must not do, it must not do here either; after an error a walk is only freed. */
+struct vault_walk;
+must_check bool vault_walk_new(struct vault *v, struct vault_walk **ret, struct error *err);
+must_check bool vault_walk_some(struct vault_walk *w, vault_each_fn *fn, void *context, bool *ret_is_over,
+				struct error *err);
+void vault_walk_freep(struct vault_walk **w);
+
 /* The same for the listing tokens, with health: whatever else walks over Pixels, loads them or catches up with them passes
  * these over. By name they are found as a Pixel is. Costs a walk over all metadata only when something was changed since the
  * last one. The callback must not call back into the vault. */
@@ -271,6 +280,16 @@ struct health_update {
 /* All in one durable commit. Health of a Pixel deleted meanwhile is stored for nobody, which does no harm. */
 must_check bool vault_store_health(struct vault *v, const struct health_update *updates, size_t count,
 				   struct error *err);
+
+/* The Pixel with the token that was proven last: kept with vault_store_health, so that nobody has to look for it. What a
+ * change of the inventory proves, a put or a promotion, is not noted: who needs to know looks at all Pixels once after
+ * such a change, and stores whom he found. */
+struct proven {
+	int64_t at; /* 0 = it is not known */
+	char pixel[PIXEL_CODE_MAX + 1];
+};
+must_check bool vault_proven_last(struct vault *v, struct proven *ret, struct error *err);
+must_check bool vault_store_proven(struct vault *v, const struct proven *p, struct error *err);
 
 /* Keep other writers out while health is read, changed and stored; at most 5 s of waiting, else ERR_CONFLICT. */
 must_check bool vault_hold(struct vault *v, struct error *err);

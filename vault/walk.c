@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define LIST_NAMES_BYTES_MAX ((size_t)16 << 20)
+#define PORTION_OF_ONE_DIGIT 128
 #define READS_MAX 5 /* of one instant that other writers outran, before it is an error */
 
 static bool view_root(struct vault *v, struct store_view *view, struct error *err)
@@ -170,13 +171,19 @@ static bool lane_next(struct walk *w, struct lane *l, struct error *err)
 	return class == STORE_OK || class == STORE_NOT_FOUND;
 }
 
-static bool lane_open(struct walk *w, char kind, struct lane *l, struct error *err)
+/* The records whose ids begin with as many hexadecimal digits of id. */
+static bool lane_open_at(struct walk *w, char kind, const uint8_t *id, size_t digits, struct lane *l, struct error *err)
 {
 	char prefix[KEY_TEXT_MAX];
-	uint8_t none[PIXEL_ID_LEN] = { 0 };
-	key_for_pixel(w->v->root.epoch, kind, none, prefix);
-	prefix[strlen(prefix) - (size_t)PIXEL_ID_LEN * 2] = '\0';
+	key_for_pixel(w->v->root.epoch, kind, id, prefix);
+	prefix[strlen(prefix) - (size_t)PIXEL_ID_LEN * 2 + digits] = '\0';
 	return store_cursor_open(w->v->store, w->view, prefix, &l->cursor, err) == STORE_OK && lane_next(w, l, err);
+}
+
+static bool lane_open(struct walk *w, char kind, struct lane *l, struct error *err)
+{
+	static const uint8_t none[PIXEL_ID_LEN];
+	return lane_open_at(w, kind, none, 0, l, err);
 }
 
 /* Move to key or past it. *ret is what lies exactly there, or not found. */
@@ -294,6 +301,98 @@ bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each
 	struct each e = { .with_health = with_health, .want_deleted = want_deleted, .fn = fn, .context = context };
 	return each(v, &e, err);
 }
+
+/* ---- in portions ---- */
+
+struct vault_walk {
+	struct vault *v;
+	bool has_begun;
+	uint64_t generation; /* whose inventory it is */
+	struct buf entries;
+	size_t at, digits;
+	uint8_t last[PIXEL_ID_LEN]; /* the id that was passed last */
+};
+
+bool vault_walk_new(struct vault *v, struct vault_walk **ret, struct error *err)
+{
+	struct vault_walk *x = calloc(1, sizeof *x);
+	if (!x)
+		return fail_no_memory(err);
+	x->v = v;
+	x->entries.max = SIZE_MAX / 4;
+	*ret = x;
+	return true;
+}
+
+void vault_walk_freep(struct vault_walk **x)
+{
+	if (*x)
+		buf_done(&(*x)->entries);
+	free(*x);
+	*x = NULL;
+}
+
+/* The inventory as it is now, from behind the last one that was passed. */
+static bool learn_inventory(struct vault_walk *x, struct walk *w, struct error *err)
+{
+	uint64_t nodes;
+	buf_clear(&x->entries);
+	if (!inventory_load(x->v, w->view, &x->entries, &nodes, err))
+		return false;
+	x->generation = x->v->root.generation;
+	x->digits = x->entries.len / ENTRY_LEN > PORTION_OF_ONE_DIGIT * 16 ? 2 : 1;
+	x->at = 0;
+	while (x->has_begun && x->at < x->entries.len && memcmp(x->entries.at + x->at, x->last, PIXEL_ID_LEN) <= 0)
+		x->at += ENTRY_LEN;
+	return true;
+}
+
+static bool begin_alike(const uint8_t *a, const uint8_t *b, size_t digits)
+{
+	return digits == 1 ? a[0] >> 4 == b[0] >> 4 : a[0] == b[0];
+}
+
+static bool give_one(struct walk *w, const uint8_t *entry, vault_each_fn *fn, void *context, struct error *err)
+{
+	struct credential c;
+	struct health h;
+	if (!walk_metadata(w, entry, &c, err))
+		return false;
+	if (name_is_list(c.pixel) || c.deleted_at || c.is_destroyed)
+		return true;
+	return walk_health(w, entry, &c, &h, err) && fn(context, &c, &h, err);
+}
+
+static bool give_portion(struct vault_walk *x, struct walk *w, vault_each_fn *fn, void *context, struct error *err)
+{
+	const uint8_t *first = x->entries.at + x->at;
+	if (x->at == x->entries.len)
+		return true;
+	bool ok = lane_open_at(w, 'm', first, x->digits, &w->meta, err) &&
+		  lane_open_at(w, 'h', first, x->digits, &w->health, err);
+	while (ok && x->at < x->entries.len && begin_alike(x->entries.at + x->at, first, x->digits)) {
+		const uint8_t *entry = x->entries.at + x->at;
+		ok = give_one(w, entry, fn, context, err);
+		memcpy(x->last, entry, PIXEL_ID_LEN);
+		x->at += ENTRY_LEN;
+	}
+	return ok;
+}
+
+bool vault_walk_some(struct vault_walk *x, vault_each_fn *fn, void *context, bool *ret_is_over, struct error *err)
+{
+	struct walk w = { .v = x->v };
+	if (!vault_is_open(x->v, err) || !view_open(x->v, &w.view, err))
+		return false;
+	bool is_same = x->has_begun && x->generation == x->v->root.generation;
+	bool ok = (is_same || learn_inventory(x, &w, err)) && give_portion(x, &w, fn, context, err);
+	walk_done(&w);
+	x->has_begun = true;
+	*ret_is_over = x->at == x->entries.len;
+	return ok;
+}
+
+/* ---- the lists ---- */
 
 static bool know_lists(struct vault *v, struct error *err)
 {

@@ -777,9 +777,9 @@ class Once(Refreshing):
 
     @direct_only("starts an agent of its own")
     def test_the_root_key_is_not_changed_before_the_pair_is_stored(self):
-        self.emu.knob("delay-ms", 5000)
+        self.emu.knob("delay-ms", 3500)
         pixel, access = self.agent_asks()
-        self.assertStill(time.monotonic() - self.asked_at(), 2.5, "TikTok may answer before it is asked for")
+        self.assertStill(time.monotonic() - self.asked_at(), 1.5, "TikTok may answer before it is asked for")
         self.assertIn("waiting, for a minute at most: TikTok is renewing", self.vault("rotate-key").err)
         self.assertStored(pixel, access)
         self.env.pop("PIXELVAULT_VAULT")
