@@ -246,11 +246,11 @@ static void end_noting(struct vault *v, bool is_complete)
 	v->list_generation = v->root.generation;
 }
 
-static bool note_list(struct vault *v, const struct credential *c)
+static bool note_list(struct buf *names, const struct credential *c)
 {
 	if (!name_is_list(c->pixel))
 		return false;
-	buf_append(&v->list_names, c->pixel, sizeof c->pixel);
+	buf_append(names, c->pixel, sizeof c->pixel);
 	return true;
 }
 
@@ -261,7 +261,7 @@ static bool each_one(struct walk *w, const uint8_t *entry, const void *context, 
 	struct health h;
 	if (!walk_metadata(w, entry, &c, err))
 		return false;
-	if (note_list(w->v, &c) || !e->fn)
+	if (note_list(&w->v->list_names, &c) || !e->fn)
 		return true;
 	if ((c.deleted_at || c.is_destroyed) && !e->want_deleted)
 		return true;
@@ -306,9 +306,9 @@ bool vault_each(struct vault *v, bool with_health, bool want_deleted, vault_each
 
 struct vault_walk {
 	struct vault *v;
-	bool has_begun;
-	uint64_t generation; /* whose inventory it is */
-	struct buf entries;
+	bool has_begun, has_moved; /* the inventory, while it was walked over */
+	uint64_t generation;       /* whose inventory it is */
+	struct buf entries, lists; /* the lists' names, as in struct vault */
 	size_t at, digits;
 	uint8_t last[PIXEL_ID_LEN]; /* the id that was passed last */
 };
@@ -320,14 +320,17 @@ bool vault_walk_new(struct vault *v, struct vault_walk **ret, struct error *err)
 		return fail_no_memory(err);
 	x->v = v;
 	x->entries.max = SIZE_MAX / 4;
+	x->lists.max = LIST_NAMES_BYTES_MAX;
 	*ret = x;
 	return true;
 }
 
 void vault_walk_freep(struct vault_walk **x)
 {
-	if (*x)
+	if (*x) {
 		buf_done(&(*x)->entries);
+		buf_done(&(*x)->lists);
+	}
 	free(*x);
 	*x = NULL;
 }
@@ -336,6 +339,7 @@ void vault_walk_freep(struct vault_walk **x)
 static bool learn_inventory(struct vault_walk *x, struct walk *w, struct error *err)
 {
 	uint64_t nodes;
+	x->has_moved = x->has_begun;
 	buf_clear(&x->entries);
 	if (!inventory_load(x->v, w->view, &x->entries, &nodes, err))
 		return false;
@@ -352,13 +356,14 @@ static bool begin_alike(const uint8_t *a, const uint8_t *b, size_t digits)
 	return digits == 1 ? a[0] >> 4 == b[0] >> 4 : a[0] == b[0];
 }
 
-static bool give_one(struct walk *w, const uint8_t *entry, vault_each_fn *fn, void *context, struct error *err)
+static bool give_one(struct vault_walk *x, struct walk *w, const uint8_t *entry, vault_each_fn *fn, void *context,
+		     struct error *err)
 {
 	struct credential c;
 	struct health h;
 	if (!walk_metadata(w, entry, &c, err))
 		return false;
-	if (name_is_list(c.pixel) || c.deleted_at || c.is_destroyed)
+	if (note_list(&x->lists, &c) || c.deleted_at || c.is_destroyed)
 		return true;
 	return walk_health(w, entry, &c, &h, err) && fn(context, &c, &h, err);
 }
@@ -372,7 +377,7 @@ static bool give_portion(struct vault_walk *x, struct walk *w, vault_each_fn *fn
 		  lane_open_at(w, 'h', first, x->digits, &w->health, err);
 	while (ok && x->at < x->entries.len && begin_alike(x->entries.at + x->at, first, x->digits)) {
 		const uint8_t *entry = x->entries.at + x->at;
-		ok = give_one(w, entry, fn, context, err);
+		ok = give_one(x, w, entry, fn, context, err);
 		memcpy(x->last, entry, PIXEL_ID_LEN);
 		x->at += ENTRY_LEN;
 	}
@@ -389,6 +394,11 @@ bool vault_walk_some(struct vault_walk *x, vault_each_fn *fn, void *context, boo
 	walk_done(&w);
 	x->has_begun = true;
 	*ret_is_over = x->at == x->entries.len;
+	if (ok && *ret_is_over && !x->has_moved) {
+		begin_noting(x->v);
+		buf_append(&x->v->list_names, x->lists.at, x->lists.len);
+		end_noting(x->v, !x->lists.is_bad);
+	}
 	return ok;
 }
 
@@ -512,7 +522,7 @@ static bool load_one(struct walk *w, const uint8_t *entry, const void *context, 
 	struct error damage = { .code = ERR_NONE };
 	if (!walk_metadata(w, entry, &c, err))
 		return is_local(err) && give_unreadable(entry, l->fn, l->context, err);
-	if (note_list(w->v, &c))
+	if (note_list(&w->v->list_names, &c))
 		return true;
 	if (!walk_health(w, entry, &c, &h, err) || !walk_tokens(w, entry, &c, sealed, &damage, err))
 		return false;
