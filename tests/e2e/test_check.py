@@ -415,6 +415,45 @@ class Sweep(Check):
             self.vault("check")
             self.assertEqual(pixel, self.emu.asked()[before])
 
+    def order(self):
+        """Of a check of everything: whom it asked about, one after the other."""
+        before = len(self.emu.asked())
+        self.vault("check")
+        return self.emu.asked()[before:]
+
+    def test_of_a_vault_that_is_known_the_canary_is_asked_about_while_the_others_are_read(self):
+        """Who was read before anybody was asked has the three proven last in front; who is met on the way comes when he is met."""
+        self.many(6)
+        self.order()
+        stored = self.order()
+        last, other = stored[-1], stored[2]
+        self.latest(last)
+        self.latest(other)
+        early = self.order()
+        self.assertEqual(6, len(set(early)))
+        self.assertEqual(other, early[0])
+        known = (stored[0], other)  # where the canaries lie in the store is not to be seen
+        self.assertEqual([p for p in stored if p not in known], [p for p in early if p not in known])
+        self.vault("label", last, "shop=rome")
+        self.latest(last)
+        self.latest(other)
+        self.assertEqual([other, last], self.order()[:2], "it was changed, and is read first")
+
+    def test_a_check_that_reads_on_the_way_says_the_same(self):
+        made = self.many(6)
+        self.emu.revoke(made[0][1])
+        self.vault("check", rc=10)
+        self.vault("label", made[1][0], "shop=rome")
+
+        def told(doc):
+            return {code: (p["verdict"], p["labels"], p["current"]["version"]) for code, p in doc.items()}
+        whole = told(self.check_doc(rc=10))
+        self.assertEqual(whole, told(self.check_doc(rc=10)))
+        self.emu.fault("503")
+        self.assertEqual(whole, told(self.check_doc(rc=10)), "cut short at its canary, and all are counted")
+        self.emu.no_faults()
+        self.assertEqual(whole, told(self.check_doc(rc=10)))
+
     def test_a_transient_canary_ends_the_sweep(self):
         made = self.many(5)
         self.latest(made[3][0])

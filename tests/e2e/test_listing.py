@@ -284,6 +284,18 @@ class Reading(Listing):
 
 
 @spread
+class Later(Listing):
+    def test_a_list_that_came_since_the_last_check_is_read_before_any_pixel_is_asked_about(self):
+        _, token = self.pixels(5)
+        for _ in range(2):  # the second one knows that there is none
+            self.vault("check")
+        self.put_list(token)
+        for _ in range(2):
+            self.emu.reset()
+            self.vault("check")
+            self.assertEqual((True, 0), (bool(self.calls(ASSETS)), len(self.calls(TRACK))))
+
+
 class Losing(Listing):
     def lose(self, pixel, how):
         self.emu.ctl("pixel", pixel, *(["relation=" + how] if how.isupper() else ["bc=" + "74" + "0" * 16]))

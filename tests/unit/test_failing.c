@@ -531,6 +531,17 @@ static bool list_it(struct vault *v, struct error *err)
 	return good;
 }
 
+static bool portion_it(struct vault *v, struct error *err)
+{
+	struct vault_walk *walk = NULL;
+	bool is_over = false;
+	bool good = vault_walk_new(v, &walk, err);
+	while (good && !is_over)
+		good = vault_walk_some(walk, any_pixel, NULL, &is_over, err);
+	vault_walk_freep(&walk);
+	return good;
+}
+
 static bool open_again(struct vault *v, struct error *err)
 {
 	(void)v;
@@ -609,7 +620,7 @@ static const struct vault_work works[] = {
 	{ "get", get_it, false },           { "verify", prove_it, false }, { "log", prove_log, false },
 	{ "load", load_it, false },         { "mark", mark_it, false },    { "health", note_it, false },
 	{ "rotate-key", rotate_it, false }, { "pair", pair_it, false },    { "destroy", destroy_it, false },
-	{ "lists", list_it, false },
+	{ "lists", list_it, false },        { "portions", portion_it, false },
 };
 
 static int make_vault(void **state)

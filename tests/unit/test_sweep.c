@@ -30,6 +30,7 @@ struct world {
 	size_t order_count, open_max;
 	int64_t now_ms;
 	uint32_t outages;
+	size_t all; /* while it grows: how many there will be */
 };
 
 static const struct finding proven = { VERDICT_HEALTHY, 0, "6", NULL }, unproven = { VERDICT_UNPROVEN, 0, "20b", NULL },
@@ -74,8 +75,11 @@ static void run(struct world *w)
 	size_t open[PAIRS_MAX], count = 0;
 	for (int guard = 0; guard < 100000; guard++) {
 		struct sweep_step step = sweep_next(&w->sweep, w->now_ms, wall(w));
+		if (w->sweep.is_growing && step.act == SWEEP_ACT_WAIT)
+			sweep_grow(&w->sweep, w->pairs, w->sweep.count + 1, w->sweep.count + 1 == w->all);
 		if (step.act == SWEEP_ACT_DONE) {
 			assert_int_equal(count, 0);
+			assert_false(w->sweep.is_growing);
 			sweep_settle(&w->sweep, &w->outages);
 			return;
 		}
@@ -117,6 +121,43 @@ static void sweep__asks_everyone_once_when_all_is_well(void **state)
 	assert_int_equal(w->open_max, 4);
 	for (size_t i = 0; i < 40; i++)
 		assert_int_equal(w->ruling[i], RULING_VERDICT);
+	free(w);
+}
+
+/* Of its pairs it has the first one, and gets the others while it waits. */
+static struct world *growing(size_t count, enum verdict was, struct finding answer)
+{
+	struct world *w = world_new(count, was, answer);
+	struct sweep_limits limits = w->sweep.limits;
+	w->all = count;
+	sweep_init(&w->sweep, w->pairs, 1, &limits, w->now_ms);
+	w->sweep.is_growing = true;
+	return w;
+}
+
+static void sweep__that_grows_asks_everyone_once(void **state)
+{
+	(void)state;
+	struct world *w = growing(40, VERDICT_HEALTHY, proven);
+	w->second[0] = w->first[0] = revoked; /* a dead canary moves on to whoever comes next */
+	run(w);
+	assert_int_equal(w->sweep.end, SWEEP_COMPLETE);
+	assert_int_equal(w->order_count, 41);
+	for (uint32_t i = 0; i < 40; i++) {
+		assert_int_equal(w->times_asked[i], i == 0 ? 2 : 1);
+		assert_int_equal(w->ruling[i], RULING_VERDICT);
+	}
+	free(w);
+}
+
+static void sweep__that_grows_is_not_over_before_it_is_grown(void **state)
+{
+	(void)state;
+	struct world *w = growing(40, VERDICT_HEALTHY, unreachable);
+	run(w);
+	assert_int_equal(w->sweep.end, SWEEP_CANARY);
+	assert_int_equal(w->order_count, 1);
+	assert_int_equal(w->sweep.count, 40);
 	free(w);
 }
 
@@ -569,6 +610,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sweep__asks_everyone_once_when_all_is_well),
+		cmocka_unit_test(sweep__that_grows_asks_everyone_once),
+		cmocka_unit_test(sweep__that_grows_is_not_over_before_it_is_grown),
 		cmocka_unit_test(sweep__of_nothing_is_done_at_once),
 		cmocka_unit_test(sweep__the_canary_is_the_pair_proven_last_and_goes_alone),
 		cmocka_unit_test(sweep__what_is_our_fault_ends_it),
