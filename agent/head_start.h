@@ -1,6 +1,6 @@
 /* agent/head_start.h - what a check of everything leaves for the next one, so that this one asks while it still reads the
- * vault: the generation of which it is known that nothing in it comes before the Pixels, neither a listing token nor a pair of
- * tokens that may have to be renewed. A vault that was changed since then is of another generation, and is read first. */
+ * vault: the generation of which it is known that nothing in it comes before the Pixels, neither a listing token nor a
+ * renewable pair. A vault that was changed since then is of another generation, and is read first. */
 #ifndef AGENT_HEAD_START_H
 #define AGENT_HEAD_START_H
 

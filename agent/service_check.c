@@ -49,6 +49,8 @@ struct check {
 	uint64_t generation;     /* of the vault as it was read */
 	struct head_start known; /* left by the last check of everything */
 	bool is_plain;           /* nothing comes before the Pixels */
+	bool is_unread;          /* some of them could not be */
+	struct error unread;
 	bool has_proven;         /* somebody */
 	struct sweep sweep;
 	struct asking asking[ASKED_AT_ONCE];
@@ -357,22 +359,26 @@ static bool make_kept_room(struct check *run, struct error *err)
 	return true;
 }
 
-static bool read_more(struct check *run, struct error *err)
+/* What cannot be read ends the check, but not before what was asked is answered and stored. */
+static void read_more(struct check *run)
 {
 	struct targets *t = &run->targets;
-	if (!targets_more(run->job.service, &run->request, t, err) || !make_kept_room(run, err))
-		return false;
+	if (!targets_more(run->job.service, &run->request, t, &run->unread) || !make_kept_room(run, &run->unread)) {
+		run->is_unread = true;
+		vault_walk_freep(&t->walk);
+		sweep_stop(&run->sweep, SWEEP_INTERRUPTED);
+	}
 	sweep_grow(&run->sweep, t->pairs, t->pair_count, !t->walk);
-	return true;
 }
 
-/* With an answer awaited, the vault is read on meanwhile. */
-static bool use_wait(struct check *run, int64_t *ret_wait_ms, struct error *err)
+/* While there is nothing to be asked, the vault is read on. */
+static void use_wait(struct check *run, int64_t *ret_wait_ms)
 {
 	if (!run->targets.walk)
-		return true;
+		return;
 	*ret_wait_ms = 0;
-	return read_more(run, err);
+	courier_flush(run->job.service->courier); /* what was asked now is not to wait for that */
+	read_more(run);
 }
 
 /* The pace is one for all that the service asks. */
@@ -413,7 +419,8 @@ static bool walk(struct check *run, int64_t *ret_wait_ms, struct error *err)
 		size_t room = service_room(run->job.service);
 		if (!room) {
 			*ret_wait_ms = ROOM_LOOK_MS;
-			return use_wait(run, ret_wait_ms, err);
+			use_wait(run, ret_wait_ms);
+			return true;
 		}
 		struct sweep_step step = take_up_some(run, room, now_ms);
 		if (!ask(run, err))
@@ -422,15 +429,21 @@ static bool walk(struct check *run, int64_t *ret_wait_ms, struct error *err)
 			break;
 		if (step.act == SWEEP_ACT_WAIT) {
 			*ret_wait_ms = wait_of(run, &step);
-			return use_wait(run, ret_wait_ms, err);
+			use_wait(run, ret_wait_ms);
+			return true;
 		}
 		now_ms = clock_boot_ms();
 	}
-	while (run->targets.walk) /* nobody is asked any more, but all are counted */
-		if (!read_more(run, err))
-			return false;
-	run->phase = CHECK_SETTLE;
 	*ret_wait_ms = 0;
+	if (run->targets.walk) { /* nobody is asked any more, but all are counted */
+		read_more(run);
+		return true;
+	}
+	if (run->is_unread) {
+		*err = run->unread;
+		return false;
+	}
+	run->phase = CHECK_SETTLE;
 	sweep_settle(&run->sweep, &run->outages);
 	return call_detective(run, err);
 }
@@ -670,10 +683,10 @@ static bool store_head_start(struct check *run, struct error *err)
 }
 
 /* Of the canary all must be as it should, or it is looked for among all. */
-static bool is_fit(const struct targets *t)
+static bool is_fit(const struct targets *t, const struct proven *last)
 {
 	const struct pair *p = t->pairs;
-	return t->pair_count == 1 && !verdict_is_bad(p->was) && !p->was_unclear && !p->suspected;
+	return t->pair_count == 1 && p->proven_at == last->at && !verdict_is_bad(p->was) && !p->was_unclear && !p->suspected;
 }
 
 /* *ret: the canary is there, and the others may be read while it is asked about. */
@@ -688,12 +701,15 @@ static bool begin_early(struct check *run, bool *ret, struct error *err)
 	if (!head_start_read(s->vault, &run->known, err) || !vault_proven_last(s->vault, &last, err) ||
 	    !vault_position(s->vault, &run->store.at, err))
 		return false;
-	/* With the canary the vault's root is read, and with it the generation. */
-	if (!run->known.generation || !last.pixel[0] ||
-	    !targets_begin(s, &run->request, last.pixel, &run->targets, &why))
+	if (!run->known.generation || !last.pixel[0])
 		return true;
-	*ret = run->is_plain = vault_generation(s->vault) == run->known.generation && is_fit(&run->targets);
+	/* With the canary the vault's root is read, and with it the generation. */
+	bool is_there = targets_begin(s, &run->request, last.pixel, &run->targets, &why);
+	bool is_same = vault_generation(s->vault) == run->known.generation;
+	*ret = run->is_plain = is_there && is_same && is_fit(&run->targets, &last);
 	run->generation = run->known.generation;
+	if (!*ret)
+		run->known = (struct head_start){ 0 }; /* so that the next check has another canary */
 	return true;
 }
 

@@ -17,14 +17,14 @@ static bool is_better_canary(const struct pair *a, const struct pair *b)
 	return a->proven_at > b->proven_at;
 }
 
-void sweep_init(struct sweep *s, struct pair *pairs, size_t count, const struct sweep_limits *limits, int64_t now_ms)
+/* Of those who were not asked yet. */
+static void bring_canaries(struct sweep *s)
 {
-	*s = (struct sweep){ .pairs = pairs, .count = count, .limits = *limits };
-	s->suspect_head = s->suspect_tail = NO_PAIR;
-	pace_init(&s->pace, limits->rate, now_ms);
-	for (size_t front = 0; front < SWEEP_CANARIES && front < count; front++) {
+	struct pair *pairs = s->pairs;
+	size_t end = s->next + SWEEP_CANARIES;
+	for (size_t front = s->next; front < end && front < s->count; front++) {
 		size_t best = front;
-		for (size_t i = front + 1; i < count; i++)
+		for (size_t i = front + 1; i < s->count; i++)
 			if (is_better_canary(&pairs[i], &pairs[best]))
 				best = i;
 		struct pair moved = pairs[best];
@@ -33,11 +33,21 @@ void sweep_init(struct sweep *s, struct pair *pairs, size_t count, const struct 
 	}
 }
 
+void sweep_init(struct sweep *s, struct pair *pairs, size_t count, const struct sweep_limits *limits, int64_t now_ms)
+{
+	*s = (struct sweep){ .pairs = pairs, .count = count, .limits = *limits };
+	s->suspect_head = s->suspect_tail = NO_PAIR;
+	pace_init(&s->pace, limits->rate, now_ms);
+	bring_canaries(s);
+}
+
 void sweep_grow(struct sweep *s, struct pair *pairs, size_t count, bool is_all)
 {
 	s->pairs = pairs;
 	s->count = count;
 	s->is_growing = !is_all;
+	if (is_all && !s->is_canary_done)
+		bring_canaries(s);
 }
 
 void sweep_stop(struct sweep *s, enum sweep_end why)
@@ -64,6 +74,9 @@ static size_t candidate(const struct sweep *s, int64_t now_ms)
 {
 	if (is_suspect_ready(s, now_ms))
 		return s->suspect_head;
+	/* Who is the next best canary is known when all are there. */
+	if (s->is_growing && s->next && !s->is_canary_done)
+		return NO_PAIR;
 	return s->next < s->count ? s->next : NO_PAIR;
 }
 

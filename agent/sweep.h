@@ -63,7 +63,8 @@ struct sweep {
 	bool is_outage; /* after sweep_settle: most turned bad, and nothing speaks for TikTok being well */
 };
 
-/* Pairs in the order in which they shall be asked; the pairs most fit for a canary are brought to the front. */
+/* Pairs in the order in which they shall be asked; the pairs most fit for a canary are brought to the front: here, and once
+ * more when the last have come to a sweep that grows, if it has not found its canary by then. */
 void sweep_init(struct sweep *s, struct pair *pairs, size_t count, const struct sweep_limits *limits, int64_t now_ms);
 
 /* The same pairs and behind them further ones, in the order in which they shall be asked; from sweep_init on is_growing was set.

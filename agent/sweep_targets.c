@@ -153,6 +153,13 @@ static bool may_need_upkeep(const struct credential *c, const struct health *h, 
 	       upkeep_at(c, h, x->service->settings, by) <= by;
 }
 
+/* Put since it was known that there is none of its kind: it would have to be renewed first. */
+static bool is_too_late(const struct targets *t)
+{
+	const struct target *last = &t->at[t->count - 1];
+	return t->walk && (last->current.family != FAMILY_PLAIN || last->pending.family != FAMILY_PLAIN);
+}
+
 static bool collect(void *context, const struct credential *c, const struct health *h, struct error *err)
 {
 	struct collecting *x = context;
@@ -174,6 +181,10 @@ static bool collect(void *context, const struct credential *c, const struct heal
 	memcpy(target->pixel, c->pixel, sizeof target->pixel);
 	memcpy(target->test_code, c->test_code, sizeof target->test_code);
 	target_learn(target, c);
+	if (is_too_late(t)) {
+		t->count--;
+		return true;
+	}
 	target->is_due = status_is_due(c, x->service->settings, x->now);
 	target->renewal = (uint8_t)renewal_need(c, h, x->service->settings, x->now);
 	target->may_need_upkeep = x->request->notable && may_need_upkeep(c, h, x);

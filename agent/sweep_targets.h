@@ -51,7 +51,7 @@ must_check bool targets_collect(struct service *s, const struct check_request *r
 void targets_done(struct targets *t);
 
 /* The same of everything, a portion at a time: first one Pixel by name, then with each call some of the others, until
- * t->walk is NULL. What grows moves. */
+ * t->walk is NULL. What grows moves. Whoever was put meanwhile is among them or is not; of a family, he is not. */
 must_check bool targets_begin(struct service *s, const struct check_request *request, const char *first, struct targets *ret,
 			      struct error *err);
 must_check bool targets_more(struct service *s, const struct check_request *request, struct targets *t, struct error *err);

@@ -422,18 +422,12 @@ class Sweep(Check):
         return self.emu.asked()[before:]
 
     def test_of_a_vault_that_is_known_the_canary_is_asked_about_while_the_others_are_read(self):
-        """Who was read before anybody was asked has the three proven last in front; who is met on the way comes when he is met."""
-        self.many(6)
-        self.order()
-        stored = self.order()
+        _, stored = self.known(6)
         last, other = stored[-1], stored[2]
         self.latest(last)
         self.latest(other)
         early = self.order()
-        self.assertEqual(6, len(set(early)))
-        self.assertEqual(other, early[0])
-        known = (stored[0], other)  # where the canaries lie in the store is not to be seen
-        self.assertEqual([p for p in stored if p not in known], [p for p in early if p not in known])
+        self.assertEqual((other, sorted(stored)), (early[0], sorted(early)))
         self.vault("label", last, "shop=rome")
         self.latest(last)
         self.latest(other)
@@ -453,6 +447,51 @@ class Sweep(Check):
         self.assertEqual(whole, told(self.check_doc(rc=10)), "cut short at its canary, and all are counted")
         self.emu.no_faults()
         self.assertEqual(whole, told(self.check_doc(rc=10)))
+
+    def known(self, n, **more):
+        """As many Pixels, and a check that need not read them first; in the order in which they lie, but for the canary."""
+        made = dict(self.stored(**more) for _ in range(n))
+        self.order()
+        return made, self.order()
+
+    def test_where_the_canary_is_refused_the_next_best_is_looked_for_among_all(self):
+        """Not whoever comes next, whom TikTok has never answered well."""
+        made, stored = self.known(6)
+        odd, dead = stored[1], stored[3]
+        self.emu.fault("unknown-code", pixel=odd, times=100)
+        self.vault("check", odd, rc=16)
+        self.latest(dead)
+        self.emu.revoke(made[dead])
+        before = len(self.emu.asked())
+        self.vault("check", rc=10)
+        self.assertEqual(set(made), set(self.emu.asked()[before:]))
+        self.assertEqual("revoked", self.status(dead)["verdict"])
+
+    def test_another_canary_is_found_for_one_that_died(self):
+        made, stored = self.known(6, test_code=None)  # nobody is proven, so that nobody takes its place by that
+        self.emu.revoke(made[stored[0]])
+        for _ in range(2):
+            self.vault("check", rc=10)
+        before = len(self.emu.asked())
+        self.vault("check", rc=10)
+        self.assertNotEqual(stored[0], self.emu.asked()[before])
+
+    @direct_only("an agent finds the damage by itself")
+    def test_damage_that_is_met_on_the_way_ends_it_when_what_was_asked_is_stored(self):
+        _, stored = self.known(6)
+        canary, damaged = stored[0], stored[3]
+        before = self.status(canary)["last_attempt"]["at"]
+        time.sleep(1.1)
+        for key, value in self.sql("SELECT k, v FROM kv WHERE k LIKE 'e1/m/%'"):
+            key = key.decode()
+            self.sql("UPDATE kv SET v = zeroblob(length(v)) WHERE k = ?", key)
+            if self.vault("status", damaged, rc=None).rc == 7:
+                break
+            self.sql("UPDATE kv SET v = ? WHERE k = ?", value, key)
+        asked = len(self.emu.asked())
+        self.assertIn(key.split("/")[-1], self.vault("check", rc=7).err)
+        self.assertEqual([canary], self.emu.asked()[asked:])
+        self.assertGreater(self.status(canary)["last_attempt"]["at"], before)
 
     def test_a_transient_canary_ends_the_sweep(self):
         made = self.many(5)

@@ -283,7 +283,6 @@ class Reading(Listing):
         self.assertRegex(r.err, BC)
 
 
-@spread
 class Later(Listing):
     def test_a_list_that_came_since_the_last_check_is_read_before_any_pixel_is_asked_about(self):
         _, token = self.pixels(5)
@@ -296,6 +295,7 @@ class Later(Listing):
             self.assertEqual((True, 0), (bool(self.calls(ASSETS)), len(self.calls(TRACK))))
 
 
+@spread
 class Losing(Listing):
     def lose(self, pixel, how):
         self.emu.ctl("pixel", pixel, *(["relation=" + how] if how.isupper() else ["bc=" + "74" + "0" * 16]))

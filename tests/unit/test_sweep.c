@@ -150,6 +150,22 @@ static void sweep__that_grows_asks_everyone_once(void **state)
 	free(w);
 }
 
+static void sweep__that_grows_looks_for_another_canary_among_all(void **state)
+{
+	(void)state;
+	struct world *w = growing(40, VERDICT_HEALTHY, proven);
+	w->first[0] = w->second[0] = revoked;
+	w->first[1] = unknown; /* it would end the sweep */
+	w->pairs[1].was_unclear = true;
+	w->pairs[39].proven_at++;
+	run(w);
+	assert_int_equal(w->sweep.end, SWEEP_COMPLETE);
+	assert_int_equal(w->order[0], 0);
+	assert_int_equal(w->order[1], 39);
+	assert_int_equal(w->order_count, 41);
+	free(w);
+}
+
 static void sweep__that_grows_is_not_over_before_it_is_grown(void **state)
 {
 	(void)state;
@@ -611,6 +627,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sweep__asks_everyone_once_when_all_is_well),
 		cmocka_unit_test(sweep__that_grows_asks_everyone_once),
+		cmocka_unit_test(sweep__that_grows_looks_for_another_canary_among_all),
 		cmocka_unit_test(sweep__that_grows_is_not_over_before_it_is_grown),
 		cmocka_unit_test(sweep__of_nothing_is_done_at_once),
 		cmocka_unit_test(sweep__the_canary_is_the_pair_proven_last_and_goes_alone),
