@@ -6,6 +6,7 @@
 #include "agent/alert_desk.h"
 #include "agent/courier.h"
 #include "agent/courier_wire.h"
+#include "agent/head_start.h"
 #include "agent/service.h"
 #include "core/clock.h"
 
@@ -314,6 +315,24 @@ static bool checks(struct vault *v, struct service *s, struct error *err)
 	return is_done;
 }
 
+/* As if it were known that there is neither a list nor a pair that is renewed: that one is left to the next check. */
+static bool checks_at_once(struct vault *v, struct service *s, struct error *err)
+{
+	struct check_result result;
+	struct check_request r = { .renews_early = true };
+	struct head_start known = { vault_generation(v), PIXELS };
+	struct proven last = { .pixel = A };
+	struct credential c;
+	struct health h;
+	if (!vault_find(v, A, false, &c, err) || !vault_health(v, &c, &h, err))
+		return false;
+	last.at = h.current.proven_at;
+	if (!vault_store_proven(v, &last, err) || !head_start_store(v, &known, err) || !service_check(s, &r, &result, err))
+		return false;
+	assert_int_equal(result.pixels, PIXELS - 1);
+	return true;
+}
+
 static bool checks_some(struct vault *v, struct service *s, struct error *err)
 {
 	static const char *const some[] = { B, C };
@@ -551,6 +570,7 @@ static const struct work works[] = {
 	{ "put, another's", puts_anothers, NULL, false },
 	{ "put a pair", puts_pair, NULL, true },
 	{ "check", checks, NULL, true },
+	{ "check at once", checks_at_once, NULL, true },
 	{ "check some", checks_some, NULL, false },
 	{ "check on schedule", checks_on_schedule, NULL, true },
 	{ "list", lists, NULL, false },
