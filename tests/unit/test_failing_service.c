@@ -329,7 +329,8 @@ static bool checks_at_once(struct vault *v, struct service *s, struct error *err
 	last.at = h.current.proven_at;
 	if (!vault_store_proven(v, &last, err) || !head_start_store(v, &known, err) || !service_check(s, &r, &result, err))
 		return false;
-	assert_int_equal(result.pixels, PIXELS - 1);
+	/* Where the canary could not be read, all is read first. */
+	assert_true(result.pixels == PIXELS - 1 || (result.pixels == PIXELS && failing.failed));
 	return true;
 }
 
