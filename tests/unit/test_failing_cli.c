@@ -413,8 +413,11 @@ static size_t broken, crashes_of_fts;
 
 static bool is_told(const char *out, const char *err)
 {
-	return strstr(err, "\n  hint: ") || strstr(out, "\n  hint: ") || strstr(err, "not looked into") || strstr(out, "\"hint\":") ||
-	       strstr(out, "PIXELVAULT UNKNOWN - ");
+	static const char *const words[] = { "\n  hint: ", "not looked into", "\"unreadable\":[\"", "\"hint\":", "PIXELVAULT UNKNOWN - " };
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (strstr(out, words[i]) || strstr(err, words[i]))
+			return true;
+	return false;
 }
 
 static void try_point(const struct work *w, const struct fault *f, size_t n, int usual, const char *usual_out)
