@@ -177,8 +177,16 @@ static void assert_lists(struct vault *v, size_t count)
 	struct error err;
 	assert_true(vault_list_names(v, &names, &err));
 	assert_int_equal(names.len, count * (PIXEL_CODE_MAX + 1));
-	assert_true(count == 0 || strcmp((const char *)names.at, LIST) == 0);
+	for (size_t at = 0; at < names.len; at += PIXEL_CODE_MAX + 1)
+		assert_true(name_is_list((const char *)names.at + at));
 	buf_done(&names);
+}
+
+static void damage_all(void)
+{
+	sqlite3 *db = sql_open();
+	sql_do(db, "update kv set v = zeroblob(length(v)) where k like 'e1/m/%'");
+	sqlite3_close(db);
 }
 
 static void portions__pass_lists_over_and_know_them_then(void **state)
@@ -192,6 +200,7 @@ static void portions__pass_lists_over_and_know_them_then(void **state)
 	v = open_it();
 	finish(begin(v), m);
 	assert_int_equal(m->count, FEW);
+	damage_all(); /* whoever walked once more would meet it */
 	assert_lists(v, 1);
 	free(m);
 	vault_close(v);
@@ -205,10 +214,15 @@ static void portions__between_which_something_changed_say_nothing_of_lists(void 
 	put_many(v, 0, FEW);
 	assert_lists(v, 0);
 	struct vault_walk *walk = begin(v);
-	assert_false(step(walk, m));
-	put_token(v, LIST, "a-token-that-lists-pixels"); /* it may lie in the portion that was passed */
-	finish(walk, m);
-	assert_lists(v, 1);
+	size_t count = 0;
+	for (; !step(walk, m); count++) { /* most of them lie in portions that were passed */
+		char list[PIXEL_CODE_MAX + 1];
+		snprintf(list, sizeof list, "bc:70123456789012345%02zu", count);
+		put_token(v, list, "a-token-that-lists-pixels");
+	}
+	vault_walk_freep(&walk);
+	assert_true(count > 8);
+	assert_lists(v, count);
 	free(m);
 	vault_close(v);
 }
@@ -239,9 +253,7 @@ static void portions__with_damage_in_them_are_refused(void **state)
 	(void)state;
 	struct vault *v = open_it();
 	put_many(v, 0, FEW);
-	sqlite3 *db = sql_open();
-	sql_do(db, "update kv set v = zeroblob(length(v)) where k in (select k from kv where k like 'e1/m/%' limit 1)");
-	sqlite3_close(db);
+	damage_all();
 	struct vault_walk *walk = begin(v);
 	while (is_read && !is_over)
 		is_read = vault_walk_some(walk, meet, m, &is_over, &err);
@@ -312,6 +324,13 @@ static void proven__is_kept_of_whoever_was_so_last(void **state)
 	numbered(1, both[1].pixel);
 	assert_true(vault_store_health(v, both, 2, &err));
 	assert_proven(v, 0, 1700000103);
+	struct proven ahead = { .at = INT64_C(1) << 40 };
+	numbered(3, ahead.pixel);
+	assert_true(vault_store_proven(v, &ahead, &err)); /* while the clock was ahead */
+	store_proven(v, 3, 0, 0);
+	assert_proven(v, 3, ahead.at);
+	store_proven(v, 1, 1700000104, 0);
+	assert_proven(v, 1, 1700000104);
 	struct proven chosen = { .at = 5 };
 	numbered(2, chosen.pixel);
 	assert_true(vault_store_proven(v, &chosen, &err));
