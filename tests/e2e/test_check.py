@@ -415,10 +415,10 @@ class Sweep(Check):
             self.vault("check")
             self.assertEqual(pixel, self.emu.asked()[before])
 
-    def order(self):
+    def order(self, rc=0):
         """Of a check of everything: whom it asked about, one after the other."""
         before = len(self.emu.asked())
-        self.vault("check")
+        self.vault("check", rc=rc)
         return self.emu.asked()[before:]
 
     def test_of_a_vault_that_is_known_the_canary_is_asked_about_while_the_others_are_read(self):
@@ -467,29 +467,45 @@ class Sweep(Check):
         self.assertEqual(set(made), set(self.emu.asked()[before:]))
         self.assertEqual("revoked", self.status(dead)["verdict"])
 
+    @direct_only("an agent finds the damage by itself")
     def test_another_canary_is_found_for_one_that_died(self):
         made, stored = self.known(6, test_code=None)  # nobody is proven, so that nobody takes its place by that
         self.emu.revoke(made[stored[0]])
         for _ in range(2):
             self.vault("check", rc=10)
         before = len(self.emu.asked())
-        self.vault("check", rc=10)
-        self.assertNotEqual(stored[0], self.emu.asked()[before])
+        self.damage(stored[-1])
+        self.vault("check", rc=7)
+        asked = self.emu.asked()[before:]
+        self.assertEqual((1, False), (len(asked), stored[0] in asked), "it was asked before the damage was met")
+
+    def test_a_canary_that_is_not_understood_is_none_the_next_time(self):
+        made, stored = self.known(6)
+        self.latest(stored[0])
+        self.emu.fault("unknown-code", pixel=stored[0], times=100)
+        self.assertEqual([stored[0]], self.order(16))
+        self.assertEqual(set(made), set(self.order(16)))
+
+    def damage(self, pixel):
+        """Its metadata; the name that they have in the store."""
+        for key, value in self.sql("SELECT k, v FROM kv WHERE k LIKE 'e1/m/%'"):
+            key = key.decode()
+            self.sql("UPDATE kv SET v = zeroblob(length(v)) WHERE k = ?", key)
+            if self.vault("status", pixel, rc=None).rc == 7:
+                return key.split("/")[-1]
+            self.sql("UPDATE kv SET v = ? WHERE k = ?", value, key)
+        self.fail("nothing is read of " + pixel)
 
     @direct_only("an agent finds the damage by itself")
     def test_damage_that_is_met_on_the_way_ends_it_when_what_was_asked_is_stored(self):
         _, stored = self.known(6)
-        canary, damaged = stored[0], stored[3]
+        canary = stored[0]
+        self.latest(canary)
         before = self.status(canary)["last_attempt"]["at"]
         time.sleep(1.1)
-        for key, value in self.sql("SELECT k, v FROM kv WHERE k LIKE 'e1/m/%'"):
-            key = key.decode()
-            self.sql("UPDATE kv SET v = zeroblob(length(v)) WHERE k = ?", key)
-            if self.vault("status", damaged, rc=None).rc == 7:
-                break
-            self.sql("UPDATE kv SET v = ? WHERE k = ?", value, key)
+        damaged = self.damage(stored[3])
         asked = len(self.emu.asked())
-        self.assertIn(key.split("/")[-1], self.vault("check", rc=7).err)
+        self.assertIn(damaged, self.vault("check", rc=7).err)
         self.assertEqual([canary], self.emu.asked()[asked:])
         self.assertGreater(self.status(canary)["last_attempt"]["at"], before)
 
