@@ -644,16 +644,23 @@ void courier_ask_one(struct courier *c, const struct question *q, struct answer 
 	*ret = reply.answer;
 }
 
+/* It ends when it reads our end. */
+void courier_dismiss(struct courier *c)
+{
+	if (c->fd >= 0 && !c->is_given)
+		shutdown(c->fd, SHUT_WR);
+}
+
 void courier_free(struct courier *c)
 {
 	if (!c)
 		return;
+	courier_dismiss(c);
 	if (c->fd >= 0 && c->is_given)
 		close(c->fd);
 	if (c->fd >= 0 && !c->is_given) {
-		/* It ends when it reads our end; seeing its own end close is quicker than asking for its death. */
+		/* Seeing its own end close is quicker than asking for its death. */
 		struct pollfd event = { .fd = c->fd };
-		shutdown(c->fd, SHUT_WR);
 		(void)poll(&event, 1, END_MS);
 		close(c->fd);
 		process_end(c->pid, END_MS);

@@ -58,7 +58,9 @@ bool courier_was_stuck(struct courier *c);
 int courier_fd(const struct courier *c);
 void courier_flush(struct courier *c);
 int64_t courier_wait_ms(const struct courier *c);
-void courier_free(struct courier *c); /* ends the process */
+/* Nothing more will be asked: the process is told so, and ends while the caller goes on. */
+void courier_dismiss(struct courier *c);
+void courier_free(struct courier *c); /* dismisses, and waits for the end of the process */
 void courier_freep(struct courier **c);
 
 /* Of refreshes and lists one is under way at a time: may one of this kind be asked? */

@@ -376,7 +376,7 @@ static bool see_to_versions(struct service *s, const struct listing *listing, st
 }
 
 static bool sweep_with(struct service *service, struct vault *vault, struct listing *listing,
-		       const struct check_request *request, struct check_result *ret, struct error *err)
+		       const struct check_request *request, struct courier **ending, struct check_result *ret, struct error *err)
 {
 	struct command_line *line = request->context;
 	struct upkeep_told told = { .line = line };
@@ -389,6 +389,7 @@ static bool sweep_with(struct service *service, struct vault *vault, struct list
 	listing->are_few = !listing->notable.is_bad && listing->notable.len / CODE_ROOM * FEW <= ret->pixels;
 	bool is_done = (ret->exit == ERR_NONE || print_problems(listing, vault, err)) &&
 		       see_to_versions(service, listing, &told, err);
+	*ending = service_dismiss_courier(service);
 	int64_t most_ms = clock_boot_ms() + ALERTS_MOST_MS;
 	tell_the_world(vault, listing->settings, line, ret, told.has_news,
 		       request->until_ms && request->until_ms < most_ms ? request->until_ms : most_ms);
@@ -398,6 +399,7 @@ static bool sweep_with(struct service *service, struct vault *vault, struct list
 static bool sweep(const struct settings *settings, struct command_line *line, struct check_result *ret,
 		  struct error *err)
 {
+	scoped(courier_freep) struct courier *courier = NULL; /* gets ready while the vault is opened, ends while it is closed */
 	scoped(vault_closep) struct vault *vault = NULL;
 	scoped(service_freep) struct service *service = NULL;
 	int64_t began_ms = clock_boot_ms(), deadline_ms = line->deadline_s ? began_ms + line->deadline_s * 1000 : 0;
@@ -414,8 +416,13 @@ static bool sweep(const struct settings *settings, struct command_line *line, st
 				   .notable = BUF_INIT(NOTABLE_BYTES_MAX),
 				   .strays = BUF_INIT(STRAYS_BYTES_MAX) };
 	request.notable = &listing.notable;
-	bool is_done = unlock_open(settings, NULL, NULL, &vault, err) && service_new(vault, settings, &service, err) &&
-		       sweep_with(service, vault, &listing, &request, ret, err);
+	if (!courier_new(settings, &courier, err))
+		return false;
+	courier_wake(courier);
+	if (!unlock_open(settings, NULL, NULL, &vault, err) || !service_new(vault, settings, &service, err))
+		return false;
+	service_bring_courier(service, take(courier));
+	bool is_done = sweep_with(service, vault, &listing, &request, &courier, ret, err);
 	buf_done(&listing.notable);
 	return is_done;
 }

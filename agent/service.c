@@ -3,6 +3,7 @@
 #include "agent/text.h"
 #include "core/clock.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -50,6 +51,20 @@ bool service_new_with(struct vault *v, const struct settings *settings, struct c
 		return false;
 	(*ret)->courier = courier;
 	return true;
+}
+
+void service_bring_courier(struct service *s, struct courier *courier)
+{
+	assert(s->owns_courier && !s->courier);
+	s->courier = courier;
+}
+
+struct courier *service_dismiss_courier(struct service *s)
+{
+	assert(s->owns_courier);
+	if (s->courier)
+		courier_dismiss(s->courier);
+	return take(s->courier);
 }
 
 static void end_job(struct job *job)

@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-#define WINDOW_FIRST 8u
-#define WINDOW_QUICK_US 2000 /* with eight under way, 4,000 answers a second */
+#define WINDOW_FIRST 24u
+#define WINDOW_QUICK_US 6000 /* with 24 under way, 4,000 answers a second */
 #define WINDOW_STILL_MS 100
 
 struct window {

@@ -36,6 +36,7 @@ bool audit_new(const char *anchor_path, const struct keys *keys, struct audit **
 	a->fd = a->lock_fd = -1;
 	a->at = INT64_MIN; /* no moment yet */
 	a->out.max = OUT_MAX;
+	a->self = (struct audit_who){ .uid = getuid(), .gid = getgid(), .pid = getpid() };
 	if (len < sizeof ending || strcmp(anchor_path + stem, ending) != 0 ||
 	    len + sizeof ".audit.log" > sizeof a->path) {
 		free(a);
@@ -441,9 +442,10 @@ void audit_fill(struct audit *a, const struct audit_who *who, const struct audit
 	memcpy(ret->at, a->at_text, sizeof ret->at);
 	memcpy(ret->boot, audit_boot(a), sizeof ret->boot);
 	ret->boot_ms = (uint64_t)clock_boot_ms();
-	ret->uid = who->is_known ? who->uid : getuid();
-	ret->gid = who->is_known ? who->gid : getgid();
-	ret->pid = (uint32_t)(who->is_known ? who->pid : getpid());
+	const struct audit_who *process = who->is_known ? who : &a->self;
+	ret->uid = process->uid;
+	ret->gid = process->gid;
+	ret->pid = (uint32_t)process->pid;
 	memcpy(ret->as, who->as, sizeof ret->as);
 	put_word(ret->verb, event->verb);
 	put_word(ret->result, event->result);

@@ -59,16 +59,16 @@ class Pace(Case):
             raise TooLate("%d at once, and nobody answers" % at_once)
 
     def test_after_a_rest_a_few_are_enough_again(self):
-        self.many(100)
-        self.configure(check={"rate": 10000, "in-flight": 30}, more="[agent]\nsocket = %s\n" % self.socket)
+        self.many(120)
+        self.configure(check={"rate": 10000, "in-flight": 60}, more="[agent]\nsocket = %s\n" % self.socket)
         self.start_agent()
         self.addCleanup(self.stop_agent)
         file = self.env.pop("PIXELVAULT_VAULT")
-        self.assertGreater(self.at_once(), 8)
+        self.assertGreater(self.at_once(), 24)
         time.sleep(0.5)
-        # Eight, then sixteen, then the six that are left.
-        at_once = self.at_once(*self.pixels[:30])
-        if at_once > 16:
+        # Twenty-four, then the sixteen that are left.
+        at_once = self.at_once(*self.pixels[:40])
+        if at_once > 24:
             raise TooLate("%d at once, and there was a rest" % at_once)
         self.env["PIXELVAULT_VAULT"] = file
 

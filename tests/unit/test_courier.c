@@ -378,6 +378,27 @@ static void courier__woken_is_there_before_the_first_question(void **state)
 	courier_free(c);
 }
 
+static void courier__dismissed_ends_while_its_caller_goes_on(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	courier_dismiss(c); /* none was started yet */
+	struct answer a = ask(c, PROBE_DRY, TOKEN, false);
+	assert_string_equal(row_of(&a, PROBE_DRY), "20b");
+	siginfo_t info = { 0 };
+	pid_t pid = courier_pid();
+	assert_true(pid > 0);
+	courier_dismiss(c);
+	for (int i = 0; i < 500 && !info.si_pid; i++) {
+		clock_sleep_ms(10);
+		assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+	}
+	assert_int_equal(info.si_pid, pid);
+	assert_int_equal(info.si_code, CLD_EXITED);
+	assert_int_equal(info.si_status, 0);
+	courier_free(c);
+}
+
 static void courier__woken_where_none_is_installed_is_an_answer_all_the_same(void **state)
 {
 	NEEDS_EMULATOR();
@@ -1221,6 +1242,7 @@ int main(int argc, char **argv)
 		TEST(courier__many_in_flight_all_come_back_once),
 		TEST(courier__is_asked_ahead_only_while_answers_come_quickly),
 		TEST(courier__woken_is_there_before_the_first_question),
+		TEST(courier__dismissed_ends_while_its_caller_goes_on),
 		TEST(courier__woken_where_none_is_installed_is_an_answer_all_the_same),
 		TEST(courier__neither_side_waits_for_the_other_for_ever),
 		TEST(courier__tokens_of_all_lengths_arrive_whole),
