@@ -399,7 +399,7 @@ static void collect_answers(struct desk *d)
 {
 	struct http_answer from;
 	while (http_next(d->http, &from)) {
-		window_answered(&d->window, from.waited_us);
+		window_answered(&d->window, from.waited_us, http_open(d->http) == 1);
 		struct answer a = {
 			.transport = from.transport, .http = from.status, .code = NO_CODE, .took_ms = from.took_ms
 		};

@@ -19,15 +19,24 @@ void window_reset(struct window *w)
 	look_again(w);
 }
 
-static void widen(struct window *w)
+static void widen_to(struct window *w, unsigned size)
 {
-	w->size = w->size > w->most / 2 ? w->most : 2 * w->size;
+	w->size = size;
 	w->full_at_ms = 0;
 	look_again(w);
 }
 
-void window_answered(struct window *w, int64_t waited_us)
+static void widen(struct window *w)
 {
+	widen_to(w, w->size > w->most / 2 ? w->most : 2 * w->size);
+}
+
+void window_answered(struct window *w, int64_t waited_us, bool is_alone)
+{
+	if (is_alone && waited_us >= WINDOW_FAR_US) {
+		widen_to(w, w->most);
+		return;
+	}
 	w->full_at_ms = 0;
 	w->heard++;
 	if (waited_us < w->quickest_us)

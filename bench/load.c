@@ -663,10 +663,12 @@ static void keep_result(const struct row *r, int rounds)
 	fclose(f);
 }
 
+/* A put is given more time: an agent's first behind many gets also stores what is known of those. */
 static int print_sizes(void)
 {
 	for (int i = 0; i < row_count; i++) {
-		if (!run_round(&rows[i], 0, 0.02) || rows[i].failed)
+		double seconds = strcmp(rows[i].speak, "put") == 0 ? 0.5 : 0.02;
+		if (!run_round(&rows[i], 0, seconds) || rows[i].failed)
 			return 1;
 		printf("%s\t%zu\t%zu\n", rows[i].label, rows[i].last_request, rows[i].last_reply);
 	}

@@ -5,6 +5,7 @@
     tests/fuzz/fuzz.py each [WORD...]    each FUZZ_SECONDS (60), or FUZZ_RUNS runs; =NAME means that one exactly
     tests/fuzz/fuzz.py grow [WORD...]    the same, and what reached new code goes into tests/fuzz/corpus
 
+FUZZ_SEED makes the same inputs of the same programs each time, as far as the time goes; without it every run is another.
 Prints the runs of each and ends with a line that counts. What was found lies in $BUILD/finds; it belongs into the corpus."""
 
 import glob
@@ -22,6 +23,7 @@ BUILD = os.environ.get("BUILD", "build-fuzz")
 FINDS = os.path.join(BUILD, "finds")
 JOBS = os.cpu_count() or 2
 RUNS = int(os.environ.get("FUZZ_RUNS") or 0)
+SEED = os.environ.get("FUZZ_SEED") or "0"  # libFuzzer's "any"
 # Longest input, where the largest file of the corpus (at least 4,096 bytes) would be too little or too much.
 LENGTHS = {"courier": 8192, "bundle": 2048, "audit_log": 4096, "seal": 1200, "token": 4200, "words": 300, "options": 600}
 
@@ -34,8 +36,8 @@ def names(words):
 def fuzz(name, seconds, scratch):
     """One target, from its kept corpus; new inputs go into scratch. (passed, runs, seconds, what it said)"""
     started = time.monotonic()
-    words = [os.path.join(BUILD, "tests/fuzz/fuzz_" + name), "-runs=%d" % RUNS if RUNS else "-max_total_time=%d" % seconds, "-timeout=5", "-rss_limit_mb=2048",
-             "-print_final_stats=1", "-artifact_prefix=%s/%s-" % (FINDS, name)]
+    words = [os.path.join(BUILD, "tests/fuzz/fuzz_" + name), "-runs=%d" % RUNS if RUNS else "-max_total_time=%d" % seconds,
+             "-seed=" + SEED, "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1", "-artifact_prefix=%s/%s-" % (FINDS, name)]
     if name in LENGTHS:
         words.append("-max_len=%d" % LENGTHS[name])
     done = subprocess.run(words + [scratch, os.path.join(HERE, "corpus", name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -15,7 +15,7 @@
 static void hear(struct window *w, unsigned answers, int64_t waited_us)
 {
 	while (answers--)
-		window_answered(w, waited_us);
+		window_answered(w, waited_us, false);
 }
 
 static void window__begins_with_a_few_and_never_with_more_than_may_be(void **state)
@@ -74,6 +74,22 @@ static void window__is_not_widened_while_one_of_a_round_was_quick(void **state)
 		hear(&w, 1, NEAR_US);
 		assert_int_equal(w.size, FIRST);
 	}
+}
+
+static void window__is_as_wide_as_can_be_once_one_alone_let_us_wait_long(void **state)
+{
+	(void)state;
+	struct window w;
+	window_init(&w, 150);
+	window_answered(&w, WINDOW_FAR_US - 1, true); /* a busy machine, perhaps */
+	assert_int_equal(w.size, FIRST);
+	window_answered(&w, WINDOW_FAR_US, false); /* beside others it waited for their handshakes, perhaps */
+	assert_int_equal(w.size, FIRST);
+	window_answered(&w, WINDOW_FAR_US, true);
+	assert_int_equal(w.size, 150);
+	assert_int_equal(window_full(&w, 1000), -1);
+	window_reset(&w);
+	assert_int_equal(w.size, FIRST);
 }
 
 static void window__begins_anew_after_a_rest(void **state)
@@ -137,6 +153,7 @@ int main(void)
 		cmocka_unit_test(window__stays_as_it_is_while_answers_are_quick),
 		cmocka_unit_test(window__doubles_with_each_round_of_answers_that_let_us_wait),
 		cmocka_unit_test(window__is_not_widened_while_one_of_a_round_was_quick),
+		cmocka_unit_test(window__is_as_wide_as_can_be_once_one_alone_let_us_wait_long),
 		cmocka_unit_test(window__begins_anew_after_a_rest),
 		cmocka_unit_test(window__is_widened_while_no_answer_comes),
 		cmocka_unit_test(window__counts_silence_from_the_last_answer),
