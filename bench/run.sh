@@ -196,13 +196,14 @@ if wants sweep; then
 			grep -o '"title":"[^"]*"' | head -1)"
 	done
 	"$build/tests/tiktok-emulator" ctl "$dir/emulator" knob delay-ms 50 >/dev/null
-	if [ -d "$dir/sweep1000" ]; then
-		{
-			printf '50 ms by 1000 through 64\t-\t-\tsleep 0.78125\n'
-			printf 'sweep, answers take 50 ms\t50 ms by 1000 through 64\tT10:ms<=1.25\t%s %s --once -q\n' "$(env_of sweep1000)" "$build/vault-agent"
-		} >"$dir/slow"
-		"$spawn" -r 5 -n 1 "$dir/slow"
-	fi
+	# Of 1,000 a third goes to making 64 connections: the mark is for 10,000.
+	for n in $sizes; do
+		[ -d "$dir/sweep$n" ] || continue
+		printf '50 ms by %s through 64\t-\t-\tsleep %s\n' "$n" "$(over "$n" 1280)"
+		printf 'sweep of %s, answers take 50 ms\t50 ms by %s through 64\t%s\t%s %s --once -q\n' "$n" "$n" \
+			"$([ "$n" -lt 10000 ] && echo - || echo 'T10:ms<=1.25')" "$(env_of "sweep$n")" "$build/vault-agent"
+	done >"$dir/slow"
+	[ ! -s "$dir/slow" ] || "$spawn" -r 3 -n 1 "$dir/slow"
 	"$build/tests/tiktok-emulator" ctl "$dir/emulator" knob delay-ms 0 >/dev/null
 	echo "  The server works on this machine too. The bare loop leaves it a processor of its own; a sweep is two processes,"
 	echo "  the one with the keys (proves, opens and seals each record) and the one on the network, so with two processors"
