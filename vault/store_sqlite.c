@@ -427,7 +427,8 @@ static int configure(struct sqlite_store *s)
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
 	/* Checkpoints happen under our lock or not at all, so never while closing. */
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	return run(s, "PRAGMA cell_size_check=ON");
+	/* A MiB of pages: an agent keeps them for good, and neither a put nor a walk is faster with more. */
+	return run(s, "PRAGMA cell_size_check=ON; PRAGMA cache_size=-1024");
 }
 
 /* What only matters to writing, so that a `get` does not pay for it. */
@@ -435,8 +436,7 @@ static int become_writer(struct sqlite_store *s)
 {
 	if (s->is_writer)
 		return SQLITE_OK;
-	int rc = run(s, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;"
-			"PRAGMA cache_size=-4096;");
+	int rc = run(s, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;");
 	s->is_writer = rc == SQLITE_OK;
 	return rc;
 }
