@@ -41,6 +41,8 @@ struct courier {
 	int fd;                     /* -1: not running */
 	bool is_given;              /* started by somebody else */
 	bool was_stuck;
+	bool was_asked;             /* this process, anything */
+	bool is_dismissed;
 	int64_t gone_since_ms;      /* is_given and fd -1 */
 	struct open_question *open; /* asked and not answered */
 	struct reply *ready;        /* answered and not fetched: a ring */
@@ -411,6 +413,7 @@ static bool start(struct courier *c, struct error *err)
 		return fail(err, ERR_UNEXPECTED, TXT_COURIER_ABSENT);
 	if (!process_sibling("vault-agent", path, sizeof path, err) || !process_start(path, argv, &c->pid, &c->fd, err))
 		return false;
+	c->was_asked = false;
 	introduce(c);
 	return true;
 }
@@ -435,6 +438,7 @@ static void deliver(struct courier *c, const struct parcel *p)
 				give_up(c, "the courier ended before it answered");
 			continue;
 		}
+		c->was_asked = true;
 		set_guards(c);
 		return;
 	}
@@ -521,7 +525,7 @@ void courier_ask(struct courier *c, const struct question *q)
 	struct courier_probe head = head_of(q);
 	struct bytes token = secret_reveal(q->token);
 	bool is_first = courier_unanswered(c) == 0, is_short = token.len <= COURIER_ROOM_SHORT;
-	assert(courier_unanswered(c) < c->most && token.len <= TOKEN_MAX);
+	assert(courier_unanswered(c) < c->most && token.len <= TOKEN_MAX && !c->is_dismissed);
 	bool goes_alone = is_first || !is_short || !c->batch;
 	if (goes_alone)
 		send_batch(c);
@@ -644,11 +648,16 @@ void courier_ask_one(struct courier *c, const struct question *q, struct answer 
 	*ret = reply.answer;
 }
 
-/* It ends when it reads our end. */
+/* It ends when it reads our end. One that was asked nothing has nothing to put away, and may still be getting ready: nobody is
+ * to wait for that, nor to read what it says when it cannot. */
 void courier_dismiss(struct courier *c)
 {
-	if (c->fd >= 0 && !c->is_given)
-		shutdown(c->fd, SHUT_WR);
+	c->is_dismissed = true;
+	if (c->fd < 0 || c->is_given)
+		return;
+	shutdown(c->fd, SHUT_WR);
+	if (!c->was_asked)
+		kill(c->pid, SIGKILL);
 }
 
 void courier_free(struct courier *c)

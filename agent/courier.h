@@ -58,9 +58,10 @@ bool courier_was_stuck(struct courier *c);
 int courier_fd(const struct courier *c);
 void courier_flush(struct courier *c);
 int64_t courier_wait_ms(const struct courier *c);
-/* Nothing more will be asked: the process is told so, and ends while the caller goes on. */
+/* Nothing more will be asked (doing so is a bug), and what is unanswered is dropped: a process of our own, if one runs, is told
+ * so and ends while the caller goes on; one that was given is let be. May be said twice. */
 void courier_dismiss(struct courier *c);
-void courier_free(struct courier *c); /* dismisses, and waits for the end of the process */
+void courier_free(struct courier *c); /* dismisses, and waits for the end of a process of our own */
 void courier_freep(struct courier **c);
 
 /* Of refreshes and lists one is under way at a time: may one of this kind be asked? */

@@ -399,7 +399,8 @@ static bool sweep_with(struct service *service, struct vault *vault, struct list
 static bool sweep(const struct settings *settings, struct command_line *line, struct check_result *ret,
 		  struct error *err)
 {
-	scoped(courier_freep) struct courier *courier = NULL; /* gets ready while the vault is opened, ends while it is closed */
+	/* Freed last: it gets ready while the vault is opened, and ends while it is closed. */
+	scoped(courier_freep) struct courier *courier = NULL;
 	scoped(vault_closep) struct vault *vault = NULL;
 	scoped(service_freep) struct service *service = NULL;
 	int64_t began_ms = clock_boot_ms(), deadline_ms = line->deadline_s ? began_ms + line->deadline_s * 1000 : 0;

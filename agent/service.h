@@ -27,8 +27,8 @@ must_check bool service_new(struct vault *v, const struct settings *settings, st
 must_check bool service_new_with(struct vault *v, const struct settings *settings, struct courier *courier,
 				 struct service **ret, struct error *err);
 /* For whoever starts a courier while the vault is opened, and lets it end while the vault is closed. The service of
- * service_new owns the one that is brought (before it was asked to do anything); nothing more is asked of one that is
- * dismissed (NULL: none was started), which is the caller's then, to free. */
+ * service_new owns the one that is brought (before the service was asked to do anything); nothing more is asked of one that is
+ * dismissed (NULL: the service has none), which is the caller's then, to free. */
 void service_bring_courier(struct service *s, struct courier *courier);
 must_check struct courier *service_dismiss_courier(struct service *s);
 void service_free(struct service *s); /* jobs under way end with ERR_CONFLICT */

@@ -60,7 +60,7 @@ struct job {
 struct service {
 	struct vault *vault;
 	const struct settings *settings;
-	struct courier *courier; /* NULL until first needed */
+	struct courier *courier; /* NULL until first needed or brought */
 	bool owns_courier;
 	struct breaker breaker, stored_breaker;
 	bool is_unstored;  /* something found could not be written down: the disk is full or read-only */

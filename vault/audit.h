@@ -26,7 +26,7 @@
 
 /* On whose behalf. All zero: this process's own ids, no consumer. */
 struct audit_who {
-	bool is_known; /* false: uid, gid and pid are this process's own */
+	bool is_known; /* false: uid, gid and pid are this process's own, as they were when the log was made */
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;

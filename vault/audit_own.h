@@ -25,7 +25,7 @@ struct audit_id {
 
 struct audit {
 	char path[PATH_MAX], lock_path[PATH_MAX + 8];
-	struct audit_who self; /* whoever needs another user changes it before a vault is opened */
+	struct audit_who self; /* this process, asked once: nobody changes user, or forks and appends, with a vault open */
 	struct keys *keys; /* index only */
 	struct secret *mac_start;
 	_Atomic uint64_t generation;

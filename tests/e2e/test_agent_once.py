@@ -1,12 +1,13 @@
 """`vault-agent --once`: one sweep without a daemon, for cron."""
 
+import contextlib
 import datetime
 import os
 import subprocess
 import time
 import unittest
 
-from harness import AGENT, Case, cases, new_pixel, say, spread
+from harness import AGENT, Case, TooLate, cases, descendants, new_pixel, say, spread
 
 
 @spread
@@ -161,6 +162,51 @@ class Once(Case):
         self.agent("--once", rc=4)
         self.write(self.key, key)
         self.agent("--once", rc=0)
+
+    def couriers_of(self, p):
+        found = []
+        for pid in descendants(p.pid):
+            with contextlib.suppress(OSError), open("/proc/%d/cmdline" % pid, "rb") as f:
+                found += [pid] if b"--courier" in f.read() else []
+        return found
+
+    def test_the_courier_gets_ready_while_the_vault_is_opened(self):
+        """With a passphrase that takes its time."""
+        self.stored()
+        phrase = self.write(self.path("phrase"), "correct horse battery staple\n")
+        os.chmod(phrase, 0o600)
+        self.vault("slot", "add", "--passphrase-file", phrase)
+        self.configure(vault={"key-file": None})
+        began, seen = time.monotonic(), None
+        p = self.start("--once", program=AGENT, env={"PIXELVAULT_PASSPHRASE_FILE": phrase})
+        while p.poll() is None:
+            if seen is None and self.couriers_of(p):
+                seen = time.monotonic() - began
+            time.sleep(0.005)
+        took = time.monotonic() - began
+        self.assertEqual(0, p.returncode)
+        if seen is None or seen > took / 2:
+            raise TooLate("seen after %s of %.3f s" % (seen, took))
+
+    def test_the_courier_ends_while_others_are_told(self):
+        os.chmod(self.dir, 0o755)
+        hook, told = self.path("hook"), self.path("told")
+        self.write(hook, "#!/bin/sh\ncat >/dev/null\n: >%s\nsleep 2\n" % told)
+        os.chmod(hook, 0o755)
+        self.configure(more="[alert slow]\ntype = exec\ncommand = %s\n" % hook)
+        pixel, token = self.stored()
+        self.agent("--once")
+        self.emu.revoke(token)
+        p = self.start("--once", program=AGENT)
+        while p.poll() is None and not os.path.exists(told):
+            time.sleep(0.01)
+        until = time.monotonic() + 1.5
+        while self.couriers_of(p) and time.monotonic() < until:
+            time.sleep(0.01)
+        left, is_over = self.couriers_of(p), p.poll() is not None
+        self.assertEqual(10, p.wait())
+        if left or is_over:
+            raise TooLate("couriers %s; over: %s" % (left, is_over))
 
     def test_no_vault_is_3_and_a_bad_configuration_13(self):
         os.remove(self.file)

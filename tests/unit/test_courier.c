@@ -382,7 +382,6 @@ static void courier__dismissed_ends_while_its_caller_goes_on(void **state)
 {
 	NEEDS_EMULATOR();
 	struct courier *c = courier_for(emu.base_url, 4, 15000);
-	courier_dismiss(c); /* none was started yet */
 	struct answer a = ask(c, PROBE_DRY, TOKEN, false);
 	assert_string_equal(row_of(&a, PROBE_DRY), "20b");
 	siginfo_t info = { 0 };
@@ -396,6 +395,20 @@ static void courier__dismissed_ends_while_its_caller_goes_on(void **state)
 	assert_int_equal(info.si_pid, pid);
 	assert_int_equal(info.si_code, CLD_EXITED);
 	assert_int_equal(info.si_status, 0);
+	courier_free(c);
+}
+
+static void courier__that_was_asked_nothing_is_not_waited_for(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 4, 15000);
+	siginfo_t info = { 0 };
+	courier_wake(c);
+	courier_dismiss(c);
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(info.si_code, CLD_KILLED);
+	assert_int_equal(info.si_status, SIGKILL);
+	courier_dismiss(c);
 	courier_free(c);
 }
 
@@ -1243,6 +1256,7 @@ int main(int argc, char **argv)
 		TEST(courier__is_asked_ahead_only_while_answers_come_quickly),
 		TEST(courier__woken_is_there_before_the_first_question),
 		TEST(courier__dismissed_ends_while_its_caller_goes_on),
+		TEST(courier__that_was_asked_nothing_is_not_waited_for),
 		TEST(courier__woken_where_none_is_installed_is_an_answer_all_the_same),
 		TEST(courier__neither_side_waits_for_the_other_for_ever),
 		TEST(courier__tokens_of_all_lengths_arrive_whole),
