@@ -41,11 +41,11 @@ class Pace(Case):
         return self.emu.totals()["max-in-flight"]
 
     def test_connections_are_made_while_answers_let_us_wait(self):
-        self.many(150)
-        self.configure(check={"rate": 10000, "in-flight": 60})
+        self.many(100)
+        self.configure(check={"rate": 10000, "in-flight": 30})
         at_once = self.at_once()
-        if at_once < 60:
-            raise TooLate("%d at once, and 60 may be" % at_once)
+        if at_once < 30:
+            raise TooLate("%d at once, and 30 may be" % at_once)
 
     def test_of_one_that_is_far_away_the_first_answer_tells(self):
         """Were they made by and by, those that are left would never be thirty."""
