@@ -208,7 +208,7 @@ if wants sweep; then
 		printf 'sweep of %s, answers take 50 ms\t50 ms by %s through 64\t%s\t%s %s --once -q\n' "$n" "$n" \
 			"$([ "$n" -lt 10000 ] && echo - || echo 'T10:ms<=1.25')" "$(env_of "sweep$n")" "$build/vault-agent"
 	done >"$dir/slow"
-	[ ! -s "$dir/slow" ] || "$spawn" -r 3 -n 1 "$dir/slow"
+	[ ! -s "$dir/slow" ] || "$spawn" -r 5 -n 1 "$dir/slow"
 	"$build/tests/tiktok-emulator" ctl "$dir/emulator" knob delay-ms 0 >/dev/null
 	echo "  The server, kept on one processor, is on this machine too. The bare loop leaves it to itself there; a sweep is two processes,"
 	echo "  the one with the keys (proves, opens and seals each record) and the one on the network, so with two processors"

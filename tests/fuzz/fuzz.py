@@ -37,7 +37,7 @@ def fuzz(name, seconds, scratch):
     """One target, from its kept corpus; new inputs go into scratch. (passed, runs, seconds, what it said)"""
     started = time.monotonic()
     words = [os.path.join(BUILD, "tests/fuzz/fuzz_" + name), "-runs=%d" % RUNS if RUNS else "-max_total_time=%d" % seconds,
-             "-seed=" + SEED, "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1", "-artifact_prefix=%s/%s-" % (FINDS, name)]
+             "-seed=" + SEED, "-timeout=5", "-rss_limit_mb=2048", "-print_final_stats=1", "-artifact_prefix=%s/%s-" % (FINDS, name)]
     if name in LENGTHS:
         words.append("-max_len=%d" % LENGTHS[name])
     done = subprocess.run(words + [scratch, os.path.join(HERE, "corpus", name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
