@@ -43,6 +43,7 @@ struct courier {
 	bool was_stuck;
 	bool was_asked;             /* this process, anything */
 	bool is_dismissed;
+	bool is_leaving;            /* this process: it would make room for another */
 	int64_t gone_since_ms;      /* is_given and fd -1 */
 	struct open_question *open; /* asked and not answered */
 	struct reply *ready;        /* answered and not fetched: a ring */
@@ -147,6 +148,7 @@ static void give_up(struct courier *c, const char *why)
 	c->gone_since_ms = clock_boot_ms();
 	c->in_len = 0;
 	c->coming = BEHIND_NOTHING;
+	c->is_leaving = false;
 	answer_for(c, true, why);
 }
 
@@ -221,6 +223,13 @@ static bool take_answer(struct courier *c, const struct courier_answer *from)
 	return close_question(c, from->id);
 }
 
+static bool take_wish(struct courier *c, const struct courier_answer *from)
+{
+	bool is_first = !c->is_leaving;
+	c->is_leaving = true;
+	return from->leaves == 1 && from->version == COURIER_VERSION && is_first;
+}
+
 static bool take_answers(struct courier *c)
 {
 	struct courier_answer one;
@@ -228,7 +237,7 @@ static bool take_answers(struct courier *c)
 	bool is_sound = true;
 	for (; is_sound && c->in_len - used >= sizeof one; used += sizeof one) {
 		memcpy(&one, c->in + used, sizeof one);
-		is_sound = take_answer(c, &one);
+		is_sound = one.leaves ? take_wish(c, &one) : take_answer(c, &one);
 	}
 	c->in_len -= used;
 	memmove(c->in, c->in + used, c->in_len);
@@ -320,6 +329,14 @@ static ssize_t hear_some(struct courier *c)
 	return recv(c->fd, to + c->coming_len, coming_size(c) - c->coming_len, MSG_DONTWAIT);
 }
 
+static bool has_answered_all(const struct courier *c)
+{
+	for (size_t i = 0; i < c->open_count; i++)
+		if (c->open[i].guard_ms)
+			return false;
+	return true;
+}
+
 /* Take what has come, without waiting. Afterwards the courier may be gone. */
 static void hear(struct courier *c)
 {
@@ -339,6 +356,8 @@ static void hear(struct courier *c)
 	c->in_len += (size_t)got;
 	if (!take_answers(c))
 		give_up(c, "the courier answered what no courier of ours answers");
+	else if (c->is_leaving && has_answered_all(c))
+		give_up(c, "the courier made room for another");
 }
 
 /* --- questions --- */
@@ -427,11 +446,13 @@ static void set_guards(struct courier *c)
 			c->open[i].guard_ms = until + (i < c->in_flight ? 0 : c->config.timeout_ms);
 }
 
-/* Bring to the courier what the questions not yet written come to. Twice: the first may find that the courier died
- * while it had nothing to do. */
+/* Bring to the courier what the questions not yet written come to. One that had nothing to do may have said that it would make
+ * room. Twice: the first may find that the courier died meanwhile. */
 static void deliver(struct courier *c, const struct parcel *p)
 {
 	struct error err = { .message = "the courier died as soon as it was started" };
+	if (c->fd >= 0 && has_answered_all(c))
+		hear(c);
 	for (int attempt = 0; attempt < 2 && start(c, &err); attempt++) {
 		if (!say(c, *p)) {
 			if (c->fd >= 0)

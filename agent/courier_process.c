@@ -30,7 +30,7 @@
 #define REST_AFTER_MS 50
 #define ARENA_SLACK 16384 /* and what a refresh sends and brings */
 #define HEAP_ROOM (4 << 20)
-#define LOOK_MS 5000 /* how often an idle courier looks whether its files were replaced; and how long one with a fault lives at least, for
+#define LOOK_MS 5000 /* how often an idle courier looks whether its files were replaced; and how long one with a fault stays at least, for
 			the next is then started at once */
 
 static const char *const reading[] = { SANDBOX_READING_OF_NETWORK };
@@ -72,6 +72,7 @@ struct desk {
 	size_t tail_sent;
 	int64_t began_ms;
 	bool has_fault; /* the last answer failed in libcurl or TLS, not on its way */
+	bool is_leaving; /* and the keeper was told so */
 	uint64_t nonce; /* keeps the event ids of one courier apart from those of another */
 	struct shelf shelf;
 };
@@ -455,11 +456,18 @@ static bool write_answers(struct desk *d)
  * memory again: whoever cannot ask makes room for another courier. So does one whose files were replaced. */
 static bool is_worn_out(const struct desk *d)
 {
-	return d->has_fault && clock_boot_ms() - d->began_ms >= LOOK_MS;
+	return !d->is_leaving && d->has_fault && clock_boot_ms() - d->began_ms >= LOOK_MS;
+}
+
+/* Tell the keeper, which lets us go once nothing is open. To end here and now would lose a question that is on its way. */
+static void put_wish(struct desk *d)
+{
+	d->is_leaving = true;
+	d->out[d->out_count++] = (struct courier_answer){ .version = COURIER_VERSION, .leaves = 1 };
 }
 
 /* Without end while there is something to do. (Where answers that wait to be sent fill the window, sending them goes on.) One
- * that is to make room does so in the first moment in which nothing was asked: who is asked all the time has no longer one. */
+ * that is to make room says so in the first moment in which nothing was asked: who is asked all the time has no longer one. */
 static int64_t patience(struct desk *d, bool is_idle, bool has_rested)
 {
 	if (is_idle)
@@ -467,8 +475,7 @@ static int64_t patience(struct desk *d, bool is_idle, bool has_rested)
 	return http_open(d->http) == d->window.size ? window_full(&d->window, clock_boot_ms()) : -1;
 }
 
-/* Until the keeper closes its end or the time has come for another courier (true), or it says something that makes no
- * sense (false). */
+/* Until the keeper closes its end (true), or says something that makes no sense (false). */
 static bool work(struct desk *d)
 {
 	bool has_rested = true;
@@ -480,8 +487,8 @@ static bool work(struct desk *d)
 			   (room(d) ? (uint32_t)EPOLLIN : 0) | (has_news ? (uint32_t)EPOLLOUT : 0));
 		uint32_t ready = http_work(d->http, wait_ms);
 		if (is_idle && !ready) {
-			if (is_worn_out(d) || (has_rested && shelf_was_replaced(&d->shelf)))
-				return true;
+			if (is_worn_out(d) || (!d->is_leaving && has_rested && shelf_was_replaced(&d->shelf)))
+				put_wish(d);
 			http_rest(d->http);
 			window_reset(&d->window);
 			has_rested = true;
@@ -499,12 +506,15 @@ static bool work(struct desk *d)
 static void apologise(struct desk *d, const char *why)
 {
 	struct courier_probe p;
-	while (!is_worn_out(d) && read_whole(&p, sizeof p) && probe_is_sound(&p) &&
+	bool is_said = true;
+	while (is_said && read_whole(&p, sizeof p) && probe_is_sound(&p) &&
 	       read_whole(secret_room(d->in), courier_token_room(p.token_len))) {
-		d->out_count = d->out_sent = 0;
+		d->out_count = 0;
+		if (is_worn_out(d)) /* by the last answer */
+			put_wish(d);
 		put_failure(d, p.id, why);
-		if (send(COURIER_FD, d->out, sizeof *d->out, MSG_NOSIGNAL) != sizeof *d->out)
-			return;
+		ssize_t len = (ssize_t)(d->out_count * sizeof *d->out);
+		is_said = send(COURIER_FD, d->out, (size_t)len, MSG_NOSIGNAL) == len;
 	}
 }
 
@@ -515,7 +525,7 @@ static bool desk_open(struct desk *d, const struct courier_config *config, struc
 	d->began_ms = clock_boot_ms();
 	if (getrandom(&d->nonce, sizeof d->nonce, 0) != sizeof d->nonce)
 		d->nonce = (uint64_t)clock_boot_ms() << 20;
-	d->out = calloc(config->in_flight, sizeof *d->out);
+	d->out = calloc(config->in_flight + 1, sizeof *d->out); /* and a wish */
 	if (!d->out)
 		return fail_no_memory(err);
 	return secret_arena_open(HTTP_SECRETS(config->in_flight) + probes * COURIER_PROBE_MAX + ARENA_SLACK, err) &&

@@ -5,6 +5,8 @@
  * keeper -> courier: one courier_config, then any number of courier_probe.
  * courier -> keeper: one courier_answer per probe, in any order; behind the answer to a refresh that brought a pair of
  * tokens, one courier_pair; behind one that brought a page of a list, one courier_page. One refresh or list is under way at a time.
+ * And at any time, once: that it would make room for another courier. It goes on answering until the keeper, when nothing is
+ * open, closes its end. (It never ends by itself: a question may be on its way.)
  *
  * The courier trusts the keeper. The keeper trusts nothing it reads here (agent/courier.c checks every field). */
 #ifndef AGENT_COURIER_WIRE_H
@@ -14,7 +16,7 @@
 
 #include <limits.h>
 
-#define COURIER_VERSION 0x70760003u
+#define COURIER_VERSION 0x70760004u
 #define COURIER_FD 3
 #define COURIER_IN_FLIGHT_MAX 256
 
@@ -60,7 +62,8 @@ struct courier_answer {
 	char text[EVIDENCE_TEXT_MAX + 1];
 	char request_id[REQUEST_ID_MAX + 1];
 	uint8_t behind; /* enum courier_behind */
-	uint8_t zero[157];
+	uint8_t leaves; /* 1: no answer, but the wish to make room; all else is zero */
+	uint8_t zero[156];
 };
 
 struct courier_pair {

@@ -92,7 +92,7 @@ static void put_right(uint8_t *at, size_t len)
 		size_t more = behind == BEHIND_PAIR   ? sizeof(struct courier_pair)
 			      : behind == BEHIND_PAGE ? sizeof(struct courier_page)
 						      : 0;
-		id++;
+		id += !at[offsetof(struct courier_answer, leaves)];
 		memcpy(at, &version, sizeof version);
 		memcpy(at + offsetof(struct courier_answer, id), &id, sizeof id);
 		at += sizeof(struct courier_answer), len -= sizeof(struct courier_answer);

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -849,7 +850,7 @@ static const char *const lies[] = {
 	"http",       "code-missing", "code-huge",  "code-none", "took",
 	"text-open",  "text-control", "text-high",  "id-open",   "id-control",
 	"id-unknown", "twice",        "half",       "exit",      "deaf",
-	"pair",       "pair-odd",
+	"pair",       "pair-odd",     "leaves-odd", "leaves-version", "leaves-twice",
 };
 
 /* Of what follows the answer to a refresh. */
@@ -972,6 +973,23 @@ static void spoil(struct courier_answer *a, const char *lie)
 		a->behind = 1; /* nobody asked for one */
 	if (strcmp(lie, "pair-odd") == 0)
 		a->behind = 2;
+	if (strcmp(lie, "leaves-odd") == 0)
+		a->leaves = 2;
+	if (strcmp(lie, "leaves-version") == 0)
+		a->leaves = 1, a->version++;
+}
+
+/* That it would make room, before its first answer. */
+static bool wish_to_leave(const char *lie)
+{
+	static bool was_said;
+	struct courier_answer wish = { .version = COURIER_VERSION, .leaves = 1 };
+	int times = strcmp(lie, "leaves") == 0 ? 1 : strcmp(lie, "leaves-twice") == 0 ? 2 : 0;
+	bool is_said = true;
+	for (int i = 0; i < times && !was_said; i++)
+		is_said = is_said && write(COURIER_FD, &wish, sizeof wish) == sizeof wish;
+	was_said = true;
+	return is_said;
 }
 
 static bool read_all(void *at, size_t len)
@@ -1012,6 +1030,8 @@ static int lie_as_courier(void)
 				return 0;
 			continue;
 		}
+		if (!wish_to_leave(lie))
+			return 1;
 		spoil(&a, lie);
 		size_t len = strcmp(lie, "half") == 0 ? sizeof a / 2 : strcmp(lie, "exit") == 0 ? 0 : sizeof a;
 		if (write(COURIER_FD, &a, len) != (ssize_t)len)
@@ -1056,6 +1076,63 @@ static void courier__the_liar_without_a_lie_is_believed(void **state)
 	struct answer a = ask(c, PROBE_TEST, TOKEN, false);
 	assert_string_equal(row_of(&a, PROBE_TEST), "6");
 	assert_string_equal(a.text, "OK");
+	courier_free(c);
+}
+
+static void courier__that_would_make_room_answers_what_was_on_its_way(void **state)
+{
+	NEEDS_EMULATOR();
+	char self[PATH_MAX + 32];
+	snprintf(self, sizeof self, "%s/test_courier", emu.folder);
+	use_courier(self);
+	struct courier *c = courier_for("https://leaves", 2, 5000);
+	struct answer a = ask(c, PROBE_TEST, TOKEN, false);
+	assert_string_equal(a.text, "OK");
+	assert_int_equal(courier_pid(), 0); /* nothing was open: it was let go */
+	a = ask(c, PROBE_TEST, TOKEN, false);
+	assert_string_equal(a.text, "OK");
+	struct reply r;
+	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
+	ask_many(c, token, 2);
+	for (int i = 0; i < 2; i++) { /* while one was open it stayed */
+		assert_true(courier_next(c, 5000, &r));
+		assert_string_equal(r.answer.text, "OK");
+	}
+	assert_int_equal(courier_pid(), 0);
+	courier_free(c);
+}
+
+static void courier__that_would_make_room_is_followed_before_the_next_question(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 1, 15000);
+	ctl(NULL, 0, "fault garbage");
+	int64_t began = clock_boot_ms();
+	struct answer a = ask(c, PROBE_TEST, TOKEN, true);
+	assert_int_equal(a.transport, TRANSPORT_OTHER);
+	pid_t first = courier_pid();
+	struct pollfd wish = { .fd = courier_fd(c), .events = POLLIN };
+	assert_int_equal(poll(&wish, 1, 20000), 1);
+	assert_true(clock_boot_ms() - began > 4000);
+	assert_int_equal(courier_pid(), first); /* it waits to be let go */
+	ctl(NULL, 0, "fault off");
+	a = ask(c, PROBE_TEST, TOKEN, false);
+	assert_int_equal(a.transport, TRANSPORT_OK);
+	assert_int_not_equal(courier_pid(), first);
+	courier_free(c);
+}
+
+/* One question right behind the other, while it would leave in each pause. */
+static void courier__that_would_make_room_loses_no_question(void **state)
+{
+	NEEDS_EMULATOR();
+	struct courier *c = courier_for(emu.base_url, 1, 15000);
+	ctl(NULL, 0, "fault garbage");
+	for (int64_t until = clock_boot_ms() + 12000; clock_boot_ms() < until;) {
+		struct answer a = ask(c, PROBE_TEST, TOKEN, true);
+		if (a.transport != TRANSPORT_OTHER)
+			fail_msg("transport %d, '%s'", (int)a.transport, a.text);
+	}
 	courier_free(c);
 }
 
@@ -1279,6 +1356,9 @@ int main(int argc, char **argv)
 		TEST(courier__the_environment_has_no_say),
 		TEST(courier__unreachable_hosts_are_told_apart),
 		TEST(courier__a_lie_is_never_believed),
+		TEST(courier__that_would_make_room_answers_what_was_on_its_way),
+		TEST(courier__that_would_make_room_is_followed_before_the_next_question),
+		TEST(courier__that_would_make_room_loses_no_question),
 		TEST(courier__the_liar_without_a_lie_is_believed),
 		TEST(courier__a_refresh_brings_a_pair_of_either_family),
 		TEST(courier__a_refresh_goes_along_with_probes),
