@@ -1119,6 +1119,7 @@ static void courier__that_would_make_room_is_followed_before_the_next_question(v
 	a = ask(c, PROBE_TEST, TOKEN, false);
 	assert_int_equal(a.transport, TRANSPORT_OK);
 	assert_int_not_equal(courier_pid(), first);
+	assert_int_not_equal(courier_pid(), 0); /* the question went to the next one already */
 	courier_free(c);
 }
 
