@@ -216,11 +216,22 @@ static bool take_u_escape(struct bytes *from, uint32_t *ret, const char **why)
 	return true;
 }
 
+/* What stands for itself, as nearly all does that anybody sends. */
+static bool is_plain(uint8_t c)
+{
+	return c >= 0x20 && c < 0x80 && c != '\\';
+}
+
 /* One character of a string, escapes resolved. */
 static bool take_string_char(struct bytes *from, uint32_t *ret, const char **why)
 {
 	static const char escapes[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
 	uint32_t c;
+	if (from->len && is_plain(from->at[0])) {
+		*ret = from->at[0];
+		*from = bytes_of(from->at + 1, from->len - 1);
+		return true;
+	}
 	*why = "text that is not UTF-8";
 	if (!utf8_take(from, &c))
 		return false;

@@ -127,7 +127,7 @@ must_check bool vault_find(struct vault *v, const char *pixel, bool want_deleted
 must_check bool vault_token(struct vault *v, const struct credential *c, const struct version *version,
 			    const char *verb, struct secret **ret, struct error *err);
 /* The same for many that are needed together: one look into the store and one write of the log for all of them. */
-#define VAULT_TOKENS_MAX 16
+#define VAULT_TOKENS_MAX 32
 struct token_reading {
 	const struct credential *credential;
 	const struct version *version;
