@@ -437,13 +437,13 @@ static bool start(struct courier *c, struct error *err)
 	return true;
 }
 
-/* One that is written ahead waits for another's end before its own time begins. */
+/* One that is written ahead waits for the end of those before it, in_flight at a time, before its own time begins. */
 static void set_guards(struct courier *c)
 {
 	int64_t until = clock_boot_ms() + guard_of(c);
 	for (size_t i = 0; i < c->open_count; i++)
 		if (c->open[i].guard_ms == 0)
-			c->open[i].guard_ms = until + (i < c->in_flight ? 0 : c->config.timeout_ms);
+			c->open[i].guard_ms = until + (int64_t)(i / c->in_flight) * c->config.timeout_ms;
 }
 
 /* Bring to the courier what the questions not yet written come to. One that had nothing to do may have said that it would make

@@ -13,8 +13,9 @@
 #include "agent/verdict.h"
 #include "core/secret.h"
 
-/* As many times in_flight may be unanswered while TikTok answers quickly: see courier_room. */
-#define COURIER_AHEAD 2u
+/* As many times in_flight may be unanswered while TikTok answers quickly: see courier_room. What waits with the courier is its work
+ * while its caller commits, or empties the store's log: some 20 ms. */
+#define COURIER_AHEAD 4u
 
 struct courier;
 
@@ -67,8 +68,8 @@ void courier_freep(struct courier **c);
 /* Of refreshes and lists one is under way at a time: may one of this kind be asked? */
 bool courier_takes(const struct courier *c, enum probe_kind kind);
 
-/* How many questions may be asked now: in_flight less those unanswered, and as many again while answers take so short
- * (20 ms) that the courier would have nothing to do whenever its caller stores some of them. Never more than in_flight
+/* How many questions may be asked now: in_flight less those unanswered, and COURIER_AHEAD times as many while answers take so
+ * short (20 ms) that the courier would have nothing to do whenever its caller stores some of them. Never more than in_flight
  * are under way to TikTok; one asked ahead waits with the courier. */
 size_t courier_room(const struct courier *c);
 
