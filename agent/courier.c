@@ -78,7 +78,7 @@ static bool new_courier(const struct settings *settings, bool is_given, struct c
 	struct error no_room;
 	if (c->batch_max && !secret_new(c->batch_max, &c->batch, &no_room))
 		c->batch = NULL;
-	c->most = COURIER_AHEAD * c->in_flight;
+	c->most = (is_given ? COURIER_AHEAD_GIVEN : COURIER_AHEAD) * c->in_flight;
 	c->open = calloc(c->most, sizeof *c->open);
 	c->ready = calloc(c->most, sizeof *c->ready);
 	if (!c->open || !c->ready)
@@ -225,9 +225,10 @@ static bool take_answer(struct courier *c, const struct courier_answer *from)
 
 static bool take_wish(struct courier *c, const struct courier_answer *from)
 {
+	static const struct courier_answer wish = { .version = COURIER_VERSION, .leaves = 1 };
 	bool is_first = !c->is_leaving;
 	c->is_leaving = true;
-	return from->leaves == 1 && from->version == COURIER_VERSION && is_first;
+	return is_first && memcmp(from, &wish, sizeof wish) == 0;
 }
 
 static bool take_answers(struct courier *c)
@@ -337,8 +338,7 @@ static bool has_answered_all(const struct courier *c)
 	return true;
 }
 
-/* Take what has come, without waiting. Afterwards the courier may be gone. */
-static void hear(struct courier *c)
+static void take_some(struct courier *c)
 {
 	ssize_t got = hear_some(c);
 	if (got < 0 && error_is_passing(errno))
@@ -356,7 +356,13 @@ static void hear(struct courier *c)
 	c->in_len += (size_t)got;
 	if (!take_answers(c))
 		give_up(c, "the courier answered what no courier of ours answers");
-	else if (c->is_leaving && has_answered_all(c))
+}
+
+/* Take what has come, without waiting. Afterwards the courier may be gone. */
+static void hear(struct courier *c)
+{
+	take_some(c);
+	if (c->is_leaving && has_answered_all(c))
 		give_up(c, "the courier made room for another");
 }
 
@@ -447,11 +453,12 @@ static void set_guards(struct courier *c)
 }
 
 /* Bring to the courier what the questions not yet written come to. One that had nothing to do may have said that it would make
- * room. Twice: the first may find that the courier died meanwhile. */
+ * room; a given one, which cannot be replaced here and now, answers this as well. Twice: the first may find that the courier died
+ * meanwhile. */
 static void deliver(struct courier *c, const struct parcel *p)
 {
 	struct error err = { .message = "the courier died as soon as it was started" };
-	if (c->fd >= 0 && has_answered_all(c))
+	if (c->fd >= 0 && !c->is_given && has_answered_all(c))
 		hear(c);
 	for (int attempt = 0; attempt < 2 && start(c, &err); attempt++) {
 		if (!say(c, *p)) {
@@ -566,7 +573,7 @@ size_t courier_unanswered(const struct courier *c)
 
 size_t courier_room(const struct courier *c)
 {
-	size_t most = c->is_quick ? c->most : c->in_flight, unanswered = courier_unanswered(c);
+	size_t most = c->is_leaving ? 0 : c->is_quick ? c->most : c->in_flight, unanswered = courier_unanswered(c);
 	return unanswered < most ? most - unanswered : 0;
 }
 

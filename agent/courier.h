@@ -14,8 +14,10 @@
 #include "core/secret.h"
 
 /* As many times in_flight may be unanswered while TikTok answers quickly: see courier_room. What waits with the courier is its work
- * while its caller commits, or empties the store's log: some 20 ms. */
+ * while its caller commits, or empties the store's log. It cannot be called back, and what comes after it waits for it: an agent,
+ * which does more than to sweep, hands over less. */
 #define COURIER_AHEAD 4u
+#define COURIER_AHEAD_GIVEN 2u
 
 struct courier;
 
@@ -54,7 +56,7 @@ bool courier_is_ready(const struct courier *c);
 /* One was let go because it did not answer: whoever started it should end it. Asking clears it. */
 bool courier_was_stuck(struct courier *c);
 
-/* For a loop of the caller's: readable when an answer came (-1: none runs); what was gathered is written out; and how
+/* For a loop of the caller's: readable when an answer came, or a wish to make room, which courier_next hears (-1: none runs); what was gathered is written out; and how
  * long to wait at most until a question's time is over (INT64_MAX: none is open). */
 int courier_fd(const struct courier *c);
 void courier_flush(struct courier *c);
@@ -69,7 +71,8 @@ void courier_freep(struct courier **c);
 bool courier_takes(const struct courier *c, enum probe_kind kind);
 
 /* How many questions may be asked now: in_flight less those unanswered, and COURIER_AHEAD times as many while answers take so
- * short (20 ms) that the courier would have nothing to do whenever its caller stores some of them. Never more than in_flight
+ * short (20 ms) that the courier would have nothing to do whenever its caller stores some of them; none while a courier
+ * that makes room for another answers what it was asked. Never more than in_flight
  * are under way to TikTok; one asked ahead waits with the courier. */
 size_t courier_room(const struct courier *c);
 

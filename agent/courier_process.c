@@ -487,11 +487,12 @@ static bool work(struct desk *d)
 			   (room(d) ? (uint32_t)EPOLLIN : 0) | (has_news ? (uint32_t)EPOLLOUT : 0));
 		uint32_t ready = http_work(d->http, wait_ms);
 		if (is_idle && !ready) {
-			if (is_worn_out(d) || (!d->is_leaving && has_rested && shelf_was_replaced(&d->shelf)))
-				put_wish(d);
+			bool is_to_leave = is_worn_out(d) || (!d->is_leaving && has_rested && shelf_was_replaced(&d->shelf));
 			http_rest(d->http);
 			window_reset(&d->window);
 			has_rested = true;
+			if (is_to_leave)
+				put_wish(d);
 		}
 		collect_answers(d);
 		if (!write_answers(d) || (ready & (EPOLLIN | EPOLLHUP | EPOLLERR) && !read_probes(d)))
@@ -510,9 +511,9 @@ static void apologise(struct desk *d, const char *why)
 	while (is_said && read_whole(&p, sizeof p) && probe_is_sound(&p) &&
 	       read_whole(secret_room(d->in), courier_token_room(p.token_len))) {
 		d->out_count = 0;
-		if (is_worn_out(d)) /* by the last answer */
-			put_wish(d);
 		put_failure(d, p.id, why);
+		if (is_worn_out(d))
+			put_wish(d);
 		ssize_t len = (ssize_t)(d->out_count * sizeof *d->out);
 		is_said = send(COURIER_FD, d->out, (size_t)len, MSG_NOSIGNAL) == len;
 	}

@@ -5,8 +5,8 @@
  * keeper -> courier: one courier_config, then any number of courier_probe.
  * courier -> keeper: one courier_answer per probe, in any order; behind the answer to a refresh that brought a pair of
  * tokens, one courier_pair; behind one that brought a page of a list, one courier_page. One refresh or list is under way at a time.
- * And at any time, once: that it would make room for another courier. It goes on answering until the keeper, when nothing is
- * open, closes its end. (It never ends by itself: a question may be on its way.)
+ * And between answers, once: that it would make room for another courier. It goes on answering until the keeper ends it, when
+ * nothing is open. (It never ends by itself: a question may be on its way.)
  *
  * The courier trusts the keeper. The keeper trusts nothing it reads here (agent/courier.c checks every field). */
 #ifndef AGENT_COURIER_WIRE_H

@@ -4,7 +4,7 @@
 
 #include "agent/sweep_targets.h"
 
-#define SWEEP_BATCH_MAX 256 /* no commit takes longer than what the courier has ahead of it */
+#define SWEEP_BATCH_MAX 256 /* with 64 in flight a commit takes no longer than what the courier has ahead of it */
 #define SWEEP_BATCH_AGE_MS 500
 
 struct known {

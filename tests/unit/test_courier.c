@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1114,12 +1115,105 @@ static void courier__that_would_make_room_is_followed_before_the_next_question(v
 	struct pollfd wish = { .fd = courier_fd(c), .events = POLLIN };
 	assert_int_equal(poll(&wish, 1, 20000), 1);
 	assert_true(clock_boot_ms() - began > 4000);
-	assert_int_equal(courier_pid(), first); /* it waits to be let go */
+	struct courier_answer seen;
+	assert_int_equal(recv(courier_fd(c), &seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT), sizeof seen);
+	assert_int_equal(seen.leaves, 1);
+	assert_int_equal(wish.revents & POLLHUP, 0); /* it waits to be let go */
 	ctl(NULL, 0, "fault off");
 	a = ask(c, PROBE_TEST, TOKEN, false);
 	assert_int_equal(a.transport, TRANSPORT_OK);
 	assert_int_not_equal(courier_pid(), first);
 	assert_int_not_equal(courier_pid(), 0); /* the question went to the next one already */
+	courier_free(c);
+}
+
+/* A courier that somebody else started, with us in its place; what it is asked. */
+static struct courier *given_courier(unsigned in_flight, int *ret_peer)
+{
+	int pair[2];
+	struct courier *c = NULL;
+	struct error err;
+	struct settings *s = calloc(1, sizeof *s);
+	assert_non_null(s);
+	s->in_flight = in_flight;
+	s->connect_timeout_ms = s->timeout_ms = 5000;
+	snprintf(s->base_url, sizeof s->base_url, "https://nobody.example");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_true(courier_new_given(s, &c, &err));
+	free(s);
+	courier_give(c, pair[0]);
+	*ret_peer = pair[1];
+	struct courier_config config;
+	assert_int_equal(recv(pair[1], &config, sizeof config, MSG_WAITALL), sizeof config);
+	return c;
+}
+
+static uint64_t asked_of(int peer)
+{
+	uint8_t room[COURIER_ROOM_SHORT];
+	struct courier_probe probe;
+	assert_int_equal(recv(peer, &probe, sizeof probe, MSG_WAITALL), sizeof probe);
+	assert_int_equal(recv(peer, room, sizeof room, MSG_WAITALL), sizeof room);
+	return probe.id;
+}
+
+static void say_as_courier(int peer, const struct courier_answer *a)
+{
+	assert_int_equal(send(peer, a, sizeof *a, MSG_NOSIGNAL), sizeof *a);
+}
+
+static struct courier_answer good_answer(uint64_t id)
+{
+	return (struct courier_answer){
+		.version = COURIER_VERSION, .body = BODY_CODE, .http = 200, .id = id, .text = "OK", .request_id = "1"
+	};
+}
+
+static const struct courier_answer a_wish = { .version = COURIER_VERSION, .leaves = 1 };
+
+/* There is no other one yet: while it waits to be let go it answers what comes. */
+static void courier__given_that_would_make_room_is_asked_until_it_is_let_go(void **state)
+{
+	(void)state;
+	int peer;
+	struct courier *c = given_courier(2, &peer);
+	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
+	struct reply r;
+	say_as_courier(peer, &a_wish);
+	ask_many(c, token, 1);
+	struct courier_answer a = good_answer(asked_of(peer));
+	assert_false(courier_next(c, 0, &r)); /* hears the wish */
+	assert_true(courier_fd(c) >= 0);
+	assert_int_equal(courier_room(c), 0); /* no more, or it would be asked for ever */
+	say_as_courier(peer, &a);
+	assert_true(courier_next(c, 5000, &r));
+	assert_int_equal(r.answer.transport, TRANSPORT_OK);
+	assert_int_equal(courier_fd(c), -1);
+	assert_int_equal(courier_room(c), 2 * COURIER_AHEAD_GIVEN);
+	assert_int_equal(recv(peer, &a, sizeof a, 0), 0);
+	close(peer);
+	courier_free(c);
+}
+
+static void courier__that_would_make_room_is_let_go_behind_a_page(void **state)
+{
+	(void)state;
+	int peer;
+	struct courier *c = given_courier(2, &peer);
+	scoped(secret_freep) struct secret *token = secret_of(TOKEN);
+	struct reply r;
+	courier_ask(c, &(struct question){ .id = 5, .kind = PROBE_LISTING, .pixel = "7012345678901234567", .page = 1,
+					   .test_code = "", .token = token });
+	struct courier_answer a = good_answer(asked_of(peer));
+	struct courier_page p = { .version = COURIER_VERSION, .id = a.id, .page = { .page = 1, .pages = 1 } };
+	a.behind = BEHIND_PAGE;
+	say_as_courier(peer, &a_wish);
+	say_as_courier(peer, &a);
+	assert_int_equal(send(peer, &p, sizeof p, MSG_NOSIGNAL), sizeof p);
+	assert_true(courier_next(c, 5000, &r));
+	assert_non_null(r.page);
+	assert_int_equal(courier_fd(c), -1);
+	close(peer);
 	courier_free(c);
 }
 
@@ -1360,6 +1454,8 @@ int main(int argc, char **argv)
 		TEST(courier__that_would_make_room_answers_what_was_on_its_way),
 		TEST(courier__that_would_make_room_is_followed_before_the_next_question),
 		TEST(courier__that_would_make_room_loses_no_question),
+		TEST(courier__given_that_would_make_room_is_asked_until_it_is_let_go),
+		TEST(courier__that_would_make_room_is_let_go_behind_a_page),
 		TEST(courier__the_liar_without_a_lie_is_believed),
 		TEST(courier__a_refresh_brings_a_pair_of_either_family),
 		TEST(courier__a_refresh_goes_along_with_probes),
