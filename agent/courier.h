@@ -56,8 +56,8 @@ bool courier_is_ready(const struct courier *c);
 /* One was let go because it did not answer: whoever started it should end it. Asking clears it. */
 bool courier_was_stuck(struct courier *c);
 
-/* For a loop of the caller's: readable when an answer came, or a wish to make room, which courier_next hears (-1: none runs); what was gathered is written out; and how
- * long to wait at most until a question's time is over (INT64_MAX: none is open). */
+/* For a loop of the caller's: readable when an answer came, or a wish to make room, which courier_next hears (-1: none runs); what
+ * was gathered is written out; and how long to wait at most until a question's time is over (INT64_MAX: none is open). */
 int courier_fd(const struct courier *c);
 void courier_flush(struct courier *c);
 int64_t courier_wait_ms(const struct courier *c);
@@ -70,10 +70,10 @@ void courier_freep(struct courier **c);
 /* Of refreshes and lists one is under way at a time: may one of this kind be asked? */
 bool courier_takes(const struct courier *c, enum probe_kind kind);
 
-/* How many questions may be asked now: in_flight less those unanswered, and COURIER_AHEAD times as many while answers take so
- * short (20 ms) that the courier would have nothing to do whenever its caller stores some of them; none while a courier
- * that makes room for another answers what it was asked. Never more than in_flight
- * are under way to TikTok; one asked ahead waits with the courier. */
+/* How many questions may be asked now: in_flight, or COURIER_AHEAD times as many (of a given courier COURIER_AHEAD_GIVEN times)
+ * while answers take so short (20 ms) that the courier would have nothing to do whenever its caller stores some of them, less
+ * those unanswered; none while one that makes room for another answers what it was asked. Never more than in_flight are under way
+ * to TikTok; one asked ahead waits with the courier. */
 size_t courier_room(const struct courier *c);
 
 /* Start the process now rather than with the first question: it gets ready while the caller does. */

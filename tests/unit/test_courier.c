@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/landlock.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -980,15 +982,16 @@ static void spoil(struct courier_answer *a, const char *lie)
 		a->leaves = 1, a->version++;
 }
 
+static const struct courier_answer a_wish = { .version = COURIER_VERSION, .leaves = 1 };
+
 /* That it would make room, before its first answer. */
 static bool wish_to_leave(const char *lie)
 {
 	static bool was_said;
-	struct courier_answer wish = { .version = COURIER_VERSION, .leaves = 1 };
 	int times = strcmp(lie, "leaves") == 0 ? 1 : strcmp(lie, "leaves-twice") == 0 ? 2 : 0;
 	bool is_said = true;
 	for (int i = 0; i < times && !was_said; i++)
-		is_said = is_said && write(COURIER_FD, &wish, sizeof wish) == sizeof wish;
+		is_said = is_said && write(COURIER_FD, &a_wish, sizeof a_wish) == sizeof a_wish;
 	was_said = true;
 	return is_said;
 }
@@ -1045,15 +1048,21 @@ static int lie_as_courier(void)
 	return 0;
 }
 
+/* This program in the courier's place. */
+static struct courier *liar(const char *lie, int64_t timeout_ms)
+{
+	char url[64], self[PATH_MAX + 32];
+	snprintf(self, sizeof self, "%s/test_courier", emu.folder);
+	use_courier(self);
+	snprintf(url, sizeof url, "https://%s", lie);
+	return courier_for(url, 2, timeout_ms);
+}
+
 static void courier__a_lie_is_never_believed(void **state)
 {
 	NEEDS_EMULATOR();
 	for (size_t i = 0; i < COUNT_OF(lies); i++) {
-		char url[64], self[PATH_MAX + 32];
-		snprintf(self, sizeof self, "%s/test_courier", emu.folder);
-		use_courier(self);
-		snprintf(url, sizeof url, "https://%s", lies[i]);
-		struct courier *c = courier_for(url, 2, 1000);
+		struct courier *c = liar(lies[i], 1000);
 		struct answer a = ask(c, PROBE_TEST, TOKEN, false);
 		if (strcmp(lies[i], "twice") != 0) {
 			assert_int_equal(a.transport, TRANSPORT_NO_COURIER);
@@ -1070,10 +1079,7 @@ static void courier__a_lie_is_never_believed(void **state)
 static void courier__the_liar_without_a_lie_is_believed(void **state)
 {
 	NEEDS_EMULATOR();
-	char self[PATH_MAX + 32];
-	snprintf(self, sizeof self, "%s/test_courier", emu.folder);
-	use_courier(self);
-	struct courier *c = courier_for("https://honest", 2, 1000);
+	struct courier *c = liar("honest", 1000);
 	struct answer a = ask(c, PROBE_TEST, TOKEN, false);
 	assert_string_equal(row_of(&a, PROBE_TEST), "6");
 	assert_string_equal(a.text, "OK");
@@ -1083,10 +1089,7 @@ static void courier__the_liar_without_a_lie_is_believed(void **state)
 static void courier__that_would_make_room_answers_what_was_on_its_way(void **state)
 {
 	NEEDS_EMULATOR();
-	char self[PATH_MAX + 32];
-	snprintf(self, sizeof self, "%s/test_courier", emu.folder);
-	use_courier(self);
-	struct courier *c = courier_for("https://leaves", 2, 5000);
+	struct courier *c = liar("leaves", 5000);
 	struct answer a = ask(c, PROBE_TEST, TOKEN, false);
 	assert_string_equal(a.text, "OK");
 	assert_int_equal(courier_pid(), 0); /* nothing was open: it was let go */
@@ -1103,6 +1106,17 @@ static void courier__that_would_make_room_answers_what_was_on_its_way(void **sta
 	courier_free(c);
 }
 
+/* In its own time, and it waits to be let go. */
+static void assert_it_wishes_to_leave(const struct courier *c)
+{
+	struct courier_answer seen;
+	struct pollfd wish = { .fd = courier_fd(c), .events = POLLIN };
+	assert_int_equal(poll(&wish, 1, 20000), 1);
+	assert_int_equal(wish.revents & POLLHUP, 0);
+	assert_int_equal(recv(courier_fd(c), &seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT), sizeof seen);
+	assert_memory_equal(&seen, &a_wish, sizeof seen);
+}
+
 static void courier__that_would_make_room_is_followed_before_the_next_question(void **state)
 {
 	NEEDS_EMULATOR();
@@ -1112,18 +1126,47 @@ static void courier__that_would_make_room_is_followed_before_the_next_question(v
 	struct answer a = ask(c, PROBE_TEST, TOKEN, true);
 	assert_int_equal(a.transport, TRANSPORT_OTHER);
 	pid_t first = courier_pid();
-	struct pollfd wish = { .fd = courier_fd(c), .events = POLLIN };
-	assert_int_equal(poll(&wish, 1, 20000), 1);
+	assert_it_wishes_to_leave(c);
 	assert_true(clock_boot_ms() - began > 4000);
-	struct courier_answer seen;
-	assert_int_equal(recv(courier_fd(c), &seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT), sizeof seen);
-	assert_int_equal(seen.leaves, 1);
-	assert_int_equal(wish.revents & POLLHUP, 0); /* it waits to be let go */
 	ctl(NULL, 0, "fault off");
 	a = ask(c, PROBE_TEST, TOKEN, false);
 	assert_int_equal(a.transport, TRANSPORT_OK);
 	assert_int_not_equal(courier_pid(), first);
 	assert_int_not_equal(courier_pid(), 0); /* the question went to the next one already */
+	courier_free(c);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char text[65536];
+	FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+	assert_true(in && out);
+	size_t len = fread(text, 1, sizeof text, in);
+	assert_in_range(len, 1, sizeof text - 1);
+	assert_int_equal(fwrite(text, 1, len, out), len);
+	assert_int_equal(fclose(in) | fclose(out), 0);
+}
+
+/* Landlock's right is the old file's: the new one could not be read. */
+static void courier__whose_files_were_replaced_would_make_room(void **state)
+{
+	NEEDS_EMULATOR();
+	if (getenv("UNDER_VALGRIND") || syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
+		skip();
+	char given[sizeof emu.ca_file], fresh[sizeof emu.dir + 32];
+	memcpy(given, emu.ca_file, sizeof given);
+	snprintf(emu.ca_file, sizeof emu.ca_file, "%s/own-ca.pem", emu.dir);
+	snprintf(fresh, sizeof fresh, "%s/new-ca.pem", emu.dir);
+	copy_file(given, emu.ca_file);
+	copy_file(given, fresh);
+	struct courier *c = courier_for(emu.base_url, 1, 15000);
+	assert_int_equal(ask(c, PROBE_TEST, TOKEN, false).transport, TRANSPORT_OK);
+	pid_t first = courier_pid();
+	assert_int_equal(rename(fresh, emu.ca_file), 0);
+	memcpy(emu.ca_file, given, sizeof given);
+	assert_it_wishes_to_leave(c);
+	assert_int_equal(ask(c, PROBE_TEST, TOKEN, false).transport, TRANSPORT_OK);
+	assert_int_not_equal(courier_pid(), first);
 	courier_free(c);
 }
 
@@ -1168,8 +1211,6 @@ static struct courier_answer good_answer(uint64_t id)
 		.version = COURIER_VERSION, .body = BODY_CODE, .http = 200, .id = id, .text = "OK", .request_id = "1"
 	};
 }
-
-static const struct courier_answer a_wish = { .version = COURIER_VERSION, .leaves = 1 };
 
 /* There is no other one yet: while it waits to be let go it answers what comes. */
 static void courier__given_that_would_make_room_is_asked_until_it_is_let_go(void **state)
@@ -1354,11 +1395,7 @@ static void courier__a_pair_that_cannot_be_is_never_taken(void **state)
 	NEEDS_EMULATOR();
 	scoped(secret_freep) struct secret *grant = grant_with(APP_SECRET, "rft.whatever-it-is");
 	for (size_t i = 0; i < COUNT_OF(pair_lies); i++) {
-		char url[64], self[PATH_MAX + 32];
-		snprintf(self, sizeof self, "%s/test_courier", emu.folder);
-		use_courier(self);
-		snprintf(url, sizeof url, "https://%s", pair_lies[i]);
-		struct courier *c = courier_for(url, 2, 1000);
+		struct courier *c = liar(pair_lies[i], 1000);
 		struct reply r = refresh(c, 3, FAMILY_LOGIN, grant);
 		bool is_true = strcmp(pair_lies[i], "two") == 0;
 		assert_true((r.pair != NULL) == is_true);
@@ -1378,11 +1415,7 @@ static void courier__a_page_that_cannot_be_is_never_taken(void **state)
 	struct error err;
 	assert_true(secret_copy(bytes_of_text(TOKEN), &token, &err));
 	for (size_t i = 0; i < COUNT_OF(page_lies); i++) {
-		char url[64], self[PATH_MAX + 32];
-		snprintf(self, sizeof self, "%s/test_courier", emu.folder);
-		use_courier(self);
-		snprintf(url, sizeof url, "https://%s", page_lies[i]);
-		struct courier *c = courier_for(url, 2, 1000);
+		struct courier *c = liar(page_lies[i], 1000);
 		struct question q = { .id = 3, .kind = PROBE_LISTING, .pixel = "bc:7123", .page = 4, .test_code = "", .token = token };
 		struct reply r;
 		assert_true(courier_takes(c, PROBE_LISTING));
@@ -1454,6 +1487,7 @@ int main(int argc, char **argv)
 		TEST(courier__that_would_make_room_answers_what_was_on_its_way),
 		TEST(courier__that_would_make_room_is_followed_before_the_next_question),
 		TEST(courier__that_would_make_room_loses_no_question),
+		TEST(courier__whose_files_were_replaced_would_make_room),
 		TEST(courier__given_that_would_make_room_is_asked_until_it_is_let_go),
 		TEST(courier__that_would_make_room_is_let_go_behind_a_page),
 		TEST(courier__the_liar_without_a_lie_is_believed),
