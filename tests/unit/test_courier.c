@@ -1170,6 +1170,23 @@ static void courier__whose_files_were_replaced_would_make_room(void **state)
 	courier_free(c);
 }
 
+/* For the next one may find what this one lacked; not sooner than in five seconds, or each question would start one. */
+static void courier__that_could_not_begin_makes_room_behind_its_excuse(void **state)
+{
+	NEEDS_EMULATOR();
+	char given[sizeof emu.ca_file];
+	memcpy(given, emu.ca_file, sizeof given);
+	snprintf(emu.ca_file, sizeof emu.ca_file, "%s/no-such-ca.pem", emu.dir);
+	struct courier *c = courier_for(emu.base_url, 1, 15000);
+	memcpy(emu.ca_file, given, sizeof given);
+	assert_int_equal(ask(c, PROBE_TEST, TOKEN, false).transport, TRANSPORT_OTHER);
+	assert_int_not_equal(courier_pid(), 0);
+	sleep(6);
+	assert_int_equal(ask(c, PROBE_TEST, TOKEN, false).transport, TRANSPORT_OTHER);
+	assert_int_equal(courier_pid(), 0);
+	courier_free(c);
+}
+
 /* A courier that somebody else started, with us in its place; what it is asked. */
 static struct courier *given_courier(unsigned in_flight, int *ret_peer)
 {
@@ -1488,6 +1505,7 @@ int main(int argc, char **argv)
 		TEST(courier__that_would_make_room_is_followed_before_the_next_question),
 		TEST(courier__that_would_make_room_loses_no_question),
 		TEST(courier__whose_files_were_replaced_would_make_room),
+		TEST(courier__that_could_not_begin_makes_room_behind_its_excuse),
 		TEST(courier__given_that_would_make_room_is_asked_until_it_is_let_go),
 		TEST(courier__that_would_make_room_is_let_go_behind_a_page),
 		TEST(courier__the_liar_without_a_lie_is_believed),
