@@ -185,6 +185,7 @@ static void begin_audit_turn(struct api *api)
 		return;
 	audit_begin_turn(api->audit);
 	api->is_in_turn = true;
+	api->turn_lasts_ms = api->now_ms - api->turn_ended_ms <= STEADY_MS ? TURN_MS : 0;
 	api->turn_ms = api->now_ms;
 }
 
@@ -528,10 +529,11 @@ void api_opened(struct api *api, struct vault_opener *opener, struct audit *audi
 
 static void end_audit_turn(struct api *api)
 {
-	if (api->is_in_turn)
-		audit_end_turn(api->audit);
+	if (!api->is_in_turn)
+		return;
+	audit_end_turn(api->audit);
 	api->is_in_turn = false;
-	api->reads_in_turn = 0;
+	api->turn_ended_ms = api->now_ms;
 }
 
 void api_closed(struct api *api, const struct error *why)
@@ -583,21 +585,27 @@ void api_swept(struct api *api, const struct check_result *result, int64_t now)
 	api->swept_at = now;
 }
 
-bool api_is_busy(const struct api *api)
+int api_wait_ms(const struct api *api, int wait_ms)
 {
-	return api->is_in_turn;
+	int64_t left_ms = api->turn_ms + api->turn_lasts_ms - api->now_ms;
+	return api->is_in_turn && left_ms < wait_ms ? left_ms > 0 ? (int)left_ms : 0 : wait_ms;
 }
 
-void api_end_turn(struct api *api, int64_t now_ms, bool is_idle)
+void api_begin_turn(struct api *api, int64_t now_ms)
+{
+	api->now_ms = now_ms;
+}
+
+void api_end_turn(struct api *api, int64_t now_ms)
 {
 	api->now_ms = now_ms;
 	api_read_tick(api);
 	api_events_tick(api);
 	api_admin_tick(api);
 	try_audit_again(api);
-	/* Taking the log's lock and proving its place costs as much as a read: where many come, one turn serves all that come
-	 * within a millisecond or two. Longer would keep others from the log. */
-	if (is_idle || api->reads_in_turn < BUSY_READS || now_ms - api->turn_ms >= TURN_MS)
+	/* Taking the log's lock and proving its place costs as much as a read: where they come one behind the other, one turn
+	 * serves all that come within a millisecond or two. Longer would keep others from the log. */
+	if (now_ms - api->turn_ms >= api->turn_lasts_ms)
 		end_audit_turn(api);
 }
 

@@ -13,7 +13,8 @@
  *     NEWS_PROGRESS  api_progress(api, n)
  *     NEWS_TROUBLE   api_trouble(api, &n->err, n->is_degraded)
  *     NEWS_LOSS      api_lost(api, &n->err)
- *     each turn      api_end_turn(api, now_ms, is_idle)     at least every 250 ms
+ *     each turn      api_begin_turn(api, now_ms), and when all of the above is done api_end_turn(api, now_ms); at least
+ *                    every 250 ms
  */
 #ifndef AGENT_API_H
 #define AGENT_API_H
@@ -60,9 +61,10 @@ void api_swept(struct api *api, const struct check_result *result, int64_t now);
 /* The lines about alerts, for /metrics; takes them over. */
 void api_take_alert_metrics(struct api *api, struct buf *lines);
 void api_take_lists(struct api *api, struct buf *records);
-/* is_idle: nothing was there to be done. */
-void api_end_turn(struct api *api, int64_t now_ms, bool is_idle);
-bool api_is_busy(const struct api *api); /* call api_end_turn again without waiting */
+void api_begin_turn(struct api *api, int64_t now_ms);
+void api_end_turn(struct api *api, int64_t now_ms);
+/* For how long the loop may wait, which would wait for wait_ms, before it calls api_end_turn again. */
+int api_wait_ms(const struct api *api, int wait_ms);
 /* The agent is ending: whoever only waits is told to come back, and nothing is taken up any more. What the worker still
  * brings is answered. The audit log is not used from here on. */
 void api_stop(struct api *api);

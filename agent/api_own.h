@@ -108,8 +108,8 @@ struct collected_read {
 	struct read_request read;
 };
 #define COLLECTED_MAX 64
-#define BUSY_READS 2 /* from so many on, a turn of the audit log lasts */
-#define TURN_MS 2    /* but not longer than this */
+#define TURN_MS 2    /* a turn of the audit log lasts so long */
+#define STEADY_MS 10 /* where the one before ended no longer ago; what comes alone ends its turn at once */
 
 #define GUESSERS_KEPT 64
 struct guesser {
@@ -137,7 +137,7 @@ struct api {
 	bool is_stopping;
 	bool is_in_turn; /* of the audit log */
 	int64_t turn_ms; /* when it began */
-	size_t reads_in_turn;
+	int64_t turn_lasts_ms, turn_ended_ms;
 	bool is_silent;  /* the log takes no lines: no token is handed out */
 	struct error silence;
 	int64_t silence_ms; /* when it last took none */

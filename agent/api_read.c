@@ -498,7 +498,6 @@ void api_read_settle(struct api *api)
 		else
 			call_answer_problem(read->call, 0, &err);
 	}
-	api->reads_in_turn += api->collected_count;
 	api->collected_count = 0;
 }
 

@@ -322,13 +322,14 @@ static void handle(struct keeper *k, const struct epoll_event *event)
 static void turn(struct keeper *k, int wait_ms)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	bool is_busy = listener_has_more(k->listener) || api_is_busy(k->api);
-	int count = epoll_wait(k->epoll, events, EVENTS_AT_ONCE, is_busy ? 0 : wait_ms);
+	wait_ms = listener_has_more(k->listener) ? 0 : api_wait_ms(k->api, wait_ms);
+	int count = epoll_wait(k->epoll, events, EVENTS_AT_ONCE, wait_ms);
 	int64_t now_ms = clock_boot_ms();
+	api_begin_turn(k->api, now_ms);
 	for (int i = 0; i < count; i++)
 		handle(k, &events[i]);
 	listener_turn(k->listener, now_ms);
-	api_end_turn(k->api, now_ms, count <= 0);
+	api_end_turn(k->api, now_ms);
 	if (listener_has_more(k->listener))
 		listener_turn(k->listener, now_ms);
 	keep_time(k, now_ms);

@@ -18,11 +18,11 @@
  *                                             or the address of a connection
  *     listener_add(l, socket, &err)           for each listening socket (also one that systemd made)
  *     for (;;) {
- *         n = epoll_wait(epoll_fd, events, .., listener_has_more(l) || api_is_busy(api) ? 0 : 250)
- *         now = clock_boot_ms()
+ *         n = epoll_wait(epoll_fd, events, .., listener_has_more(l) ? 0 : api_wait_ms(api, 250))
+ *         now = clock_boot_ms(); api_begin_turn(api, now)
  *         for each event: ours -> listener_event(l, data.u64, events); worker_fd -> take news: api_finish, api_progress, ...
  *         listener_turn(l, now)               requests are served here, by setup.begin and setup.serve
- *         api_end_turn(api, now, n <= 0)      audit turn ends, durable reads, timers
+ *         api_end_turn(api, now)              audit turn ends, durable reads, timers
  *         listener_turn(l, now)               only if listener_has_more(l): what end_turn answered
  *     }
  *     listener_reload(l, access)              after SIGHUP: every peer's view is made anew

@@ -251,14 +251,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			     .wake = wake };
 	serve(&call, &r);
 	world.now_ms += 400000;
-	api_end_turn(world.api, world.now_ms, true);
+	api_end_turn(world.api, world.now_ms);
 	finish_errands(len % 2);
 	must(r.delivered == 1);
 	/* Who brings the token along may get it back in the error about it. */
 	judge(&call, len && memmem(data, len, TOKEN, strlen(TOKEN)));
 	call_reset(&call);
 	finish_errands(false);
-	api_end_turn(world.api, ++world.now_ms, true);
+	api_end_turn(world.api, ++world.now_ms);
 	access_view_free(view);
 	return 0;
 }

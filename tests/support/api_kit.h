@@ -86,7 +86,7 @@ UNUSED static void kit_open(void)
 UNUSED static void kit_turn(int64_t ms)
 {
 	kit.now_ms += ms;
-	api_end_turn(kit.api, kit.now_ms, true);
+	api_end_turn(kit.api, kit.now_ms);
 }
 
 /* rules: [access ...] sections, NULL = none. */
