@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/wipe.h"
+#include "vault/log_file.h"
 #include "vault/text.h"
 
 #include <errno.h>
@@ -508,8 +509,8 @@ static enum store_class open_db(const char *path, int flags, struct sqlite_store
 	s->head.ops = &store_sqlite;
 	s->lock_fd = -1;
 	snprintf(s->path, sizeof s->path, "%s", path);
-	int rc = sqlite3_open_v2(path, &s->db,
-				 flags | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	flags |= SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	int rc = sqlite3_open_v2(path, &s->db, flags, log_file_vfs());
 	if (rc == SQLITE_OK)
 		rc = configure(s);
 	if (rc != SQLITE_OK)
