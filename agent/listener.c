@@ -101,7 +101,6 @@ struct user {
 struct socket {
 	int fd;
 	bool is_raw, is_web, is_ready, is_polled;
-	int64_t newcomer_ms; /* when the last one came */
 };
 
 struct listener {
@@ -939,13 +938,17 @@ static void poll_socket(struct listener *l, struct socket *s, bool is_polled)
 			       : s->is_polled;
 }
 
-/* Mostly a newcomer comes alone; that another one waits is told to the next turn, which then takes more. */
+/* Mostly a newcomer comes alone, and the kernel makes a socket and a file before it finds that nobody else waits. */
+static bool has_newcomer(int fd)
+{
+	struct pollfd waiting = { .fd = fd, .events = POLLIN };
+	return poll(&waiting, 1, 0) > 0;
+}
+
 static void accept_from(struct listener *l, struct socket *s)
 {
-	unsigned most = l->now_ms - s->newcomer_ms <= 1 ? ACCEPTS_A_TURN : 1;
-	s->newcomer_ms = l->now_ms;
 	s->is_ready = false;
-	for (unsigned i = 0; i < most; i++) {
+	for (unsigned i = 0; i < ACCEPTS_A_TURN && (i == 0 || has_newcomer(s->fd)); i++) {
 		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			take_in(l, fd, s);
