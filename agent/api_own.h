@@ -81,9 +81,9 @@ struct event {
  * them falls out and is noted once more. The table grows with the Pixels, so that a vault whose every Pixel has a few
  * readers does not note them in turn without end. */
 struct noted {
-	uint64_t hash; /* 0 = free */
-	uint32_t version;
-	int64_t at, seen_at;
+	uint32_t hash[2]; /* halves, as a group is two and a half lines of the cache this way; both 0 = free */
+	uint32_t version; /* 0 = forgotten */
+	uint32_t at, seen_at; /* seconds; only differences count, so that they may overflow */
 };
 #define NOTED_WAYS 8
 #define NOTED_GROUPS 1024 /* at the start */

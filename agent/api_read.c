@@ -116,14 +116,26 @@ static uint64_t hash_of(const struct api *api, const char *name, const char *pix
 	return hash;
 }
 
+static uint64_t hash_in(const struct noted *n)
+{
+	return (uint64_t)n->hash[1] << 32 | n->hash[0];
+}
+
+/* How long ago in seconds, below 0 when the clock went back. */
+static int64_t age_of(uint32_t at, int64_t now)
+{
+	return (int32_t)((uint32_t)now - at);
+}
+
 /* Where it is noted, else where it would be: a free place or the oldest of its group. */
 static struct noted *place_of(struct noted *all, size_t groups, uint64_t hash)
 {
 	struct noted *group = &all[hash % groups * NOTED_WAYS], *ret = group;
 	for (struct noted *n = group; n < group + NOTED_WAYS; n++) {
-		if (n->hash == hash)
+		uint64_t other = hash_in(n);
+		if (other == hash)
 			return n;
-		if (n->at < ret->at)
+		if (hash_in(ret) && (!other || age_of(n->at, ret->at) > 0))
 			ret = n;
 	}
 	return ret;
@@ -141,8 +153,8 @@ static void grow_noted(struct api *api)
 	if (!noted)
 		return; /* the smaller table only notes more often than it must */
 	for (size_t i = 0; i < api->noted_groups * NOTED_WAYS; i++)
-		if (api->noted[i].hash)
-			*place_of(noted, groups, api->noted[i].hash) = api->noted[i];
+		if (hash_in(&api->noted[i]))
+			*place_of(noted, groups, hash_in(&api->noted[i])) = api->noted[i];
 	free(api->noted);
 	api->noted = noted;
 	api->noted_groups = groups;
@@ -193,16 +205,17 @@ static void note_reader(struct api *api, const struct audit_who *who, char *unna
 	const char *name = api_reader_name(api, who, unnamed);
 	uint64_t hash = hash_of(api, name, pixel);
 	struct noted *noted = place_of(api->noted, api->noted_groups, hash);
-	if (noted->hash == hash && noted->version == version && now - noted->at < NOTED_S) {
-		noted->seen_at = now;
+	if (hash_in(noted) == hash && noted->version == version && age_of(noted->at, now) < NOTED_S) {
+		noted->seen_at = (uint32_t)now;
 		return;
 	}
 	if (!has_room_for_note(api, pixel) || !errand_new(ERRAND_MARK, &e, &unused))
 		return; /* at the next read */
 	grow_noted(api);
-	*place_of(api->noted, api->noted_groups, hash) = (struct noted){
-		.hash = hash, .version = version, .at = now, .seen_at = now
-	};
+	*place_of(api->noted, api->noted_groups, hash) = (struct noted){ .hash = { (uint32_t)hash, (uint32_t)(hash >> 32) },
+									   .version = version,
+									   .at = (uint32_t)now,
+									   .seen_at = (uint32_t)now };
 	e->who = *who;
 	text_copy(e->who.as, sizeof e->who.as, name);
 	snprintf(e->pixel, sizeof e->pixel, "%s", pixel);
@@ -224,8 +237,8 @@ void api_forget_reader(struct api *api, const char *name, const char *pixel)
 {
 	uint64_t hash = hash_of(api, name, pixel);
 	struct noted *noted = place_of(api->noted, api->noted_groups, hash);
-	if (noted->hash == hash)
-		noted->at = 0;
+	if (hash_in(noted) == hash)
+		noted->version = 0;
 }
 
 /* A mark is written once a day; that its consumer was here since then only we know. */
@@ -233,8 +246,9 @@ void api_freshen(const struct api *api, const char *pixel, struct read_mark *mar
 {
 	uint64_t hash = hash_of(api, mark->name, pixel);
 	const struct noted *noted = place_of(api->noted, api->noted_groups, hash);
-	if (noted->hash == hash && noted->version == mark->version && noted->seen_at > mark->at)
-		mark->at = noted->seen_at;
+	int64_t now = clock_wall(), seen_at = now - age_of(noted->seen_at, now);
+	if (hash_in(noted) == hash && noted->version == mark->version && seen_at > mark->at)
+		mark->at = seen_at;
 }
 
 /* ---- which token ---- */
@@ -440,6 +454,7 @@ static void collect(struct api *api, struct call *call, const struct read_reques
 	struct error err;
 	struct audit_event event = { .verb = "get",
 				     .pixel = c->holding->pixel,
+				     .pixel_id = c->holding->has_log_id ? c->holding->log_id : NULL,
 				     .version = c->number,
 				     .fingerprint = c->fingerprint,
 				     .result = result };

@@ -68,9 +68,9 @@ bool holding_new(const struct credential *c, const struct health *h, bool is_due
 		*fresh = (struct holding){ .is_due = is_due };
 		fill_head(fresh, c, h);
 		uint8_t *at = (uint8_t *)(fresh + 1);
+		at = lay_down(at, sealed, &fresh->sealed);
 		at = lay_down(at, buf_bytes(&credential), &fresh->credential);
 		at = lay_down(at, buf_bytes(&health), &fresh->health);
-		at = lay_down(at, sealed, &fresh->sealed);
 		(void)lay_down(at, previous_sealed, &fresh->previous_sealed);
 		*ret = fresh;
 	}

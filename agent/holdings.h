@@ -13,18 +13,25 @@
 
 /* One Pixel, in one block of memory, never changed once made: a change replaces it. */
 struct holding {
+	/* What every read looks at comes first, and `sealed` right behind the struct: of many thousand Pixels few are in a
+	 * processor's cache. */
 	char pixel[PIXEL_CODE_MAX + 1];
-	uint32_t current, previous, pending; /* version numbers; 0 = none */
-	enum verdict verdict;                /* the one that speaks for the Pixel */
+	bool is_decoy, is_due;
+	bool names_another; /* its health says which other Pixel a token of it belongs to */
+	bool has_log_id;
+	uint32_t current; /* version numbers; 0 = none */
 	enum verdict current_verdict;
 	int64_t proven_at, expires_at; /* of current */
-	uint8_t fingerprint[FINGERPRINT_LEN], previous_fingerprint[FINGERPRINT_LEN];
-	bool is_due, is_decoy;
-	bool names_another; /* its health says which other Pixel a token of it belongs to */
+	uint8_t fingerprint[FINGERPRINT_LEN];
+	uint8_t log_id[PIXEL_ID_LEN]; /* what stands for it in the audit log; filled by who made it, as id is */
+	struct bytes sealed;          /* the token, as vault_opener_wrap made it; empty = none */
+	/* and what they do not */
+	uint32_t previous, pending;
+	enum verdict verdict; /* the one that speaks for the Pixel */
+	uint8_t previous_fingerprint[FINGERPRINT_LEN];
 	uint8_t id[PIXEL_ID_LEN]; /* what stands for it in the store; filled by who made it, before it is put */
-	/* behind the struct */
-	struct bytes credential, health;       /* as credential_encode and health_encode write them */
-	struct bytes sealed, previous_sealed; /* tokens, as vault_opener_wrap made them; empty = none */
+	struct bytes credential, health; /* as credential_encode and health_encode write them */
+	struct bytes previous_sealed;
 };
 
 /* All that is known, decoded. */

@@ -108,6 +108,8 @@ bool worker_hand_over_item(void *context, const struct vault_item *item, struct 
 			 buf_bytes(&w->wrapped[1]), &h, err))
 		return false;
 	memcpy(h->id, item->id, sizeof h->id);
+	vault_log_id(w->vault, h->pixel, h->log_id);
+	h->has_log_id = true;
 	if (!plan_item(w, item, err)) {
 		holding_free(h);
 		return false;

@@ -115,12 +115,13 @@ measure_gets() {
 	low=$(first_of "$sizes") high=$(last_of "$sizes")
 	[ "$low" != "$high" ] || return 0
 	echo
-	echo "flat: $low beside $high Pixels, one client, both sides on one processor (7 rounds of 1 s)"
+	echo "flat: $low beside $high Pixels, one client, both sides on one processor (7 rounds of 1 s), after the first reads of the day"
 	for n in $low $high; do
 		base=- marks=-
 		[ "$n" = "$low" ] || base="agent, $low Pixels" marks='T6:p50<=1.1,T6:cpu<=1.3'
 		row "agent, $n Pixels" "$base" "$marks" "socket=$dir/n$n/agent.sock pixels=$dir/n$n/tokens pid=$(cat "$dir/n$n/pid") cpu=0"
 	done >"$dir/flat"
+	"$build/bench/load" -e "$dir/flat"
 	"$build/bench/load" -r 7 "$dir/flat"
 }
 

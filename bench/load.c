@@ -4,6 +4,7 @@
  * process of its own, as consumers are: then every reply has to wake somebody up, also the echo's, which a single busy
  * thread saves a fast server.
  * load -z FILE: one exchange a row; prints label, bytes of the request, bytes of the reply.
+ * load -e FILE: each row's Pixels are read twice, without haste: of the first read of a day is also stored who read.
  *
  * A row: LABEL <tab> BASE or - <tab> MARKS or - <tab> NAME=VALUE ...
  *   MARKS   T1:rate>=0.75,T2:cpu<=1.6 (bench/table.h): ratios to the base's rate, p50, p99 and cpu
@@ -269,9 +270,12 @@ static uint64_t dice(void)
 	return dice_state >> 16;
 }
 
+static int is_in_order; /* Pixels are asked for one behind the other */
+static size_t asked_for;
+
 static size_t write_request(const struct row *r, struct client *c, char *out)
 {
-	c->pixel = r->pixel_count ? &r->pixels[dice() % r->pixel_count] : NULL;
+	c->pixel = r->pixel_count ? &r->pixels[(is_in_order ? asked_for++ : dice()) % r->pixel_count] : NULL;
 	int n = 0;
 	if (!c->pixel) {
 		memset(out, 'x', r->request_size);
@@ -675,15 +679,40 @@ static int print_sizes(void)
 	return 0;
 }
 
+#define FIRST_CLIENTS 8
+#define FIRST_PACE 250 /* by each: a server that stores each first read keeps up */
+
+static int read_each(void)
+{
+	is_in_order = 1;
+	for (int i = 0; i < row_count; i++) {
+		struct row *r = &rows[i];
+		int epoll = epoll_create1(EPOLL_CLOEXEC), ok = 1;
+		r->clients = FIRST_CLIENTS;
+		r->pace = FIRST_PACE;
+		for (size_t k = 0; ok && k < r->clients; k++)
+			ok = begin_client(r, k, epoll);
+		for (took_count = 0; ok && took_count < 2 * r->pixel_count;)
+			ok = exchange(r, epoll, now_ms() + 100) && !r->failed;
+		for (size_t k = 0; k < r->clients; k++)
+			close(clients[k].fd);
+		close(epoll);
+		if (!ok)
+			return 1;
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static char lines[ROWS_MAX][4096];
-	int rounds = 5, is_sizes = 0, option;
+	int rounds = 5, is_sizes = 0, is_each = 0, option;
 	double seconds = 1;
-	while ((option = getopt(argc, argv, "r:s:z")) != -1) {
+	while ((option = getopt(argc, argv, "r:s:ze")) != -1) {
 		rounds = option == 'r' ? (int)strtol(optarg, NULL, 10) : rounds;
 		seconds = option == 's' ? strtod(optarg, NULL) : seconds;
 		is_sizes |= option == 'z';
+		is_each |= option == 'e';
 	}
 	FILE *file = optind < argc ? fopen(argv[optind], "r") : NULL;
 	if (!file || rounds < 1 || rounds > ROUNDS_MAX)
@@ -697,6 +726,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (is_sizes)
 		return print_sizes();
+	if (is_each)
+		return read_each();
 	if (!run_all(rounds, seconds) || (count_misses(rounds, 1) > 0 && !run_all(rounds, seconds)))
 		return 1;
 	for (int i = 0; i < row_count; i++) {

@@ -451,7 +451,7 @@ void audit_fill(struct audit *a, const struct audit_who *who, const struct audit
 	put_word(ret->result, event->result);
 	ret->has_pixel = event->pixel && event->pixel[0];
 	if (ret->has_pixel)
-		memcpy(ret->pixel, id_of(a, event->pixel), PIXEL_ID_LEN);
+		memcpy(ret->pixel, event->pixel_id ? event->pixel_id : id_of(a, event->pixel), PIXEL_ID_LEN);
 	ret->version = event->version;
 	ret->fingerprint[0] = '\0';
 	if (event->fingerprint)

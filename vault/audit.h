@@ -39,6 +39,7 @@ struct audit_event {
 	uint32_t version;           /* 0 = none */
 	const uint8_t *fingerprint; /* FINGERPRINT_LEN bytes, or NULL */
 	const char *result;         /* a literal: "ok", "intent", "done", "denied", or the name of an error code */
+	const uint8_t *pixel_id;    /* PIXEL_ID_LEN bytes, as vault_log_id makes them of pixel; NULL = made of it now */
 };
 
 struct audit;

@@ -76,7 +76,7 @@ UNUSED static void assert_refused(const struct audit_position *anchored)
 
 UNUSED static bool append(struct audit *a, uint32_t version, enum audit_weight weight, struct error *err)
 {
-	struct audit_event e = { "get", PIXEL, version, fingerprint, "ok" };
+	struct audit_event e = { .verb = "get", .pixel = PIXEL, .version = version, .fingerprint = fingerprint, .result = "ok" };
 	memset(err, 0, sizeof *err);
 	return audit_append(a, &someone, &e, 1, weight, false, err);
 }

@@ -599,7 +599,7 @@ static void room__a_file_that_may_not_be_written_is_refused_and_still_compared(v
 
 static bool collect(struct audit *a, uint32_t version, struct error *err)
 {
-	struct audit_event e = { "get", PIXEL, version, fingerprint, "ok" };
+	struct audit_event e = { .verb = "get", .pixel = PIXEL, .version = version, .fingerprint = fingerprint, .result = "ok" };
 	memset(err, 0, sizeof *err);
 	return audit_collect(a, &someone, &e, err);
 }
@@ -721,7 +721,7 @@ static void *append_one(void *context)
 
 static void *append_durable(void *context)
 {
-	struct audit_event e = { "get", PIXEL, 71, fingerprint, "ok" };
+	struct audit_event e = { .verb = "get", .pixel = PIXEL, .version = 71, .fingerprint = fingerprint, .result = "ok" };
 	struct error err;
 	assert_true(audit_append(context, &someone, &e, 1, AUDIT_ORDINARY, true, &err));
 	return NULL;

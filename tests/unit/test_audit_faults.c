@@ -924,20 +924,20 @@ static struct audit *begin_early(void)
 
 static bool run_prove_and_append(struct audit *a, struct error *err)
 {
-	struct audit_event e = { "get", PIXEL, 1, fingerprint, "ok" }, events[5] = { e, e, e, e, e };
+	struct audit_event e = { .verb = "get", .pixel = PIXEL, .version = 1, .fingerprint = fingerprint, .result = "ok" }, events[5] = { e, e, e, e, e };
 	return audit_prove(a, &before_end, err) &&
 	       audit_append(a, &someone, events, 5, AUDIT_ORDINARY, true, err);
 }
 
 static bool run_append(struct audit *a, struct error *err)
 {
-	struct audit_event e = { "get", PIXEL, 1, fingerprint, "ok" };
+	struct audit_event e = { .verb = "get", .pixel = PIXEL, .version = 1, .fingerprint = fingerprint, .result = "ok" };
 	return audit_append(a, &someone, &e, 1, AUDIT_ORDINARY, true, err) && audit_sync(a, err);
 }
 
 static bool run_collect(struct audit *a, struct error *err)
 {
-	struct audit_event e = { "get", PIXEL, 1, fingerprint, "ok" };
+	struct audit_event e = { .verb = "get", .pixel = PIXEL, .version = 1, .fingerprint = fingerprint, .result = "ok" };
 	if (!audit_prove(a, &before_end, err))
 		return false;
 	audit_begin_turn(a);
