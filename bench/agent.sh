@@ -51,7 +51,7 @@ start_agent() {
 	echo "$pid" >"$dir/$1/pid"
 }
 
-start_echo() { # name, bytes of a request, of a reply [folder of a copy of a vault]
+start_echo() { # name, bytes of a request, of a reply [folder of a copy of a vault, or line=file]
 	name=$1
 	shift
 	"$build/bench/echo" "$dir/$name.sock" "$@" &
@@ -83,6 +83,8 @@ measure_gets() {
 	n=$(first_of "$sizes")
 	start_echo echo $(cut -f 2,3 "$dir/n$n/sizes")
 	echo_words="speak=echo socket=$dir/echo.sock request=$(cut -f 2 "$dir/n$n/sizes") reply=$(cut -f 3 "$dir/n$n/sizes") pid=$pid"
+	start_echo lined $(cut -f 2,3 "$dir/n$n/sizes") "line=$dir/lines"
+	lined_words="speak=echo socket=$dir/lined.sock request=$(cut -f 2 "$dir/n$n/sizes") reply=$(cut -f 3 "$dir/n$n/sizes") pid=$pid"
 	with_redis=
 	if find_redis; then
 		with_redis=1
@@ -97,6 +99,7 @@ measure_gets() {
 		echo "gets through the agent, an audit line each, $clients at once$pinned (5 rounds of 1 s, closed loop, each client a process)"
 		{
 			row "echo, $clients" - - "$echo_words clients=$clients apart=1 $pin_words"
+			row "echo that writes a line, $clients" "echo, $clients" - "$lined_words clients=$clients apart=1 $pin_words"
 			for n in $sizes; do
 				marks=-
 				[ $clients -ne 1 ] || marks='T2:p50<=1.35'
@@ -126,11 +129,16 @@ measure_gets() {
 }
 
 measure_cli() {
+	n=$(first_of "$sizes")
+	start_echo least $(cut -f 2,3 "$dir/n$n/sizes")
+	least="$build/bench/ask $dir/least.sock $(cut -f 2,3 "$dir/n$n/sizes" | tr '\t' ' ')"
 	echo
 	echo "the vault program through the agent, whole processes (5 rounds of 20)"
 	{
 		row "empty process" - - "$dir/empty"
 		row /bin/true - - /bin/true
+		row "least client, bare echo" "empty process" - "$least"
+		row "least client -- /bin/true" "/bin/true + empty process" - "$least /bin/true"
 		first=
 		for n in $sizes; do
 			through="PIXELVAULT_CONFIG=$dir/n$n/agent.ini $build/vault"

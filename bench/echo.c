@@ -1,5 +1,6 @@
-/* echo SOCKET REQUEST REPLY [FOLDER]: the yardstick of the agent: one thread, epoll, a Unix socket. Whenever REQUEST
- * bytes have come it answers REPLY bytes; it reads nothing out of them and does nothing else.
+/* echo SOCKET REQUEST REPLY [FOLDER | line=FILE]: the yardstick of the agent: one thread, epoll, a Unix socket. Whenever REQUEST
+ * bytes have come it answers REPLY bytes; it reads nothing out of them and does nothing else. With line=FILE it first
+ * appends a line as long as one of an audit log to FILE, unsynced.
  *
  * With FOLDER, which holds a copy of a vault as vault.db, it first does what no durable put can do without, and nothing
  * more: a line appended and synced (who wants what), one WAL commit with synchronous=FULL of rows as many and as long as
@@ -8,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,7 @@ static char reply[SIZE_MAX_HERE];
 /* ---- what makes a put durable ---- */
 
 #define LINE_LEN 320
+static char line[LINE_LEN];
 #define ROW_LEN 552 /* a sealed token, a Pixel's metadata, its health */
 
 static sqlite3 *db;
@@ -91,15 +94,14 @@ static int put_rows(const char *id)
 
 static int make_durable(void)
 {
-	static char line[LINE_LEN], block[512];
+	static char block[512];
 	char id[64] = "", from[16];
-	memset(line, 'x', sizeof line);
 	snprintf(from, sizeof from, "e1/m/%03lx", random() & 0xfff);
 	sqlite3_bind_text(pick, 1, from, -1, SQLITE_TRANSIENT);
 	if (sqlite3_step(pick) == SQLITE_ROW)
 		snprintf(id, sizeof id, "%.32s", (const char *)sqlite3_column_text(pick, 0) + 5);
 	sqlite3_reset(pick);
-	return write(log_fd, line, sizeof line) == sizeof line && fdatasync(log_fd) == 0 && step(begin) &&
+	return fdatasync(log_fd) == 0 && step(begin) &&
 	       put_rows(id) && step(commit) && pwrite(anchor_fd, block, sizeof block, 0) == sizeof block &&
 	       fdatasync(anchor_fd) == 0;
 }
@@ -134,7 +136,7 @@ static int serve(struct peer *p)
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN;
 	for (p->got += (size_t)n; p->got >= request_size; p->got -= request_size)
-		if ((db && !make_durable()) || write(p->fd, reply, reply_size) != (ssize_t)reply_size)
+		if ((log_fd >= 0 && write(log_fd, line, sizeof line) != sizeof line) || (db && !make_durable()) || write(p->fd, reply, reply_size) != (ssize_t)reply_size)
 			return 0;
 	return 1;
 }
@@ -145,12 +147,16 @@ int main(int argc, char **argv)
 	struct epoll_event event = { .events = EPOLLIN }, events[64];
 	request_size = listener < 0 ? 0 : strtoul(argv[2], NULL, 10);
 	reply_size = listener < 0 ? 0 : strtoul(argv[3], NULL, 10);
-	if (argc == 5 && !open_folder(argv[4]))
+	bool is_lined = argc == 5 && strncmp(argv[4], "line=", 5) == 0;
+	if (is_lined)
+		log_fd = open(argv[4] + 5, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (argc == 5 && (is_lined ? log_fd < 0 : !open_folder(argv[4])))
 		return 2;
 	if (!request_size || reply_size > sizeof reply || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) != 0)
 		return 2;
 	signal(SIGPIPE, SIG_IGN);
 	memset(reply, 'x', sizeof reply);
+	memset(line, 'x', sizeof line);
 	for (;;) {
 		int count = epoll_wait(epoll, events, 64, -1);
 		for (int i = 0; i < count; i++) {
