@@ -185,7 +185,9 @@ static void begin_audit_turn(struct api *api)
 		return;
 	audit_begin_turn(api->audit);
 	api->is_in_turn = true;
-	api->turn_lasts_ms = api->now_ms - api->turn_ended_ms <= STEADY_MS ? TURN_MS : 0;
+	bool is_steady = api->now_ms - api->turn_ended_ms <= STEADY_MS;
+	api->turn_lasts_ms = is_steady && !api->short_turns ? TURN_MS : 0;
+	api->short_turns = api->turn_lasts_ms ? SHORT_TURNS : is_steady ? api->short_turns - 1 : 0;
 	api->turn_ms = api->now_ms;
 }
 
@@ -604,8 +606,9 @@ void api_end_turn(struct api *api, int64_t now_ms)
 	api_admin_tick(api);
 	try_audit_again(api);
 	/* Taking the log's lock and proving its place costs as much as a read: where they come one behind the other, one turn
-	 * serves all that come within a millisecond or two. Longer would keep others from the log. */
-	if (now_ms - api->turn_ms >= api->turn_lasts_ms)
+	 * serves all that come within a millisecond or two. Longer would keep others from the log. One that takes no lines is
+	 * asked anew by each. */
+	if (api->is_silent || now_ms - api->turn_ms >= api->turn_lasts_ms)
 		end_audit_turn(api);
 }
 

@@ -82,9 +82,10 @@ struct event {
  * readers does not note them in turn without end. */
 struct noted {
 	uint32_t hash[2]; /* halves, as a group is two and a half lines of the cache this way; both 0 = free */
-	uint32_t version; /* 0 = forgotten */
+	uint32_t version; /* VERSION_FORGOTTEN = to be noted again */
 	uint32_t at, seen_at; /* seconds; only differences count, so that they may overflow */
 };
+#define VERSION_FORGOTTEN UINT32_MAX
 #define NOTED_WAYS 8
 #define NOTED_GROUPS 1024 /* at the start */
 #define NOTED_PER_PIXEL 4
@@ -108,8 +109,9 @@ struct collected_read {
 	struct read_request read;
 };
 #define COLLECTED_MAX 64
-#define TURN_MS 2    /* a turn of the audit log lasts so long */
-#define STEADY_MS 10 /* where the one before ended no longer ago; what comes alone ends its turn at once */
+#define TURN_MS 2      /* a turn of the audit log lasts so long */
+#define STEADY_MS 2    /* where the one before ended no longer ago; what comes alone ends its turn at once */
+#define SHORT_TURNS 4  /* behind each long one: in between, others find the log's lock free */
 
 #define GUESSERS_KEPT 64
 struct guesser {
@@ -138,6 +140,7 @@ struct api {
 	bool is_in_turn; /* of the audit log */
 	int64_t turn_ms; /* when it began */
 	int64_t turn_lasts_ms, turn_ended_ms;
+	unsigned short_turns; /* still to come */
 	bool is_silent;  /* the log takes no lines: no token is handed out */
 	struct error silence;
 	int64_t silence_ms; /* when it last took none */

@@ -238,7 +238,7 @@ void api_forget_reader(struct api *api, const char *name, const char *pixel)
 	uint64_t hash = hash_of(api, name, pixel);
 	struct noted *noted = place_of(api->noted, api->noted_groups, hash);
 	if (hash_in(noted) == hash)
-		noted->version = 0;
+		noted->version = VERSION_FORGOTTEN;
 }
 
 /* A mark is written once a day; that its consumer was here since then only we know. */

@@ -682,23 +682,37 @@ static int print_sizes(void)
 #define FIRST_CLIENTS 8
 #define FIRST_PACE 250 /* by each: a server that stores each first read keeps up */
 
+#define FIRST_PATIENCE_MS 600000
+
+/* 0 when the server is gone, answers wrongly or takes too long. */
+static int read_all_of(struct row *r, int epoll)
+{
+	double end = now_ms() + FIRST_PATIENCE_MS;
+	for (took_count = 0; took_count < 2 * r->pixel_count;)
+		if (now_ms() > end || !exchange(r, epoll, now_ms() + 100) || r->failed)
+			return 0;
+	return 1;
+}
+
 static int read_each(void)
 {
 	is_in_order = 1;
 	for (int i = 0; i < row_count; i++) {
 		struct row *r = &rows[i];
 		int epoll = epoll_create1(EPOLL_CLOEXEC), ok = 1;
+		size_t begun = 0;
 		r->clients = FIRST_CLIENTS;
 		r->pace = FIRST_PACE;
-		for (size_t k = 0; ok && k < r->clients; k++)
-			ok = begin_client(r, k, epoll);
-		for (took_count = 0; ok && took_count < 2 * r->pixel_count;)
-			ok = exchange(r, epoll, now_ms() + 100) && !r->failed;
-		for (size_t k = 0; k < r->clients; k++)
+		while (ok && begun < r->clients)
+			ok = begin_client(r, begun++, epoll);
+		ok = ok && read_all_of(r, epoll);
+		for (size_t k = 0; k < begun; k++)
 			close(clients[k].fd);
 		close(epoll);
-		if (!ok)
+		if (!ok) {
+			fprintf(stderr, "load: '%s' at %s did not give each of its Pixels\n", r->label, r->socket);
 			return 1;
+		}
 	}
 	return 0;
 }

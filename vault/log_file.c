@@ -1,6 +1,5 @@
 #include "vault/log_file.h"
 
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -13,7 +12,8 @@ struct log_file {
 	char *room; /* what is collected; NULL until the first write */
 	sqlite3_int64 at;
 	int len;
-	bool is_in_commit; /* what comes next is the page of a frame, and more frames follow */
+	bool is_collecting;
+	bool has_more; /* what comes next is the page of a frame, and more frames follow */
 };
 
 static sqlite3_vfs vfs, *below;
@@ -26,7 +26,7 @@ static sqlite3_file *file_below(sqlite3_file *file)
 
 /* ---- writing ---- */
 
-/* What cannot be written is given up: whoever hears of it takes the commit back, and would not write the same again. */
+/* What cannot be written is given up: the COMMIT fails, and is taken back. */
 static int write_out(sqlite3_file *file)
 {
 	struct log_file *f = (struct log_file *)file;
@@ -47,8 +47,8 @@ static bool has_room(struct log_file *f)
 static bool may_wait(struct log_file *f, const void *from, int len)
 {
 	static const char none[4];
-	bool is_header = len == FRAME_HEADER_LEN, may = is_header || f->is_in_commit;
-	f->is_in_commit = is_header && memcmp((const char *)from + COMMIT_AT, none, sizeof none) == 0;
+	bool is_header = len == FRAME_HEADER_LEN, may = is_header || f->has_more;
+	f->has_more = is_header && memcmp((const char *)from + COMMIT_AT, none, sizeof none) == 0;
 	return may;
 }
 
@@ -56,6 +56,8 @@ static int log_write(sqlite3_file *file, const void *from, int len, sqlite3_int6
 {
 	struct log_file *f = (struct log_file *)file;
 	sqlite3_file *real = file_below(file);
+	if (!f->is_collecting)
+		return real->pMethods->xWrite(real, from, len, at);
 	bool may = may_wait(f, from, len);
 	if (f->len && (at != f->at + f->len || len > ROOM - f->len)) {
 		int rc = write_out(file);
@@ -77,7 +79,7 @@ static int log_close(sqlite3_file *file)
 {
 	struct log_file *f = (struct log_file *)file;
 	sqlite3_file *real = file_below(file);
-	sqlite3_free(f->room); /* of a commit that never ended */
+	sqlite3_free(f->room);
 	return real->pMethods->xClose(real);
 }
 
@@ -147,23 +149,24 @@ static int log_device(sqlite3_file *file)
 
 /* ---- opening ---- */
 
+static const sqlite3_io_methods methods = {
+	.iVersion = 1, /* no shared memory: SQLite asks the database's file for that */
+	.xClose = log_close,
+	.xRead = log_read,
+	.xWrite = log_write,
+	.xTruncate = log_truncate,
+	.xSync = log_sync,
+	.xFileSize = log_size,
+	.xLock = log_lock,
+	.xUnlock = log_unlock,
+	.xCheckReservedLock = log_is_reserved,
+	.xFileControl = log_control,
+	.xSectorSize = log_sector_size,
+	.xDeviceCharacteristics = log_device,
+};
+
 static int open_log(sqlite3_vfs *unused, const char *name, sqlite3_file *file, int flags, int *ret_flags)
 {
-	static const sqlite3_io_methods methods = {
-		.iVersion = 1, /* no shared memory: SQLite asks the database's file for that */
-		.xClose = log_close,
-		.xRead = log_read,
-		.xWrite = log_write,
-		.xTruncate = log_truncate,
-		.xSync = log_sync,
-		.xFileSize = log_size,
-		.xLock = log_lock,
-		.xUnlock = log_unlock,
-		.xCheckReservedLock = log_is_reserved,
-		.xFileControl = log_control,
-		.xSectorSize = log_sector_size,
-		.xDeviceCharacteristics = log_device,
-	};
 	(void)unused;
 	if (!(flags & SQLITE_OPEN_WAL))
 		return below->xOpen(below, name, file, flags, ret_flags);
@@ -193,4 +196,35 @@ const char *log_file_vfs(void)
 		return NULL;
 	below = usual;
 	return vfs.zName;
+}
+
+/* ---- a commit ---- */
+
+/* NULL where there is no log, or it is SQLite's own file. */
+static sqlite3_file *log_of(sqlite3 *db)
+{
+	sqlite3_file *file = NULL;
+	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) != SQLITE_OK || !file)
+		return NULL;
+	return file->pMethods == &methods ? file : NULL;
+}
+
+void log_file_begin(sqlite3 *db)
+{
+	sqlite3_file *file = log_of(db);
+	if (file)
+		((struct log_file *)file)->is_collecting = true;
+}
+
+int log_file_end(sqlite3 *db, int rc)
+{
+	sqlite3_file *file = log_of(db);
+	struct log_file *f = (struct log_file *)file;
+	if (!f)
+		return rc;
+	f->is_collecting = f->has_more = false;
+	if (rc == SQLITE_OK)
+		return write_out(file);
+	f->len = 0;
+	return rc;
 }

@@ -842,7 +842,8 @@ static int write_all(struct sqlite_store *s, const struct store_op *ops, size_t 
 
 static enum store_class finish(struct sqlite_store *s, struct error *err)
 {
-	int rc = run_prepared(s, COMMIT);
+	log_file_begin(s->db);
+	int rc = log_file_end(s->db, run_prepared(s, COMMIT));
 	if (rc == SQLITE_OK)
 		return STORE_OK;
 	enum store_class class = classify(s, rc, err);

@@ -91,7 +91,9 @@ static struct audit_report walk(struct audit *a, const struct audit_position *an
 /* What opens is gone on with, and what is behind the new entry is sound if all before it was. */
 static bool go_on(const struct audit_position *anchored, bool was_sound)
 {
-	static const struct audit_event event = { .verb = "get", .pixel = "C0U2T02IU8J6B9GC2B90", .version = 1, .fingerprint = NULL, .result = "ok" };
+	static const struct audit_event event = {
+		.verb = "get", .pixel = "C0U2T02IU8J6B9GC2B90", .version = 1, .result = "ok"
+	};
 	static const uint8_t commit[16];
 	struct audit *a = NULL;
 	struct audit_position durable;

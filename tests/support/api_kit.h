@@ -59,6 +59,8 @@ UNUSED static bool kit_take_item(void *context, const struct vault_item *item, s
 	assert_true(kit_wrap(item->credential, STAGE_CURRENT, item->sealed_current, &current, err));
 	assert_true(kit_wrap(item->credential, STAGE_PREVIOUS, item->sealed_previous, &previous, err));
 	assert_true(holding_new(item->credential, item->health, false, buf_bytes(&current), buf_bytes(&previous), &h, err));
+	vault_log_id(kit.vault, h->pixel, h->log_id);
+	h->has_log_id = true;
 	assert_true(holdings_put(kit.holdings, h, &before, err));
 	api_on_change(kit.api, before, h);
 	holding_free(before);
@@ -86,6 +88,7 @@ UNUSED static void kit_open(void)
 UNUSED static void kit_turn(int64_t ms)
 {
 	kit.now_ms += ms;
+	api_begin_turn(kit.api, kit.now_ms);
 	api_end_turn(kit.api, kit.now_ms);
 }
 

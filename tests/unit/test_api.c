@@ -206,6 +206,75 @@ static void api__each_read_and_each_denial_is_one_line(void **state)
 	fake_done(&f);
 }
 
+/* The id that came with the holding is the one that the log makes of the code itself. */
+static void api__a_read_stands_in_the_log_by_the_id_of_its_pixel(void **state)
+{
+	uint8_t id[PIXEL_ID_LEN];
+	char of_a[64], of_b[64], hex[PIXEL_ID_LEN * 2 + 1];
+	(void)state;
+	vault_log_id(kit.vault, A, id);
+	snprintf(of_a, sizeof of_a, "\"pixel\":\"%s\"", sodium_bin2hex(hex, sizeof hex, id, sizeof id));
+	vault_log_id(kit.vault, B, id);
+	snprintf(of_b, sizeof of_b, "\"pixel\":\"%s\"", sodium_bin2hex(hex, sizeof hex, id, sizeof id));
+	size_t lines_of_a = lines_with(of_a), lines_of_b = lines_with(of_b);
+	assert_true(lines_of_a > 0 && lines_of_b > 0); /* of their puts, for which no id was given */
+	read_as_root(200);
+	assert_int_equal(lines_with(of_a), lines_of_a + 1);
+	assert_int_equal(lines_with(of_b), lines_of_b);
+}
+
+/* A read in a round of the loop of its own, so many milliseconds behind the last one. */
+static void read_behind(int64_t ms, int status)
+{
+	kit.now_ms += ms;
+	api_begin_turn(kit.api, kit.now_ms);
+	read_as_root(status);
+	api_end_turn(kit.api, kit.now_ms);
+}
+
+static void api__a_lone_read_lets_go_of_the_log_at_once_and_steady_ones_share_a_turn(void **state)
+{
+	(void)state;
+	kit_turn(1000);
+	read_behind(500, 200);
+	assert_false(kit.api->is_in_turn);
+	assert_int_equal(api_wait_ms(kit.api, 250), 250);
+	for (int round = 0; round < 3; round++) {
+		read_behind(1, 200);
+		assert_true(kit.api->is_in_turn);
+		assert_int_equal(api_wait_ms(kit.api, 250), 2);
+		assert_int_equal(api_wait_ms(kit.api, 0), 0);
+		read_behind(1, 200);
+		assert_true(kit.api->is_in_turn);
+		assert_int_equal(api_wait_ms(kit.api, 250), 1);
+		kit_turn(1); /* nobody came */
+		assert_false(kit.api->is_in_turn);
+		for (int i = 0; i < 4; i++) { /* others get in between */
+			read_behind(0, 200);
+			assert_false(kit.api->is_in_turn);
+		}
+	}
+	read_behind(10, 200);
+	assert_false(kit.api->is_in_turn);
+}
+
+static void api__a_lock_that_was_not_to_be_had_is_tried_again_by_the_next_read(void **state)
+{
+	char log[PATH_MAX], lock[PATH_MAX + 8];
+	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	(void)state;
+	snprintf(log, sizeof log, "%s", anchor_path);
+	memcpy(strstr(log, ".anchor"), ".audit.log", sizeof ".audit.log");
+	snprintf(lock, sizeof lock, "%s.lock", log);
+	read_behind(500, 200);
+	int fd = open(lock, O_RDWR | O_CLOEXEC);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &range), 0);
+	read_behind(1, 500);
+	assert_false(kit.api->is_in_turn);
+	close(fd);
+	read_behind(1, 200);
+}
+
 static void api__without_a_line_there_is_no_token(void **state)
 {
 	struct rlimit was, none;
@@ -1450,6 +1519,9 @@ int main(void)
 		TEST(api__weights_in_accept_count),
 		TEST(api__a_known_version_is_304_and_written_down_too),
 		TEST(api__each_read_and_each_denial_is_one_line),
+		TEST(api__a_read_stands_in_the_log_by_the_id_of_its_pixel),
+		TEST(api__a_lone_read_lets_go_of_the_log_at_once_and_steady_ones_share_a_turn),
+		TEST(api__a_lock_that_was_not_to_be_had_is_tried_again_by_the_next_read),
 		TEST(api__without_a_line_there_is_no_token),
 		TEST(api__a_denied_caller_cannot_tell_whether_the_pixel_is_stored),
 		TEST(api__what_is_not_there_is_404_and_says_why),

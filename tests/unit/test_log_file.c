@@ -24,6 +24,21 @@ static int run(sqlite3 *db, const char *sql)
 	return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }
 
+/* One transaction, as the store commits it. */
+static int change(sqlite3 *db, const char *sql)
+{
+	int rc = run(db, "BEGIN IMMEDIATE");
+	if (rc == SQLITE_OK)
+		rc = run(db, sql);
+	if (rc == SQLITE_OK) {
+		log_file_begin(db);
+		rc = log_file_end(db, run(db, "COMMIT"));
+	}
+	if (!sqlite3_get_autocommit(db))
+		assert_int_equal(run(db, "ROLLBACK"), SQLITE_OK);
+	return rc;
+}
+
 static long long number(sqlite3 *db, const char *sql)
 {
 	sqlite3_stmt *stmt = NULL;
@@ -67,7 +82,7 @@ static void is_whole(sqlite3 *db, long long sum)
 static size_t writes_of(sqlite3 *db, const char *sql)
 {
 	failing_from(FAIL_WRITES, EIO, FAIL_EVER, FAIL_EVER);
-	int rc = run(db, sql);
+	int rc = change(db, sql);
 	(void)failing_stop();
 	assert_int_equal(rc, SQLITE_OK);
 	return failing.seen;
@@ -97,7 +112,67 @@ static void a_commit_is_written_in_one_piece_or_one_for_each_64_kib(void **state
 #endif
 }
 
+struct onlooker {
+	sqlite3 *other;
+	long long seen;
+};
+
+/* SQLite calls it within COMMIT, when it has told others of it. */
+static int look(void *context, sqlite3 *db, const char *name, int pages)
+{
+	struct onlooker *o = context;
+	(void)db, (void)name, (void)pages;
+	o->seen = number(o->other, "SELECT sum(n) FROM t");
+	return SQLITE_OK;
+}
+
 static void others_see_a_commit_as_soon_as_it_is_one_also_when_nothing_is_synced(void **state)
+{
+	static const char *const sync[] = { "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL",
+					    "PRAGMA synchronous=OFF" };
+	char path[PATH_MAX];
+	sqlite3 *db = fresh(path);
+	long long sum = 0;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(sync); i++) {
+		struct onlooker o = { .other = opened(path, NULL) };
+		assert_int_equal(number(o.other, "SELECT sum(n) FROM t"), sum);
+		assert_int_equal(run(db, sync[i]), SQLITE_OK);
+		sqlite3_wal_hook(db, look, &o);
+		assert_int_equal(change(db, "UPDATE t SET n = n + 1"), SQLITE_OK);
+		sqlite3_wal_hook(db, NULL, NULL);
+		sum += ROWS;
+		assert_int_equal(o.seen, sum);
+		is_whole(o.other, sum);
+		sqlite3_close(o.other);
+	}
+	sqlite3_close(db);
+}
+
+/* A copy of the files as a process that is killed leaves them, opened with SQLite's own. */
+static sqlite3 *copy_of(const char *path)
+{
+	static const char *const endings[] = { "", "-wal" };
+	char from[PATH_MAX + 8], to[PATH_MAX + 16], command[3 * PATH_MAX];
+	for (size_t i = 0; i < COUNT_OF(endings); i++) {
+		snprintf(from, sizeof from, "%s%s", path, endings[i]);
+		snprintf(to, sizeof to, "%s.copy%s", path, endings[i]);
+		snprintf(command, sizeof command, "cp '%s' '%s'; rm -f '%s.copy-shm'", from, to, path);
+		assert_int_equal(system(command), 0);
+	}
+	snprintf(to, sizeof to, "%s.copy", path);
+	return opened(to, NULL);
+}
+
+static void a_crash_leaves(const char *path, long long sum)
+{
+	sqlite3 *copy = copy_of(path);
+	is_whole(copy, sum);
+	sqlite3_close(copy);
+}
+
+/* With room for few pages SQLite writes some before the commit, reads them again, and writes some of them anew. */
+static void what_is_written_ahead_of_a_commit_is_read_again_and_goes_with_it(void **state)
 {
 	static const char *const sync[] = { "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL",
 					    "PRAGMA synchronous=OFF" };
@@ -105,38 +180,61 @@ static void others_see_a_commit_as_soon_as_it_is_one_also_when_nothing_is_synced
 	sqlite3 *db = fresh(path), *other = opened(path, NULL);
 	long long sum = 0;
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(sync); i++) {
-		assert_int_equal(run(db, sync[i]), SQLITE_OK);
-		assert_int_equal(run(db, "UPDATE t SET n = n + 1"), SQLITE_OK);
-		sum += ROWS;
-		assert_int_equal(number(other, "SELECT sum(n) FROM t"), sum);
-	}
-	is_whole(other, sum);
-	sqlite3_close(other);
-	sqlite3_close(db);
-}
-
-/* With room for few pages SQLite writes some before the commit, and reads them again. */
-static void what_is_collected_is_read_again_within_the_transaction_and_goes_with_it(void **state)
-{
-	char path[PATH_MAX];
-	sqlite3 *db = fresh(path), *other = opened(path, NULL);
-	(void)state;
 	assert_int_equal(run(db, "PRAGMA cache_size=4; BEGIN; UPDATE t SET n = n + 1"), SQLITE_OK);
 	is_whole(db, ROWS);
 	is_whole(other, 0);
 	assert_int_equal(run(db, "ROLLBACK"), SQLITE_OK);
 	is_whole(db, 0);
-	assert_int_equal(run(db, "BEGIN; UPDATE t SET n = n + 2; SAVEPOINT s; UPDATE t SET n = n + 5; ROLLBACK TO s;"
-				 "UPDATE t SET n = n + 1 WHERE k = 3; COMMIT"),
+	for (size_t i = 0; i < COUNT_OF(sync); i++) {
+		assert_int_equal(run(db, sync[i]), SQLITE_OK);
+		assert_int_equal(change(db, "UPDATE t SET n = n + 2; SAVEPOINT s; UPDATE t SET n = n + 5; ROLLBACK TO s;"
+					    "UPDATE t SET n = n + 1 WHERE k = 3; UPDATE t SET n = n + 0"),
+				 SQLITE_OK);
+		sum += 2 * ROWS + 1;
+		a_crash_leaves(path, sum);
+		is_whole(db, sum);
+		is_whole(other, sum);
+	}
+	/* Pages of the first are written ahead, those of the second are new, and one of the first comes again behind them. */
+	assert_int_equal(run(db, "PRAGMA cache_size=10"), SQLITE_OK);
+	assert_int_equal(change(db, "UPDATE t SET n = n + 1 WHERE k > 8; UPDATE t SET n = n + 1 WHERE k <= 3;"
+				    "UPDATE t SET n = n + 1 WHERE k = 30"),
 			 SQLITE_OK);
-	is_whole(db, 2 * ROWS + 1);
-	is_whole(other, 2 * ROWS + 1);
+	sum += ROWS - 8 + 3 + 1;
+	a_crash_leaves(path, sum);
+	is_whole(other, sum);
 	sqlite3_close(db);
 	sqlite3_close(other);
 	db = opened(path, NULL);
-	is_whole(db, 2 * ROWS + 1);
+	is_whole(db, sum);
 	sqlite3_close(db);
+}
+
+/* Somebody else commits where it lay, before the connection comes to read again, or ends. */
+static void nothing_of_a_transaction_that_is_rolled_back_is_written_later(void **state)
+{
+	static const char *const rows[] = { "1", "12", "40" };
+	char path[PATH_MAX], sql[128];
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		for (int ends = 0; ends < 2; ends++) {
+			sqlite3 *db = fresh(path), *other = opened(path, log_file_vfs());
+			snprintf(sql, sizeof sql, "PRAGMA cache_size=4; BEGIN; UPDATE t SET n = 100 WHERE k <= %s; ROLLBACK",
+				 rows[i]);
+			assert_int_equal(run(db, sql), SQLITE_OK);
+			assert_int_equal(change(other, "UPDATE t SET n = n + 1"), SQLITE_OK);
+			if (ends)
+				sqlite3_close(db);
+			else
+				is_whole(db, ROWS);
+			a_crash_leaves(path, ROWS);
+			is_whole(other, ROWS);
+			if (!ends)
+				sqlite3_close(db);
+			sqlite3_close(other);
+			assert_int_equal(unlink(path), 0);
+		}
+	}
 }
 
 static void a_connection_that_ends_amid_a_transaction_leaves_nothing(void **state)
@@ -144,66 +242,58 @@ static void a_connection_that_ends_amid_a_transaction_leaves_nothing(void **stat
 	char path[PATH_MAX];
 	sqlite3 *other, *db = fresh(path);
 	(void)state;
-	assert_int_equal(run(db, "UPDATE t SET n = n + 1; PRAGMA cache_size=4; BEGIN; UPDATE t SET n = n + 1"), SQLITE_OK);
+	assert_int_equal(change(db, "UPDATE t SET n = n + 1"), SQLITE_OK);
+	assert_int_equal(run(db, "PRAGMA cache_size=4; BEGIN; UPDATE t SET n = n + 1"), SQLITE_OK);
 	other = opened(path, NULL);
 	sqlite3_close(db);
 	is_whole(other, ROWS);
 	sqlite3_close(other);
 }
 
-/* As a process that is killed: its log is read by whoever comes next. */
 static void a_log_that_nobody_emptied_is_replayed_by_sqlite_as_it_is(void **state)
 {
-	char path[PATH_MAX], from[PATH_MAX + 8], to[PATH_MAX + 16];
+	char path[PATH_MAX];
 	sqlite3 *db = fresh(path);
 	(void)state;
-	assert_int_equal(run(db, "UPDATE t SET n = n + 1; UPDATE t SET n = n + 3 WHERE k > 20;"
-				 "PRAGMA cache_size=4; BEGIN; UPDATE t SET n = 7"),
-			 SQLITE_OK);
-	const char *endings[] = { "", "-wal" };
-	for (size_t i = 0; i < COUNT_OF(endings); i++) {
-		snprintf(from, sizeof from, "%s%s", path, endings[i]);
-		snprintf(to, sizeof to, "%s.copy%s", path, endings[i]);
-		char command[3 * PATH_MAX];
-		snprintf(command, sizeof command, "cp '%s' '%s'", from, to);
-		assert_int_equal(system(command), 0);
-	}
-	snprintf(to, sizeof to, "%s.copy", path);
-	sqlite3 *copy = opened(to, NULL);
-	is_whole(copy, ROWS + 3 * 20);
-	sqlite3_close(copy);
+	assert_int_equal(change(db, "UPDATE t SET n = n + 1"), SQLITE_OK);
+	assert_int_equal(change(db, "UPDATE t SET n = n + 3 WHERE k > 20"), SQLITE_OK);
+	assert_int_equal(run(db, "PRAGMA cache_size=4; BEGIN; UPDATE t SET n = 7"), SQLITE_OK);
+	a_crash_leaves(path, ROWS + 3 * 20);
 	sqlite3_close(db);
 }
 
-/* Each write in turn, and from each on: the commit is refused, and what stood there stands there. */
+/* Each write in turn, and from each on, with room for all pages and for few: the commit is refused, what stood there stands
+ * there, and somebody else's commit in the same place stays. */
 static void a_write_that_fails_is_told_and_changes_nothing(void **state)
 {
+	static const char *const caches[] = { "PRAGMA cache_size=100", "PRAGMA cache_size=4" };
 	char path[PATH_MAX];
-	sqlite3 *db = fresh(path), *other = opened(path, NULL);
+	sqlite3 *db = fresh(path), *other = opened(path, log_file_vfs());
 	long long sum = 0;
 	size_t refused = 0;
 	(void)state;
-	for (size_t first = 1; first < 9; first++) {
-		for (int is_lasting = 0; is_lasting < 2; is_lasting++) {
-			failing_from(FAIL_WRITES, ENOSPC, first, is_lasting ? FAIL_EVER : first);
-			int rc = run(db, "BEGIN; UPDATE t SET n = n + 1; COMMIT");
-			(void)failing_stop();
-			if (rc != SQLITE_OK) {
-				refused++;
-				assert_int_equal(rc, SQLITE_FULL);
-				if (!sqlite3_get_autocommit(db))
-					assert_int_equal(run(db, "ROLLBACK"), SQLITE_OK);
-			} else {
-				sum += ROWS;
+	for (size_t cache = 0; cache < COUNT_OF(caches); cache++) {
+		assert_int_equal(run(db, caches[cache]), SQLITE_OK);
+		for (size_t first = 1; first < 9; first++) {
+			for (int is_lasting = 0; is_lasting < 2; is_lasting++) {
+				failing_from(FAIL_WRITES, ENOSPC, first, is_lasting ? FAIL_EVER : first);
+				int rc = change(db, "UPDATE t SET n = n + 1");
+				(void)failing_stop();
+				refused += rc != SQLITE_OK;
+				sum += rc == SQLITE_OK ? ROWS : 0;
+				assert_true(rc == SQLITE_OK || rc == SQLITE_FULL);
+				assert_int_equal(change(other, "UPDATE t SET n = n + 1 WHERE k = 1"), SQLITE_OK);
+				sum++;
+				is_whole(db, sum);
+				a_crash_leaves(path, sum);
+				assert_int_equal(change(db, "UPDATE t SET n = n + 1 WHERE k <= 2"), SQLITE_OK);
+				sum += 2;
+				is_whole(other, sum);
 			}
-			is_whole(other, sum);
-			is_whole(db, sum);
-			assert_int_equal(run(db, "UPDATE t SET n = n + 1 WHERE k = 1"), SQLITE_OK);
-			is_whole(other, ++sum);
 		}
 	}
 #ifndef IS_SANITIZED
-	assert_true(refused >= 6);
+	assert_true(refused >= 6 + 14);
 #else
 	(void)refused;
 #endif
@@ -222,7 +312,9 @@ static void without_memory_for_it_each_piece_is_written_by_itself(void **state)
 	assert_int_equal(run(db, "PRAGMA synchronous=FULL; BEGIN; UPDATE t SET n = n + 1"), SQLITE_OK);
 	assert_int_equal(sqlite3_prepare_v2(db, "COMMIT", -1, &commit, NULL), SQLITE_OK);
 	failing_from(FAIL_MEMORY, ENOMEM, 1, FAIL_EVER);
+	log_file_begin(db);
 	int rc = sqlite3_step(commit);
+	(void)log_file_end(db, rc == SQLITE_DONE ? SQLITE_OK : rc);
 	size_t failed = failing_stop();
 	assert_int_equal(rc, SQLITE_DONE);
 	sqlite3_finalize(commit);
@@ -242,7 +334,9 @@ int main(void)
 						scratch_remove),
 		cmocka_unit_test_setup_teardown(others_see_a_commit_as_soon_as_it_is_one_also_when_nothing_is_synced,
 						scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(what_is_collected_is_read_again_within_the_transaction_and_goes_with_it,
+		cmocka_unit_test_setup_teardown(what_is_written_ahead_of_a_commit_is_read_again_and_goes_with_it,
+						scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(nothing_of_a_transaction_that_is_rolled_back_is_written_later,
 						scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(a_connection_that_ends_amid_a_transaction_leaves_nothing, scratch_make,
 						scratch_remove),
