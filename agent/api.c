@@ -589,7 +589,7 @@ void api_swept(struct api *api, const struct check_result *result, int64_t now)
 
 int api_wait_ms(const struct api *api, int wait_ms)
 {
-	int64_t left_ms = api->turn_ms + api->turn_lasts_ms - api->now_ms;
+	int64_t left_ms = api->collected_count ? 0 : api->turn_ms + api->turn_lasts_ms - api->now_ms;
 	return api->is_in_turn && left_ms < wait_ms ? left_ms > 0 ? (int)left_ms : 0 : wait_ms;
 }
 

@@ -82,10 +82,9 @@ struct event {
  * readers does not note them in turn without end. */
 struct noted {
 	uint32_t hash[2]; /* halves, as a group is two and a half lines of the cache this way; both 0 = free */
-	uint32_t version; /* VERSION_FORGOTTEN = to be noted again */
+	uint32_t version;
 	uint32_t at, seen_at; /* seconds; only differences count, so that they may overflow */
 };
-#define VERSION_FORGOTTEN UINT32_MAX
 #define NOTED_WAYS 8
 #define NOTED_GROUPS 1024 /* at the start */
 #define NOTED_PER_PIXEL 4

@@ -238,7 +238,7 @@ void api_forget_reader(struct api *api, const char *name, const char *pixel)
 	uint64_t hash = hash_of(api, name, pixel);
 	struct noted *noted = place_of(api->noted, api->noted_groups, hash);
 	if (hash_in(noted) == hash)
-		noted->version = VERSION_FORGOTTEN;
+		noted->at = (uint32_t)clock_wall() - NOTED_S;
 }
 
 /* A mark is written once a day; that its consumer was here since then only we know. */

@@ -329,7 +329,7 @@ static void turn(struct keeper *k, int wait_ms)
 	for (int i = 0; i < count; i++)
 		handle(k, &events[i]);
 	listener_turn(k->listener, now_ms);
-	api_end_turn(k->api, now_ms);
+	api_end_turn(k->api, clock_boot_ms()); /* the round itself counts as the log's turn, too */
 	if (listener_has_more(k->listener))
 		listener_turn(k->listener, now_ms);
 	keep_time(k, now_ms);

@@ -32,6 +32,7 @@ static char reply[SIZE_MAX_HERE];
 
 #define LINE_LEN 320
 static char line[LINE_LEN];
+#define LINES_MAX 100000 /* then the file begins anew */
 #define ROW_LEN 552 /* a sealed token, a Pixel's metadata, its health */
 
 static sqlite3 *db;
@@ -128,6 +129,14 @@ static void welcome(int epoll, int listener)
 		free(p);
 }
 
+static int write_line(void)
+{
+	static unsigned long lines;
+	if (++lines % LINES_MAX == 0 && ftruncate(log_fd, 0) != 0)
+		return 0;
+	return write(log_fd, line, sizeof line) == sizeof line;
+}
+
 /* 0 when the peer is gone. */
 static int serve(struct peer *p)
 {
@@ -136,7 +145,7 @@ static int serve(struct peer *p)
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN;
 	for (p->got += (size_t)n; p->got >= request_size; p->got -= request_size)
-		if ((log_fd >= 0 && write(log_fd, line, sizeof line) != sizeof line) || (db && !make_durable()) || write(p->fd, reply, reply_size) != (ssize_t)reply_size)
+		if ((log_fd >= 0 && !write_line()) || (db && !make_durable()) || write(p->fd, reply, reply_size) != (ssize_t)reply_size)
 			return 0;
 	return 1;
 }

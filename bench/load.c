@@ -682,12 +682,12 @@ static int print_sizes(void)
 #define FIRST_CLIENTS 8
 #define FIRST_PACE 250 /* by each: a server that stores each first read keeps up */
 
-#define FIRST_PATIENCE_MS 600000
+#define FIRST_PATIENCE_MS 60000 /* and as much again for each 10,000 Pixels */
 
 /* 0 when the server is gone, answers wrongly or takes too long. */
 static int read_all_of(struct row *r, int epoll)
 {
-	double end = now_ms() + FIRST_PATIENCE_MS;
+	double end = now_ms() + FIRST_PATIENCE_MS * (1 + (double)r->pixel_count / 10000);
 	for (took_count = 0; took_count < 2 * r->pixel_count;)
 		if (now_ms() > end || !exchange(r, epoll, now_ms() + 100) || r->failed)
 			return 0;

@@ -57,7 +57,8 @@ must_check bool audit_append(struct audit *a, const struct audit_who *who, const
 must_check bool audit_sync(struct audit *a, struct error *err);
 
 /* For a process that appends often: between audit_begin_turn and audit_end_turn the file lock, once taken, is kept, and
- * the proof that the file is still the one at the path is made once. A turn is short, a millisecond or two: others wait. */
+ * the proof that the file is still the one at the path is made once. A turn is short, a millisecond or two and the round
+ * of the loop that is under way: others wait. */
 void audit_begin_turn(struct audit *a);
 void audit_end_turn(struct audit *a);
 /* Within a turn: lines that go out in one write. audit_collect takes one in, under the file lock; not one of those taken

@@ -43,13 +43,14 @@ static bool has_room(struct log_file *f)
 	return f->room != NULL;
 }
 
-/* Only a frame that others follow is held back: its header, and then its page. */
-static bool may_wait(struct log_file *f, const void *from, int len)
+/* A frame that others follow is held back, its header and then its page; and the header of a commit's last one where it goes
+ * on with what is held, for its page comes next. By itself it is one that SQLite writes anew, behind all else. */
+static bool may_wait(struct log_file *f, const void *from, int len, sqlite3_int64 at)
 {
 	static const char none[4];
-	bool is_header = len == FRAME_HEADER_LEN, may = is_header || f->has_more;
+	bool is_header = len == FRAME_HEADER_LEN, goes_on = f->len && at == f->at + f->len, has_more = f->has_more;
 	f->has_more = is_header && memcmp((const char *)from + COMMIT_AT, none, sizeof none) == 0;
-	return may;
+	return is_header ? f->has_more || goes_on : has_more;
 }
 
 static int log_write(sqlite3_file *file, const void *from, int len, sqlite3_int64 at)
@@ -58,7 +59,7 @@ static int log_write(sqlite3_file *file, const void *from, int len, sqlite3_int6
 	sqlite3_file *real = file_below(file);
 	if (!f->is_collecting)
 		return real->pMethods->xWrite(real, from, len, at);
-	bool may = may_wait(f, from, len);
+	bool may = may_wait(f, from, len, at);
 	if (f->len && (at != f->at + f->len || len > ROOM - f->len)) {
 		int rc = write_out(file);
 		if (rc != SQLITE_OK)
@@ -211,9 +212,12 @@ static sqlite3_file *log_of(sqlite3 *db)
 
 void log_file_begin(sqlite3 *db)
 {
-	sqlite3_file *file = log_of(db);
-	if (file)
-		((struct log_file *)file)->is_collecting = true;
+	struct log_file *f = (struct log_file *)log_of(db);
+	if (!f)
+		return;
+	f->len = 0;
+	f->has_more = false;
+	f->is_collecting = true;
 }
 
 int log_file_end(sqlite3 *db, int rc)

@@ -6,7 +6,7 @@
  * Only what one COMMIT writes is collected, between log_file_begin and log_file_end, under the lock of whoever commits: what
  * SQLite writes before, as its cache is full, goes to the file at once. So nothing waits that a rollback would leave behind,
  * to be written over somebody else's commit. What is durable, and when, does not change: SQLite tells other connections of a
- * commit after it is written, and the page that ends one is never held back (sqlite.org/fileformat2.html, "The Write-Ahead
+ * commit after it is written, and what ends one is never held back (sqlite.org/fileformat2.html, "The Write-Ahead
  * Log", read 2026-11-30). */
 #ifndef VAULT_LOG_FILE_H
 #define VAULT_LOG_FILE_H

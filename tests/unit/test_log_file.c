@@ -112,43 +112,6 @@ static void a_commit_is_written_in_one_piece_or_one_for_each_64_kib(void **state
 #endif
 }
 
-struct onlooker {
-	sqlite3 *other;
-	long long seen;
-};
-
-/* SQLite calls it within COMMIT, when it has told others of it. */
-static int look(void *context, sqlite3 *db, const char *name, int pages)
-{
-	struct onlooker *o = context;
-	(void)db, (void)name, (void)pages;
-	o->seen = number(o->other, "SELECT sum(n) FROM t");
-	return SQLITE_OK;
-}
-
-static void others_see_a_commit_as_soon_as_it_is_one_also_when_nothing_is_synced(void **state)
-{
-	static const char *const sync[] = { "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL",
-					    "PRAGMA synchronous=OFF" };
-	char path[PATH_MAX];
-	sqlite3 *db = fresh(path);
-	long long sum = 0;
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(sync); i++) {
-		struct onlooker o = { .other = opened(path, NULL) };
-		assert_int_equal(number(o.other, "SELECT sum(n) FROM t"), sum);
-		assert_int_equal(run(db, sync[i]), SQLITE_OK);
-		sqlite3_wal_hook(db, look, &o);
-		assert_int_equal(change(db, "UPDATE t SET n = n + 1"), SQLITE_OK);
-		sqlite3_wal_hook(db, NULL, NULL);
-		sum += ROWS;
-		assert_int_equal(o.seen, sum);
-		is_whole(o.other, sum);
-		sqlite3_close(o.other);
-	}
-	sqlite3_close(db);
-}
-
 /* A copy of the files as a process that is killed leaves them, opened with SQLite's own. */
 static sqlite3 *copy_of(const char *path)
 {
@@ -169,6 +132,47 @@ static void a_crash_leaves(const char *path, long long sum)
 	sqlite3 *copy = copy_of(path);
 	is_whole(copy, sum);
 	sqlite3_close(copy);
+}
+
+struct onlooker {
+	sqlite3 *other;
+	const char *path;
+	long long seen;
+};
+
+/* SQLite calls it within COMMIT, when it has told others of it. */
+static int look(void *context, sqlite3 *db, const char *name, int pages)
+{
+	struct onlooker *o = context;
+	(void)db, (void)name, (void)pages;
+	o->seen = number(o->other, "SELECT sum(n) FROM t");
+	a_crash_leaves(o->path, o->seen);
+	return SQLITE_OK;
+}
+
+static void others_see_a_commit_as_soon_as_it_is_one_also_when_nothing_is_synced(void **state)
+{
+	static const char *const sync[] = { "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL",
+					    "PRAGMA synchronous=OFF" };
+	static const char *const caches[] = { "PRAGMA cache_size=100", "PRAGMA cache_size=4" };
+	char path[PATH_MAX];
+	sqlite3 *db = fresh(path);
+	long long sum = 0;
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(sync) * COUNT_OF(caches); i++) {
+		struct onlooker o = { .other = opened(path, NULL), .path = path };
+		assert_int_equal(number(o.other, "SELECT sum(n) FROM t"), sum);
+		assert_int_equal(run(db, sync[i % COUNT_OF(sync)]), SQLITE_OK);
+		assert_int_equal(run(db, caches[i / COUNT_OF(sync)]), SQLITE_OK);
+		sqlite3_wal_hook(db, look, &o);
+		assert_int_equal(change(db, "UPDATE t SET n = n + 1; UPDATE t SET n = n + 0"), SQLITE_OK);
+		sqlite3_wal_hook(db, NULL, NULL);
+		sum += ROWS;
+		assert_int_equal(o.seen, sum);
+		is_whole(o.other, sum);
+		sqlite3_close(o.other);
+	}
+	sqlite3_close(db);
 }
 
 /* With room for few pages SQLite writes some before the commit, reads them again, and writes some of them anew. */
@@ -221,6 +225,7 @@ static void nothing_of_a_transaction_that_is_rolled_back_is_written_later(void *
 			sqlite3 *db = fresh(path), *other = opened(path, log_file_vfs());
 			snprintf(sql, sizeof sql, "PRAGMA cache_size=4; BEGIN; UPDATE t SET n = 100 WHERE k <= %s; ROLLBACK",
 				 rows[i]);
+			assert_int_equal(change(db, "UPDATE t SET n = n + 0"), SQLITE_OK);
 			assert_int_equal(run(db, sql), SQLITE_OK);
 			assert_int_equal(change(other, "UPDATE t SET n = n + 1"), SQLITE_OK);
 			if (ends)
