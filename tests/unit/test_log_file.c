@@ -165,9 +165,9 @@ static void others_see_a_commit_as_soon_as_it_is_one_also_when_nothing_is_synced
 		assert_int_equal(run(db, sync[i % COUNT_OF(sync)]), SQLITE_OK);
 		assert_int_equal(run(db, caches[i / COUNT_OF(sync)]), SQLITE_OK);
 		sqlite3_wal_hook(db, look, &o);
-		assert_int_equal(change(db, "UPDATE t SET n = n + 1; UPDATE t SET n = n + 0"), SQLITE_OK);
+		assert_int_equal(change(db, "UPDATE t SET n = n + 1; UPDATE t SET n = n + 1"), SQLITE_OK);
 		sqlite3_wal_hook(db, NULL, NULL);
-		sum += ROWS;
+		sum += 2 * ROWS;
 		assert_int_equal(o.seen, sum);
 		is_whole(o.other, sum);
 		sqlite3_close(o.other);
@@ -192,9 +192,9 @@ static void what_is_written_ahead_of_a_commit_is_read_again_and_goes_with_it(voi
 	for (size_t i = 0; i < COUNT_OF(sync); i++) {
 		assert_int_equal(run(db, sync[i]), SQLITE_OK);
 		assert_int_equal(change(db, "UPDATE t SET n = n + 2; SAVEPOINT s; UPDATE t SET n = n + 5; ROLLBACK TO s;"
-					    "UPDATE t SET n = n + 1 WHERE k = 3; UPDATE t SET n = n + 0"),
+					    "UPDATE t SET n = n + 1 WHERE k = 3; UPDATE t SET n = n + 1"),
 				 SQLITE_OK);
-		sum += 2 * ROWS + 1;
+		sum += 3 * ROWS + 1;
 		a_crash_leaves(path, sum);
 		is_whole(db, sum);
 		is_whole(other, sum);
@@ -225,9 +225,9 @@ static void nothing_of_a_transaction_that_is_rolled_back_is_written_later(void *
 			sqlite3 *db = fresh(path), *other = opened(path, log_file_vfs());
 			snprintf(sql, sizeof sql, "PRAGMA cache_size=4; BEGIN; UPDATE t SET n = 100 WHERE k <= %s; ROLLBACK",
 				 rows[i]);
-			assert_int_equal(change(db, "UPDATE t SET n = n + 0"), SQLITE_OK);
+			assert_int_equal(change(db, "UPDATE t SET n = n - 1"), SQLITE_OK);
 			assert_int_equal(run(db, sql), SQLITE_OK);
-			assert_int_equal(change(other, "UPDATE t SET n = n + 1"), SQLITE_OK);
+			assert_int_equal(change(other, "UPDATE t SET n = n + 2"), SQLITE_OK);
 			if (ends)
 				sqlite3_close(db);
 			else
