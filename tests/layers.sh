@@ -17,7 +17,7 @@ if grep -nE '#include "[^/"]+"' core/*.[ch] vault/*.[ch] agent/*.[ch] cli/*.[ch]
 	echo "layers: write includes from the root" >&2
 	bad=1
 fi
-for pair in curl/curl.h:agent/http.c+agent/post.c cjson/cJSON.h:agent/tiktok.c sqlite3.h:vault/store_sqlite.c ini.h:core/config.c microhttpd.h:agent/listener.c \
+for pair in curl/curl.h:agent/http.c+agent/post.c cjson/cJSON.h:agent/tiktok.c sqlite3.h:vault/store_sqlite.c+vault/log_file.c ini.h:core/config.c microhttpd.h:agent/listener.c \
 	seccomp.h:agent/sandbox.c; do
 	header=${pair%%:*} owner=${pair#*:}
 	if grep -lE "#include <$header>" core/*.[ch] vault/*.[ch] agent/*.[ch] cli/*.[ch] | grep -vxF "$(echo "$owner" | tr + '\n')"; then

@@ -1,5 +1,6 @@
 #include "vault/log_file.h"
 
+#include <sqlite3.h>
 #include <stdbool.h>
 #include <string.h>
 

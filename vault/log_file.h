@@ -11,7 +11,7 @@
 #ifndef VAULT_LOG_FILE_H
 #define VAULT_LOG_FILE_H
 
-#include <sqlite3.h>
+struct sqlite3;
 
 /* The name for sqlite3_open_v2's last argument; NULL = SQLite's own files, for it could not be had. Once sqlite3_initialize
  * succeeded; by one thread the first time. All else stays as the system's default VFS has it. */
@@ -19,7 +19,7 @@ const char *log_file_vfs(void);
 
 /* Around a COMMIT in a database with such files; rc is what became of it. When it failed, what is left is forgotten, and the
  * transaction must be rolled back. The answer is rc, or why what was left could not be written. */
-void log_file_begin(sqlite3 *db);
-int log_file_end(sqlite3 *db, int rc);
+void log_file_begin(struct sqlite3 *db);
+int log_file_end(struct sqlite3 *db, int rc);
 
 #endif
