@@ -61,7 +61,7 @@ void api_swept(struct api *api, const struct check_result *result, int64_t now);
 /* The lines about alerts, for /metrics; takes them over. */
 void api_take_alert_metrics(struct api *api, struct buf *lines);
 void api_take_lists(struct api *api, struct buf *records);
-void api_begin_turn(struct api *api, int64_t now_ms);
+void api_begin_turn(struct api *api, int64_t now_ms); /* when what is served now came */
 void api_end_turn(struct api *api, int64_t now_ms);
 /* For how long the loop may wait, which would wait for wait_ms, before it calls api_end_turn again. */
 int api_wait_ms(const struct api *api, int wait_ms);

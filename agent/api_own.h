@@ -108,9 +108,9 @@ struct collected_read {
 	struct read_request read;
 };
 #define COLLECTED_MAX 64
-#define TURN_MS 2      /* a turn of the audit log lasts so long */
-#define STEADY_MS 2    /* where the one before ended no longer ago; what comes alone ends its turn at once */
-#define SHORT_TURNS 4  /* behind each long one: in between, others find the log's lock free */
+#define TURN_MS 2     /* a turn of the audit log lasts so long */
+#define STEADY_MS 2   /* where the one before ended no longer ago; what comes alone ends its turn at once */
+#define SHORT_TURNS 4 /* behind each long one: in between, others find the log's lock free */
 
 #define GUESSERS_KEPT 64
 struct guesser {

@@ -709,6 +709,37 @@ static void add_mark(struct errand *e, const char *name, uint32_t version, int64
 	buf_append(&e->marks, &mark, sizeof mark);
 }
 
+/* As if the last note were so many seconds older; below 0, as if the clock had gone back since. */
+static void age_notes(int32_t seconds)
+{
+	for (size_t i = 0; i < kit.api->noted_groups * NOTED_WAYS; i++)
+		kit.api->noted[i].at -= (uint32_t)seconds;
+}
+
+static void api__a_reader_is_noted_again_a_day_later_and_when_the_note_is_to_be_forgotten(void **state)
+{
+	(void)state;
+	read_named("here");
+	expect_mark("here", 0);
+	age_notes(24 * 3600 - 60);
+	read_named("here");
+	assert_null(kit.errands);
+	age_notes(-48 * 3600);
+	read_named("here");
+	assert_null(kit.errands);
+	age_notes(48 * 3600 + 120);
+	read_named("here");
+	expect_mark("here", 0);
+	read_named("here");
+	assert_null(kit.errands);
+	api_forget_reader(kit.api, "other", A);
+	read_named("here");
+	assert_null(kit.errands);
+	api_forget_reader(kit.api, "here", A);
+	read_named("here");
+	expect_mark("here", 0);
+}
+
 static void api__rollout_tells_who_was_here_since_the_mark_was_written(void **state)
 {
 	struct fake f;
@@ -1546,6 +1577,7 @@ int main(void)
 		TEST(api__who_connects_anew_each_time_is_looked_up_now_and_then),
 		TEST(api__a_person_who_looks_is_not_noted),
 		TEST(api__names_of_those_who_chose_none_cannot_be_chosen),
+		TEST(api__a_reader_is_noted_again_a_day_later_and_when_the_note_is_to_be_forgotten),
 		TEST(api__rollout_tells_who_was_here_since_the_mark_was_written),
 		TEST(api__made_up_names_do_not_flood_the_worker),
 		TEST(api__a_list_holds_what_the_caller_may_see),
