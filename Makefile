@@ -42,16 +42,18 @@ PRELOAD  := $(wildcard tests/preload/*.c)
 EMULATOR := $(wildcard tests/emulator/*.c)
 BENCH    := $(wildcard bench/*.c)
 obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-# build/vault is a small front: what `get` and `run` through an agent need. The rest is in build/vault.so, loaded on first
-# need (cli/whole.h); only vault_main is seen of it. The linker takes from the library what each of them refers to.
-# Its own variables come first and the large ones of main.c last, so that those it writes to share a page.
-FRONT_OBJ := $(call obj,core/process.c core/secret.c cli/main.c)
-WHOLE_OBJ := $(call obj,cli/whole.c)
+# build/vault is a small front: what `get` and `run` through an agent need. It becomes build/vault-whole on first need
+# (cli/whole.h). Its own variables come first and the large ones of main.c last, so that those it writes to share a page.
+# Most of a small program's time is glibc's start (a hundred instructions that trap on a virtual machine), so where musl-gcc
+# is there (MUSL_DIR) the front is a static program on musl; elsewhere, and under sanitizers, it is on glibc like the rest.
+# It takes sections of these files; what it leaves may refer to anything.
+FRONT     := $(addprefix core/,process.c secret.c buf.c clock.c config.c error.c file.c json.c utf8.c wipe.c) \
+             vault/credential.c vault/health.c $(addprefix agent/,client.c reply.c settings.c sinks.c alert_message.c) \
+             $(addprefix cli/,front.c options.c output.c remote.c source.c main.c)
 NO_MATH_OBJ := $(if $(STATIC),$(if $(SAN),,$(call obj,$(NO_MATH))))
-SHARED    := -shared -Wl,--exclude-libs,ALL
 AGENT_OBJ := $(call obj,$(HOUSE))
 LIB       := $(BUILD)/libpixelvault.a
-LIB_OBJ   := $(call obj,$(filter-out agent/main.c,$(HOUSE)) $(filter-out cli/main.c,$(CLI)))
+LIB_OBJ   := $(call obj,$(filter-out agent/main.c,$(HOUSE)) $(filter-out cli/main.c cli/whole_main.c,$(CLI)))
 UNIT_BIN  := $(patsubst %.c,$(BUILD)/%,$(UNIT))
 REPLAY    := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/replay_%,$(FUZZ))
 FUZZ_BIN  := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ))
@@ -60,15 +62,20 @@ PRE_SO    := $(patsubst tests/preload/%.c,$(BUILD)/tests/%.so,$(if $(SAN),tests/
 BENCH_BIN := $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH))
 EMU_BIN   := $(if $(EMULATOR),$(BUILD)/tests/tiktok-emulator)
 
-all: $(BUILD)/vault $(BUILD)/vault.so $(BUILD)/vault-agent
+all: $(BUILD)/vault $(BUILD)/vault-whole $(BUILD)/vault-agent
 
 $(BUILD)/flags.mk: Makefile
 	@mkdir -p $(@D)
 	@ok() { echo 'int main(void){return 0;}' | $(CC) $$1 -Werror -x c - -o /dev/null >/dev/null 2>&1; }; \
 	 for f in $(TRY); do ok $$f && c="$$c $$f"; done; \
 	 for f in $(TRYLD); do ok "-fPIC $$f" && l="$$l $$f"; done; \
-	 printf 'HARDEN := %s\nHARDEN_LD := %s\n' "$$c" "$$l" >$@
-ifeq ($(filter clean deps install-deps layers help,$(MAKECMDGOALS)),)
+	 m=$$(REALGCC=$(lastword $(CC)) musl-gcc '-###' -x c /dev/null -o /dev/null 2>&1 | sed -n 's|.* \(/[^ ]*\)/Scrt1\.o .*|\1|p'); \
+	 printf '#include <unistd.h>\n#ifdef __GLIBC__\n#error glibc\n#endif\nint main(void){return 0;}\n' | \
+	     REALGCC=$(lastword $(CC)) musl-gcc -fPIC -x c - -x none -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
+	     $$m/rcrt1.o $$m/crti.o $$m/crtn.o -o $@.try >/dev/null 2>&1 && $@.try || m=; rm -f $@.try; \
+	 printf 'HARDEN := %s\nHARDEN_LD := %s\nMUSL_DIR := %s\n' "$$c" "$$l" "$$m" >$@
+# Those that only install or start other makes do not ask: what they ask of may be missing yet.
+ifneq ($(filter-out clean deps layers demo test,$(or $(MAKECMDGOALS),all)),)
 include $(BUILD)/flags.mk
 endif
 
@@ -82,10 +89,28 @@ $(BUILD)/obj/%.o: %.c | $(BUILD)/libraries.checked
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 # The front comes last: a build folder that has it has all of it.
-$(BUILD)/vault: $(FRONT_OBJ) $(LIB) $(NO_MATH_OBJ) | $(BUILD)/vault.so
-	$(CC) $(CFLAGS) $(LDFLAGS) $(FRONT_OBJ) $(LIB) $(NO_MATH_OBJ) $(SMALL) -o $@
-$(BUILD)/vault.so: $(WHOLE_OBJ) $(LIB) $(NO_MATH_OBJ)
-	$(CC) $(CFLAGS) $(filter-out -pie,$(LDFLAGS)) $(SHARED) $(WHOLE_OBJ) $(LIB) $(NO_MATH_OBJ) $(SMALL) -o $@
+ifneq ($(and $(MUSL_DIR),$(STATIC),$(if $(SAN)$(COVERAGE),,yes)),)
+FRONT_OBJ := $(patsubst %.c,$(BUILD)/front/%.o,$(FRONT))
+FRONT_CC  := REALGCC=$(lastword $(CC)) $(filter-out $(lastword $(CC)),$(CC)) musl-gcc
+# musl before 1.2.4 knows no packed relocations; a program without glibc's loader relocates itself, by rcrt1.o.
+FRONT_LD  := $(filter-out -pie %pack-relative-relocs,$(LDFLAGS)) -static -nostartfiles \
+             -Wl,-pie,--no-dynamic-linker,-z,text,--build-id $(addprefix $(MUSL_DIR)/,rcrt1.o crti.o)
+# The headers of two libraries, without glibc's, which lie in the same folder.
+$(BUILD)/front/include:
+	@mkdir -p $@ && ini=$$(pkg-config --variable=includedir inih) && sodium=$$(pkg-config --variable=includedir libsodium) && \
+	 ln -sfn $$ini/ini.h $$sodium/sodium.h $$sodium/sodium $@
+$(BUILD)/front/%.o: %.c | $(BUILD)/libraries.checked $(BUILD)/front/include
+	@mkdir -p $(@D)
+	$(FRONT_CC) $(CPPFLAGS) $(CFLAGS) -include core/musl.h -idirafter $(BUILD)/front/include -c $< -o $@
+$(BUILD)/vault: $(FRONT_OBJ) | $(BUILD)/vault-whole
+	$(FRONT_CC) $(CFLAGS) $(FRONT_LD) $(FRONT_OBJ) $(shell $(CC) -print-file-name=libinih.a) $(MUSL_DIR)/crtn.o -o $@
+else
+FRONT_OBJ := $(call obj,$(FRONT))
+$(BUILD)/vault: $(FRONT_OBJ) | $(BUILD)/vault-whole
+	$(CC) $(CFLAGS) $(LDFLAGS) $(FRONT_OBJ) $(SMALL) -o $@
+endif
+$(BUILD)/vault-whole: $(call obj,cli/whole_main.c) $(LIB) $(NO_MATH_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) -o $@
 $(BUILD)/vault-agent: $(AGENT_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(SMALL) $(NET) -o $@
 $(LIB): $(LIB_OBJ)
@@ -150,7 +175,7 @@ reproducible:
 sbom: $(BUILD)/pixelvault.spdx.json
 	@$(PYTHON) packaging/libraries.py list $(BUILD)
 	@echo "the bill of materials: $<"
-$(BUILD)/pixelvault.spdx.json: $(BUILD)/vault $(BUILD)/vault.so $(BUILD)/vault-agent packaging/libraries.py
+$(BUILD)/pixelvault.spdx.json: $(BUILD)/vault $(BUILD)/vault-whole $(BUILD)/vault-agent packaging/libraries.py
 	@CC="$(CC)" $(PYTHON) packaging/libraries.py sbom $(BUILD) >$@.new && mv $@.new $@
 sabotage:
 	@$(PYTHON) tests/sabotage.py $(ONLY)
@@ -258,7 +283,7 @@ BIN   := $(DESTDIR)$(PREFIX)/bin
 LIBD  := $(DESTDIR)$(PREFIX)/lib
 UNITS := $(notdir $(wildcard packaging/systemd/*.service packaging/systemd/*.socket packaging/systemd/*.timer))
 install: all $(BUILD)/pixelvault.spdx.json
-	install -D -m 644 $(BUILD)/vault.so $(LIBD)/pixelvault/vault.so
+	install -D -m 755 $(BUILD)/vault-whole $(LIBD)/pixelvault/pixelvault-whole
 	install -D -m 755 $(BUILD)/vault $(BIN)/pixelvault
 	install -D -m 755 $(BUILD)/vault-agent $(BIN)/pixelvault-agent
 	install -D -m 644 packaging/man/pixelvault.1 $(DESTDIR)$(PREFIX)/share/man/man1/pixelvault.1
@@ -281,7 +306,7 @@ install: all $(BUILD)/pixelvault.spdx.json
 	@sh packaging/link-vault.sh "$(BIN)" "$(LINK_VAULT)"
 uninstall:
 	rm -f $(addprefix $(LIBD)/systemd/system/,$(UNITS)) $(LIBD)/sysusers.d/pixelvault.conf $(LIBD)/tmpfiles.d/pixelvault.conf
-	rm -f $(BIN)/pixelvault $(BIN)/pixelvault-agent $(LIBD)/pixelvault/vault.so
+	rm -f $(BIN)/pixelvault $(BIN)/pixelvault-agent $(LIBD)/pixelvault/pixelvault-whole
 	@if [ "$$(readlink $(BIN)/vault)" = pixelvault ]; then rm -f $(BIN)/vault; fi
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/pixelvault.1 $(DESTDIR)$(PREFIX)/share/man/man8/pixelvault-agent.8 \
 	      $(DESTDIR)$(PREFIX)/share/man/man5/pixelvault.ini.5 $(DESTDIR)$(PREFIX)/share/doc/pixelvault/pixelvault.ini \

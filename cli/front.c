@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,39 @@ bool run_fetch(struct invocation *inv, const struct handout_request *request, st
 	return handout_fetch(inv, request, false, ret, err);
 }
 
+/* The file that execvp found. */
+static bool find_program(const char *name, char ret[PATH_MAX])
+{
+	const char *folder = getenv("PATH");
+	if (strchr(name, '/') || !folder)
+		return snprintf(ret, PATH_MAX, "%s", name) < PATH_MAX;
+	for (; *folder; folder += strspn(folder, ":")) {
+		size_t len = strcspn(folder, ":");
+		int put = snprintf(ret, PATH_MAX, "%.*s/%s", (int)len, folder, name);
+		if (put < PATH_MAX && access(ret, X_OK) == 0)
+			return true;
+		folder += len;
+	}
+	return false;
+}
+
+/* A script that does not say what it is to be read by is the shell's: so says POSIX of execvp, but not every libc does it. */
+static void become_script(char **argv)
+{
+	char path[PATH_MAX];
+	size_t count = 0;
+	while (argv[count])
+		count++;
+	char **words = calloc(count + 2, sizeof *words);
+	if (words && find_program(argv[0], path)) {
+		words[0] = (char[]){ "/bin/sh" };
+		words[1] = path;
+		memcpy(words + 2, argv + 1, count * sizeof *words);
+		execv(words[0], words);
+	}
+	free(words);
+}
+
 bool run_become(struct invocation *inv, const struct bindings *bound, struct error *err)
 {
 	char **environment = make_environment(bound);
@@ -213,6 +247,8 @@ bool run_become(struct invocation *inv, const struct bindings *bound, struct err
 	environ = environment;
 	execvp(inv->args[0], inv->args);
 	int why = errno;
+	if (why == ENOEXEC)
+		become_script(inv->args);
 	environ = ours;
 	free(environment);
 	inv->exit = why == ENOENT ? 127 : 126;

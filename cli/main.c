@@ -1,17 +1,12 @@
-/* vault - the command line program. `get` and `run` are served here when an agent answers; for everything else the
- * whole program is loaded, which then begins anew. Nothing is written, asked or said before it is clear who serves. */
+/* vault - the command line program. `get` and `run` are served here when an agent answers; for everything else it becomes
+ * the whole program (cli/whole.c), which begins anew. Nothing is written, asked or said before it is clear who serves. */
 #include "cli/front.h"
 #include "cli/output.h"
 #include "cli/rows.h"
 #include "cli/source.h"
 #include "cli/text.h"
 #include "cli/whole.h"
-
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <unistd.h>
+#include "core/process.h"
 
 #define OUTPUT_BYTES_MAX ((size_t)1 << 30)
 #define HELD_BYTES_MAX 65536
@@ -46,27 +41,14 @@ static bool serve(struct invocation *inv, struct error *err)
 	return inv->command->run(inv, err);
 }
 
-/* Not inlined: room for a path in main's frame would be two pages more to fault in for those who never come here. */
-__attribute__((noinline)) static vault_main_fn *load(struct error *err)
-{
-	char path[PATH_MAX];
-	void *whole = NULL, *entry = NULL;
-	if (!process_library(WHOLE_FILE, path, sizeof path, err))
-		return NULL;
-	whole = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	entry = whole ? dlsym(whole, WHOLE_ENTRY) : NULL;
-	if (!entry)
-		(void)!fail(err, ERR_UNEXPECTED, TXT_NO_WHOLE, dlerror());
-	return (vault_main_fn *)entry;
-}
-
-/* false: the whole program is to serve. */
+/* false: the whole program is to serve. It knows more users than those of /etc/passwd, among which a static program looks
+ * for the agent's. */
 static bool is_served(struct invocation *inv, int argc, char **argv, bool *ret_is_done, struct error *err)
 {
 	if (!is_ours(inv, argc, argv))
 		return false;
 	*ret_is_done = source_connect(inv, err) && (!inv->agent || serve(inv, err));
-	return !*ret_is_done || inv->agent;
+	return inv->agent || (!*ret_is_done && err->code != ERR_DENIED);
 }
 
 /* Large, and mostly paths that a command through an agent never touches: not on the stack, so that nobody clears it,
@@ -76,21 +58,15 @@ __attribute__((common)) struct settings front_settings;
 int main(int argc, char **argv)
 {
 	struct error err = { .code = ERR_NONE };
-	struct handover handover = { .is_stdout_closed = false };
 	struct invocation inv = { .settings = &front_settings,
 				  .out = BUF_INIT(OUTPUT_BYTES_MAX),
 				  .held = BUF_INIT(HELD_BYTES_MAX) };
-	/* Asked before process_harden opens /dev/null in its place: data for a closed stdout is lost data. */
-	inv.is_stdout_closed = handover.is_stdout_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0 && errno == EBADF;
+	inv.is_stdout_closed = output_is_closed();
 	bool is_done = process_harden(&err);
-	vault_main_fn *whole = NULL;
-	if (is_done && !is_served(&inv, argc, argv, &is_done, &err)) {
-		whole = load(&err);
-		is_done = whole != NULL;
-	}
+	if (is_done && !is_served(&inv, argc, argv, &is_done, &err))
+		is_done = process_become_piece(WHOLE_FILE, argv, &err);
 	/* The arena stays mapped: what was in it is wiped, and the end of the process is at hand. */
-	int status = whole ? 0 : output_finish(&inv, is_done, &err);
+	int status = output_finish(&inv, is_done, &err);
 	invocation_done(&inv);
-	handover.start = process_start_of();
-	return whole ? whole(argc, argv, &handover) : status;
+	return status;
 }

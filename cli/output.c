@@ -4,12 +4,18 @@
 #include "core/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 768
+
+bool output_is_closed(void)
+{
+	return fcntl(STDOUT_FILENO, F_GETFD) < 0 && errno == EBADF;
+}
 
 static void write_stderr(struct bytes text)
 {

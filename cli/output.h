@@ -14,6 +14,9 @@ void say(struct invocation *inv, const char *format, ...) __attribute__((format(
 void say_problem(struct invocation *inv, const char *hint, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Asked before process_harden opens /dev/null in its place: data for a closed stdout is lost data. */
+must_check bool output_is_closed(void);
+
 /* Straight to stdout, for tokens: no copy is kept. ERR_STORAGE, or ERR_UNEXPECTED when the reader is gone. */
 must_check bool output_write(struct invocation *inv, struct bytes data, struct error *err);
 

@@ -8,8 +8,6 @@
 
 /* ---- command line ---- */
 #define TXT_NO_COMMAND "no command was given", "see: vault help"
-#define TXT_NO_WHOLE                                                                                                   \
-	"a part of this program cannot be loaded: %s", "install it again with both its files (make install does)"
 #define TXT_DOCTOR_CA_FILE "the ca-file '%s' cannot be read: %s", "check the path and its permissions"
 #define TXT_COMMAND_UNKNOWN "there is no command '%s'"
 #define TXT_COMMAND_NO_WORD                                                                                            \

@@ -9,9 +9,11 @@
 #include "cli/text.h"
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/process.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define OUTPUT_BYTES_MAX ((size_t)1 << 30)
@@ -119,13 +121,22 @@ static bool run(struct invocation *inv, int argc, char **argv, struct error *err
 	return true;
 }
 
-int vault_main(int argc, char **argv, const struct handover *from)
+/* In lists of processes it has the name that was typed, and not that of the file. */
+static void take_name(const char *typed)
+{
+	const char *slash = typed ? strrchr(typed, '/') : NULL;
+	const char *name = slash ? slash + 1 : typed;
+	if (name && *name)
+		(void)prctl(PR_SET_NAME, name);
+}
+
+int vault_main(int argc, char **argv)
 {
 	struct error err = { .code = ERR_NONE };
 	struct invocation inv = { .out = BUF_INIT(OUTPUT_BYTES_MAX), .held = BUF_INIT(HELD_BYTES_MAX) };
-	process_adopt_start(&from->start);
-	inv.is_stdout_closed = from->is_stdout_closed;
-	bool is_done = run(&inv, argc, argv, &err);
+	inv.is_stdout_closed = output_is_closed();
+	take_name(argv[0]);
+	bool is_done = process_harden(&err) && run(&inv, argc, argv, &err);
 	/* The vault goes before the last word: its closing may take a moment and must not follow an answer. */
 	vault_leavep(&inv.vault);
 	int status = output_finish(&inv, is_done, &err);

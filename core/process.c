@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -19,40 +21,64 @@
 #include <unistd.h>
 
 /* Written once, in process_harden. */
-static struct process_start at_start;
+static struct {
+	mode_t mask;
+	struct sigaction on_pipe, on_file_size;
+	struct rlimit core;
+	bool was_closed[3];
+} at_start;
 
 /* A descriptor 0-2 left closed by the caller would be taken by the next file we open, and a stray message written into
  * the vault. */
 static bool open_standard_fds(void)
 {
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
+	for (int fd = 0; fd <= 2; fd++) {
+		at_start.was_closed[fd] = fcntl(fd, F_GETFD) < 0;
+		if (at_start.was_closed[fd] && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
 			return false;
+	}
 	return true;
 }
+
+/* glibc's loader protects what a program needs to write only while it is relocated. A static program on musl relocates
+ * itself, and leaves it open. */
+#ifndef __GLIBC__
+static int protect_one(struct dl_phdr_info *info, size_t size, void *context)
+{
+	uintptr_t page = (uintptr_t)getpagesize();
+	(void)size, (void)context;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+		uintptr_t from = info->dlpi_addr + part->p_vaddr, to = (from + part->p_memsz) & ~(page - 1);
+		from &= ~(page - 1);
+		if (part->p_type == PT_GNU_RELRO && mprotect((void *)from, to - from, PROT_READ) != 0)
+			return -1;
+	}
+	return 0;
+}
+static bool protect_relocated(void)
+{
+	return dl_iterate_phdr(protect_one, NULL) == 0;
+}
+#else
+static bool protect_relocated(void)
+{
+	return true;
+}
+#endif
 
 bool process_harden(struct error *err)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	struct rlimit none;
 	at_start.mask = umask(077);
-	bool ok = open_standard_fds() && prctl(PR_SET_DUMPABLE, 0) == 0 && getrlimit(RLIMIT_CORE, &at_start.core) == 0;
+	bool ok = protect_relocated() && open_standard_fds() && prctl(PR_SET_DUMPABLE, 0) == 0 && getrlimit(RLIMIT_CORE, &at_start.core) == 0;
 	none = at_start.core;
 	none.rlim_cur = 0;
 	if (!ok || setrlimit(RLIMIT_CORE, &none) != 0 || sigaction(SIGPIPE, &ignore, &at_start.on_pipe) != 0 ||
 	    sigaction(SIGXFSZ, &ignore, &at_start.on_file_size) != 0)
 		return fail(err, ERR_UNEXPECTED, TXT_HARDEN_FAILED, strerror(errno));
 	return true;
-}
-
-struct process_start process_start_of(void)
-{
-	return at_start;
-}
-
-void process_adopt_start(const struct process_start *start)
-{
-	at_start = *start;
 }
 
 /* The kernel's struct sched_attr, whose header cannot stand beside libc's. */
@@ -83,41 +109,58 @@ void process_restore(void)
 	(void)sigaction(SIGXFSZ, &at_start.on_file_size, NULL);
 }
 
-/* The folder this program lies in, and (in *ret_prefix) what an installed name begins with beyond that of a build. */
-static bool find_self(char self[PATH_MAX], const char **ret_prefix)
+#define INSTALLED "pixel"        /* what an installed program's name begins with beyond that of a build */
+#define PIECES "/lib/pixelvault" /* where what is no command of an installed program lies, beside its bin */
+#define TO_PIECES "/.." PIECES
+#define TO_PROGRAMS "/../../bin"
+
+/* The folder that our programs lie in, and (in *ret_prefix) what their names begin with. */
+static bool find_programs(char folder[PATH_MAX], const char **ret_prefix)
 {
-	ssize_t len = readlink("/proc/self/exe", self, PATH_MAX - 1);
+	ssize_t len = readlink("/proc/self/exe", folder, PATH_MAX - sizeof TO_PROGRAMS);
 	if (len <= 0)
 		return false;
-	self[len] = '\0';
-	char *slash = strrchr(self, '/');
+	folder[len] = '\0';
+	char *slash = strrchr(folder, '/');
 	if (!slash)
 		return false;
-	*ret_prefix = strncmp(slash + 1, "pixelvault", 10) == 0 ? "pixel" : "";
+	bool is_installed = strncmp(slash + 1, INSTALLED "vault", strlen(INSTALLED "vault")) == 0;
 	*slash = '\0';
+	*ret_prefix = is_installed ? INSTALLED : "";
+	size_t len_before = (size_t)(slash - folder);
+	if (is_installed && len_before >= strlen(PIECES) && strcmp(slash - strlen(PIECES), PIECES) == 0)
+		memcpy(slash, TO_PROGRAMS, sizeof TO_PROGRAMS);
 	return true;
 }
 
 bool process_sibling(const char *name, char *ret, size_t size, struct error *err)
 {
-	char self[PATH_MAX];
+	char folder[PATH_MAX];
 	const char *prefix;
-	if (!find_self(self, &prefix))
+	if (!find_programs(folder, &prefix))
 		return fail(err, ERR_UNEXPECTED, TXT_SIBLING_MISSING, name);
-	int put = snprintf(ret, size, "%s/%s%s", self, prefix, name);
+	int put = snprintf(ret, size, "%s/%s%s", folder, prefix, name);
 	if (put < 0 || (size_t)put >= size || access(ret, X_OK) != 0)
 		return fail(err, ERR_UNEXPECTED, TXT_SIBLING_MISSING, name);
 	return true;
 }
 
-bool process_library(const char *name, char *ret, size_t size, struct error *err)
+bool process_become_piece(const char *name, char **argv, struct error *err)
 {
-	char self[PATH_MAX];
+	char folder[PATH_MAX], path[PATH_MAX];
 	const char *prefix;
-	if (!find_self(self, &prefix))
-		return fail(err, ERR_UNEXPECTED, TXT_LIBRARY_MISSING, name);
-	int put = snprintf(ret, size, "%s%s/%s", self, *prefix ? "/../lib/pixelvault" : "", name);
-	return put > 0 && (size_t)put < size ? true : fail(err, ERR_UNEXPECTED, TXT_LIBRARY_MISSING, name);
+	if (!find_programs(folder, &prefix))
+		return fail(err, ERR_UNEXPECTED, TXT_PIECE_MISSING, name);
+	int put = snprintf(path, sizeof path, "%s%s/%s%s", folder, *prefix ? TO_PIECES : "", prefix, name);
+	if (put < 0 || (size_t)put >= sizeof path)
+		return fail(err, ERR_UNEXPECTED, TXT_PIECE_MISSING, name);
+	/* Those that we opened are closed again, for who asks whether its output goes anywhere. */
+	for (int fd = 0; fd <= 2; fd++)
+		if (at_start.was_closed[fd])
+			(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	process_restore();
+	execv(path, argv);
+	return fail(err, ERR_UNEXPECTED, TXT_PIECE_FAILED, path, strerror(errno));
 }
 
 static _Noreturn void become(const struct process_plan *plan, pid_t parent)

@@ -12,16 +12,6 @@
  * then fails with an error we report instead of killing us half-way). */
 must_check bool process_harden(struct error *err);
 
-/* What process_restore gives back. Two images of this module in one process (cli/whole.h) hand it from one to the
- * other. */
-struct process_start {
-	mode_t mask;
-	struct sigaction on_pipe, on_file_size;
-	struct rlimit core;
-};
-struct process_start process_start_of(void);
-void process_adopt_start(const struct process_start *start);
-
 /* The calling thread, and not those it starts, does little at a time and is waited for: where a processor is busy, it goes
  * in front of who computes for long, for at most 0.1 ms at a time. It gets no larger share. Linux 6.12 and later; before
  * that, and where it is forbidden, nothing changes. */
@@ -30,13 +20,14 @@ void process_is_quick(void);
 /* Undo what a command started by us must not inherit: signal dispositions and umask as they were at start. */
 void process_restore(void);
 
-/* The program of ours named `name` that lies beside this one: build/vault finds build/vault-agent, and an installed
- * pixelvault finds pixelvault-agent. PATH is never searched. */
+/* The program of ours named `name`: build/vault finds build/vault-agent beside itself, and an installed pixelvault finds
+ * pixelvault-agent; so does the piece of either that lies elsewhere (process_become_piece). PATH is never searched. */
 must_check bool process_sibling(const char *name, char *ret, size_t size, struct error *err);
 
-/* Where the library of ours named `name` must be: beside build/vault, or in the folder lib/pixelvault that stands
- * beside the one of an installed pixelvault. Nothing else is searched; that it is there is not looked at. */
-must_check bool process_library(const char *name, char *ret, size_t size, struct error *err);
+/* Become the piece of this program named `name`, with the same arguments and environment, and as the caller of this process
+ * left it, before process_harden. It lies beside build/vault, or as pixel`name` in the folder lib/pixelvault that stands
+ * beside the one of an installed pixelvault; nothing else is searched. Returns only when that fails. */
+must_check bool process_become_piece(const char *name, char **argv, struct error *err);
 
 struct process_plan {
 	const char *path;

@@ -25,8 +25,9 @@
 									       "FOLDER"
 #define TXT_SIBLING_MISSING                                                                                            \
 	"the program '%s' is not beside this one", "install both programs in one folder (make install does)"
-#define TXT_LIBRARY_MISSING                                                                                            \
-	"'%s', the part of this program that is loaded on first need, cannot be found", "is /proc mounted?"
+#define TXT_PIECE_MISSING "'%s', a part of this program, cannot be found", "is /proc mounted?"
+#define TXT_PIECE_FAILED                                                                                               \
+	"a part of this program cannot be started: %s: %s", "install it again with both its files (make install does)"
 #define TXT_START_FAILED                                                                                               \
 	"'%s' could not be started: %s", "check that it is installed, executable and that memory is left"
 #define TXT_HARDEN_FAILED                                                                                              \

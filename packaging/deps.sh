@@ -47,7 +47,7 @@ if [ "${1:-}" = clang ]; then
 	exit 1
 fi
 packages="gcc make pkg-config python3 ca-certificates libsodium-dev libsqlite3-dev libcurl4-openssl-dev libcjson-dev
-	libinih-dev libmicrohttpd-dev libseccomp-dev libgnutls28-dev libcmocka-dev"
+	libinih-dev libmicrohttpd-dev libseccomp-dev libgnutls28-dev libcmocka-dev musl-tools"
 if command -v dpkg-query >/dev/null 2>&1; then
 	missing=
 	for package in $packages; do

@@ -23,7 +23,7 @@ import time
 import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAMS = ("vault", "vault.so", "vault-agent")
+PROGRAMS = ("vault", "vault-whole", "vault-agent")
 
 
 class Library:
@@ -44,6 +44,7 @@ LIBRARIES = (
     Library("libseccomp", "2.5.0", "libseccomp.so", "seccomp_", "LGPL-2.1-only", "https://github.com/seccomp/libseccomp", "SCMP_FLTATR_CTL_OPTIMIZE"),
 )
 C_LIBRARY = Library("glibc", None, "libc.so", None, "LGPL-2.1-or-later", "https://www.gnu.org/software/libc", None)
+SMALL_C_LIBRARY = Library("musl", None, "libc.so", "__init_libc$", "MIT", "https://musl.libc.org", None)
 OF_TOOLCHAIN = re.compile(r"(libc|libm|libpthread|libdl|librt|ld-linux.*|libgcc_s|libstdc\+\+|lib(a|l|t|ub)san)\.so")  # the last in test builds only
 
 
@@ -116,6 +117,22 @@ def archive_of(library):
     return os.path.realpath(path) if "/" in path else ""
 
 
+def musl_folder():
+    """Where musl-gcc takes it from, as the Makefile asks it."""
+    try:
+        said = subprocess.run(["musl-gcc", "-###", "-x", "c", "/dev/null", "-o", "/dev/null"], capture_output=True, text=True).stderr
+    except OSError:
+        return ""
+    found = re.search(r"(/\S*)/Scrt1\.o", said)
+    return found.group(1) if found else ""
+
+
+def musl_version():
+    """Its loader says it when it is started without a program."""
+    said = subprocess.run([os.path.join(musl_folder(), "libc.so")], capture_output=True, text=True).stderr
+    return re.search(r"^Version (\S+)", said, re.M).group(1)
+
+
 def loaded_as(path):
     """soname: file, as the linker of this machine finds them."""
     return dict(re.findall(r"(\S+) => (/\S+)", output("ldd", path)))
@@ -147,6 +164,8 @@ def parts_of(folder):
         for library in LIBRARIES:
             if any(re.match(library.defines, name) for name in defined):
                 add(library, version_of(library.name), "static", owner_of(archive_of(library)), program)
+        if any(re.match(SMALL_C_LIBRARY.defines, name) for name in defined):
+            add(SMALL_C_LIBRARY, musl_version(), "static", owner_of(os.path.join(musl_folder(), "libc.a")), program)
     return [parts[key] for key in sorted(parts)]
 
 

@@ -141,7 +141,7 @@ class Steps:
 
 
 def programs():
-    return [os.path.join(BUILD, "vault-agent"), "-object", os.path.join(BUILD, "vault.so"), "-object", os.path.join(BUILD, "vault")]
+    return [os.path.join(BUILD, "vault-agent"), "-object", os.path.join(BUILD, "vault-whole"), "-object", os.path.join(BUILD, "vault")]
 
 
 def merge():

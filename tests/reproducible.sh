@@ -28,7 +28,7 @@ say() {
 }
 bill=build/pixelvault.spdx.json
 cmp "$work/one/$bill" "$work/another-folder/$bill" >&2 || say "the two bills of materials differ"
-for program in vault vault.so vault-agent; do
+for program in vault vault-whole vault-agent; do
 	file=$work/one/build/$program
 	cmp "$file" "$work/another-folder/build/$program" >&2 || say "$program: the two builds differ"
 	elf=$(readelf -Wlds "$file")
@@ -43,4 +43,4 @@ for program in vault vault.so vault-agent; do
 done
 [ $bad = 0 ] || exit 1
 [ -z "$offline" ] || echo "the second was built without a network"
-echo "both builds and their bills of materials are equal, byte for byte: $(cd "$work/one/build" && sha256sum vault vault.so vault-agent | cut -c1-16 | tr '\n' ' ')"
+echo "both builds and their bills of materials are equal, byte for byte: $(cd "$work/one/build" && sha256sum vault vault-whole vault-agent | cut -c1-16 | tr '\n' ' ')"

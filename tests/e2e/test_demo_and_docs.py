@@ -261,7 +261,7 @@ class Install(Case):
 
     def test_what_is_installed_works_and_goes_away_again(self):
         self.make("install", LINK_VAULT="1")
-        for name in ("bin/pixelvault", "bin/pixelvault-agent", "bin/vault", "lib/pixelvault/vault.so",
+        for name in ("bin/pixelvault", "bin/pixelvault-agent", "bin/vault", "lib/pixelvault/pixelvault-whole",
                      "share/man/man1/pixelvault.1", "share/man/man8/pixelvault-agent.8", "share/man/man5/pixelvault.ini.5",
                      "share/doc/pixelvault/pixelvault.ini", "share/doc/pixelvault/pixelvault.spdx.json"):
             self.assertIn(name, self.files())

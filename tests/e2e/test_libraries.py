@@ -10,10 +10,10 @@ import sys
 import unittest
 
 import harness
-from harness import BUILD, IS_SANITIZED, ROOT, Case, needs
+from harness import BUILD, IS_SANITIZED, IS_STATIC_FRONT, ROOT, Case, needs
 
 SCRIPT = os.path.join(ROOT, "packaging", "libraries.py")
-PROGRAMS = ("vault", "vault.so", "vault-agent")
+PROGRAMS = ("vault", "vault-whole", "vault-agent")
 
 
 def script(*words, **env):
@@ -79,16 +79,18 @@ class Bill(Libraries):
         agent = self.linked("vault-agent")
         for name in ("libcurl", "libcjson", "libmicrohttpd", "libseccomp"):
             self.assertEqual("DYNAMIC_LINK", agent[name])
-            self.assertNotIn(name, self.linked("vault.so"), "it asks nobody")
+            self.assertNotIn(name, self.linked("vault-whole"), "it asks nobody")
         self.assertIn("sqlite3", agent)
         self.assertNotIn("sqlite3", self.linked("vault"), "the front has no use for it")
         self.assertIn("glibc", agent)
+        libc = {name: how for name, how in self.linked("vault").items() if name in ("musl", "glibc")}
+        self.assertEqual({"musl": "STATIC_LINK"} if IS_STATIC_FRONT else {"glibc": "DYNAMIC_LINK"}, libc)
 
     @unittest.skipIf(IS_SANITIZED, "a sanitized program has its symbols from elsewhere")
     def test_the_version_of_sqlite_is_the_one_inside(self):
-        if self.linked("vault.so")["sqlite3"] != "STATIC_LINK":
+        if self.linked("vault-whole")["sqlite3"] != "STATIC_LINK":
             self.skipTest("this machine has no archive of it")
-        self.assertIn(self.packages["sqlite3"]["versionInfo"].encode() + b"\0", self.read(os.path.join(BUILD, "vault.so")))
+        self.assertIn(self.packages["sqlite3"]["versionInfo"].encode() + b"\0", self.read(os.path.join(BUILD, "vault-whole")))
 
     def test_the_same_programs_give_the_same_bill(self):
         self.assertEqual(self.bill, json.loads(self.run_script("sbom", BUILD)))

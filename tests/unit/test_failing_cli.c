@@ -6,6 +6,8 @@
 
 #include "cli/whole.h"
 
+#include "core/error.h"
+
 #include <execinfo.h>
 #include <poll.h>
 #include <pwd.h>
@@ -150,7 +152,6 @@ static int watched(int master, const char *typed, pid_t pid)
 static int run(const char *words, const char *input, const struct wish *w)
 {
 	char text[1024], *argv[WORDS_MAX + 2] = { "vault" }, path[PATH_MAX];
-	struct handover from = { .is_stdout_closed = false };
 	bool is_typed = input && input[0] == TYPED[0];
 	int master = is_typed ? terminal_with(&input) : -1;
 	in_scratch(path, "in");
@@ -175,7 +176,7 @@ static int run(const char *words, const char *input, const struct wish *w)
 		(void)alarm(60); /* nothing of it takes a second */
 		if (w)
 			failing_from(w->kind, w->error, w->first, w->last);
-		int status = vault_main((int)count + 1, argv, &from);
+		int status = vault_main((int)count + 1, argv);
 		shared->failed += failing_stop();
 		_exit(status);
 	}

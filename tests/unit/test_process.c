@@ -180,10 +180,22 @@ static void sibling__lies_beside_this_program_or_is_missing(void **state)
 	assert_false(process_sibling("no such program", path, sizeof path, &err));
 	assert_int_equal(err.code, ERR_UNEXPECTED);
 	assert_false(process_sibling("test_process", path, 5, &err));
-	assert_true(process_library("x.so", path, sizeof path, &err));
-	assert_non_null(strstr(path, "/x.so"));
-	assert_false(process_library("x.so", path, 5, &err));
-	assert_int_equal(err.code, ERR_UNEXPECTED);
+}
+
+static void piece__is_told_when_it_is_not_there(void **state)
+{
+	(void)state;
+	struct error err;
+	char *argv[] = { "x", NULL };
+	pid_t pid = fork();
+	if (pid == 0) { /* what becomes of a process that tried is its own affair */
+		bool is_told = !process_become_piece("no such piece", argv, &err) && err.code == ERR_UNEXPECTED &&
+			       strstr(err.message, "/no such piece: No such file or directory");
+		_exit(!is_told);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 int main(void)
@@ -196,6 +208,7 @@ int main(void)
 		cmocka_unit_test(start__that_cannot_be_is_told),
 		cmocka_unit_test(end__waits_for_who_ends_and_kills_who_does_not),
 		cmocka_unit_test(sibling__lies_beside_this_program_or_is_missing),
+		cmocka_unit_test(piece__is_told_when_it_is_not_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
