@@ -8,6 +8,7 @@
 #include "cli/text.h"
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -206,11 +207,14 @@ static void look_at_path(struct doctor *d)
 {
 	const char *rest = getenv("PATH");
 	bool is_found = false;
+	char ours[PATH_MAX];
+	struct error unused;
+	bool has_front = process_sibling("vault", ours, sizeof ours, &unused);
 	while (rest && *rest) {
 		char path[PATH_MAX];
 		size_t len = strcspn(rest, ":");
 		int put = snprintf(path, sizeof path, "%.*s/vault", (int)len, rest);
-		if (len && put > 0 && (size_t)put < sizeof path && access(path, X_OK) == 0 && !file_is_same("/proc/self/exe", path)) {
+		if (len && put > 0 && (size_t)put < sizeof path && access(path, X_OK) == 0 && !(has_front && file_is_same(ours, path))) {
 			find(d, NOTE, "other program", DOC_OTHER_VAULT, path);
 			is_found = true;
 		}
