@@ -222,7 +222,7 @@ static bool find_program(const char *name, char ret[PATH_MAX])
 static void become_script(char **argv)
 {
 	char path[PATH_MAX];
-	size_t count = 0;
+	size_t count = 1;
 	while (argv[count])
 		count++;
 	char **words = calloc(count + 2, sizeof *words);
