@@ -18,6 +18,9 @@ WARN  := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Werror=format -We
 # Flags that some compilers lack are tried one by one, once per compiler: build/flags.mk keeps the answer.
 TRY   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero \
          -fzero-call-used-regs=used-gpr -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections
+# A static program that relocates itself. inih was compiled for glibc, and names a function that later ones of musl have no more;
+# what calls it is left out.
+MUSL_LD := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text,--defsym=fopen64=fopen
 TRYLD := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs -Wl,--gc-sections -Wl,--as-needed
 
 # No folder of the build stands in what is built: two builds are equal, byte for byte (make reproducible).
@@ -70,9 +73,9 @@ $(BUILD)/flags.mk: Makefile
 	 for f in $(TRY); do ok $$f && c="$$c $$f"; done; \
 	 for f in $(TRYLD); do ok "-fPIC $$f" && l="$$l $$f"; done; \
 	 m=$$(REALGCC=$(lastword $(CC)) musl-gcc '-###' -x c /dev/null -o /dev/null 2>&1 | sed -n 's|.* \(/[^ ]*\)/Scrt1\.o .*|\1|p'); \
-	 printf '#include <unistd.h>\n#ifdef __GLIBC__\n#error glibc\n#endif\nint main(void){return 0;}\n' | \
-	     REALGCC=$(lastword $(CC)) musl-gcc -fPIC -x c - -x none -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
-	     $$m/rcrt1.o $$m/crti.o $$m/crtn.o -o $@.try >/dev/null 2>&1 && $@.try || m=; rm -f $@.try; \
+	 printf '#include <unistd.h>\n#ifdef __GLIBC__\n#error glibc\n#endif\nint ini_parse_stream();int main(void){return ini_parse_stream != 0;}\n' | \
+	     REALGCC=$(lastword $(CC)) musl-gcc -fPIC -x c - -x none $(MUSL_LD) $$m/rcrt1.o $$m/crti.o \
+	     $$($(CC) -print-file-name=libinih.a) $$m/crtn.o -o $@.try >/dev/null 2>&1; $@.try 2>/dev/null; [ $$? = 1 ] || m=; rm -f $@.try; \
 	 printf 'HARDEN := %s\nHARDEN_LD := %s\nMUSL_DIR := %s\n' "$$c" "$$l" "$$m" >$@
 # Those that only install or start other makes do not ask: what they ask of may be missing yet.
 ifneq ($(filter-out clean deps layers demo test,$(or $(MAKECMDGOALS),all)),)
@@ -92,14 +95,14 @@ $(BUILD)/obj/%.o: %.c | $(BUILD)/libraries.checked
 ifneq ($(and $(MUSL_DIR),$(STATIC),$(if $(SAN)$(COVERAGE),,yes)),)
 FRONT_OBJ := $(patsubst %.c,$(BUILD)/front/%.o,$(FRONT))
 FRONT_CC  := REALGCC=$(lastword $(CC)) $(filter-out $(lastword $(CC)),$(CC)) musl-gcc
-# musl before 1.2.4 knows no packed relocations; a program without glibc's loader relocates itself, by rcrt1.o.
-FRONT_LD  := $(filter-out -pie %pack-relative-relocs,$(LDFLAGS)) -static -nostartfiles \
-             -Wl,-pie,--no-dynamic-linker,-z,text,--build-id $(addprefix $(MUSL_DIR)/,rcrt1.o crti.o)
+# musl before 1.2.4 knows no packed relocations.
+FRONT_LD  := $(filter-out -pie %pack-relative-relocs,$(LDFLAGS)) $(MUSL_LD) -Wl,--build-id $(addprefix $(MUSL_DIR)/,rcrt1.o crti.o)
 # The headers of two libraries, without glibc's, which lie in the same folder.
-$(BUILD)/front/include:
-	@mkdir -p $@ && ini=$$(pkg-config --variable=includedir inih) && sodium=$$(pkg-config --variable=includedir libsodium) && \
-	 ln -sfn $$ini/ini.h $$sodium/sodium.h $$sodium/sodium $@
-$(BUILD)/front/%.o: %.c | $(BUILD)/libraries.checked $(BUILD)/front/include
+$(BUILD)/front/headers: | $(BUILD)/libraries.checked
+	@mkdir -p $(@D)/include && ini=$$(pkg-config --variable=includedir inih) && \
+	 sodium=$$(pkg-config --variable=includedir libsodium) && \
+	 ln -sfn $$ini/ini.h $$sodium/sodium.h $$sodium/sodium $(@D)/include && touch $@
+$(BUILD)/front/%.o: %.c | $(BUILD)/front/headers
 	@mkdir -p $(@D)
 	$(FRONT_CC) $(CPPFLAGS) $(CFLAGS) -include core/musl.h -idirafter $(BUILD)/front/include -c $< -o $@
 $(BUILD)/vault: $(FRONT_OBJ) | $(BUILD)/vault-whole

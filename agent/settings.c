@@ -813,6 +813,11 @@ static bool set_default(size_t i, struct settings *s, struct error *err)
 
 /* --- reading --- */
 
+bool settings_knows_home(const struct settings_flags *flags)
+{
+	return flags->config || environment("PIXELVAULT_CONFIG") || is_root() || xdg_folder("XDG_CONFIG_HOME") || home_folder();
+}
+
 /* Without a home there is none; only a default path below it would be missed, and says so. */
 __attribute__((noinline)) static bool read_users_file(struct config **c, const struct config_key *known, size_t count,
 						      struct error *err)

@@ -94,6 +94,10 @@ must_check bool settings_check(const struct config *c, struct error *err);
  */
 must_check bool settings_load(const struct settings_flags *flags, struct settings *ret, struct error *err);
 
+/* Is it known where a file of the user's own would lie, if one is to be read? A static program sees only the users of
+ * /etc/passwd (and of nscd), and must not take who it does not know for one without a home. */
+must_check bool settings_knows_home(const struct settings_flags *flags);
+
 /* The same in two steps, for commands that need little when an agent answers. The first reads the configuration, refuses
  * what is wrong in it, and fills config, socket, socket_is_told, user and vault_is_explicit; the second does the rest.
  * s starts zeroed; settings_done whatever happened. */

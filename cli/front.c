@@ -202,37 +202,56 @@ bool run_fetch(struct invocation *inv, const struct handout_request *request, st
 	return handout_fetch(inv, request, false, ret, err);
 }
 
-/* The file that execvp found. */
-static bool find_program(const char *name, char ret[PATH_MAX])
+/* A script that does not say what it is to be read by is the shell's. */
+static void become_file(char *path, char **argv)
 {
-	const char *folder = getenv("PATH");
-	if (strchr(name, '/') || !folder)
-		return snprintf(ret, PATH_MAX, "%s", name) < PATH_MAX;
-	for (; *folder; folder += strspn(folder, ":")) {
-		size_t len = strcspn(folder, ":");
-		int put = snprintf(ret, PATH_MAX, "%.*s/%s", (int)len, folder, name);
-		if (put < PATH_MAX && access(ret, X_OK) == 0)
-			return true;
-		folder += len;
-	}
-	return false;
-}
-
-/* A script that does not say what it is to be read by is the shell's: so says POSIX of execvp, but not every libc does it. */
-static void become_script(char **argv)
-{
-	char path[PATH_MAX];
+	execv(path, argv);
+	if (errno != ENOEXEC)
+		return;
 	size_t count = 1;
 	while (argv[count])
 		count++;
 	char **words = calloc(count + 2, sizeof *words);
-	if (words && find_program(argv[0], path)) {
-		words[0] = (char[]){ "/bin/sh" };
-		words[1] = path;
-		memcpy(words + 2, argv + 1, count * sizeof *words);
-		execv(words[0], words);
-	}
+	if (!words)
+		return;
+	words[0] = (char[]){ "/bin/sh" };
+	words[1] = path;
+	memcpy(words + 2, argv + 1, count * sizeof *words);
+	execv(words[0], words);
 	free(words);
+}
+
+static bool is_elsewhere(int why)
+{
+	return why == ENOENT || why == ENOTDIR || why == EACCES || why == ESTALE || why == ENODEV || why == ETIMEDOUT;
+}
+
+/* What POSIX says of execvp, which no libc does quite like another: an empty part of PATH is the current folder, what cannot
+ * be run is passed over, and a script without an interpreter is handed to the shell. Returns when nothing was found. */
+static void become_program(char **argv)
+{
+	char path[PATH_MAX];
+	const char *folders = getenv("PATH"), *next = folders ? folders : "/bin:/usr/bin";
+	bool was_refused = false;
+	if (strchr(argv[0], '/')) {
+		become_file(argv[0], argv);
+		return;
+	}
+	errno = ENOENT;
+	while (next && argv[0][0]) {
+		const char *folder = next;
+		size_t len = strcspn(folder, ":");
+		next = folder[len] ? folder + len + 1 : NULL;
+		int put = snprintf(path, sizeof path, "%.*s/%s", len ? (int)len : 1, len ? folder : ".", argv[0]);
+		if (put < 0 || (size_t)put >= sizeof path)
+			continue;
+		become_file(path, argv);
+		was_refused = was_refused || errno == EACCES;
+		if (!is_elsewhere(errno))
+			return;
+	}
+	if (was_refused)
+		errno = EACCES;
 }
 
 bool run_become(struct invocation *inv, const struct bindings *bound, struct error *err)
@@ -245,10 +264,8 @@ bool run_become(struct invocation *inv, const struct bindings *bound, struct err
 	process_restore();
 	char **ours = environ;
 	environ = environment;
-	execvp(inv->args[0], inv->args);
+	become_program(inv->args);
 	int why = errno;
-	if (why == ENOEXEC)
-		become_script(inv->args);
 	environ = ours;
 	free(environment);
 	inv->exit = why == ENOENT ? 127 : 126;

@@ -28,7 +28,7 @@ static bool is_ours(struct invocation *inv, int argc, char **argv)
 	    inv->globals.version)
 		return false;
 	given = (struct settings_flags){ .vault = inv->globals.vault, .config = inv->globals.config };
-	return !settings_name_vault(&given) && settings_begin(&given, inv->settings, &unused);
+	return !settings_name_vault(&given) && settings_knows_home(&given) && settings_begin(&given, inv->settings, &unused);
 }
 
 /* Through an agent a token is only handed on: nothing is read, initialised or proven for it that is not needed. */

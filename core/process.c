@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -67,16 +68,21 @@ static bool protect_relocated(void)
 }
 #endif
 
-bool process_harden(struct error *err)
+static bool ignore_signals(void)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	return sigaction(SIGPIPE, &ignore, NULL) == 0 && sigaction(SIGXFSZ, &ignore, NULL) == 0;
+}
+
+bool process_harden(struct error *err)
+{
 	struct rlimit none;
 	at_start.mask = umask(077);
 	bool ok = protect_relocated() && open_standard_fds() && prctl(PR_SET_DUMPABLE, 0) == 0 && getrlimit(RLIMIT_CORE, &at_start.core) == 0;
 	none = at_start.core;
 	none.rlim_cur = 0;
-	if (!ok || setrlimit(RLIMIT_CORE, &none) != 0 || sigaction(SIGPIPE, &ignore, &at_start.on_pipe) != 0 ||
-	    sigaction(SIGXFSZ, &ignore, &at_start.on_file_size) != 0)
+	if (!ok || setrlimit(RLIMIT_CORE, &none) != 0 || sigaction(SIGPIPE, NULL, &at_start.on_pipe) != 0 ||
+	    sigaction(SIGXFSZ, NULL, &at_start.on_file_size) != 0 || !ignore_signals())
 		return fail(err, ERR_UNEXPECTED, TXT_HARDEN_FAILED, strerror(errno));
 	return true;
 }
@@ -109,27 +115,38 @@ void process_restore(void)
 	(void)sigaction(SIGXFSZ, &at_start.on_file_size, NULL);
 }
 
-#define INSTALLED "pixel"        /* what an installed program's name begins with beyond that of a build */
-#define PIECES "/lib/pixelvault" /* where what is no command of an installed program lies, beside its bin */
-#define TO_PIECES "/.." PIECES
-#define TO_PROGRAMS "/../../bin"
+#define INSTALLED "pixel"             /* what an installed program's name begins with beyond that of a build */
+#define PIECES "/../lib/pixelvault/" /* where what is no command of an installed program lies, from the folder of those */
+
+/* A piece was started by its program, by a path that leads through the folder of that one: the file's own path need not
+ * lead back, as folders may be links. */
+static bool cut_piece(char path[PATH_MAX])
+{
+	const char *given = (const char *)getauxval(AT_EXECFN);
+	const char *at = given && *given == '/' ? strstr(given, PIECES) : NULL;
+	if (!at || strchr(at + strlen(PIECES), '/') || (size_t)(at - given) >= PATH_MAX)
+		return false;
+	memcpy(path, given, (size_t)(at - given));
+	path[at - given] = '\0';
+	return true;
+}
 
 /* The folder that our programs lie in, and (in *ret_prefix) what their names begin with. */
 static bool find_programs(char folder[PATH_MAX], const char **ret_prefix)
 {
-	ssize_t len = readlink("/proc/self/exe", folder, PATH_MAX - sizeof TO_PROGRAMS);
-	if (len <= 0)
+	*ret_prefix = INSTALLED;
+	if (cut_piece(folder))
+		return true;
+	ssize_t len = readlink("/proc/self/exe", folder, PATH_MAX);
+	if (len <= 0 || len == PATH_MAX)
 		return false;
 	folder[len] = '\0';
 	char *slash = strrchr(folder, '/');
 	if (!slash)
 		return false;
-	bool is_installed = strncmp(slash + 1, INSTALLED "vault", strlen(INSTALLED "vault")) == 0;
+	if (strncmp(slash + 1, INSTALLED "vault", strlen(INSTALLED "vault")) != 0)
+		*ret_prefix = "";
 	*slash = '\0';
-	*ret_prefix = is_installed ? INSTALLED : "";
-	size_t len_before = (size_t)(slash - folder);
-	if (is_installed && len_before >= strlen(PIECES) && strcmp(slash - strlen(PIECES), PIECES) == 0)
-		memcpy(slash, TO_PROGRAMS, sizeof TO_PROGRAMS);
 	return true;
 }
 
@@ -151,7 +168,7 @@ bool process_become_piece(const char *name, char **argv, struct error *err)
 	const char *prefix;
 	if (!find_programs(folder, &prefix))
 		return fail(err, ERR_UNEXPECTED, TXT_PIECE_MISSING, name);
-	int put = snprintf(path, sizeof path, "%s%s/%s%s", folder, *prefix ? TO_PIECES : "", prefix, name);
+	int put = snprintf(path, sizeof path, "%s%s%s%s", folder, *prefix ? PIECES : "/", prefix, name);
 	if (put < 0 || (size_t)put >= sizeof path)
 		return fail(err, ERR_UNEXPECTED, TXT_PIECE_MISSING, name);
 	/* Those that we opened are closed again, for who asks whether its output goes anywhere. */
@@ -160,7 +177,9 @@ bool process_become_piece(const char *name, char **argv, struct error *err)
 			(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	process_restore();
 	execv(path, argv);
-	return fail(err, ERR_UNEXPECTED, TXT_PIECE_FAILED, path, strerror(errno));
+	int why = errno;
+	(void)ignore_signals(); /* somebody is to be told of it */
+	return fail(err, ERR_UNEXPECTED, TXT_PIECE_FAILED, path, strerror(why));
 }
 
 static _Noreturn void become(const struct process_plan *plan, pid_t parent)

@@ -56,9 +56,9 @@ def traced(env):
 # The same tests once more, with a running agent between the command line and the vault.
 VIA_AGENT = os.environ.get("VIA_AGENT") == "1"
 IS_SANITIZED = is_sanitized()  # slower, and no memory locks
-# With counters of what ran (make coverage): each start holds a lock on the file that they lie in, for a moment.
 with open(VAULT, "rb") as f:
     IS_STATIC_FRONT = b"/ld-linux" not in f.read(4096)  # on musl: what is preloaded goes by it
+# With counters of what ran (make coverage): each start holds a lock on the file that they lie in, for a moment.
 IS_COUNTED = os.environ.get("COUNTERS") == "1"
 PATIENCE = 6 if IS_SANITIZED else 1
 SEED = int(os.environ.get("SEED", "0")) or int.from_bytes(os.urandom(4), "big")

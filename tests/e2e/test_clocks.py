@@ -18,7 +18,7 @@ CLOCKS = dict(ten_years_back=("-%d" % (10 * YEAR),), ten_years_on=("+%d" % (10 *
 
 
 def says_clock_suspect():
-    with open(VAULT, "rb") as f:
+    with open(VAULT + "-whole", "rb") as f:
         return re.search(rb"clock[^\0]{0,80}suspect|suspect[^\0]{0,80}clock", f.read())
 
 

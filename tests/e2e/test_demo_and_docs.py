@@ -278,9 +278,16 @@ class Install(Case):
         emulator().revoke(token)
         self.run_program([installed[0], "check", pixel], rc=10, **more)
         self.run_program([installed[1], "--once", "-q"], rc=10, **more)
+        # Where lib leads to another folder, its programs are beside the one that was called all the same.
+        os.rename(self.path("root", "usr", "local", "lib"), self.path("elsewhere"))
+        os.symlink(self.path("elsewhere"), self.path("root", "usr", "local", "lib"))
+        self.run_program([installed[0], "check", pixel], rc=10, **more)
+        self.assertIn("no other 'vault' on PATH", self.run_program([installed[2], "doctor"], cwd=self.dir, env={
+            "PATH": os.path.dirname(installed[0])}, rc=None).out.decode())
         self.make("uninstall")
+        os.unlink(self.path("root", "usr", "local", "lib"))
         self.assertEqual([], self.files())
-        self.assertFalse(os.path.exists(self.path("root", "usr", "local", "lib", "pixelvault")))
+        self.assertFalse(os.path.exists(self.path("elsewhere", "pixelvault")))
 
     def test_the_link_is_made_as_asked(self):
         self.make("install", LINK_VAULT="0")

@@ -72,15 +72,65 @@ class Front(Case):
         shutil.copy(PIECE, self.path("alone", "vault-whole"))
         self.assertEqual(self.secret.encode(), self.alone("get", self.pixel, says_token=True, **more).out)
 
+    def both_ways(self):
+        yield "directly"
+        self.with_agent()
+        yield "through an agent"
+
+    def script(self, folder, text, mode=0o755):
+        os.makedirs(self.path(folder), exist_ok=True)
+        self.write(self.path(folder, "our-script"), text, mode)
+
+    def started(self, path, rc=0, name="our-script"):
+        r = self.run_program([VAULT, "run", "--env", "T=" + self.pixel, "--", name, "a b", "c"], cwd=self.path("here"),
+                             env={"PATH": path}, rc=rc, says_token=True)
+        return r.out.decode().strip() if rc == 0 else r.err
+
     def test_a_script_that_names_no_interpreter_is_read_by_the_shell(self):
-        self.write(self.path("alone", "script"), 'printf "%s %s " "$T" "$#"; cat <<END\n$1\nEND\n')
-        os.chmod(self.path("alone", "script"), 0o755)
-        for _ in ("directly", "through an agent"):
-            for name, path in ((self.path("alone", "script"), os.environ["PATH"]), ("script", "/nowhere::" + self.path("alone")), ("./alone/script", "")):
-                r = self.run_program([VAULT, "run", "--env", "T=" + self.pixel, "--", name, "a b", "c"], cwd=self.dir,
-                                     env={"PATH": path + ":" + os.environ["PATH"]}, says_token=True)
-                self.assertEqual(self.secret.encode() + b" 2 a b\n", r.out)
-            self.with_agent() if "PIXELVAULT_VAULT" in self.env else None
+        self.script("here", 'test "$T" = %s && echo here "$#" "$1"' % self.secret)
+        for way in self.both_ways():
+            for path, name in ((self.path("here"), "our-script"), ("/nowhere", "./our-script"), ("", self.path("here", "our-script"))):
+                self.assertEqual("here 2 a b", self.started(path, name=name), way)
+
+    def test_the_command_is_searched_for_as_posix_says(self):
+        """The token goes to the file that was found first, whether it names an interpreter or not."""
+        os.makedirs(self.path("folder", "our-script"))
+        there, last, folder, refused = (self.path(n) for n in ("there", "last", "folder", "refused"))
+        for way in self.both_ways():
+            for begin in ("#!/bin/sh\n", ""):
+                for name in ("here", "there", "last"):
+                    self.script(name, begin + "echo " + name)
+                self.script("refused", begin, 0o600)
+                for path, found in (("", "here"), (":" + there, "here"), (there + ":", "there"), ("/nowhere::" + there, "here"), ("/nowhere:", "here"),
+                                    ("%s:%s:%s" % (folder, refused, last), "last"), (there + "/our-script:" + last, "last"), ("x" * 5000 + ":" + last, "last")):
+                    self.assertEqual(found, self.started(path), (way, path))
+                self.assertIn("No such file", self.started(None, 127), way)  # not the current folder
+                self.assertIn("No such file", self.started("/nowhere", 127), way)
+                self.assertIn("No such file", self.started(there, 127, ""), way)
+                self.assertIn("Permission denied", self.started("%s:%s:/nowhere" % (refused, folder), 126), way)
+
+    def test_who_cannot_be_told_what_is_missing_is_no_reason_to_die(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run([self.front, "list", "--json"], env=self.env, stdout=writer, stderr=subprocess.PIPE)
+        os.close(writer)
+        self.assertIn(b"a part of this program cannot be started", done.stderr)
+        self.assertEqual(1, done.returncode)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can be somebody whom nobody knows")
+    def test_who_has_a_home_that_only_the_whole_may_know_is_not_served_without_his_configuration(self):
+        """As in /etc/passwd there is no such user: he may be known elsewhere, and have an agent of his own."""
+        os.chmod(self.dir, 0o755)
+        os.makedirs(self.path("run", "pixelvault"))
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.bind(self.path("run", "pixelvault", "agent.sock"))
+            os.chmod(self.path("run", "pixelvault", "agent.sock"), 0o666)
+            agent.listen()
+            agent.settimeout(0)
+            said = subprocess.run([self.front, "get", self.pixel], user=3456789, group=3456789, extra_groups=[], cwd="/", capture_output=True,
+                                  env={"XDG_RUNTIME_DIR": self.path("run")}).stderr.decode()
+            self.assertIn("a part of this program cannot be started", said)
+            self.assertRaises(BlockingIOError, agent.accept)
 
     def test_the_whole_is_called_as_it_was_typed(self):
         """Not as its file is: whoever looks for `vault` among the processes finds it."""
