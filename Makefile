@@ -161,6 +161,7 @@ demo: deps
 test: deps layers
 	@sh packaging/deps.sh browser
 	@sh packaging/deps.sh tpm
+	@sh packaging/deps.sh clocks
 	@$(MAKE) --no-print-directory -s -j2 all test-programs
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) sh tests/run.sh $(ONLY)
 test-programs: $(UNIT_BIN) $(REPLAY) e2e-programs

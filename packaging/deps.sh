@@ -4,6 +4,7 @@
 #   deps.sh            what building and testing need
 #   deps.sh browser    a browser for the tests that look at the board's page; without one they are skipped
 #   deps.sh tpm        a TPM in software for the tests of system credentials; without one they are skipped
+#   deps.sh clocks     faketime, for the tests of wrong clocks; without it they are skipped
 #   deps.sh afl        AFL++, for make afl
 #   deps.sh clang      clang with its runtimes and llvm, for make fuzz and make coverage
 set -eu
@@ -26,6 +27,15 @@ if [ "${1:-}" = tpm ]; then
 	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends swtpm libtss2-esys-3.0.2-0 libtss2-rc0 \
 		libtss2-mu0 libtss2-tcti-swtpm0 >/dev/null 2>&1 ||
 		echo "swtpm could not be installed: the tests that need a TPM are skipped"
+	exit 0
+fi
+if [ "${1:-}" = clocks ]; then
+	if command -v faketime >/dev/null 2>&1; then exit 0; fi
+	as_root=
+	[ "$(id -u)" = 0 ] || as_root=sudo
+	echo "installing: faketime (for tests)"
+	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends faketime >/dev/null 2>&1 ||
+		echo "faketime could not be installed: the tests of wrong clocks are skipped"
 	exit 0
 fi
 if [ "${1:-}" = afl ]; then
