@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from harness import BUILD, PATIENCE, VAULT, Case, direct_only, new_pixel
+from harness import BUILD, IS_STATIC_FRONT, PATIENCE, VAULT, Case, direct_only, new_pixel
 
 PIECE = os.path.join(BUILD, "vault-whole")
 
@@ -49,6 +49,24 @@ class Front(Case):
         self.assertEqual(2, r.out.decode().count(self.secret))
         umask = subprocess.run(["sh", "-c", "umask"], capture_output=True, check=True).stdout
         self.assertTrue(r.out.startswith(umask), r.out)
+
+    @unittest.skipUnless(IS_STATIC_FRONT and os.geteuid() == 0, "a program of its own libc, and a change of root, which is root's")
+    def test_it_serves_where_there_is_nothing_but_itself_and_the_socket(self):
+        """As in a container that holds one file."""
+        self.with_agent()
+        root = self.path("root")
+        os.mkdir(root)
+        shutil.copy(VAULT, root)
+        os.link(self.socket, os.path.join(root, "agent.sock"))
+        self.write(os.path.join(root, "pixelvault.ini"), "[agent]\nsocket = /agent.sock\n")
+
+        def enter():
+            os.chroot(root)
+            os.chdir("/")
+
+        for words in (["get"], ["get", "--as", "shop"]):
+            done = subprocess.run(["/vault", *words, self.pixel], env={"PIXELVAULT_CONFIG": "/pixelvault.ini"}, preexec_fn=enter, capture_output=True)
+            self.assertEqual((0, self.secret.encode(), b""), (done.returncode, done.stdout, done.stderr))
 
     def test_it_tells_what_the_agent_refuses_and_what_cannot_start(self):
         self.with_agent()
