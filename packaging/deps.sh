@@ -8,54 +8,49 @@
 #   deps.sh afl        AFL++, for make afl
 #   deps.sh clang      clang with its runtimes and llvm, for make fuzz and make coverage
 set -eu
-if [ "${1:-}" = browser ]; then
+get() { # packages
+	as_root=
+	[ "$(id -u)" = 0 ] || as_root=sudo
+	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1
+}
+for_tests() { # what it is, which tests are skipped without it, packages
+	echo "installing: $1 (for tests)"
+	what=$1 without=$2
+	shift 2
+	get "$@" || echo "$what could not be installed: $without are skipped"
+	exit 0
+}
+case ${1:-} in
+browser)
 	for name in chromium chromium-browser google-chrome; do
 		if command -v "$name" >/dev/null 2>&1; then exit 0; fi
 	done
-	as_root=
-	[ "$(id -u)" = 0 ] || as_root=sudo
-	echo "installing: chromium (for tests)"
-	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends chromium >/dev/null 2>&1 ||
-		echo "chromium could not be installed: the tests that need a browser are skipped"
-	exit 0
-fi
-if [ "${1:-}" = tpm ]; then
+	for_tests chromium "the tests that need a browser" chromium
+	;;
+tpm)
 	if command -v swtpm >/dev/null 2>&1 || ! command -v systemd-creds >/dev/null 2>&1; then exit 0; fi
-	as_root=
-	[ "$(id -u)" = 0 ] || as_root=sudo
-	echo "installing: swtpm (for tests)"
-	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends swtpm libtss2-esys-3.0.2-0 libtss2-rc0 \
-		libtss2-mu0 libtss2-tcti-swtpm0 >/dev/null 2>&1 ||
-		echo "swtpm could not be installed: the tests that need a TPM are skipped"
-	exit 0
-fi
-if [ "${1:-}" = clocks ]; then
+	for_tests swtpm "the tests that need a TPM" swtpm libtss2-esys-3.0.2-0 libtss2-rc0 libtss2-mu0 libtss2-tcti-swtpm0
+	;;
+clocks)
 	if command -v faketime >/dev/null 2>&1; then exit 0; fi
-	as_root=
-	[ "$(id -u)" = 0 ] || as_root=sudo
-	echo "installing: faketime (for tests)"
-	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends faketime >/dev/null 2>&1 ||
-		echo "faketime could not be installed: the tests of wrong clocks are skipped"
-	exit 0
-fi
-if [ "${1:-}" = afl ]; then
+	for_tests faketime "the tests of wrong clocks" faketime
+	;;
+afl)
 	if command -v afl-fuzz >/dev/null 2>&1 && command -v afl-clang-fast >/dev/null 2>&1; then exit 0; fi
-	as_root=
-	[ "$(id -u)" = 0 ] || as_root=sudo
 	echo "installing: afl++"
-	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends afl++ >/dev/null 2>&1 && exit 0
+	get afl++ && exit 0
 	echo "AFL++ could not be installed: see https://github.com/AFLplusplus/AFLplusplus" >&2
 	exit 1
-fi
-if [ "${1:-}" = clang ]; then
+	;;
+clang)
 	if command -v clang >/dev/null 2>&1 && ls /usr/bin/llvm-profdata* >/dev/null 2>&1; then exit 0; fi
-	as_root=
-	[ "$(id -u)" = 0 ] || as_root=sudo
 	echo "installing: clang llvm"
-	DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y clang llvm >/dev/null 2>&1 && exit 0
+	# With what they recommend: the runtimes of the sanitizers.
+	get --install-recommends clang llvm && exit 0
 	echo "clang and llvm could not be installed: fuzzing and coverage need them" >&2
 	exit 1
-fi
+	;;
+esac
 packages="gcc make pkg-config python3 ca-certificates libsodium-dev libsqlite3-dev libcurl4-openssl-dev libcjson-dev
 	libinih-dev libmicrohttpd-dev libseccomp-dev libgnutls28-dev libcmocka-dev musl-tools"
 if command -v dpkg-query >/dev/null 2>&1; then
