@@ -802,11 +802,13 @@ static void test_the_book_says_what_was_told_and_fails_as_a_whole(void **state)
 	assert_false(alerts_encode(w.a, &small, &rest, &err));
 	assert_true(err.code != ERR_NONE && err.message[0]);
 #ifndef IS_SANITIZED
-	failing_from(FAIL_MEMORY, ENOMEM, 1, FAIL_EVER);
-	bool is_read = alerts_decode(other.a, buf_bytes(&causes), buf_bytes(&members));
-	assert_true(failing_stop() > 0);
-	assert_false(is_read);
-	assert_int_equal(other.a->cause_count + other.a->member_count + other.a->line_count, 0);
+	if (!getenv("UNDER_VALGRIND")) { /* its allocator stands where ours would */
+		failing_from(FAIL_MEMORY, ENOMEM, 1, FAIL_EVER);
+		bool is_read = alerts_decode(other.a, buf_bytes(&causes), buf_bytes(&members));
+		assert_true(failing_stop() > 0);
+		assert_false(is_read);
+		assert_int_equal(other.a->cause_count + other.a->member_count + other.a->line_count, 0);
+	}
 #endif
 	causes.at[0] = 0; /* a format before the first */
 	assert_false(alerts_decode(other.a, buf_bytes(&causes), buf_bytes(&members)));
