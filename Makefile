@@ -18,8 +18,8 @@ WARN  := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Werror=format -We
 # Flags that some compilers lack are tried one by one, once per compiler: build/flags.mk keeps the answer.
 TRY   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero \
          -fzero-call-used-regs=used-gpr -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections
-# A static program that relocates itself. inih was compiled for glibc, and names a function that later ones of musl have no more;
-# what calls it is left out.
+# A static program that relocates itself. inih was compiled for glibc, and names a function that later ones of musl have by
+# another name only.
 MUSL_LD := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text,--defsym=fopen64=fopen
 TRYLD := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs -Wl,--gc-sections -Wl,--as-needed
 
@@ -73,7 +73,7 @@ $(BUILD)/flags.mk: Makefile
 	 for f in $(TRY); do ok $$f && c="$$c $$f"; done; \
 	 for f in $(TRYLD); do ok "-fPIC $$f" && l="$$l $$f"; done; \
 	 m=$$(REALGCC=$(lastword $(CC)) musl-gcc '-###' -x c /dev/null -o /dev/null 2>&1 | sed -n 's|.* \(/[^ ]*\)/Scrt1\.o .*|\1|p'); \
-	 printf '#include <unistd.h>\n#ifdef __GLIBC__\n#error glibc\n#endif\nint ini_parse_stream();int main(void){return ini_parse_stream != 0;}\n' | \
+	 printf '#include <unistd.h>\n#ifdef __GLIBC__\n#error glibc\n#endif\nint ini_parse_stream();int (*volatile it)()=ini_parse_stream;int main(void){return it != 0;}\n' | \
 	     REALGCC=$(lastword $(CC)) musl-gcc -fPIC -x c - -x none $(MUSL_LD) $$m/rcrt1.o $$m/crti.o \
 	     $$($(CC) -print-file-name=libinih.a) $$m/crtn.o -o $@.try >/dev/null 2>&1; $@.try 2>/dev/null; [ $$? = 1 ] || m=; rm -f $@.try; \
 	 printf 'HARDEN := %s\nHARDEN_LD := %s\nMUSL_DIR := %s\n' "$$c" "$$l" "$$m" >$@

@@ -237,8 +237,9 @@ static void become_program(char **argv)
 		become_file(argv[0], argv);
 		return;
 	}
-	errno = ENOENT;
-	while (next && argv[0][0]) {
+	bool is_long = strlen(argv[0]) > NAME_MAX;
+	errno = is_long ? ENAMETOOLONG : ENOENT;
+	while (next && argv[0][0] && !is_long) {
 		const char *folder = next;
 		size_t len = strcspn(folder, ":");
 		next = folder[len] ? folder + len + 1 : NULL;

@@ -122,7 +122,7 @@ void process_restore(void)
  * lead back, as folders may be links. */
 static bool cut_piece(char path[PATH_MAX])
 {
-	const char *given = (const char *)getauxval(AT_EXECFN);
+	const char *given = getauxval(AT_SECURE) ? NULL : (const char *)getauxval(AT_EXECFN);
 	const char *at = given && *given == '/' ? strstr(given, PIECES) : NULL;
 	if (!at || strchr(at + strlen(PIECES), '/') || (size_t)(at - given) >= PATH_MAX)
 		return false;
@@ -131,23 +131,32 @@ static bool cut_piece(char path[PATH_MAX])
 	return true;
 }
 
-/* The folder that our programs lie in, and (in *ret_prefix) what their names begin with. */
-static bool find_programs(char folder[PATH_MAX], const char **ret_prefix)
+/* The folder that this program lies in, and (in *ret_prefix) what installed names begin with. A piece that was started by
+ * itself takes the one beside its own. */
+static bool find_self(char folder[PATH_MAX], const char **ret_prefix)
 {
-	*ret_prefix = INSTALLED;
-	if (cut_piece(folder))
-		return true;
-	ssize_t len = readlink("/proc/self/exe", folder, PATH_MAX);
-	if (len <= 0 || len == PATH_MAX)
+	static const char pieces[] = "/lib/pixelvault", programs[] = "/../../bin";
+	ssize_t len = readlink("/proc/self/exe", folder, PATH_MAX - sizeof programs);
+	if (len <= 0 || (size_t)len == PATH_MAX - sizeof programs)
 		return false;
 	folder[len] = '\0';
 	char *slash = strrchr(folder, '/');
 	if (!slash)
 		return false;
-	if (strncmp(slash + 1, INSTALLED "vault", strlen(INSTALLED "vault")) != 0)
-		*ret_prefix = "";
+	bool is_installed = strncmp(slash + 1, INSTALLED "vault", strlen(INSTALLED "vault")) == 0;
 	*slash = '\0';
+	*ret_prefix = is_installed ? INSTALLED : "";
+	size_t before = (size_t)(slash - folder);
+	if (is_installed && before >= strlen(pieces) && strcmp(slash - strlen(pieces), pieces) == 0)
+		memcpy(slash, programs, sizeof programs);
 	return true;
+}
+
+/* The folder that our programs lie in. */
+static bool find_programs(char folder[PATH_MAX], const char **ret_prefix)
+{
+	*ret_prefix = INSTALLED;
+	return cut_piece(folder) || find_self(folder, ret_prefix);
 }
 
 bool process_sibling(const char *name, char *ret, size_t size, struct error *err)
@@ -166,7 +175,7 @@ bool process_become_piece(const char *name, char **argv, struct error *err)
 {
 	char folder[PATH_MAX], path[PATH_MAX];
 	const char *prefix;
-	if (!find_programs(folder, &prefix))
+	if (!find_self(folder, &prefix))
 		return fail(err, ERR_UNEXPECTED, TXT_PIECE_MISSING, name);
 	int put = snprintf(path, sizeof path, "%s%s%s%s", folder, *prefix ? PIECES : "/", prefix, name);
 	if (put < 0 || (size_t)put >= sizeof path)

@@ -278,6 +278,7 @@ class Install(Case):
         emulator().revoke(token)
         self.run_program([installed[0], "check", pixel], rc=10, **more)
         self.run_program([installed[1], "--once", "-q"], rc=10, **more)
+        self.run_program([self.path("root", "usr", "local", "lib", "pixelvault", "pixelvault-whole"), "check", pixel], rc=10, **more)
         # Where lib leads to another folder, its programs are beside the one that was called all the same.
         os.rename(self.path("root", "usr", "local", "lib"), self.path("elsewhere"))
         os.symlink(self.path("elsewhere"), self.path("root", "usr", "local", "lib"))

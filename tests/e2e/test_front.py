@@ -58,7 +58,7 @@ class Front(Case):
         os.mkdir(root)
         shutil.copy(VAULT, root)
         os.link(self.socket, os.path.join(root, "agent.sock"))
-        self.write(os.path.join(root, "pixelvault.ini"), "[agent]\nsocket = /agent.sock\n")
+        self.write(os.path.join(root, "pixelvault.ini"), "[agent]\nsocket = /agent.sock\nuser = %d\n" % os.geteuid())
 
         def enter():
             os.chroot(root)
@@ -125,6 +125,7 @@ class Front(Case):
                 self.assertIn("No such file", self.started(None, 127), way)  # not the current folder
                 self.assertIn("No such file", self.started("/nowhere", 127), way)
                 self.assertIn("No such file", self.started(there, 127, ""), way)
+                self.started(there, 126, "n" * 5000)
                 self.assertIn("Permission denied", self.started("%s:%s:/nowhere" % (refused, folder), 126), way)
 
     def test_who_cannot_be_told_what_is_missing_is_no_reason_to_die(self):

@@ -627,12 +627,12 @@ static void does_not_settle(struct audit *a)
 	assert_string_equal(err.class, "audit");
 }
 
-/* Writing system calls of this process so far; 0 where the kernel does not count. */
+/* Writing system calls of this process so far; 0 where the kernel does not count, or a valgrind around us writes as well. */
 static unsigned long writes_so_far(void)
 {
 	uint8_t text[512] = { 0 };
 	unsigned long count = 0;
-	size_t len = file_bytes("/proc/self/io", text, sizeof text - 1);
+	size_t len = getenv("UNDER_VALGRIND") ? 0 : file_bytes("/proc/self/io", text, sizeof text - 1);
 	const char *at = len ? strstr((const char *)text, "syscw: ") : NULL;
 	if (at)
 		count = strtoul(at + strlen("syscw: "), NULL, 10);
