@@ -129,8 +129,15 @@ def musl_folder():
 
 def musl_version():
     """Its loader says it when it is started without a program."""
-    said = subprocess.run([os.path.join(musl_folder(), "libc.so")], capture_output=True, text=True).stderr
-    return re.search(r"^Version (\S+)", said, re.M).group(1)
+    loader = os.path.join(musl_folder(), "libc.so")
+    try:
+        said = subprocess.run([loader], capture_output=True, text=True).stderr
+    except OSError as e:
+        said = str(e)
+    found = re.search(r"^Version (\S+)", said, re.M)
+    if not found:
+        give_up("%s does not say which version of musl it is of" % loader, "install musl-tools, or build without it: make MUSL_DIR=")
+    return found.group(1)
 
 
 def loaded_as(path):
